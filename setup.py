@@ -1,0 +1,56 @@
+"""Builds the three extension modules; everything else is declared in pyproject.toml."""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+CSRC = Path("csrc")
+NATIVE = Path("src/obsagent/_native")
+
+# One row a module: its own .pyx and the kernels that it links. A kernel may be linked by more than one.
+SKETCH_KERNELS = ["obs", "crc32c", "loghist", "tdigest"]
+RING_KERNELS = ["obs", "loghist", "ring", "body", "drain"]
+CODEC_KERNELS = ["obs", "crc32c", "loghist", "envelope", "body", "rows", "window"]
+MODULES = {"sketch": SKETCH_KERNELS, "ring": RING_KERNELS, "codec": CODEC_KERNELS}
+
+COMPILE_ARGS = ["-std=c11", "-O3", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+SANITIZE = os.environ.get("OBSAGENT_SANITIZE")  # "address,undefined" or "thread": an instrumented build for tests
+if SANITIZE:
+    COMPILE_ARGS += ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}"]
+LINK_ARGS = ["-pthread"] + ([f"-fsanitize={SANITIZE}"] if SANITIZE else [])
+
+
+def extension(name: str, kernels: list[str]) -> Extension:
+    """One extension module from its .pyx and its C kernels."""
+    return Extension(
+        f"obsagent._native.{name}",
+        sources=[str(NATIVE / f"{name}.pyx"), *(str(CSRC / f"{kernel}.c") for kernel in kernels)],
+        include_dirs=[str(CSRC)],
+        depends=[str(path) for path in [*CSRC.glob("*.h"), *NATIVE.glob("*.pxd")]],
+        extra_compile_args=[*COMPILE_ARGS, "-pthread"],
+        extra_link_args=LINK_ARGS,
+    )
+
+
+ONLY = os.environ.get("OBSAGENT_BUILD_ONLY", "").split(",")  # a developer's short cut: build one module
+CHOSEN = {name: kernels for name, kernels in MODULES.items() if ONLY == [""] or name in ONLY}
+
+setup(
+    ext_modules=cythonize(
+        [extension(name, kernels) for name, kernels in CHOSEN.items()],
+        include_path=["src"],
+        build_dir="build/cython",
+        compiler_directives={
+            "language_level": "3",
+            "binding": False,
+            "always_allow_keywords": False,
+            "boundscheck": False,
+            "wraparound": False,
+            "initializedcheck": False,
+            "cdivision": True,
+            "embedsignature": True,
+        },
+    ),
+)

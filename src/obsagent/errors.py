@@ -1,0 +1,53 @@
+"""Every error obsagent raises on purpose; each knows the exit code that a command answers with."""
+
+from __future__ import annotations
+
+
+class ObsagentError(Exception):
+    """Base of all errors; `exit_code` is what a command exits with when it ends in this error."""
+
+    exit_code = 1
+
+
+class UsageError(ObsagentError):
+    """The words of a command or of a query are wrong; the message says what was expected."""
+
+    exit_code = 2
+
+
+class ConfigError(ObsagentError):
+    """A configuration file or variable is wrong; the message names the key."""
+
+    exit_code = 78
+
+
+class CorruptData(ObsagentError, ValueError):
+    """Bytes that are not what they claim to be: foreign, torn or flipped."""
+
+
+class UnsupportedVersion(CorruptData):
+    """Well-formed bytes of a format version that this build does not read."""
+
+
+class ProtocolError(ObsagentError):
+    """The peer sent a message that the wire protocol does not allow, or that is not built yet."""
+
+
+class AgentUnreachable(ObsagentError):
+    """No agent answered at the endpoint within the time-out."""
+
+
+class StoreLocked(ObsagentError):
+    """Another agent holds the lock of this store or endpoint."""
+
+
+class StoreError(ObsagentError):
+    """The store cannot be opened, read or written; the message says which file and why."""
+
+
+class InstrumentError(ObsagentError, ValueError):
+    """An instrument is defined wrongly or differently from before, or its labels do not fit."""
+
+
+class PendingSamples(ObsagentError):
+    """Raised by `FlushResult.raise_if_pending`: the agent has not acknowledged everything yet."""

@@ -1,0 +1,59 @@
+"""What a sample is about: the kind of its instrument, the instrument and the series.
+
+An *instrument* is a named thing that is measured; a *series* is one instrument with one set of label
+values; a *sample* is one measured value of a series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """Kinds of instrument; the numbers are part of the wire and segment formats."""
+
+    HISTOGRAM = 1
+    COUNTER = 2
+    GAUGE = 3
+
+    @property
+    def word(self) -> str:
+        """The kind in lower case, as it is shown to people."""
+        return self.name.lower()
+
+
+ACROSS = ("sum", "max", "min", "mean", "last")
+"""How the values that several workers hold of one gauge combine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A named measurement: what `Client.histogram`, `.counter` and `.gauge` define."""
+
+    name: str
+    kind: Kind
+    help: str = ""
+    unit: str = ""
+    label_names: tuple[str, ...] = ()
+    scale: int = 6
+    across: str = "sum"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A series as the store knows it: a metric with all its labels (service, host and worker included)."""
+
+    id: int
+    metric: str
+    kind: Kind
+    labels: dict[str, str] = field(default_factory=dict)
+    unit: str = ""
+    help: str = ""
+    scale: int = 6
+    across: str = "sum"
+
+    @property
+    def key(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """Identity: the metric's name and its labels in a fixed order."""
+        return self.metric, tuple(sorted(self.labels.items()))

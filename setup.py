@@ -15,7 +15,10 @@ RING_KERNELS = ["obs", "loghist", "ring", "body", "drain"]
 CODEC_KERNELS = ["obs", "crc32c", "loghist", "envelope", "body", "rows", "window"]
 MODULES = {"sketch": SKETCH_KERNELS, "ring": RING_KERNELS, "codec": CODEC_KERNELS}
 
-COMPILE_ARGS = ["-std=c11", "-O3", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+COMPILE_ARGS = [
+    *("-std=c11", "-D_GNU_SOURCE", "-O3", "-fno-math-errno", "-fvisibility=hidden"),
+    *("-Wall", "-Wextra", "-Wno-unused-parameter"),
+]
 SANITIZE = os.environ.get("OBSAGENT_SANITIZE")  # "address,undefined" or "thread": an instrumented build for tests
 if SANITIZE:
     COMPILE_ARGS += ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}"]

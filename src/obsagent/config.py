@@ -1,0 +1,127 @@
+"""The agent's configuration: defaults, a TOML file, and what the command line says on top.
+
+Every key is optional; an unknown key is an error that names the nearest one that exists.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from obsagent import limits
+from obsagent.endpoints import default_listen, default_serve
+from obsagent.errors import ConfigError
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+BYTES_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+
+
+def default_data() -> Path:
+    """Where the store lies: `$XDG_DATA_HOME/obsagent`, else `~/.local/share/obsagent`."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "obsagent"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricConfig:
+    """What a metric's series are told: `[metrics.NAME]`."""
+
+    scale: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """Everything the agent needs to know to start."""
+
+    data: Path = field(default_factory=default_data)
+    listen: str = field(default_factory=default_listen)
+    serve: str = field(default_factory=default_serve)
+    series_per_metric: int = limits.SERIES_PER_METRIC
+    series_total: int = limits.SERIES_TOTAL
+    head_budget: int = limits.HEAD_BYTES
+    metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
+
+
+def parse_bytes(key: str, value: object) -> int:
+    """A number of bytes, written as an integer or as text with a unit (`"128MB"`); raises `ConfigError`."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    if isinstance(value, str):
+        match = BYTES_PATTERN.fullmatch(value)
+        if match and match[2] in UNITS and float(match[1]) > 0:
+            return int(float(match[1]) * UNITS[match[2]])
+    raise ConfigError(f'{key}: expected a size such as 134217728 or "128MB", got {value!r}')
+
+
+def _parse_text(key: str, value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ConfigError(f"{key}: expected text in quotes, got {value!r}")
+
+
+def _parse_count(key: str, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ConfigError(f"{key}: expected a whole number above zero, got {value!r}")
+
+
+def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key}: expected tables such as [metrics.latency]")
+    metrics = {}
+    for name, table in value.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{key}.{name}: expected a table with scale = 0 … 8")
+        _refuse_unknown(table, ["scale"], f"{key}.{name}.")
+        scale = table.get("scale", 6)
+        if type(scale) is not int or not 0 <= scale <= 8:
+            raise ConfigError(f"{key}.{name}.scale: expected a whole number from 0 to 8, got {scale!r}")
+        metrics[name] = MetricConfig(scale)
+    return metrics
+
+
+PARSERS = {
+    "data": lambda key, value: Path(_parse_text(key, value)),
+    "listen": _parse_text,
+    "serve": _parse_text,
+    "series_per_metric": _parse_count,
+    "series_total": _parse_count,
+    "head_budget": parse_bytes,
+    "metrics": _parse_metrics,
+}
+
+
+def _refuse_unknown(table: Mapping[str, object], known: list[str], prefix: str = "") -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known keys: {', '.join(known)}"
+            raise ConfigError(f"unknown key {prefix}{key}; {hint}")
+
+
+def load(path: Path | None = None, **overrides: Any) -> AgentConfig:
+    """The configuration of `path` (a TOML file, optional) with `overrides` on top; None overrides nothing.
+
+    Raises `ConfigError` for a file that cannot be read, is no TOML, or holds an unknown key or a wrong value.
+    """
+    known = [each.name for each in fields(AgentConfig)]
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            _refuse_unknown(table, known)
+            values = {key: PARSERS[key](key, value) for key, value in table.items()}
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: not TOML: {error}") from None
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return replace(AgentConfig(**values), **given)

@@ -1,0 +1,270 @@
+"""Messages and their headers, pure: bytes in, bytes out, no socket.
+
+A message is a msgpack map (the header) followed by at most one binary part (the body). FORMAT.md beside
+this file is the specification; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import msgpack
+
+from obsagent.errors import CorruptData, ProtocolError
+from obsagent.limits import (
+    BODY_BYTES_MAX,
+    DEFINE_BYTES_MAX,
+    HEADER_BYTES_MAX,
+    HELP_BYTES_MAX,
+    LABEL_NAME_BYTES_MAX,
+    LABEL_VALUE_BYTES_MAX,
+    LABELS_MAX,
+    METRIC_NAME_BYTES_MAX,
+)
+from obsagent.samples import ACROSS, Kind
+
+MAJOR = 1
+MINOR = 0
+SESSION_BYTES = 16
+SERIES_NUMBER_MAX = (1 << 31) - 1
+COUNT_MAX = (1 << 63) - 1
+
+Header = dict[str, Any]
+
+
+class MessageKind(IntEnum):
+    """Kinds of message; every number is reserved for ever."""
+
+    HELLO = 1
+    WELCOME = 2
+    DEFINE = 3
+    SAMPLES = 4
+    SPANS = 5
+    LOGS = 6
+    FEATURES = 7
+    PREDICTIONS = 8
+    TRUTHS = 9
+    EVENTS = 10
+    HEARTBEAT = 11
+    GOODBYE = 12
+    ACK = 13
+    QUERY = 14
+    STATUS = 15
+    ANSWER = 16
+    ERROR = 17
+
+
+NOT_BUILT = frozenset(
+    {
+        MessageKind.SPANS,
+        MessageKind.LOGS,
+        MessageKind.FEATURES,
+        MessageKind.PREDICTIONS,
+        MessageKind.TRUTHS,
+        MessageKind.EVENTS,
+    }
+)
+"""Reserved kinds that this version refuses."""
+
+
+class SeriesDefinition(NamedTuple):
+    """One row of a define message: what a session's series number stands for."""
+
+    number: int
+    metric: str
+    kind: Kind
+    labels: dict[str, str]
+    unit: str
+    help: str
+    scale: int
+    across: str
+
+
+class SessionCounts(NamedTuple):
+    """What a client has counted since its session began (samples, cumulative)."""
+
+    observed: int
+    dropped_ring: int
+    dropped_budget: int
+    dropped_expired: int
+    rejected_value: int
+
+
+class SamplesHeader(NamedTuple):
+    """A checked header of a samples message."""
+
+    session: bytes
+    sequence: int
+    first_kept: int
+    start_ms: int
+    end_ms: int
+    samples: int
+    counts: SessionCounts
+
+
+class Hello(NamedTuple):
+    """A checked hello."""
+
+    session: bytes
+    service: str
+    host: str
+    pid: int
+    started_ms: int
+    clock_ms: int
+    version: str
+
+
+def pack(kind: MessageKind, **fields: Any) -> bytes:
+    """The header of one message, as bytes."""
+    packed: bytes = msgpack.packb({"v": MAJOR, "m": MINOR, "k": int(kind), **fields}, use_bin_type=True)
+    return packed
+
+
+def unpack(header: bytes | memoryview) -> tuple[MessageKind, Header]:
+    """The kind and the fields of a header.
+
+    Raises `CorruptData` for bytes that are no header, `ProtocolError` for another version or a kind that
+    this version does not know.
+    """
+    if len(header) > DEFINE_BYTES_MAX:
+        raise CorruptData(f"a header of {len(header)} bytes; at most {DEFINE_BYTES_MAX} are allowed")
+    try:
+        fields = msgpack.unpackb(header, raw=False, strict_map_key=True, max_ext_len=0)
+    except Exception as error:  # msgpack raises half a dozen types for hostile bytes, RecursionError included
+        raise CorruptData(f"the header is not msgpack: {error}") from None
+    if not isinstance(fields, dict):
+        raise CorruptData("the header is not a map")
+    major, minor, number = fields.get("v"), fields.get("m"), fields.get("k")
+    if type(major) is not int or type(minor) is not int or type(number) is not int:
+        raise CorruptData("the header has no version or no kind")
+    if major != MAJOR or abs(minor - MINOR) > 1:
+        raise ProtocolError(
+            f"the peer speaks protocol {major}.{minor}, this side {MAJOR}.{MINOR}; "
+            "they understand each other one minor version apart: upgrade the older one"
+        )
+    try:
+        kind = MessageKind(number)
+    except ValueError:
+        raise ProtocolError(f"message kind {number} is unknown to protocol {MAJOR}.{MINOR}") from None
+    if kind is not MessageKind.DEFINE and len(header) > HEADER_BYTES_MAX:
+        raise CorruptData(f"a header of {len(header)} bytes; at most {HEADER_BYTES_MAX} are allowed")
+    return kind, fields
+
+
+def _integer(fields: Header, key: str, low: int = 0, high: int = COUNT_MAX) -> int:
+    value = fields.get(key)
+    if type(value) is not int or not low <= value <= high:
+        raise CorruptData(f"field {key!r} must be an integer from {low} to {high}")
+    return value
+
+
+def _text(fields: Header, key: str, bytes_max: int, *, empty: bool = True) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str) or len(value.encode("utf-8", "surrogatepass")) > bytes_max:
+        raise CorruptData(f"field {key!r} must be text of at most {bytes_max} bytes")
+    if not empty and not value:
+        raise CorruptData(f"field {key!r} must not be empty")
+    return value
+
+
+def session_of(fields: Header) -> bytes:
+    """The session that a message belongs to (16 bytes); raises `CorruptData`."""
+    value = fields.get("s")
+    if not isinstance(value, bytes) or len(value) != SESSION_BYTES:
+        raise CorruptData(f"field 's' must be {SESSION_BYTES} bytes")
+    return value
+
+
+def read_hello(fields: Header) -> Hello:
+    """Checks a hello; raises `CorruptData`."""
+    return Hello(
+        session=session_of(fields),
+        service=_text(fields, "service", LABEL_VALUE_BYTES_MAX, empty=False),
+        host=_text(fields, "host", LABEL_VALUE_BYTES_MAX, empty=False),
+        pid=_integer(fields, "pid"),
+        started_ms=_integer(fields, "started"),
+        clock_ms=_integer(fields, "clock"),
+        version=_text(fields, "version", LABEL_VALUE_BYTES_MAX),
+    )
+
+
+def counts_fields(counts: SessionCounts) -> Header:
+    """The fields that carry a session's counts in samples, heartbeat and goodbye messages."""
+    return {
+        "o": counts.observed,
+        "d": [counts.dropped_ring, counts.dropped_budget, counts.dropped_expired],
+        "r": counts.rejected_value,
+    }
+
+
+def read_counts(fields: Header) -> SessionCounts:
+    """Checks the counts of a message; raises `CorruptData`."""
+    dropped = fields.get("d")
+    if not isinstance(dropped, list) or len(dropped) != 3:
+        raise CorruptData("field 'd' must be three counts")
+    if any(type(count) is not int or not 0 <= count <= COUNT_MAX for count in dropped):
+        raise CorruptData("field 'd' must be three counts")
+    return SessionCounts(_integer(fields, "o"), dropped[0], dropped[1], dropped[2], _integer(fields, "r"))
+
+
+def read_samples(fields: Header, body_bytes: int) -> SamplesHeader:
+    """Checks the header of a samples message; raises `CorruptData`."""
+    header = SamplesHeader(
+        session=session_of(fields),
+        sequence=_integer(fields, "q", 1),
+        first_kept=_integer(fields, "f", 1),
+        start_ms=_integer(fields, "a"),
+        end_ms=_integer(fields, "b"),
+        samples=_integer(fields, "n", 1),
+        counts=read_counts(fields),
+    )
+    if header.end_ms < header.start_ms:
+        raise CorruptData("a batch must not end before it starts")
+    if body_bytes > BODY_BYTES_MAX:
+        raise CorruptData(f"a body of {body_bytes} bytes; at most {BODY_BYTES_MAX} are allowed")
+    return header
+
+
+def definition_row(definition: SeriesDefinition) -> list[Any]:
+    """A definition as it stands in a define message."""
+    return [
+        definition.number,
+        definition.metric,
+        int(definition.kind),
+        definition.labels,
+        definition.unit,
+        definition.help,
+        definition.scale,
+        definition.across,
+    ]
+
+
+def read_definitions(fields: Header) -> list[SeriesDefinition]:
+    """Checks the rows of a define message; raises `CorruptData`."""
+    rows = fields.get("series")
+    if not isinstance(rows, list):
+        raise CorruptData("field 'series' must be a list")
+    return [_read_definition(row) for row in rows]
+
+
+def _read_definition(row: Any) -> SeriesDefinition:
+    if not isinstance(row, list) or len(row) != 8:
+        raise CorruptData("a series definition has eight fields")
+    number, metric, kind, labels, unit, help_text, scale, across = row
+    named = {"number": number, "metric": metric, "unit": unit, "help": help_text, "scale": scale}
+    _integer(named, "number", 0, SERIES_NUMBER_MAX)
+    _text(named, "metric", METRIC_NAME_BYTES_MAX, empty=False)
+    _text(named, "unit", METRIC_NAME_BYTES_MAX)
+    _text(named, "help", HELP_BYTES_MAX)
+    _integer(named, "scale", 0, 8)
+    if type(kind) is not int or kind not in Kind.__members__.values():
+        raise CorruptData(f"unknown kind of instrument {kind!r}")
+    if across not in ACROSS:
+        raise CorruptData(f"unknown combination across workers {across!r}")
+    if not isinstance(labels, dict) or len(labels) > LABELS_MAX:
+        raise CorruptData(f"labels must be a map of at most {LABELS_MAX} entries")
+    for name, value in labels.items():
+        _text({"label name": name}, "label name", LABEL_NAME_BYTES_MAX, empty=False)
+        _text({"label value": value}, "label value", LABEL_VALUE_BYTES_MAX)
+    return SeriesDefinition(number, metric, Kind(kind), labels, unit, help_text, scale, across)

@@ -1,0 +1,257 @@
+"""Sockets: the only module that imports zmq.
+
+Clients and readers hold a DEALER, the agent a ROUTER on each endpoint. Nothing queues inside libzmq for
+long: the high-water marks are small, sends never block, and linger is zero, so that a closed socket keeps no
+old messages for a later conversation.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from obsagent.errors import AgentUnreachable, CorruptData, StoreLocked, UsageError
+from obsagent.limits import DEFINE_BYTES_MAX, FRAME_PARTS_MAX
+from obsagent.wire.frame import Header, MessageKind, pack, unpack
+
+SEND_HWM = 8
+MESSAGE_BYTES_MAX = 64 << 20
+IPC_PREFIX = "ipc://"
+ZERO_COPY_BYTES = 64 << 10
+
+Parts = list[bytes | memoryview]
+
+
+def check_endpoint(endpoint: str) -> str:
+    """The endpoint itself; raises `UsageError` for one that ZeroMQ would not take."""
+    if endpoint.startswith(IPC_PREFIX):
+        path = endpoint[len(IPC_PREFIX) :]
+        if path and len(os.fsencode(path)) <= zmq.IPC_PATH_MAX_LEN:
+            return endpoint
+        raise UsageError(f"endpoint {endpoint!r}: the path must have 1 to {zmq.IPC_PATH_MAX_LEN} bytes")
+    if endpoint.startswith("tcp://") and ":" in endpoint[len("tcp://") :]:
+        return endpoint
+    raise UsageError(f"endpoint {endpoint!r}: expected ipc://PATH or tcp://HOST:PORT")
+
+
+def _new_socket(context: zmq.Context[Any], kind: int) -> zmq.Socket[Any]:
+    socket = context.socket(kind)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDHWM, SEND_HWM)
+    socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
+    return socket
+
+
+class ClientSocket:
+    """One conversation of a writer with the agent: closed and replaced after a disconnect.
+
+    Not thread-safe: it belongs to the thread that made it.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        """Starts connecting; raises `UsageError` for a malformed endpoint."""
+        check_endpoint(endpoint)
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._socket = _new_socket(self._context, zmq.DEALER)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
+        self._socket.connect(endpoint)
+
+    def send(self, header: bytes, body: bytes | None = None) -> bool:
+        """Hands one message over; False if it would have to wait."""
+        parts = [header] if body is None else [header, body]
+        try:
+            self._socket.send_multipart(parts, zmq.NOBLOCK, copy=body is None or len(body) < ZERO_COPY_BYTES)
+        except zmq.Again:
+            return False
+        return True
+
+    def poll(self, timeout_ms: int) -> bool:
+        """Waits until something happens: a message or a disconnect."""
+        return bool(self._poller.poll(timeout_ms))
+
+    def disconnected(self) -> bool:
+        """True once the peer has gone since the socket was made."""
+        return bool(self._monitor.poll(0))
+
+    def receive(self) -> tuple[MessageKind, Header] | None:
+        """The next message, or None if there is none; raises `CorruptData` or `ProtocolError`."""
+        try:
+            parts = self._socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+        return unpack(parts[0])
+
+    def close(self) -> None:
+        """Drops whatever is unsent and closes."""
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(0)
+        self._context.term()
+
+
+class RequestSocket:
+    """A reader's conversation: one request, one answer."""
+
+    def __init__(self, endpoint: str) -> None:
+        """Starts connecting; raises `UsageError` for a malformed endpoint."""
+        self.endpoint = check_endpoint(endpoint)
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._socket = _new_socket(self._context, zmq.DEALER)
+        self._socket.connect(endpoint)
+
+    def request(self, kind: MessageKind, timeout_s: float, **fields: Any) -> tuple[MessageKind, Header]:
+        """Sends a request and waits for its answer; raises `AgentUnreachable` after `timeout_s` seconds."""
+        self._socket.send_multipart([pack(kind, **fields)])
+        if not self._socket.poll(int(timeout_s * 1000)):
+            raise AgentUnreachable(f"no agent answered at {self.endpoint} within {timeout_s:g} s")
+        parts = self._socket.recv_multipart(zmq.NOBLOCK)
+        kind_back, header = unpack(parts[0])
+        if len(parts) > 1:
+            header["body"] = parts[1]
+        return kind_back, header
+
+    def close(self) -> None:
+        """Closes at once."""
+        self._socket.close(0)
+        self._context.term()
+
+
+class ServerSocket:
+    """The agent's side of an endpoint: messages from many peers, answers by identity.
+
+    An ipc endpoint is guarded by a lock file beside it, because a second bind on the same path would steal it
+    in silence. Not thread-safe, except `wake`.
+    """
+
+    def __init__(self, endpoint: str, *, receive_hwm: int = 64) -> None:
+        """Binds; raises `StoreLocked` if another agent holds the endpoint, `UsageError` if it is malformed."""
+        self.endpoint = check_endpoint(endpoint)
+        self._lock_fd = self._guard(endpoint)
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._socket = _new_socket(self._context, zmq.ROUTER)
+        self._socket.setsockopt(zmq.RCVHWM, receive_hwm)
+        self._socket.setsockopt(zmq.SNDHWM, 1000)
+        self._socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._wake_read, zmq.POLLIN)
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise UsageError(f"cannot listen on {endpoint}: {error}") from None
+        if endpoint.startswith(IPC_PREFIX):
+            Path(endpoint[len(IPC_PREFIX) :]).chmod(0o600)
+
+    @staticmethod
+    def _guard(endpoint: str) -> int | None:
+        if not endpoint.startswith(IPC_PREFIX):
+            return None
+        path = Path(endpoint[len(IPC_PREFIX) :])
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock_fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock_fd)
+            raise StoreLocked(f"another agent is listening on {endpoint}; stop it or choose --listen/--serve") from None
+        if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+            path.unlink()
+        return lock_fd
+
+    def poll(self, timeout_ms: int) -> bool:
+        """Waits for a message or a `wake`; True if a message is there."""
+        ready = dict(self._poller.poll(timeout_ms))
+        if self._wake_read in ready:
+            try:
+                os.read(self._wake_read, 4096)
+            except BlockingIOError:
+                pass
+        return self._socket in ready
+
+    def wake(self) -> None:
+        """Ends a `poll`; may be called from any thread."""
+        try:
+            os.write(self._wake_write, b"w")
+        except (BlockingIOError, OSError):
+            pass
+
+    def receive(self) -> tuple[bytes, Parts] | None:
+        """The next message as (identity, parts), or None. Endless parts are read away and cut."""
+        try:
+            identity = self._socket.recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+        parts: Parts = []
+        while self._socket.getsockopt(zmq.RCVMORE):
+            frame = self._socket.recv(copy=False)
+            if len(parts) < FRAME_PARTS_MAX:
+                parts.append(frame.buffer if len(frame.buffer) > DEFINE_BYTES_MAX // 64 else frame.bytes)
+        return identity, parts
+
+    def send(self, identity: bytes, header: bytes) -> bool:
+        """Answers a peer; False if the peer is gone or does not read."""
+        try:
+            self._socket.send_multipart([identity, header], zmq.NOBLOCK)
+        except zmq.ZMQError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Stops listening and removes the socket file."""
+        self._socket.close(0)
+        self._context.term()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+        if self._lock_fd is not None:
+            Path(self.endpoint[len(IPC_PREFIX) :]).unlink(missing_ok=True)
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+
+class ServeSocket:
+    """The readers' endpoint as the query server uses it: headers in, headers out."""
+
+    def __init__(self, endpoint: str) -> None:
+        """Binds; raises like `ServerSocket`."""
+        self._server = ServerSocket(endpoint)
+
+    def receive(self, timeout_ms: int) -> tuple[bytes, MessageKind, Header] | None:
+        """The next request, or None after `timeout_ms`; raises `CorruptData` or `ProtocolError` with `.identity`."""
+        if not self._server.poll(timeout_ms):
+            return None
+        message = self._server.receive()
+        if message is None:
+            return None
+        identity, parts = message
+        try:
+            if not parts:
+                raise CorruptData("a message without a header")
+            kind, header = unpack(parts[0])
+        except Exception as error:
+            error.identity = identity  # type: ignore[attr-defined]
+            raise
+        return identity, kind, header
+
+    def send(self, identity: bytes, kind: MessageKind, **fields: Any) -> bool:
+        """Answers a reader; False if it is gone."""
+        return self._server.send(identity, pack(kind, **fields))
+
+    def wake(self) -> None:
+        """Ends a `receive`; may be called from any thread."""
+        self._server.wake()
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._server.close()

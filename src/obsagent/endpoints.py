@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
+
+from obsagent.errors import UsageError
+
+IPC_PREFIX = "ipc://"
+IPC_PATH_BYTES_MAX = 107  # sockaddr_un.sun_path, less its terminating zero
 
 
-def runtime_directory() -> Path:
+def check_endpoint(endpoint: str) -> str:
+    """The endpoint itself; raises `UsageError` for one that ZeroMQ would not take."""
+    if endpoint.startswith(IPC_PREFIX):
+        path_bytes = len(os.fsencode(endpoint)) - len(IPC_PREFIX)
+        if 0 < path_bytes <= IPC_PATH_BYTES_MAX:
+            return endpoint
+        raise UsageError(
+            f"endpoint {endpoint!r}: the path has {path_bytes} bytes; the system allows 1 to {IPC_PATH_BYTES_MAX}"
+        )
+    if endpoint.startswith("tcp://") and ":" in endpoint[len("tcp://") :]:
+        return endpoint
+    raise UsageError(f"endpoint {endpoint!r}: expected ipc://PATH or tcp://HOST:PORT")
+
+
+def runtime_directory() -> str:
     """The per-user directory of the sockets: `$XDG_RUNTIME_DIR/obsagent`, else one in the temporary directory."""
     base = os.environ.get("XDG_RUNTIME_DIR")
-    if base:
-        return Path(base) / "obsagent"
-    return Path(tempfile.gettempdir()) / f"obsagent-{os.getuid()}"
+    return f"{base}/obsagent" if base else f"{os.environ.get('TMPDIR') or '/tmp'}/obsagent-{os.getuid()}"
 
 
 def default_listen() -> str:

@@ -15,28 +15,16 @@ from typing import Any
 
 import zmq
 
+from obsagent.endpoints import IPC_PREFIX, check_endpoint
 from obsagent.errors import AgentUnreachable, CorruptData, StoreLocked, UsageError
 from obsagent.limits import DEFINE_BYTES_MAX, FRAME_PARTS_MAX
 from obsagent.wire.frame import Header, MessageKind, pack, unpack
 
 SEND_HWM = 8
 MESSAGE_BYTES_MAX = 64 << 20
-IPC_PREFIX = "ipc://"
 ZERO_COPY_BYTES = 64 << 10
 
 Parts = list[bytes | memoryview]
-
-
-def check_endpoint(endpoint: str) -> str:
-    """The endpoint itself; raises `UsageError` for one that ZeroMQ would not take."""
-    if endpoint.startswith(IPC_PREFIX):
-        path = endpoint[len(IPC_PREFIX) :]
-        if path and len(os.fsencode(path)) <= zmq.IPC_PATH_MAX_LEN:
-            return endpoint
-        raise UsageError(f"endpoint {endpoint!r}: the path must have 1 to {zmq.IPC_PATH_MAX_LEN} bytes")
-    if endpoint.startswith("tcp://") and ":" in endpoint[len("tcp://") :]:
-        return endpoint
-    raise UsageError(f"endpoint {endpoint!r}: expected ipc://PATH or tcp://HOST:PORT")
 
 
 def _new_socket(context: zmq.Context[Any], kind: int) -> zmq.Socket[Any]:

@@ -1,0 +1,302 @@
+"""The client: what a model's process holds after `obsagent.connect(...)`."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from obsagent._native.ring import Histogram, Recorder
+from obsagent.endpoints import check_endpoint, default_listen
+from obsagent.errors import InstrumentError, PendingSamples
+from obsagent.limits import CLIENT_RING_BYTES, CLIENTS_PER_PROCESS, EXIT_FLUSH_TIMEOUT_S
+from obsagent.record.conversation import Conversation
+from obsagent.record.outbox import Outbox
+from obsagent.record.registry import Registry
+from obsagent.record.request import Request, RequestInstruments
+from obsagent.record.sender import Sender
+from obsagent.record.timing import timed
+from obsagent.samples import Kind
+from obsagent.wire.frame import Header, SeriesDefinition, SessionCounts
+
+if TYPE_CHECKING:
+    from obsagent._native.ring import Batch
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+class FlushResult(NamedTuple):
+    """What became of the samples observed so far (cumulative since the session began)."""
+
+    acknowledged: int
+    pending: int
+    dropped: int
+    rejected: int
+
+    def raise_if_pending(self) -> None:
+        """Raises `PendingSamples` unless the agent has acknowledged everything that was kept."""
+        if self.pending:
+            raise PendingSamples(f"{self.pending} samples are not acknowledged by the agent yet")
+
+
+def default_service() -> str:
+    """`OTEL_SERVICE_NAME`, else the name of the program."""
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""  # noqa: PTH119  (pathlib is slow to import)
+    return os.environ.get("OTEL_SERVICE_NAME") or program.removesuffix(".py") or "python"
+
+
+class Client:
+    """Records samples of one service and hands them to the agent; made by `connect`.
+
+    Thread-safe. Works across fork: the child is a session of its own, with instruments that keep working.
+    """
+
+    def __init__(self, service: str, endpoint: str, version: str, slot: int, *, disabled: bool = False) -> None:
+        """Use `connect`. `slot` numbers the clients of this process; `disabled` records nothing."""
+        self.service = service
+        self.endpoint = endpoint
+        self.version = version
+        self._disabled = disabled
+        self._recorder = Recorder(
+            slot,
+            ring_bytes=0 if disabled else CLIENT_RING_BYTES,
+            on_first_sample=None if disabled else self._start,
+        )
+        self._registry = Registry(self._recorder)
+        self._requests: RequestInstruments | None = None
+        self._start_lock = threading.Lock()
+        self._begin_session()
+
+    def __repr__(self) -> str:
+        return f"<obsagent client service={self.service!r} endpoint={self.endpoint!r}>"
+
+    def _begin_session(self) -> None:
+        recorder = self._recorder
+        self._base = SessionCounts(recorder.observed, recorder.dropped_ring, 0, 0, recorder.rejected_value)
+        self.session = os.urandom(16)
+        self.outbox = Outbox()
+        self.clock_offset_ms = time.time_ns() / 1e6 - time.monotonic_ns() / 1e6
+        self._started_ms = time.time_ns() // 1_000_000
+        self._sender: Sender | None = None
+        self._closed = False
+        self._refusal = ""
+
+    # Instruments
+
+    def histogram(
+        self, name: str, help: str = "", unit: str = "", labels: Sequence[str] = ()
+    ) -> Any:
+        """A histogram: every observation counts; quantiles, mean, min, max and counts can be asked.
+
+        Without `labels` the result has `observe`, `observe_many` and `time`; with labels, bind a series first:
+        `.labels(step="build").observe(0.01)`. Raises `InstrumentError` if the name is malformed, built in, or
+        already defined differently.
+        """
+        return self._registry.define(Kind.HISTOGRAM, name, help, unit, labels)
+
+    def counter(self, name: str, help: str = "", unit: str = "", labels: Sequence[str] = ()) -> Any:
+        """A counter: `inc(amount)` sums up; rates and sums can be asked. Raises like `histogram`."""
+        return self._registry.define(Kind.COUNTER, name, help, unit, labels)
+
+    def gauge(
+        self, name: str, help: str = "", unit: str = "", labels: Sequence[str] = (), across: str = "sum"
+    ) -> Any:
+        """A gauge: `set`, `inc`, `dec`, `set_function`, `track_inprogress`; sampled once a second.
+
+        `across` says how the values of several workers combine: sum, max, min, mean or last. Raises like
+        `histogram`.
+        """
+        return self._registry.define(Kind.GAUGE, name, help, unit, labels, across)
+
+    def timed(self, name: str, help: str = "") -> Callable[[FunctionT], FunctionT]:
+        """Decorator: the duration of each call, in seconds, goes to the histogram `name`.
+
+        Right for functions, coroutines, generators and async generators.
+        """
+        histogram: Histogram = self.histogram(name, help, "seconds")
+        return lambda function: timed(histogram, function)
+
+    def request(self, endpoint: str, *, id: str | None = None, queued_at: float | None = None) -> Request:
+        """One request of a model server, as a context manager (`with` or `async with`).
+
+        Feeds `latency`, `requests`, `errors`, `in_flight` and, with `queued_at` (seconds since the epoch),
+        `queue_delay`.
+        """
+        if self._requests is None:
+            self._requests = RequestInstruments(self._registry)
+        return Request(self._requests.endpoint(endpoint), id, queued_at)
+
+    # Delivery
+
+    def flush(self, timeout: float = 2.0) -> FlushResult:
+        """Waits until everything observed before the call is acknowledged, at most `timeout` seconds.
+
+        Never raises for an absent agent: the result says what is pending.
+        """
+        if not self._disabled and not self._closed:
+            deadline = time.monotonic() + timeout
+            self._start()
+            self._recorder.seal(int(timeout * 1000))
+            samples = self._sealed_samples()
+            if self._sender is not None:
+                self._sender.wait_settled(samples, max(deadline - time.monotonic(), 0.0))
+        return self._result()
+
+    def _sealed_samples(self) -> int:
+        counts = self.counts()
+        return counts.observed - counts.dropped_ring - counts.rejected_value
+
+    def _result(self) -> FlushResult:
+        if self._disabled:
+            return FlushResult(0, 0, 0, 0)
+        acknowledged, counts = self.outbox.acknowledged_samples, self.counts()
+        dropped = counts.dropped_ring + counts.dropped_budget + counts.dropped_expired
+        pending = max(counts.observed - counts.rejected_value - dropped - acknowledged, 0)
+        return FlushResult(acknowledged, pending, dropped, counts.rejected_value)
+
+    def close(self, timeout: float = EXIT_FLUSH_TIMEOUT_S) -> FlushResult:
+        """Flushes, says goodbye and stops the threads; called by itself at a normal exit."""
+        if self._closed or self._disabled:
+            return self._result()
+        if self._sender is None and self.counts().observed == 0:
+            return self._result()
+        self.flush(timeout)
+        self._recorder.stop()
+        self._closed = True
+        if self._sender is not None:
+            self._sender.stop(1.0)
+        return self._result()
+
+    def _open(self) -> None:
+        """`connect` was called: begins a new session if the last one was closed."""
+        if self._closed:
+            self._begin_session()
+        self._start()
+
+    def _start(self) -> None:
+        """Starts the threads of this process, once: at `connect`, and after a fork at the first sample."""
+        with self._start_lock:
+            if self._sender is not None or self._disabled or self._closed:
+                return
+            self._recorder.start()
+            conversation = Conversation(self.endpoint, self.session, self)
+            self._sender = Sender(self._recorder, self, conversation)
+            self._sender.start()
+        _close_with_multiprocessing(self)
+
+    # What the conversation asks of its client
+
+    @property
+    def definitions(self) -> list[SeriesDefinition]:
+        """Every series, by number."""
+        return self._registry.definitions
+
+    def hello_fields(self) -> Header:
+        """Who this session is."""
+        return {
+            "service": self.service,
+            "host": os.uname().nodename,
+            "pid": os.getpid(),
+            "started": self._started_ms,
+            "version": self.version,
+        }
+
+    def counts(self) -> SessionCounts:
+        """Cumulative counts of the session."""
+        return self._counts(self._recorder)
+
+    def batch_counts(self, batch: Batch) -> SessionCounts:
+        """Cumulative counts of the session up to and including a sealed batch."""
+        return self._counts(batch)
+
+    def _counts(self, at: Recorder | Batch) -> SessionCounts:
+        base = self._base
+        return SessionCounts(
+            at.observed - base.observed,
+            at.dropped_ring - base.dropped_ring,
+            self.outbox.dropped_budget,
+            self.outbox.dropped_expired,
+            at.rejected_value - base.rejected_value,
+        )
+
+    def set_clock(self, offset_ms: float) -> None:
+        """From now on batches are stamped, and windows cut, in the agent's time."""
+        self.clock_offset_ms = offset_ms
+        self._recorder.set_clock(offset_ms)
+
+    def welcomed(self, fields: Header) -> None:
+        """Takes the scales that the agent asks for."""
+        self._registry.set_scales({str(name): int(scale) for name, scale in fields.get("scales", {}).items()})
+        self._refusal = ""
+
+    def refused(self, message: str) -> None:
+        """Says once why the agent does not talk to this client."""
+        if message != self._refusal:
+            self._refusal = message
+            warnings.warn(f"the agent at {self.endpoint} refuses this client: {message}", RuntimeWarning, stacklevel=2)
+
+    def _after_fork(self) -> None:
+        """In the child: a new session that begins with the first sample; the parent's queue is the parent's."""
+        if self._disabled:
+            return
+        self._start_lock = threading.Lock()
+        self._registry.renew_lock()
+        self._recorder.abandon()
+        self._begin_session()
+
+
+_clients: dict[tuple[str, str, str, bool], Client] = {}
+_clients_lock = threading.Lock()
+
+
+def connect(service: str | None = None, *, endpoint: str | None = None, version: str = "") -> Client:
+    """The client for a service: the same arguments give the same client.
+
+    `service` defaults to `OTEL_SERVICE_NAME`, else the program's name; `endpoint` to `OBSAGENT_ENDPOINT`, else
+    `ingest.sock` in the per-user runtime directory. Never waits for the agent. With `OBSAGENT_DISABLED=1` the
+    client has the same types and neither thread nor socket. Raises `UsageError` for a malformed endpoint and
+    `InstrumentError` beyond 8 different clients in one process.
+    """
+    service = service or default_service()
+    endpoint = endpoint or default_listen()
+    disabled = os.environ.get("OBSAGENT_DISABLED", "0") not in {"", "0"}
+    key = (service, endpoint, version, disabled)
+    with _clients_lock:
+        client = _clients.get(key)
+        if client is None:
+            if len(_clients) >= CLIENTS_PER_PROCESS:
+                raise InstrumentError(
+                    f"this process has {CLIENTS_PER_PROCESS} clients already; connect with the same arguments again"
+                )
+            check_endpoint(endpoint)
+            client = _clients[key] = Client(service, endpoint, version, len(_clients), disabled=disabled)
+        client._open()
+    return client
+
+
+def _close_all() -> None:
+    for client in list(_clients.values()):
+        client.close()
+
+
+def _after_fork_in_child() -> None:
+    global _clients_lock
+    _clients_lock = threading.Lock()
+    for client in list(_clients.values()):
+        client._after_fork()
+
+
+def _close_with_multiprocessing(client: Client) -> None:
+    """atexit does not run in a child that multiprocessing forked; its own finalizers do."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.Finalize(None, client.close, exitpriority=10)
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,222 @@
+"""One client's conversation with the agent: hello, welcome, defines, batches, acknowledgements.
+
+A disconnect ends the conversation: the socket is closed (a DEALER would otherwise deliver old batches before
+the new hello) and a new one begins with hello. Batches wait in the outbox, never inside libzmq.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from obsagent.errors import CorruptData, ProtocolError
+from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
+from obsagent.wire.frame import Header, MessageKind, SeriesDefinition, SessionCounts, counts_fields, definition_row, pack
+
+if TYPE_CHECKING:
+    from obsagent._native.ring import Batch
+    from obsagent.record.outbox import Outbox, QueuedBatch
+    from obsagent.wire.socket import ClientSocket
+
+DEFINITIONS_PER_MESSAGE = 200
+SILENCE_LIMIT_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
+WELCOME_LIMIT_MS = 5_000
+CLOCK_TOLERANCE_MS = 50.0
+REFUSED_PAUSE_MS = 5_000
+
+
+def monotonic_ms() -> float:
+    """Milliseconds on the clock that stamps batches."""
+    return time.monotonic_ns() / 1e6
+
+
+class Speaker(Protocol):
+    """What a conversation needs to know of its client."""
+
+    outbox: Outbox
+    clock_offset_ms: float
+
+    @property
+    def definitions(self) -> list[SeriesDefinition]:
+        """Every series, by number; the list only grows."""
+        ...
+
+    def hello_fields(self) -> Header:
+        """Session, service, host, pid, start time and version."""
+        ...
+
+    def counts(self) -> SessionCounts:
+        """What has been counted so far."""
+        ...
+
+    def batch_counts(self, batch: Batch) -> SessionCounts:
+        """What had been counted when the batch was sealed."""
+        ...
+
+    def set_clock(self, offset_ms: float) -> None:
+        """Agent time = monotonic time + offset."""
+        ...
+
+    def welcomed(self, fields: Header) -> None:
+        """Scales and limits that the agent asks for."""
+        ...
+
+    def refused(self, message: str) -> None:
+        """The agent does not talk to this client; `message` says why."""
+        ...
+
+
+class Conversation:
+    """Owns the socket; driven by the sender thread through `step`."""
+
+    def __init__(self, endpoint: str, session: bytes, speaker: Speaker) -> None:
+        """Nothing happens before the first `step`."""
+        self._endpoint = endpoint
+        self._session = session
+        self._speaker = speaker
+        self._socket: ClientSocket | None = None
+        self._welcomed = False
+        self._defined = 0
+        self._opened_ms = 0.0
+        self._heard_ms = 0.0
+        self._heartbeat_ms = 0.0
+        self._pause_until_ms = 0.0
+        self.goodbye_answered = False
+
+    @property
+    def welcomed(self) -> bool:
+        """True while the agent has answered the hello and the connection stands."""
+        return self._welcomed
+
+    def poll(self, timeout_ms: int) -> None:
+        """Waits until the agent says something, at most `timeout_ms`."""
+        if self._socket is None:
+            time.sleep(timeout_ms / 1e3)
+        else:
+            self._socket.poll(timeout_ms)
+
+    def step(self) -> None:
+        """Does whatever can be done now without waiting."""
+        now = monotonic_ms()
+        if self._socket is None:
+            if now < self._pause_until_ms:
+                return
+            self._open(now)
+        elif self._is_over(now):
+            self.close()
+            self._open(now)
+        self._hear(now)
+        if self._welcomed:
+            self._speak(now)
+
+    def _is_over(self, now: float) -> bool:
+        assert self._socket is not None
+        if self._socket.disconnected():
+            return True
+        if not self._welcomed:
+            return now - self._opened_ms > WELCOME_LIMIT_MS
+        return now - self._heard_ms > SILENCE_LIMIT_MS
+
+    def _open(self, now: float) -> None:
+        from obsagent.wire.socket import ClientSocket
+
+        self._socket = ClientSocket(self._endpoint)
+        self._opened_ms = self._heard_ms = now
+        self._welcomed = False
+        self._defined = 0
+        self._speaker.outbox.rewind()
+        fields = self._speaker.hello_fields()
+        self._socket.send(pack(MessageKind.HELLO, s=self._session, clock=time.time_ns() // 1_000_000, **fields))
+
+    def _hear(self, now: float) -> None:
+        while self._socket is not None:
+            try:
+                message = self._socket.receive()
+            except (CorruptData, ProtocolError) as error:
+                self._refuse(str(error), now)
+                return
+            if message is None:
+                return
+            self._heard_ms = now
+            self._take(*message, now)
+
+    def _take(self, kind: MessageKind, fields: Header, now: float) -> None:
+        if kind is MessageKind.WELCOME:
+            self._keep_clock(float(fields["clock"]), now)
+            self._speaker.outbox.acknowledge(int(fields["applied"]))
+            self._speaker.welcomed(fields)
+            self._welcomed = True
+            self._heartbeat_ms = now
+        elif kind is MessageKind.ACK:
+            self._keep_clock(float(fields["clock"]), now)
+            self._speaker.outbox.acknowledge(int(fields["q"]))
+            self.goodbye_answered = self.goodbye_answered or bool(fields.get("goodbye"))
+        elif kind is MessageKind.ERROR and fields.get("code") == "session":
+            self.close()  # the agent does not know us (any more): begin again with hello
+        elif kind is MessageKind.ERROR:
+            self._refuse(str(fields.get("message")), now)
+
+    def _keep_clock(self, agent_ms: float, now: float) -> None:
+        offset = agent_ms - now
+        if abs(offset - self._speaker.clock_offset_ms) > CLOCK_TOLERANCE_MS:
+            self._speaker.set_clock(offset)
+
+    def _refuse(self, message: str, now: float) -> None:
+        self._speaker.refused(message)
+        self._pause_until_ms = now + REFUSED_PAUSE_MS
+        self.close()
+
+    def _speak(self, now: float) -> None:
+        if not self._define():
+            return
+        while entry := self._speaker.outbox.next_unsent():
+            if not self._send_batch(entry):
+                return
+            self._speaker.outbox.mark_sent()
+            self._heartbeat_ms = now
+        if now - self._heartbeat_ms >= HEARTBEAT_INTERVAL_MS:
+            self._heartbeat_ms = now
+            self._send_counts(MessageKind.HEARTBEAT)
+
+    def _define(self) -> bool:
+        """Tells the agent every series that it has not heard of in this conversation, before any batch."""
+        assert self._socket is not None
+        while self._defined < len(self._speaker.definitions):
+            part = self._speaker.definitions[self._defined : self._defined + DEFINITIONS_PER_MESSAGE]
+            rows = [definition_row(definition) for definition in part]
+            if not self._socket.send(pack(MessageKind.DEFINE, s=self._session, series=rows)):
+                return False
+            self._defined += len(part)
+        return True
+
+    def _send_batch(self, entry: QueuedBatch) -> bool:
+        assert self._socket is not None
+        batch, offset = entry.batch, self._speaker.clock_offset_ms
+        header = pack(
+            MessageKind.SAMPLES,
+            s=self._session,
+            q=entry.sequence,
+            f=self._speaker.outbox.first_kept,
+            a=int(batch.start_ns / 1e6 + offset),
+            b=int(batch.end_ns / 1e6 + offset),
+            n=batch.samples,
+            **counts_fields(self._speaker.batch_counts(batch)),
+        )
+        return self._socket.send(header, batch.body)
+
+    def _send_counts(self, kind: MessageKind) -> None:
+        assert self._socket is not None
+        fields = counts_fields(self._speaker.counts())
+        self._socket.send(pack(kind, s=self._session, f=self._speaker.outbox.first_kept, **fields))
+
+    def say_goodbye(self) -> None:
+        """Ends the session; the agent answers with a last acknowledgement."""
+        if self._welcomed and self._socket is not None:
+            self._send_counts(MessageKind.GOODBYE)
+
+    def close(self) -> None:
+        """Closes the socket; the next `step` would open a new one."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self._welcomed = False

@@ -1,0 +1,117 @@
+"""The client's own queue: sealed batches that the agent has not acknowledged yet.
+
+Sequences count from one and never repeat within a session. What does not fit the budget, or grows older than
+an hour, is given up from the old end and counted; `first_kept` tells the agent so, and a hole never blocks an
+acknowledgement.
+
+Owned by the sender thread. Other threads read the counters, which only grow.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from obsagent.limits import CLIENT_QUEUE_AGE_MS, CLIENT_QUEUE_BYTES
+
+if TYPE_CHECKING:
+    from obsagent._native.ring import Batch
+
+ENTRY_OVERHEAD_BYTES = 256
+
+
+class QueuedBatch:
+    """A batch with its sequence."""
+
+    __slots__ = ("batch", "queued_ms", "sequence")
+
+    def __init__(self, sequence: int, batch: Batch, queued_ms: int) -> None:
+        """`queued_ms`: monotonic milliseconds."""
+        self.sequence = sequence
+        self.batch = batch
+        self.queued_ms = queued_ms
+
+    @property
+    def byte_size(self) -> int:
+        """What the entry weighs in the budget."""
+        return len(self.batch.body) + ENTRY_OVERHEAD_BYTES
+
+
+class Outbox:
+    """Batches in order of sequence, oldest first; the first `_sent` of them have been handed to the socket."""
+
+    def __init__(self, budget_bytes: int = CLIENT_QUEUE_BYTES, age_limit_ms: int = CLIENT_QUEUE_AGE_MS) -> None:
+        """An empty queue whose next sequence is one."""
+        self._queue: deque[QueuedBatch] = deque()
+        self._sent = 0
+        self._budget_bytes = budget_bytes
+        self._age_limit_ms = age_limit_ms
+        self._bytes = 0
+        self._next_sequence = 1
+        self.queued_samples = 0
+        self.acknowledged_samples = 0
+        self.dropped_budget = 0
+        self.dropped_expired = 0
+
+    @property
+    def first_kept(self) -> int:
+        """The oldest sequence that may still be sent."""
+        return self._queue[0].sequence if self._queue else self._next_sequence
+
+    @property
+    def settled_samples(self) -> int:
+        """Samples that nobody waits for any more: acknowledged or given up."""
+        return self.acknowledged_samples + self.dropped_budget + self.dropped_expired
+
+    @property
+    def waiting(self) -> bool:
+        """True while something has been sent and is not acknowledged."""
+        return self._sent > 0
+
+    def put(self, batch: Batch, now_ms: int) -> None:
+        """Queues a sealed batch; gives up the oldest ones if the budget is exceeded."""
+        entry = QueuedBatch(self._next_sequence, batch, now_ms)
+        self._next_sequence += 1
+        self._queue.append(entry)
+        self._bytes += entry.byte_size
+        self.queued_samples += batch.samples
+        while self._bytes > self._budget_bytes and len(self._queue) > 1:
+            self.dropped_budget += self._give_up()
+
+    def expire(self, now_ms: int) -> None:
+        """Gives up what has waited longer than the age limit."""
+        while self._queue and now_ms - self._queue[0].queued_ms > self._age_limit_ms:
+            self.dropped_expired += self._give_up()
+
+    def give_up_unsent(self) -> None:
+        """The session ends: what was never handed to the socket will not be."""
+        while len(self._queue) > self._sent:
+            entry = self._queue.pop()
+            self._bytes -= entry.byte_size
+            self.dropped_expired += entry.batch.samples
+
+    def _give_up(self) -> int:
+        return self._pop().batch.samples
+
+    def _pop(self) -> QueuedBatch:
+        entry = self._queue.popleft()
+        self._bytes -= entry.byte_size
+        self._sent = max(self._sent - 1, 0)
+        return entry
+
+    def next_unsent(self) -> QueuedBatch | None:
+        """The next batch to send, or None."""
+        return self._queue[self._sent] if self._sent < len(self._queue) else None
+
+    def mark_sent(self) -> None:
+        """The batch that `next_unsent` gave has been handed to the socket."""
+        self._sent += 1
+
+    def rewind(self) -> None:
+        """A new conversation: everything unacknowledged is to be sent again."""
+        self._sent = 0
+
+    def acknowledge(self, sequence: int) -> None:
+        """Everything up to `sequence` is on the agent's disk."""
+        while self._queue and self._queue[0].sequence <= sequence:
+            self.acknowledged_samples += self._pop().batch.samples

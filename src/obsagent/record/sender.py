@@ -1,0 +1,85 @@
+"""The client's Python thread: it takes sealed batches from the native drain and talks to the agent.
+
+It waits in one of two places: inside the native recorder (without the GIL) while nothing is unacknowledged,
+at the socket while something is. It never touches a sample.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from obsagent.limits import GAUGE_INTERVAL_MS
+from obsagent.record.conversation import Conversation, Speaker, monotonic_ms
+
+if TYPE_CHECKING:
+    from obsagent._native.ring import Recorder
+
+ACK_WAIT_MS = 5
+IDLE_WAIT_MS = 500
+UNWELCOME_WAIT_MS = 20
+GOODBYE_WAIT_MS = 200
+
+
+class Sender:
+    """Runs one conversation in a thread of its own until `stop`."""
+
+    def __init__(self, recorder: Recorder, speaker: Speaker, conversation: Conversation) -> None:
+        """Does nothing before `start`."""
+        self._recorder = recorder
+        self._speaker = speaker
+        self._conversation = conversation
+        self._stopping = False
+        self._settled = threading.Condition()
+        self._functions_ms = 0.0
+        self._thread = threading.Thread(target=self._run, name="obsagent-sender", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def wait_settled(self, samples: int, timeout_s: float) -> bool:
+        """Waits until that many samples are acknowledged or given up; False after `timeout_s`."""
+        with self._settled:
+            return self._settled.wait_for(lambda: self._speaker.outbox.settled_samples >= samples, timeout_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """Says goodbye and ends the thread."""
+        self._stopping = True
+        self._recorder.wake()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wait()
+            self._collect()
+            self._conversation.step()
+            with self._settled:
+                self._settled.notify_all()
+        self._part()
+
+    def _wait(self) -> None:
+        if self._speaker.outbox.waiting:
+            self._conversation.poll(ACK_WAIT_MS)
+            return
+        batch = self._recorder.take(IDLE_WAIT_MS if self._conversation.welcomed else UNWELCOME_WAIT_MS)
+        if batch is not None:
+            self._speaker.outbox.put(batch, int(monotonic_ms()))
+
+    def _collect(self) -> None:
+        now = monotonic_ms()
+        if now - self._functions_ms >= GAUGE_INTERVAL_MS:
+            self._functions_ms = now
+            self._recorder.sample_functions()
+        while (batch := self._recorder.take(0)) is not None:
+            self._speaker.outbox.put(batch, int(now))
+        self._speaker.outbox.expire(int(now))
+
+    def _part(self) -> None:
+        self._speaker.outbox.give_up_unsent()
+        self._conversation.say_goodbye()
+        deadline = monotonic_ms() + GOODBYE_WAIT_MS
+        while self._conversation.welcomed and not self._conversation.goodbye_answered and monotonic_ms() < deadline:
+            self._conversation.poll(ACK_WAIT_MS)
+            self._conversation.step()
+        self._conversation.close()

@@ -1,0 +1,57 @@
+"""`timed`: how long a function, coroutine, generator or async generator takes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from obsagent._native.ring import Histogram
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+def timed(histogram: Histogram, function: FunctionT) -> FunctionT:
+    """Wraps `function` so that every call's duration in seconds is observed, exceptions included.
+
+    A coroutine is timed from its first step to its end; a generator from its first item asked to its end,
+    the time between items included.
+    """
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def timed_async_generator(*args: Any, **kwargs: Any) -> Any:
+            with histogram.time():
+                inner = function(*args, **kwargs)
+                try:
+                    async for item in inner:
+                        yield item
+                finally:
+                    await inner.aclose()
+
+        return cast(FunctionT, timed_async_generator)
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def timed_coroutine(*args: Any, **kwargs: Any) -> Any:
+            with histogram.time():
+                return await function(*args, **kwargs)
+
+        return cast(FunctionT, timed_coroutine)
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def timed_generator(*args: Any, **kwargs: Any) -> Any:
+            with histogram.time():
+                return (yield from function(*args, **kwargs))
+
+        return cast(FunctionT, timed_generator)
+
+    @functools.wraps(function)
+    def timed_function(*args: Any, **kwargs: Any) -> Any:
+        with histogram.time():
+            return function(*args, **kwargs)
+
+    return cast(FunctionT, timed_function)

@@ -188,10 +188,11 @@ class ServerSocket:
                 parts.append(frame.buffer if len(frame.buffer) > DEFINE_BYTES_MAX // 64 else frame.bytes)
         return identity, parts
 
-    def send(self, identity: bytes, header: bytes) -> bool:
+    def send(self, identity: bytes, header: bytes, body: bytes | None = None) -> bool:
         """Answers a peer; False if the peer is gone or does not read."""
+        parts = [identity, header] if body is None else [identity, header, body]
         try:
-            self._socket.send_multipart([identity, header], zmq.NOBLOCK)
+            self._socket.send_multipart(parts, zmq.NOBLOCK)
         except zmq.ZMQError:
             return False
         return True
@@ -215,8 +216,11 @@ class ServeSocket:
         """Binds; raises like `ServerSocket`."""
         self._server = ServerSocket(endpoint)
 
-    def receive(self, timeout_ms: int) -> tuple[bytes, MessageKind, Header] | None:
-        """The next request, or None after `timeout_ms`; raises `CorruptData` or `ProtocolError` with `.identity`."""
+    def receive(self, timeout_ms: int) -> tuple[bytes, str, Header] | None:
+        """The next request as (identity, kind in lower case, fields), or None after `timeout_ms`.
+
+        Raises `CorruptData` or `ProtocolError` with the peer's identity in `.identity`.
+        """
         if not self._server.poll(timeout_ms):
             return None
         message = self._server.receive()
@@ -230,11 +234,11 @@ class ServeSocket:
         except Exception as error:
             error.identity = identity  # type: ignore[attr-defined]
             raise
-        return identity, kind, header
+        return identity, kind.name.lower(), header
 
-    def send(self, identity: bytes, kind: MessageKind, **fields: Any) -> bool:
-        """Answers a reader; False if it is gone."""
-        return self._server.send(identity, pack(kind, **fields))
+    def send(self, identity: bytes, kind: str, body: bytes | None = None, **fields: Any) -> bool:
+        """Answers a reader with a message of `kind` (in lower case); False if it is gone."""
+        return self._server.send(identity, pack(MessageKind[kind.upper()], **fields), body)
 
     def wake(self) -> None:
         """Ends a `receive`; may be called from any thread."""

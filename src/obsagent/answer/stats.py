@@ -1,0 +1,103 @@
+"""Statistics: their names, and what each one means for each kind of instrument."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from obsagent.samples import Kind
+
+QUANTILE = "quantile"
+"""The word under which all of `p0` … `p100` stand in the tables below."""
+
+WORDS = ("mean", "min", "max", "sum", "count", "rate", "last")
+
+MEANING: dict[Kind, dict[str, str]] = {
+    Kind.HISTOGRAM: {
+        QUANTILE: "value below which that percentage of the observations lies",
+        "mean": "sum of the observations / count",
+        "min": "smallest observation",
+        "max": "largest observation",
+        "sum": "sum of the observations",
+        "count": "number of observations",
+        "rate": "observations per second of the covered time",
+    },
+    Kind.COUNTER: {
+        "rate": "increment per second of the covered time",
+        "sum": "increment in the asked time",
+        "count": "the same as sum",
+    },
+    Kind.GAUGE: {
+        "last": "latest value, combined across workers",
+        "mean": "mean of the samples, one a second",
+        "min": "smallest sample",
+        "max": "largest sample",
+        QUANTILE: "value below which that percentage of the samples lies",
+    },
+}
+"""Kind → stat → meaning; a stat that is absent is an error for that kind."""
+
+DEFAULT: dict[Kind, tuple[str, ...]] = {
+    Kind.HISTOGRAM: ("p50", "p99", "count"),
+    Kind.COUNTER: ("rate",),
+    Kind.GAUGE: ("last",),
+}
+
+ALIASES = {
+    "avg": "mean",
+    "average": "mean",
+    "median": "p50",
+    "total": "sum",
+    "minimum": "min",
+    "maximum": "max",
+    "latest": "last",
+    "qps": "rate",
+    "rps": "rate",
+}
+"""Words of other tools, for suggestions."""
+
+_QUANTILE_SHAPE = re.compile(r"p(\d{1,3})(?:\.(\d{1,12}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One statistic of a query. `start` and `end` say where it stands in the text."""
+
+    name: str
+    q: float | None = None
+    start: int = 0
+    end: int = 0
+
+    @property
+    def word(self) -> str:
+        """Its key in `MEANING`."""
+        return QUANTILE if self.q is not None else self.name
+
+
+def parse_stat(text: str, start: int = 0, end: int = 0) -> Stat | None:
+    """The statistic that `text` names, or None. `p99.90` is `p99.9`."""
+    if text in WORDS:
+        return Stat(text, None, start, end)
+    shape = _QUANTILE_SHAPE.fullmatch(text)
+    if not shape:
+        return None
+    whole, fraction = str(int(shape[1])), (shape[2] or "").rstrip("0")
+    percent = f"{whole}.{fraction}" if fraction else whole
+    # Shifting the decimal point in the text gives the double nearest to 0.999; 99.9 / 100 does not.
+    q = float(f"{percent}e-2")
+    return Stat(f"p{percent}", q, start, end) if q <= 1.0 else None
+
+
+def looks_like_quantile(text: str) -> bool:
+    """True for `p` and a number, in range or not."""
+    return re.fullmatch(r"[pP][\d.]+", text) is not None
+
+
+def works_for(kind: Kind) -> list[str]:
+    """The stats that have a meaning for `kind`, as they are written."""
+    return ["p0 … p100" if word == QUANTILE else word for word in MEANING[kind]]
+
+
+def default_stats(kind: Kind) -> tuple[Stat, ...]:
+    """What is answered when a query names no stat."""
+    return tuple(stat for stat in map(parse_stat, DEFAULT[kind]) if stat is not None)

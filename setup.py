@@ -22,14 +22,19 @@ COMPILE_ARGS = [
 SANITIZE = os.environ.get("OBSAGENT_SANITIZE")  # "address,undefined" or "thread": an instrumented build for tests
 if SANITIZE:
     COMPILE_ARGS += ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}"]
-LINK_ARGS = ["-pthread"] + ([f"-fsanitize={SANITIZE}"] if SANITIZE else [])
+LINK_ARGS = ["-pthread", "-lm"] + ([f"-fsanitize={SANITIZE}"] if SANITIZE else [])
+
+
+def sources(kernel: str) -> list[str]:
+    """A kernel is NAME.c and, where that grew too long, its parts NAME_*.c."""
+    return [str(CSRC / f"{kernel}.c"), *sorted(str(part) for part in CSRC.glob(f"{kernel}_*.c"))]
 
 
 def extension(name: str, kernels: list[str]) -> Extension:
     """One extension module from its .pyx and its C kernels."""
     return Extension(
         f"obsagent._native.{name}",
-        sources=[str(NATIVE / f"{name}.pyx"), *(str(CSRC / f"{kernel}.c") for kernel in kernels)],
+        sources=[str(NATIVE / f"{name}.pyx"), *(source for kernel in kernels for source in sources(kernel))],
         include_dirs=[str(CSRC)],
         depends=[str(path) for path in [*CSRC.glob("*.h"), *NATIVE.glob("*.pxd")]],
         extra_compile_args=[*COMPILE_ARGS, "-pthread"],

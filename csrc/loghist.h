@@ -11,7 +11,7 @@
  *   +- negative --> directory [first_page ... ) --> pages of 64 counters
  *
  * A page covers 64 neighbouring buckets, so memory follows the occupied part of the range. Counts
- * are 32 bits wide until one would overflow; then the range widens to 64 bits.
+ * are 32 bits wide until the histogram's count passes 2^32; then its ranges widen to 64 bits.
  *
  * Merging adds counts and is therefore exact: any order and any partition gives the same buckets.
  * Different scales merge at the lower one (index >> difference is exact for this schema).
@@ -61,15 +61,19 @@ void obs_loghist_reset(obs_loghist_t *hist);
 /* out is uninitialised memory. */
 OBS_MUST_CHECK int obs_loghist_copy(const obs_loghist_t *hist, obs_loghist_t *out);
 
-/* Any double; weight 0 changes nothing. */
+/* Any double; weight 0 changes nothing. -0.0 is taken as 0.0. OBS_ERR_RANGE (nothing changed) if the number of
+ * samples, NaN and infinities included, would not fit 64 bits. sum is a plain float sum: right within rounding,
+ * and infinite (or NaN, once it has overflowed both ways) beyond the double range. */
 OBS_MUST_CHECK int obs_loghist_add(obs_loghist_t *hist, double value, uint64_t weight);
-/* The same as count calls of obs_loghist_add(values[i], 1), bucket for bucket. values may be unaligned.
+/* The same as value_count calls of obs_loghist_add(values[i], 1), count for count and bit for bit, except that
+ * sum is added up in another order and equals theirs within rounding. values may be unaligned.
  * On OBS_ERR_NOMEM a prefix of the values has been added, and count says how many. */
 OBS_MUST_CHECK int obs_loghist_add_many(obs_loghist_t *hist, const double *values, size_t value_count);
 /* The plain loop that add_many must equal: the named reference for tests and benchmarks. */
 OBS_MUST_CHECK int obs_loghist_add_many_reference(obs_loghist_t *hist, const double *values, size_t value_count);
 
-/* into takes the lower of the two scales. Aliasing is allowed (doubles the counts). On failure into is unchanged. */
+/* into takes the lower of the two scales. Aliasing is allowed (doubles the counts). On failure into is
+ * unchanged; OBS_ERR_RANGE if the samples of both would not fit 64 bits. */
 OBS_MUST_CHECK int obs_loghist_merge(obs_loghist_t *into, const obs_loghist_t *from);
 /* OBS_ERR_RANGE if scale is above the present one or below 0. */
 OBS_MUST_CHECK int obs_loghist_downscale(obs_loghist_t *hist, int scale);
@@ -94,7 +98,7 @@ int obs_loghist_next(const obs_loghist_range_t *range, int32_t *index, uint64_t 
 /* sizeof plus everything allocated. */
 size_t obs_loghist_memory_bytes(const obs_loghist_t *hist);
 
-/* Compact form (grammar in loghist.c, "Encoding"): per range a bitmap of occupied buckets and one byte per
+/* Compact form (grammar in loghist_codec.c, "Encoding"): per range a bitmap of occupied buckets and one byte per
  * count with escapes. It carries no checksum and no magic: its container does. */
 size_t obs_loghist_encoded_bound(const obs_loghist_t *hist);
 /* OBS_ERR_FULL if capacity is too small. */

@@ -1,0 +1,155 @@
+#include <math.h>
+
+#include "loghist.h"
+#include "loghist_index.h"
+#include "loghist_range.h"
+
+/* Where a rank fell: count values lie in the bucket, below of its range lie in lower buckets. */
+typedef struct {
+    int32_t index;
+    uint64_t count;
+    uint64_t below;
+} place_t;
+
+static uint64_t range_total(const obs_loghist_range_t *range)
+{
+    uint64_t total = 0, count;
+    for (int32_t index = INT32_MIN; obs_loghist_next(range, &index, &count); index++)
+        total += count;
+    return total;
+}
+
+/* The bucket that holds the rank-th smallest magnitude of the range, rank from 1 to its total. */
+static place_t find_rank(const obs_loghist_range_t *range, uint64_t rank)
+{
+    place_t place = {0, 0, 0};
+    for (int32_t index = INT32_MIN; obs_loghist_next(range, &index, &place.count); index++) {
+        place.index = index;
+        if (place.below + place.count >= rank)
+            break;
+        place.below += place.count;
+    }
+    return place;
+}
+
+/* gamma^(index + fraction), rounded once: the power of two is applied last, so that buckets of
+ * subnormal numbers are as precise as the format allows. */
+static double inside_bucket(int32_t index, int scale, double fraction)
+{
+    int32_t octave = obs_floor_shift(index, scale);
+    double lower = obs_loghist_lower_bound(index - octave * (1 << scale), scale);
+    return ldexp(lower * exp2(ldexp(fraction, -scale)), octave);
+}
+
+/* The value whose relative distance to both bounds is the same: 2*lo*hi/(lo+hi) = lo * 2*gamma/(1+gamma). */
+static double bucket_estimate(int32_t index, int scale)
+{
+    int32_t octave = obs_floor_shift(index, scale);
+    double lower = obs_loghist_lower_bound(index - octave * (1 << scale), scale);
+    double gamma = obs_loghist_lower_bound(1, scale);
+    return ldexp(lower * (2 * gamma / (1 + gamma)), octave);
+}
+
+static double clamp(double value, double low, double high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+/* Negative values ascend while their magnitudes descend, so a rank counts from the range's other end. */
+static double negative_quantile(const obs_loghist_t *hist, uint64_t rank, uint64_t total, double exact_rank,
+                                int interpolate)
+{
+    place_t place = find_rank(&hist->negative, total - rank + 1);
+    if (!interpolate)
+        return -bucket_estimate(place.index, hist->scale);
+    double from_end = (double)total - exact_rank - (double)place.below;
+    return -inside_bucket(place.index, hist->scale, clamp(from_end / (double)place.count, 0, 1));
+}
+
+static double positive_quantile(const obs_loghist_t *hist, uint64_t rank, double exact_rank, int interpolate)
+{
+    place_t place = find_rank(&hist->positive, rank);
+    if (!interpolate)
+        return bucket_estimate(place.index, hist->scale);
+    double fraction = (exact_rank - (double)place.below) / (double)place.count;
+    return inside_bucket(place.index, hist->scale, clamp(fraction, 0, 1));
+}
+
+/* ceil(q * count), from 1 to count; a double cannot hold every count. */
+static uint64_t nearest_rank(double exact_rank, uint64_t count)
+{
+    double rank = ceil(exact_rank);
+    if (rank < 1)
+        return 1;
+    return rank >= (double)count ? count : (uint64_t)rank;
+}
+
+int obs_loghist_quantile(const obs_loghist_t *hist, double q, int interpolate, double *out)
+{
+    if (!(q >= 0 && q <= 1))
+        return OBS_ERR_RANGE;
+    if (hist->count == 0) {
+        *out = NAN;
+        return OBS_OK;
+    }
+    if (q == 0 || q == 1) {
+        *out = q == 0 ? hist->min : hist->max;
+        return OBS_OK;
+    }
+    double exact_rank = q * (double)hist->count;
+    uint64_t rank = nearest_rank(exact_rank, hist->count);
+    uint64_t negative = range_total(&hist->negative);
+    uint64_t not_positive = negative + hist->zero_count;
+    double value = 0;
+    if (rank <= negative)
+        value = negative_quantile(hist, rank, negative, exact_rank, interpolate);
+    else if (rank > not_positive)
+        value = positive_quantile(hist, rank - not_positive, exact_rank - (double)not_positive, interpolate);
+    *out = clamp(value, hist->min, hist->max);
+    return OBS_OK;
+}
+
+/* How far x lies between its bucket's bounds on a logarithmic scale: 0 at the lower, 1 at the upper. */
+static double bucket_fraction(double x, int32_t index, int scale)
+{
+    if (x >= obs_loghist_lower_bound(index + 1, scale))
+        return 1;
+    double gap = log2(x) - ldexp((double)index, -scale);
+    return clamp(ldexp(gap, scale), 0, 1);
+}
+
+/* Estimated number of the range's magnitudes <= x, for x > 0. */
+static double magnitudes_up_to(const obs_loghist_range_t *range, double x, int scale)
+{
+    int32_t last = obs_loghist_index(x, scale);
+    uint64_t below = 0, count;
+    for (int32_t index = INT32_MIN; obs_loghist_next(range, &index, &count); index++) {
+        if (index == last)
+            return (double)below + (double)count * bucket_fraction(x, index, scale);
+        if (index > last)
+            break;
+        below += count;
+    }
+    return (double)below;
+}
+
+double obs_loghist_cdf(const obs_loghist_t *hist, double x)
+{
+    if (hist->count == 0 || isnan(x))
+        return NAN;
+    if (x == 0)
+        x = 0; /* -0.0 too */
+    if (obs_f64_less(x, hist->min))
+        return 0;
+    if (!obs_f64_less(x, hist->max))
+        return 1;
+    uint64_t negative = range_total(&hist->negative);
+    double up_to_x;
+    if (x < 0)
+        up_to_x = (double)negative - magnitudes_up_to(&hist->negative, -x, hist->scale);
+    else if (x > 0)
+        up_to_x = (double)(negative + hist->zero_count) + magnitudes_up_to(&hist->positive, x, hist->scale);
+    else
+        up_to_x = (double)(negative + hist->zero_count);
+    return up_to_x / (double)hist->count;
+}

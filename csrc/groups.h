@@ -1,0 +1,32 @@
+/* groups.h: what a query gathers: series id -> group, and one accumulator for each group.
+ *
+ * Rows of series that no group selects are passed over by their size. What comes from outside is
+ * checked before a group changes, so that a bad frame changes no answer; when memory runs out the
+ * groups hold a part and the query has failed.
+ *
+ * Not thread-safe; one owner at a time.
+ */
+#ifndef OBS_GROUPS_H
+#define OBS_GROUPS_H
+
+#include "accumulator.h"
+#include "series_index.h"
+#include "window.h"
+
+typedef struct {
+    obs_series_index_t index; /* series -> group number */
+    obs_accumulator_t *accumulators;
+    size_t group_count;
+} obs_groups_t;
+
+OBS_MUST_CHECK int obs_groups_init(obs_groups_t *groups, size_t group_count);
+void obs_groups_free(obs_groups_t *groups);
+/* The series belongs to this group from now on. OBS_ERR_RANGE if there is no such group. */
+OBS_MUST_CHECK int obs_groups_select(obs_groups_t *groups, uint32_t series, size_t group);
+
+/* Merges the rows of selected series; *rows_used = how many. */
+OBS_MUST_CHECK int obs_groups_merge_rows(obs_groups_t *groups, const uint8_t *rows, size_t size, size_t *rows_used);
+/* Merges the selected series of a window. */
+OBS_MUST_CHECK int obs_groups_collect(obs_groups_t *groups, const obs_window_t *window);
+
+#endif

@@ -1,0 +1,212 @@
+#include "rows.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "obs_port.h"
+#include "varint.h"
+
+#define KIND_MASK 0x0f
+/* The longest delta, flags and payload size. */
+#define ROW_HEAD_MAX_SIZE (2 * OBS_VARINT_MAX_SIZE + 1)
+/* i64 last_time_ms, f64 last */
+#define GAUGE_HEAD_SIZE (sizeof(int64_t) + sizeof(double))
+#define COUNTER_MAX_SIZE (OBS_VARINT_MAX_SIZE + sizeof(double))
+
+void obs_rows_writer_init(obs_rows_writer_t *writer, obs_bytes_t *out)
+{
+    writer->out = out;
+    writer->next_series = 0;
+}
+
+/* Makes room for a row and writes its delta and flags. The row counts only when row_end moves the
+ * size, so that a failure between the two writes nothing. */
+static int row_begin(obs_rows_writer_t *writer, uint32_t series, uint8_t kind, size_t payload_bound, uint8_t **at)
+{
+    if (series < writer->next_series)
+        return OBS_ERR_RANGE;
+    if (payload_bound > SIZE_MAX - ROW_HEAD_MAX_SIZE)
+        return OBS_ERR_NOMEM;
+    int status = obs_bytes_reserve(writer->out, ROW_HEAD_MAX_SIZE + payload_bound);
+    if (status != OBS_OK)
+        return status;
+    uint64_t previous = writer->next_series == 0 ? 0 : writer->next_series - 1;
+    uint8_t *out = writer->out->bytes + writer->out->size;
+    out += obs_varint_put(out, series - previous);
+    *out++ = kind;
+    *at = out;
+    return OBS_OK;
+}
+
+static void row_end(obs_rows_writer_t *writer, uint32_t series, const uint8_t *end)
+{
+    writer->out->size = (size_t)(end - writer->out->bytes);
+    writer->next_series = (uint64_t)series + 1;
+}
+
+/* A payload that is a head and an encoded histogram. Its size comes first and is known last: leave
+ * room as for the bound, which nearly always has as many digits. */
+static int put_with_hist(obs_rows_writer_t *writer, uint32_t series, uint8_t kind, const uint8_t *head,
+                         size_t head_size, const obs_loghist_t *hist)
+{
+    size_t hist_bound = obs_loghist_encoded_bound(hist);
+    if (hist_bound > SIZE_MAX - head_size)
+        return OBS_ERR_NOMEM;
+    uint8_t *out;
+    int status = row_begin(writer, series, kind, head_size + hist_bound, &out);
+    if (status != OBS_OK)
+        return status;
+    uint8_t *payload = out + obs_varint_size(head_size + hist_bound);
+    size_t hist_size;
+    status = obs_loghist_encode(hist, payload + head_size, hist_bound, &hist_size);
+    if (status != OBS_OK)
+        return status;
+    if (head_size > 0)
+        memcpy(payload, head, head_size);
+    size_t payload_size = head_size + hist_size;
+    if (out + obs_varint_size(payload_size) != payload)
+        memmove(out + obs_varint_size(payload_size), payload, payload_size);
+    out += obs_varint_put(out, payload_size);
+    row_end(writer, series, out + payload_size);
+    return OBS_OK;
+}
+
+int obs_rows_put_histogram(obs_rows_writer_t *writer, uint32_t series, const obs_loghist_t *hist)
+{
+    return put_with_hist(writer, series, OBS_KIND_HISTOGRAM, NULL, 0, hist);
+}
+
+int obs_rows_put_gauge(obs_rows_writer_t *writer, uint32_t series, int64_t last_ms, double last,
+                       const obs_loghist_t *samples)
+{
+    uint8_t head[GAUGE_HEAD_SIZE];
+    obs_store_u64(head, (uint64_t)last_ms);
+    obs_store_f64(head + sizeof(int64_t), last);
+    return put_with_hist(writer, series, OBS_KIND_GAUGE, head, sizeof head, samples);
+}
+
+int obs_rows_put_counter(obs_rows_writer_t *writer, uint32_t series, uint64_t increments, double sum)
+{
+    if (isnan(sum) || sum < 0)
+        return OBS_ERR_RANGE;
+    uint8_t *out;
+    int status = row_begin(writer, series, OBS_KIND_COUNTER, COUNTER_MAX_SIZE, &out);
+    if (status != OBS_OK)
+        return status;
+    out += obs_varint_put(out, obs_varint_size(increments) + sizeof(double));
+    out += obs_varint_put(out, increments);
+    obs_store_f64(out, sum);
+    row_end(writer, series, out + sizeof(double));
+    return OBS_OK;
+}
+
+void obs_rows_reader_init(obs_rows_reader_t *reader, const uint8_t *bytes, size_t size)
+{
+    reader->cursor = bytes;
+    reader->end = bytes + size;
+    reader->next_series = 0;
+}
+
+/* The series id that follows from a delta, or a status. */
+static int next_series(const obs_rows_reader_t *reader, uint64_t delta, uint32_t *series)
+{
+    uint64_t previous = reader->next_series == 0 ? 0 : reader->next_series - 1;
+    if (delta > UINT32_MAX - previous)
+        return OBS_ERR_CORRUPT;
+    if (previous + delta < reader->next_series)
+        return OBS_ERR_CORRUPT;
+    *series = (uint32_t)(previous + delta);
+    return OBS_OK;
+}
+
+static int read_flags(uint8_t flags, uint8_t *kind)
+{
+    *kind = flags & KIND_MASK;
+    if (*kind < OBS_KIND_HISTOGRAM || *kind > OBS_KIND_GAUGE)
+        return OBS_ERR_CORRUPT;
+    return flags == *kind ? OBS_OK : OBS_ERR_VERSION;
+}
+
+int obs_rows_next(obs_rows_reader_t *reader, obs_row_t *row)
+{
+    const uint8_t *cursor = reader->cursor;
+    if (cursor == reader->end)
+        return 0;
+    obs_row_t found;
+    uint64_t delta, size;
+    int status = obs_varint_get(&cursor, reader->end, &delta);
+    if (status == OBS_OK)
+        status = next_series(reader, delta, &found.series);
+    if (status == OBS_OK)
+        status = cursor == reader->end ? OBS_ERR_CORRUPT : read_flags(*cursor++, &found.kind);
+    if (status == OBS_OK)
+        status = obs_varint_get(&cursor, reader->end, &size);
+    if (status != OBS_OK)
+        return status;
+    if (size > (size_t)(reader->end - cursor))
+        return OBS_ERR_CORRUPT;
+    found.payload = cursor;
+    found.payload_size = (size_t)size;
+    reader->cursor = cursor + size;
+    reader->next_series = (uint64_t)found.series + 1;
+    *row = found;
+    return 1;
+}
+
+static int open_counter(const obs_row_t *row, obs_row_content_t *content)
+{
+    const uint8_t *cursor = row->payload, *end = row->payload + row->payload_size;
+    int status = obs_varint_get(&cursor, end, &content->increments);
+    if (status != OBS_OK)
+        return status;
+    if ((size_t)(end - cursor) != sizeof(double))
+        return OBS_ERR_CORRUPT;
+    content->sum = obs_load_f64(cursor);
+    return isnan(content->sum) || content->sum < 0 ? OBS_ERR_CORRUPT : OBS_OK;
+}
+
+static int open_gauge(const obs_row_t *row, obs_row_content_t *content)
+{
+    if (row->payload_size < GAUGE_HEAD_SIZE)
+        return OBS_ERR_CORRUPT;
+    content->last_ms = (int64_t)obs_load_u64(row->payload);
+    content->last = obs_load_f64(row->payload + sizeof(int64_t));
+    content->hist = row->payload + GAUGE_HEAD_SIZE;
+    content->hist_size = row->payload_size - GAUGE_HEAD_SIZE;
+    return OBS_OK;
+}
+
+int obs_row_open(const obs_row_t *row, obs_row_content_t *content)
+{
+    *content = (obs_row_content_t){0};
+    if (row->kind == OBS_KIND_COUNTER)
+        return open_counter(row, content);
+    if (row->kind == OBS_KIND_GAUGE)
+        return open_gauge(row, content);
+    content->hist = row->payload;
+    content->hist_size = row->payload_size;
+    return OBS_OK;
+}
+
+int obs_row_check(const obs_row_t *row)
+{
+    obs_row_content_t content;
+    int status = obs_row_open(row, &content);
+    if (status == OBS_OK && content.hist != NULL)
+        status = obs_loghist_check(content.hist, content.hist_size, NULL);
+    return status;
+}
+
+int obs_rows_check(const uint8_t *bytes, size_t size)
+{
+    obs_rows_reader_t reader;
+    obs_rows_reader_init(&reader, bytes, size);
+    obs_row_t row;
+    int status;
+    while ((status = obs_rows_next(&reader, &row)) > 0) {
+        status = obs_row_check(&row);
+        if (status != OBS_OK)
+            return status;
+    }
+    return status;
+}

@@ -1,0 +1,68 @@
+# Everything a person or CI does here. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
+
+.PHONY: help run test lint bench check sanitize wheel clean stubtest format
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "obsagent needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.built: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet --group test --group lint
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+run: $(VENV)/.built  ## build, then serve a real model and watch it: the demo (DURATION=60 seconds)
+	$(BIN)/obsagent demo --duration $(or $(DURATION),60)
+
+test: $(VENV)/.test  ## install what the tests need and run them all, C kernels included
+	$(MAKE) --no-print-directory -C csrc check
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check:  ## the C kernels' own tests
+	$(MAKE) --no-print-directory -C csrc check
+
+sanitize:  ## the C kernels' tests under ASan, UBSan and TSan
+	$(MAKE) --no-print-directory -C csrc asan ubsan tsan
+
+lint: $(VENV)/.lint  ## formatting, style, types, stubs and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/cython-lint src/obsagent/_native
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest obsagent._native.sketch obsagent._native.ring obsagent._native.codec
+	$(BIN)/lint-imports
+
+format: $(VENV)/.lint  ## format Python and C in place
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $$(git ls-files '*.c' '*.h')
+
+bench: $(VENV)/.bench  ## measure against floors and peers; prints the table of benchmarks/README.md
+	$(BIN)/python -m benchmarks
+
+wheel: $(BIN)/python  ## sdist and wheel into dist/
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build
+
+clean:  ## remove what was built
+	rm -rf build dist $(VENV) csrc/build src/obsagent/_native/*.so src/*.egg-info

@@ -1,0 +1,236 @@
+"""The agent's composition root: opens the store, starts the threads, ends them in order.
+
+    thread        owns                         ends
+    ingest        the writers' socket          1. after handling what has arrived
+    query         the readers' socket          2.
+    checkpoint    nothing                      3.
+    commit        nothing                      4. after a last sync
+    main          the store, signals           5. after a last checkpoint: exit 0
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from obsagent import __version__, selfmetrics
+from obsagent.answer.serve import QueryServer
+from obsagent.clock import SystemClock
+from obsagent.config import AgentConfig
+from obsagent.errors import StoreError
+from obsagent.head.store import Budgets, Store
+from obsagent.limits import GROUP_COMMIT_INTERVAL_MS, JOURNAL_UNSYNCED_BYTES_MAX
+from obsagent.receive.ingest import Ingest
+from obsagent.receive.own_session import OwnSession
+from obsagent.receive.server import IngestServer
+from obsagent.selfmetrics import SelfMetric
+from obsagent.store_sink import StoreSink
+from obsagent.wire.socket import ServerSocket, ServeSocket
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_LOOK_S = 0.5
+FAILED_SYNC_PAUSE_S = 1.0
+
+
+class Committer:
+    """Group commit: one sync at a time, at most one in 100 ms, whenever something waits."""
+
+    def __init__(self, store: Store, after_sync: Callable[[], None], took: Callable[[float], None]) -> None:
+        """`after_sync` is called after each sync; `took` gets its duration in seconds."""
+        self._store = store
+        self._after_sync = after_sync
+        self._took = took
+        self._wanted = threading.Event()
+        self._stopping = False
+        self.synced = 0
+        self.failure = ""
+        self.thread = threading.Thread(target=self._run, name="obsagent-commit")
+
+    def request(self) -> None:
+        """Something may wait to be synced."""
+        if self._store.position() > self.synced:
+            self._wanted.set()
+
+    def overloaded(self) -> bool:
+        """True while more waits to be synced than may."""
+        return self._store.position() - self.synced > JOURNAL_UNSYNCED_BYTES_MAX
+
+    def stop(self) -> None:
+        """Syncs a last time and ends the thread."""
+        self._stopping = True
+        self._wanted.set()
+        self.thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wanted.wait()
+            self._wanted.clear()
+            began = time.monotonic()
+            self._sync()
+            pause = GROUP_COMMIT_INTERVAL_MS / 1000 - (time.monotonic() - began)
+            if pause > 0 and not self._stopping:
+                time.sleep(pause)
+        self._sync()
+
+    def _sync(self) -> None:
+        began = time.monotonic()
+        try:
+            self.synced = self._store.sync()
+        except (StoreError, OSError) as error:
+            if str(error) != self.failure:
+                logger.error("the journal cannot be synced, nothing is acknowledged: %s", error)
+            self.failure = str(error)
+            time.sleep(FAILED_SYNC_PAUSE_S)
+            self._wanted.set()
+            return
+        if self.failure:
+            logger.info("the journal can be synced again")
+            self.failure = ""
+        self._took(time.monotonic() - began)
+        self._after_sync()
+
+
+class Agent:
+    """One running agent: `start`, `stop`, `status`."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        """Opens the store (which recovers it) and both endpoints; raises `StoreLocked`, `StoreError`, `UsageError`."""
+        self._config = config
+        self._clock = SystemClock()
+        self._started_ms = self._clock.wall_ms()
+        self._cpu_seconds = 0.0
+        self._durations: list[tuple[SelfMetric, float]] = []
+        budgets = Budgets(config.series_per_metric, config.series_total, config.head_budget)
+        self._store = Store.open(config.data, clock=self._clock, budgets=budgets)
+        try:
+            self._writers = ServerSocket(config.listen)
+            self._readers = ServeSocket(config.serve)
+        except BaseException:
+            self._store.close()
+            raise
+        self._sink = StoreSink(self._store)
+        scales = {name: metric.scale for name, metric in config.metrics.items()}
+        self._ingest = Ingest(self._sink, self._clock, self._writers.send, scales)
+        self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
+        self._committer = Committer(self._store, self._writers.wake, self._took(selfmetrics.SYNC_DURATION))
+        self._server = IngestServer(self._writers, self._ingest, self._committer, self._clock, self._every_second)
+        self._query = QueryServer(self._readers, self._store.view, self.status, self._clock.wall_ms)
+        self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
+        self._stopping = threading.Event()
+        self._checkpoint_thread = threading.Thread(target=self._checkpoint_loop, name="obsagent-checkpoint")
+
+    def start(self) -> None:
+        """Starts every thread."""
+        self._committer.thread.start()
+        self._checkpoint_thread.start()
+        self._query_thread.start()
+        self._server.start()
+
+    @property
+    def failed(self) -> bool:
+        """True if a thread that must live has died."""
+        return not self._server.thread.is_alive()
+
+    def stop(self) -> None:
+        """Ends the threads in order and leaves everything in segments."""
+        self._server.stop()
+        self._query.stop()
+        self._query_thread.join()
+        self._stopping.set()
+        self._checkpoint_thread.join()
+        self._own.close()
+        self._committer.stop()
+        self._ingest.acknowledge(self._committer.synced)
+        self._store.close()
+        self._writers.close()
+        self._readers.close()
+
+    def status(self) -> dict[str, Any]:
+        """Accounts, sessions and sizes of the store, and the agent's own state."""
+        state = self._store.status()
+        self._sink.add_pending(state)
+        failure = self._committer.failure
+        state["agent"] = {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_ms": self._clock.wall_ms() - self._started_ms,
+            "listen": self._config.listen,
+            "serve": self._config.serve,
+            "health": "failing" if failure else "ok",
+            "problems": [failure] if failure else [],
+            "messages": self._ingest.messages,
+            "malformed": self._ingest.malformed,
+            "unsupported": self._ingest.unsupported,
+            "resident_bytes": _resident_bytes(),
+            "cpu_seconds": _cpu_seconds(),
+        }
+        return state
+
+    def _took(self, metric: SelfMetric) -> Callable[[float], None]:
+        return lambda seconds: self._durations.append((metric, seconds))
+
+    def _checkpoint_loop(self) -> None:
+        took = self._took(selfmetrics.CHECKPOINT_DURATION)
+        failure = ""
+        while not self._stopping.wait(CHECKPOINT_LOOK_S):
+            began = time.monotonic()
+            try:
+                if self._store.maybe_checkpoint(self._clock.wall_ms()):
+                    took(time.monotonic() - began)
+                failure = ""
+            except (StoreError, OSError) as error:
+                if str(error) != failure:
+                    logger.error("the head cannot be written to a segment: %s", error)
+                failure = str(error)
+
+    def _every_second(self) -> None:
+        self._own.combine_gauges()
+        cpu_seconds = _cpu_seconds()
+        durations, self._durations = self._durations, []
+        readings = [
+            *durations,
+            (selfmetrics.CPU_SECONDS, cpu_seconds - self._cpu_seconds),
+            (selfmetrics.RESIDENT_BYTES, _resident_bytes()),
+            (selfmetrics.HEAD_BYTES, self._store.head_bytes()),
+            (selfmetrics.SERIES, len(self._store.series)),
+            (selfmetrics.SESSIONS, self._sink.session_count()),
+        ]
+        self._cpu_seconds = cpu_seconds
+        for metric, value in readings:
+            self._own.record(metric.kind, metric.name, float(value), unit=metric.unit, help_text=metric.help)
+        self._own.write()
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def run(config: AgentConfig) -> int:
+    """Runs the agent until SIGTERM or SIGINT; the exit code."""
+    wanted = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: wanted.set())
+    agent = Agent(config)
+    agent.start()
+    logger.info("ready: writers %s, readers %s, data %s", config.listen, config.serve, config.data)
+    while not wanted.wait(0.5):
+        if agent.failed:
+            break
+    failed = agent.failed
+    agent.stop()
+    logger.info("stopped")
+    return 1 if failed else 0

@@ -1,0 +1,129 @@
+"""The agent's own session: what it measures about itself and what it derives goes the journalled way.
+
+Samples are gathered in a body like a client's and written once a second as a frame of a session of service
+`obsagent`, so that a replay gives the same windows and the accounts hold for them too.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from obsagent.clock import Clock
+from obsagent.receive.gauges import combine, combined_labels, group, readings_of
+from obsagent.receive.sink import Mapped, Sink
+from obsagent.samples import Kind
+from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
+
+BODY_VERSION = 1
+ENTRY_RUN = 1
+ENTRY_COUNTER = 3
+ENTRY_GAUGE = 4
+SERVICE = "obsagent"
+
+SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def varint(value: int) -> bytes:
+    """LEB128 of a non-negative integer."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+class BodyBuilder:
+    """A small sample body, entry by entry (grammar in wire/FORMAT.md)."""
+
+    def __init__(self) -> None:
+        """An empty body."""
+        self._parts = [bytes([BODY_VERSION])]
+        self.samples = 0
+
+    def add(self, kind: Kind, number: int, value: float) -> None:
+        """One sample of a series: an observation, an increment or a gauge's value."""
+        head = varint(number)
+        packed = struct.pack("<d", value)
+        if kind is Kind.HISTOGRAM:
+            self._parts.append(head + bytes([ENTRY_RUN, 1]) + packed)
+        elif kind is Kind.COUNTER:
+            self._parts.append(head + bytes([ENTRY_COUNTER, 1]) + packed)
+        else:
+            self._parts.append(head + bytes([ENTRY_GAUGE]) + packed)
+        self.samples += 1
+
+    def take(self) -> tuple[bytes, int]:
+        """The body and its number of samples; begins a new one."""
+        body, samples = b"".join(self._parts), self.samples
+        self._parts, self.samples = [bytes([BODY_VERSION])], 0
+        return body, samples
+
+
+class OwnSession:
+    """Belongs to the ingest thread."""
+
+    def __init__(self, sink: Sink, clock: Clock, host: str) -> None:
+        """Opens the session."""
+        self._sink = sink
+        self._clock = clock
+        self._name = os.urandom(16)
+        self._numbers: dict[SeriesKey, int] = {}
+        self._body = BodyBuilder()
+        self._observed = 0
+        self._sequence = 0
+        now = clock.wall_ms()
+        self._session = sink.open_session(Hello(self._name, SERVICE, host, os.getpid(), now, now, ""))
+
+    def record(
+        self,
+        kind: Kind,
+        metric: str,
+        value: float,
+        labels: dict[str, str] | None = None,
+        unit: str = "",
+        help_text: str = "",
+    ) -> None:
+        """One sample of one of the agent's own metrics; written with the next `write`."""
+        whole = {**(labels or {}), **self._session.labels()}
+        self._add(SeriesDefinition(0, metric, kind, labels or {}, unit, help_text, 6, "sum"), whole, value)
+
+    def combine_gauges(self) -> None:
+        """One sample for every gauge that live sessions hold, over all their workers."""
+        now = self._clock.wall_ms()
+        for members in group(self._sink.live_gauges(now)).values():
+            readings = readings_of(members, self._sink.gauge_last, now)
+            if readings:
+                first = members[0]
+                definition = SeriesDefinition(
+                    0, first.metric, Kind.GAUGE, {}, first.unit, first.help, first.scale, first.across
+                )
+                self._add(definition, combined_labels(first.labels), combine(first.across, readings))
+
+    def _add(self, definition: SeriesDefinition, labels: dict[str, str], value: float) -> None:
+        key = (definition.metric, tuple(sorted(labels.items())))
+        number = self._numbers.get(key)
+        if number is None:
+            series = self._sink.resolve(definition, labels)
+            number = self._numbers[key] = len(self._numbers)
+            self._sink.write_definitions(self._name, [Mapped(number, series)])
+        self._body.add(definition.kind, number, value)
+
+    def write(self) -> None:
+        """Writes what was recorded since the last call as one frame."""
+        body, samples = self._body.take()
+        if not samples:
+            return
+        self._sequence += 1
+        self._observed += samples
+        now = self._clock.wall_ms()
+        counts = SessionCounts(self._observed, 0, 0, 0, 0)
+        header = SamplesHeader(self._name, self._sequence, self._sequence, now, now, samples, counts)
+        self._sink.heard(self._name, now)
+        self._sink.write_frame(header, counts, body)
+
+    def close(self) -> None:
+        """Ends the session."""
+        self.write()
+        self._sink.write_close(self._name, SessionCounts(self._observed, 0, 0, 0, 0), self._clock.wall_ms())

@@ -1,0 +1,111 @@
+"""What the receiver asks of the store behind it; injected, so that the receiver knows no storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple, Protocol
+
+from obsagent.samples import Series
+from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
+
+Refusal = Literal["frame", "time"]
+
+
+class LiveSession(Protocol):
+    """A session as the store keeps it."""
+
+    @property
+    def name(self) -> bytes:
+        """Its 16 bytes."""
+        ...
+
+    @property
+    def service(self) -> str:
+        """The service it belongs to."""
+        ...
+
+    @property
+    def last_applied(self) -> int:
+        """The sequence of its last applied batch; 0 before the first."""
+        ...
+
+    @property
+    def worker(self) -> int:
+        """Its slot."""
+        ...
+
+    @property
+    def counts(self) -> SessionCounts:
+        """What has been booked for it."""
+        ...
+
+    def knows(self, number: int) -> bool:
+        """True if the series number is defined."""
+        ...
+
+    def labels(self) -> dict[str, str]:
+        """The labels that every series of the session carries."""
+        ...
+
+
+class Mapped(NamedTuple):
+    """Where a session's series goes: a series of the store, or None if it is refused."""
+
+    number: int
+    series: Series | None
+
+
+class Sink(Protocol):
+    """The store, as the receiver sees it. Every `write_…` goes through the journal."""
+
+    def session(self, name: bytes) -> LiveSession | None:
+        """A session that is open."""
+        ...
+
+    def session_count(self) -> int:
+        """Open sessions."""
+        ...
+
+    def open_session(self, hello: Hello) -> LiveSession:
+        """Writes a new session with the lowest free worker slot of its service and host."""
+        ...
+
+    def heard(self, name: bytes, now_ms: int, skew_ms: int | None = None) -> None:
+        """The session is alive."""
+        ...
+
+    def reported(self, name: bytes, counts: SessionCounts) -> None:
+        """A heartbeat's counts: what is pending at the client."""
+        ...
+
+    def resolve(self, definition: SeriesDefinition, labels: dict[str, str]) -> Series | None:
+        """The store's series for a definition: known, new, the overflow series, or None if its kind contradicts."""
+        ...
+
+    def write_definitions(self, name: bytes, mapped: Iterable[Mapped]) -> None:
+        """Writes what a session's series numbers stand for."""
+        ...
+
+    def write_frame(self, header: SamplesHeader, counts: SessionCounts, body: Any) -> None:
+        """Applies a checked batch."""
+        ...
+
+    def write_refusal(self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int) -> None:
+        """Consumes a batch's sequence and counts its samples as rejected."""
+        ...
+
+    def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:
+        """Ends a session."""
+        ...
+
+    def live_gauges(self, now_ms: int) -> list[Series]:
+        """The gauge series of the sessions that have been heard of lately, one a session."""
+        ...
+
+    def gauge_last(self, series_id: int) -> tuple[float, int] | None:
+        """Last value and time (ms) of a gauge series among the windows in memory."""
+        ...
+
+    def position(self) -> int:
+        """End of the journal as written, synced or not."""
+        ...

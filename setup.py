@@ -10,9 +10,14 @@ CSRC = Path("csrc")
 NATIVE = Path("src/obsagent/_native")
 
 # One row a module: its own .pyx and the kernels that it links. A kernel may be linked by more than one.
-SKETCH_KERNELS = ["obs", "crc32c", "loghist", "tdigest"]
-RING_KERNELS = ["obs", "loghist", "ring", "body", "drain"]
-CODEC_KERNELS = ["obs", "crc32c", "loghist", "envelope", "body", "rows", "window"]
+LOGHIST = ["loghist", "loghist_codec", "loghist_merge", "loghist_query", "loghist_range"]
+TDIGEST = ["tdigest", "tdigest_codec", "tdigest_query"]
+SKETCH_KERNELS = ["obs", "crc32c", *LOGHIST, *TDIGEST]
+RING_KERNELS = ["obs", *LOGHIST, "body", "ring", "drain"]
+CODEC_KERNELS = [
+    *("obs", "crc32c", *LOGHIST),
+    *("envelope", "body", "series_index", "rows", "accumulator", "window", "groups", "frames"),
+]
 MODULES = {"sketch": SKETCH_KERNELS, "ring": RING_KERNELS, "codec": CODEC_KERNELS}
 
 COMPILE_ARGS = [

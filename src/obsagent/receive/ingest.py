@@ -115,7 +115,9 @@ class Ingest:
         name = session_of(fields)
         session = self._sink.session(name)
         if session is None:
-            self._reply(identity, pack(MessageKind.ERROR, code="session", message="unknown session: say hello first"))
+            self._reply(
+                identity, pack(MessageKind.ERROR, code="session", message="unknown session: say hello first")
+            )
             return None
         self._sink.heard(name, self._clock.wall_ms())
         return session
@@ -151,7 +153,9 @@ class Ingest:
         try:
             if codec.check_body(body) == header.samples:
                 return None
-            logger.warning("session %s: the body does not hold the samples that its header counts", header.session.hex())
+            logger.warning(
+                "session %s: the body does not hold the samples that its header counts", header.session.hex()
+            )
         except CorruptData as error:
             logger.warning("session %s: batch %d refused: %s", header.session.hex(), header.sequence, error)
         self.malformed += 1
@@ -180,7 +184,11 @@ class Ingest:
         """Tells the clients what is on disk now that the journal is durable up to `synced`."""
         for ack in self._acks.due(synced):
             header = pack(
-                MessageKind.ACK, s=ack.session, q=ack.sequence, clock=self._clock.wall_ms(), goodbye=ack.goodbye
+                MessageKind.ACK,
+                s=ack.session,
+                q=ack.sequence,
+                clock=self._clock.wall_ms(),
+                goodbye=ack.goodbye,
             )
             self._reply(ack.identity, header)
 

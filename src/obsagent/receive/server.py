@@ -43,7 +43,12 @@ class IngestServer:
     """Runs until `stop`; `every_second` is called once a second in this thread."""
 
     def __init__(
-        self, socket: ServerSocket, ingest: Ingest, commit: Commit, clock: Clock, every_second: Callable[[], None]
+        self,
+        socket: ServerSocket,
+        ingest: Ingest,
+        commit: Commit,
+        clock: Clock,
+        every_second: Callable[[], None],
     ) -> None:
         """Does nothing before `start`."""
         self._socket = socket

@@ -90,7 +90,9 @@ class Sink(Protocol):
         """Applies a checked batch."""
         ...
 
-    def write_refusal(self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int) -> None:
+    def write_refusal(
+        self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int
+    ) -> None:
         """Consumes a batch's sequence and counts its samples as rejected."""
         ...
 

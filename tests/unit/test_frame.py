@@ -1,0 +1,151 @@
+"""Headers: what is written is read back, and what is hostile is refused with its reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import obsagent.wire
+from obsagent.errors import CorruptData, ProtocolError
+from obsagent.limits import DEFINE_BYTES_MAX, HEADER_BYTES_MAX
+from obsagent.samples import Kind
+from obsagent.wire import frame
+from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
+
+SESSION = bytes(range(16))
+FORMAT = Path(obsagent.wire.__file__).with_name("FORMAT.md").read_text()
+COUNTS = SessionCounts(10, 1, 2, 3, 4)
+
+
+def samples_fields(**changes: object) -> dict[str, object]:
+    fields = {"s": SESSION, "q": 1, "f": 1, "a": 1000, "b": 2000, "n": 5, **frame.counts_fields(COUNTS)}
+    return {**fields, **changes}
+
+
+def test_format_lists_every_kind_with_its_number_and_state() -> None:
+    rows = re.findall(r"^\| (\d+) \| (\w+) \| (?:client|agent|reader) \| (.+?) \|$", FORMAT, re.MULTILINE)
+    assert {(int(number), word) for number, word, _ in rows} == {(kind.value, kind.name.lower()) for kind in MessageKind}
+    refused = {MessageKind[word.upper()] for _, word, state in rows if state == "reserved, refused"}
+    assert refused == frame.NOT_BUILT
+
+
+def test_pack_and_unpack_agree() -> None:
+    kind, fields = frame.unpack(frame.pack(MessageKind.ACK, s=SESSION, q=7, clock=1))
+    assert kind is MessageKind.ACK
+    assert (fields["q"], frame.session_of(fields)) == (7, SESSION)
+
+
+def test_samples_header_round_trip() -> None:
+    _, fields = frame.unpack(frame.pack(MessageKind.SAMPLES, **samples_fields()))
+    header = frame.read_samples(fields, 100)
+    assert header == (SESSION, 1, 1, 1000, 2000, 5, COUNTS)
+
+
+def test_definitions_round_trip() -> None:
+    definition = SeriesDefinition(3, "latency", Kind.HISTOGRAM, {"endpoint": "/score"}, "seconds", "help", 6, "sum")
+    packed = frame.pack(MessageKind.DEFINE, s=SESSION, series=[frame.definition_row(definition)])
+    assert frame.read_definitions(frame.unpack(packed)[1]) == [definition]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"q": 0},
+        {"q": -1},
+        {"q": True},
+        {"q": 1.0},
+        {"q": 1 << 63},
+        {"n": 0},
+        {"a": 3000},
+        {"d": [1, 2]},
+        {"d": [1, 2, -3]},
+        {"d": [1, 2, "3"]},
+        {"o": None},
+        {"s": b"short"},
+        {"s": "0123456789abcdef"},
+    ],
+)
+def test_hostile_samples_headers_are_corrupt(changes: dict[str, object]) -> None:
+    with pytest.raises(CorruptData):
+        frame.read_samples(samples_fields(**changes), 100)
+
+
+def test_a_body_beyond_its_limit_is_corrupt() -> None:
+    with pytest.raises(CorruptData, match="at most"):
+        frame.read_samples(samples_fields(), 1 << 40)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [0, "m", 9, {}, "", "", 6, "sum"],
+        [0, "m", True, {}, "", "", 6, "sum"],
+        [0, "", 1, {}, "", "", 6, "sum"],
+        [-1, "m", 1, {}, "", "", 6, "sum"],
+        [1 << 31, "m", 1, {}, "", "", 6, "sum"],
+        [0, "m", 1, {"": "x"}, "", "", 6, "sum"],
+        [0, "m", 1, {"a": 1}, "", "", 6, "sum"],
+        [0, "m", 1, {"a": "x" * 2000}, "", "", 6, "sum"],
+        [0, "m", 1, {str(i): "x" for i in range(100)}, "", "", 6, "sum"],
+        [0, "m", 1, {}, "", "", 9, "sum"],
+        [0, "m", 1, {}, "", "", 6, "product"],
+        [0, "m", 1, {}, "", ""],
+        "row",
+    ],
+)
+def test_hostile_definitions_are_corrupt(row: object) -> None:
+    with pytest.raises(CorruptData):
+        frame.read_definitions({"series": [row]})
+
+
+def test_another_major_version_is_refused_and_named() -> None:
+    header = msgpack.packb({"v": 2, "m": 0, "k": 1})
+    with pytest.raises(ProtocolError, match=r"2\.0.*1\.0"):
+        frame.unpack(header)
+
+
+def test_one_minor_apart_is_understood_two_are_not() -> None:
+    assert frame.unpack(msgpack.packb({"v": 1, "m": frame.MINOR + 1, "k": 1}))[0] is MessageKind.HELLO
+    with pytest.raises(ProtocolError):
+        frame.unpack(msgpack.packb({"v": 1, "m": frame.MINOR + 2, "k": 1}))
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="99"):
+        frame.unpack(msgpack.packb({"v": 1, "m": 0, "k": 99}))
+
+
+def test_only_a_define_message_may_have_a_large_header() -> None:
+    large = {"v": 1, "m": 0, "pad": b"x" * HEADER_BYTES_MAX}
+    assert frame.unpack(msgpack.packb({**large, "k": int(MessageKind.DEFINE)}))[0] is MessageKind.DEFINE
+    with pytest.raises(CorruptData):
+        frame.unpack(msgpack.packb({**large, "k": int(MessageKind.HELLO)}))
+    with pytest.raises(CorruptData):
+        frame.unpack(bytes(DEFINE_BYTES_MAX + 1))
+
+
+@given(st.binary(max_size=200))
+def test_foreign_bytes_never_escape_as_another_error(data: bytes) -> None:
+    try:
+        frame.unpack(data)
+    except (CorruptData, ProtocolError):
+        pass
+
+
+def test_deeply_nested_bytes_are_corrupt() -> None:
+    with pytest.raises(CorruptData):
+        frame.unpack(b"\x81\xa1v" + b"\x91" * 5000)
+
+
+@pytest.mark.parametrize("field", ["service", "host", "version", "pid", "started", "clock"])
+def test_a_hello_needs_every_field(field: str) -> None:
+    whole = {"s": SESSION, "service": "a", "host": "b", "pid": 1, "started": 2, "clock": 3, "version": ""}
+    assert frame.read_hello(whole).service == "a"
+    del whole[field]
+    with pytest.raises(CorruptData, match=field):
+        frame.read_hello(whole)

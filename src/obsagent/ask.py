@@ -10,7 +10,6 @@ from obsagent.endpoints import IPC_PREFIX, check_endpoint, default_serve
 from obsagent.errors import AgentUnreachable, ConfigError, ObsagentError, ProtocolError, UsageError
 
 TIMEOUT_S = 5.0
-START_ONE = "start one with `obsagent agent`, name another with --agent ENDPOINT, or read a store with --data DIR"
 
 
 class Requests(Protocol):
@@ -67,9 +66,7 @@ class AgentClient:
             answer_kind, header = self._open().request(kind, self.timeout_s, **fields)
         except AgentUnreachable:
             self.close()  # a late answer must not be taken for that of the next question
-            raise AgentUnreachable(
-                f"no agent answered at {self.endpoint} within {self.timeout_s:g} s; {START_ONE}"
-            ) from None
+            raise self._unreachable(f"answered at {self.endpoint} within {self.timeout_s:g} s") from None
         if answer_kind is MessageKind.ANSWER:
             return _decode(header)
         if answer_kind is MessageKind.ERROR:
@@ -78,8 +75,14 @@ class AgentClient:
 
     def _check_socket_file(self) -> None:
         """Where no socket is, there is no need to wait for an answer."""
-        if self.endpoint.startswith(IPC_PREFIX) and not os.path.exists(self.endpoint[len(IPC_PREFIX) :]):
-            raise AgentUnreachable(f"no agent is listening at {self.endpoint}; {START_ONE}")
+        if self.endpoint.startswith(IPC_PREFIX) and not os.access(self.endpoint[len(IPC_PREFIX) :], os.F_OK):
+            raise self._unreachable(f"is listening at {self.endpoint}")
+
+    def _unreachable(self, what: str) -> AgentUnreachable:
+        option = "" if self.endpoint == default_serve() else f" --serve {self.endpoint}"
+        return AgentUnreachable(
+            f"no agent {what}; start one with `obsagent agent{option}`, or read a store without an agent: `--data DIR`"
+        )
 
     def _open(self) -> Requests:
         if self._requests is None:

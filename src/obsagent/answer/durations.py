@@ -17,9 +17,9 @@ LONG_UNITS = {
 }
 _SHORT_UNIT = {long: short for short, longs in LONG_UNITS.items() for long in longs}
 
-_PART = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d|w)")
+_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d|w)")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
-_LONG_PART = re.compile(r"(\d+(?:\.\d+)?)([a-z]+)")
+_LONG_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([a-z]+)")
 
 
 def parse_duration(text: str) -> int:

@@ -48,7 +48,7 @@ class Filter:
         """True if a label with this value passes."""
         if value in self.values:
             return True
-        return len(value) == 3 and value.isdecimal() and value[0] in self.classes
+        return len(value) == 3 and value.isascii() and value.isdecimal() and value[0] in self.classes
 
     def __str__(self) -> str:
         return f"{self.label}={','.join([*self.values, *(digit + 'xx' for digit in self.classes)])}"

@@ -73,11 +73,12 @@ def measure_gauge(groups: Groups, members: Iterable[int], stats: Iterable[Stat],
 
 
 def combine(lasts: list[tuple[float, int]], across: str) -> float:
-    """The latest values `(value, time_ms)` of several series as one; those gone stale are left out."""
-    if not lasts:
+    """The latest values `(value, time_ms)` of several series as one; NaN counts as none, stale ones neither."""
+    numbers = [last for last in lasts if not math.isnan(last[0])]
+    if not numbers:
         return math.nan
-    latest_value, latest_ms = max(lasts, key=lambda last: last[1])
-    values = [value for value, at_ms in lasts if latest_ms - at_ms <= STALE_MS]
+    latest_value, latest_ms = max(numbers, key=lambda last: last[1])
+    values = [value for value, at_ms in numbers if latest_ms - at_ms <= STALE_MS]
     if across == "last":
         return latest_value
     if across == "max":

@@ -18,9 +18,7 @@ from obsagent.samples import Kind, Series
 WORKER_LABELS = frozenset({"worker", "host"})
 OVERFLOW = "overflow"
 
-DERIVED = frozenset(
-    "error_rate psi js_distance roc_auc recall precision f1 accuracy truth_maturity kl_divergence wasserstein".split()
-)
+DERIVED = frozenset({"error_rate", "psi", "js_distance", "roc_auc", "recall", "accuracy", "truth_maturity"})
 """Metrics that the full language computes from others."""
 
 
@@ -109,9 +107,7 @@ def _only_kind(query: Query, series: list[Series]) -> Kind:
     kinds = sorted({each.kind for each in series})
     if len(kinds) == 1:
         return kinds[0]
-    by_kind = {
-        kind: sorted({each.labels.get("service", "") for each in series if each.kind is kind}) for kind in kinds
-    }
+    by_kind = {kind: sorted({each.labels.get("service", "") for each in series if each.kind is kind}) for kind in kinds}
     where = [f"a {kind.word} in {listing(services, last='and')}" for kind, services in by_kind.items()]
     summary = f"`{query.metric}` is {listing(where, last='and')}: choose with service=NAME"
     raise QueryError(summary, query.text, query.metric_start, query.metric_end)

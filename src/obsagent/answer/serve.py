@@ -1,8 +1,8 @@
 """Answers readers: one request, one answer, and no request can end the server.
 
-    query  {text}  ──►  answer, its body the JSON of obsagent.answer.execute
-    status         ──►  answer, its body the JSON of the agent's accounts and state
-    anything else  ──►  error {message, exit_code}
+query  {text}  ──►  answer, its body the JSON of obsagent.answer.execute
+status         ──►  answer, its body the JSON of the agent's accounts and state
+anything else  ──►  error {message, exit_code}
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from obsagent.answer.execute import answer
 from obsagent.answer.language import parse
 from obsagent.answer.view import View
+from obsagent.clock import Clock
 from obsagent.errors import ObsagentError, ProtocolError
 
 POLL_INTERVAL_MS = 1_000
@@ -47,13 +48,13 @@ class QueryServer:
         socket: Socket,
         view: Callable[[], View],
         status: Callable[[], Mapping[str, Any]],
-        now_ms: Callable[[], int],
+        clock: Clock,
     ) -> None:
-        """`view` and `status` are called for each request; `now_ms` is the clock of "since"."""
+        """`view` and `status` are called for each request; `clock` says what "since" counts back from."""
         self._socket = socket
         self._view = view
         self._status = status
-        self._now_ms = now_ms
+        self._clock = clock
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -94,7 +95,7 @@ class QueryServer:
             text = fields.get("text")
             if not isinstance(text, str):
                 raise ProtocolError("a query message needs the field `text`")
-            return answer(parse(text), self._view(), self._now_ms())
+            return answer(parse(text), self._view(), self._clock.wall_ms())
         if kind == "status":
             return self._status()
         raise ProtocolError(f"a message of kind {kind!r} is not answered here")

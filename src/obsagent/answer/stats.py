@@ -56,7 +56,7 @@ ALIASES = {
 }
 """Words of other tools, for suggestions."""
 
-_QUANTILE_SHAPE = re.compile(r"p(\d{1,3})(?:\.(\d{1,12}))?")
+_QUANTILE_SHAPE = re.compile(r"p([0-9]{1,3})(?:\.([0-9]{1,12}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def parse_stat(text: str, start: int = 0, end: int = 0) -> Stat | None:
 
 def looks_like_quantile(text: str) -> bool:
     """True for `p` and a number, in range or not."""
-    return re.fullmatch(r"[pP][\d.]+", text) is not None
+    return re.fullmatch(r"[pP][0-9.]+", text) is not None
 
 
 def works_for(kind: Kind) -> list[str]:

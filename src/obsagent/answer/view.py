@@ -7,10 +7,12 @@ few lines.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from obsagent._native.codec import Groups
 from obsagent.samples import Series
+
+if TYPE_CHECKING:
+    from obsagent._native.codec import Groups
 
 
 class Coverage(Protocol):

@@ -1,0 +1,118 @@
+"""The `obsagent` command. Each subcommand is one module here: its docstring is its help.
+
+A command module has `add_arguments(parser)` and `run(args) -> int`; only the chosen one is imported, so that a
+question costs no more start-up than it must. Results go to stdout, everything else to stderr. Exit codes:
+0 ok, 1 failed, 2 usage, 78 bad configuration; they live on the exceptions (`obsagent.errors`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from obsagent.errors import ObsagentError, UsageError
+
+PROGRAM = "obsagent"
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+COMMANDS = {
+    "agent": "run the agent: receive samples, keep them, answer questions",
+    "demo": "serve a real model under load and watch it",
+    "query": "ask for quantiles, rates and counts",
+    "status": "show what the agent has received, kept and lost",
+}
+"""Commands and what the overview says of them."""
+
+# fmt: off
+NOT_BUILT = (
+    "shell", "top", "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
+    "truth", "init", "config", "fsck", "forget", "export", "keys", "completion", "list",
+)
+# fmt: on
+"""Commands that the product will have; typing one is no typing error."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line `argv` (default: this process's) and returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+    except ObsagentError as error:
+        print(f"{_program(arguments)}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0 if arguments else UsageError.exit_code
+    name, *rest = arguments
+    if name in ("-V", "--version"):
+        from obsagent import __version__
+
+        print(f"{PROGRAM} {__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise _unknown(name)
+    return _run(name, rest)
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+    from importlib import import_module
+
+    command = import_module(f"{__name__}.{name}")
+    parser = ArgumentParser(
+        prog=f"{PROGRAM} {name}",
+        description=command.__doc__,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    try:
+        args = parser.parse_intermixed_args(arguments)
+    except SystemExit as ended:  # argparse has said what is wrong, or printed the help
+        return ended.code if isinstance(ended.code, int) else UsageError.exit_code
+    code: int = command.run(args)
+    return code
+
+
+def overview() -> str:
+    """What `obsagent --help` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"    {name:<{width}}   {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"usage: {PROGRAM} COMMAND [...]",
+            "",
+            "Watches machine-learning models in production.",
+            "",
+            *lines,
+            "",
+            f"{PROGRAM} COMMAND --help says more about one command, {PROGRAM} --version which version this is.",
+        ]
+    )
+
+
+def _unknown(name: str) -> UsageError:
+    if name in NOT_BUILT:
+        return UsageError(f"the command `{name}` is not built yet; there are {', '.join(COMMANDS)}")
+    import difflib
+
+    near = difflib.get_close_matches(name, [*COMMANDS, *NOT_BUILT], 1)
+    hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(COMMANDS)}"
+    what = "option" if name.startswith("-") else "command"
+    return UsageError(f"there is no {what} `{name}`; {hint}")
+
+
+def _program(arguments: list[str]) -> str:
+    return f"{PROGRAM} {arguments[0]}" if arguments and arguments[0] in COMMANDS else PROGRAM

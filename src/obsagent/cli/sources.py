@@ -1,0 +1,60 @@
+"""Where a reading command gets its answers: a running agent, or a store on disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+
+def add_source_arguments(parser: ArgumentParser) -> None:
+    """`--agent ENDPOINT` or `--data DIR`."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--agent",
+        metavar="ENDPOINT",
+        help="the agent's readers' endpoint, ipc://PATH or tcp://HOST:PORT (default: $OBSAGENT_AGENT, else yours)",
+    )
+    source.add_argument("--data", metavar="DIR", help="read this store directly; no agent is needed, one may run")
+
+
+def ask_query(args: Namespace, text: str) -> dict[str, Any]:
+    """The answer to one query from the source that the command line names."""
+    if args.data is None:
+        from obsagent.ask import AgentClient
+
+        with AgentClient(args.agent) as agent:
+            return agent.query(text)
+    from obsagent.answer.execute import answer
+    from obsagent.answer.language import parse
+    from obsagent.clock import SystemClock
+
+    query = parse(text)  # before the store is read: a typing error should not cost a recovery
+    return answer(query, open_store(args.data).view(), SystemClock().wall_ms())
+
+
+def ask_status(args: Namespace) -> dict[str, Any]:
+    """The status of the source that the command line names."""
+    if args.data is None:
+        from obsagent.ask import AgentClient
+
+        with AgentClient(args.agent) as agent:
+            return agent.status()
+    status: dict[str, Any] = open_store(args.data).status()
+    return status
+
+
+def open_store(directory: str) -> Any:
+    """The store in `directory`, read-only; raises `StoreError` if there is none."""
+    from pathlib import Path
+
+    from obsagent.head.store import Store
+
+    return Store.open_read_only(Path(directory))
+
+
+def print_json(value: Any) -> None:
+    """One indented JSON document on stdout."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")

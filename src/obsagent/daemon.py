@@ -1,11 +1,11 @@
 """The agent's composition root: opens the store, starts the threads, ends them in order.
 
-    thread        owns                         ends
-    ingest        the writers' socket          1. after handling what has arrived
-    query         the readers' socket          2.
-    checkpoint    nothing                      3.
-    commit        nothing                      4. after a last sync
-    main          the store, signals           5. after a last checkpoint: exit 0
+thread        owns                         ends
+ingest        the writers' socket          1. after handling what has arrived
+query         the readers' socket          2.
+checkpoint    nothing                      3.
+commit        nothing                      4. after a last sync
+main          the store, signals           5. after a last checkpoint: exit 0
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ class Agent:
         self._ingest = Ingest(self._sink, self._clock, self._writers.send, scales)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         self._committer = Committer(self._store, self._writers.wake, self._took(selfmetrics.SYNC_DURATION))
-        self._server = IngestServer(self._writers, self._ingest, self._committer, self._clock, self._every_second)
+        self._server = IngestServer(
+            self._writers, self._ingest, self._committer, self._clock, self._every_second
+        )
         self._query = QueryServer(self._readers, self._store.view, self.status, self._clock.wall_ms)
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
         self._stopping = threading.Event()
@@ -192,6 +194,7 @@ class Agent:
                 failure = str(error)
 
     def _every_second(self) -> None:
+        self._sink.suspend_silent(self._clock.wall_ms())
         self._own.combine_gauges()
         cpu_seconds = _cpu_seconds()
         durations, self._durations = self._durations, []

@@ -11,12 +11,15 @@ from __future__ import annotations
 from obsagent.wire.frame import SessionCounts
 
 
-def settle(booked: SessionCounts, reported: SessionCounts, samples: int) -> SessionCounts | None:
+def settle(booked: SessionCounts | None, reported: SessionCounts, samples: int) -> SessionCounts | None:
     """The session's counts after a message with `samples` samples; None if they cannot be true.
 
     `booked` are the counts after the session's last message; `reported` those of this one, of which the two
-    give-up counts only say how the missing part divides.
+    give-up counts only say how the missing part divides. A session whose booked counts are not known (None: a
+    damaged store) is taken at its word.
     """
+    if booked is None:
+        return reported
     observed = reported.observed - booked.observed
     ring = reported.dropped_ring - booked.dropped_ring
     value = reported.rejected_value - booked.rejected_value

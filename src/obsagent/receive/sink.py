@@ -35,8 +35,8 @@ class LiveSession(Protocol):
         ...
 
     @property
-    def counts(self) -> SessionCounts:
-        """What has been booked for it."""
+    def counts(self) -> SessionCounts | None:
+        """What has been booked for it; None if it is not known any more."""
         ...
 
     def knows(self, number: int) -> bool:
@@ -98,6 +98,10 @@ class Sink(Protocol):
 
     def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:
         """Ends a session."""
+        ...
+
+    def suspend_silent(self, now_ms: int) -> None:
+        """Suspends the sessions that have missed three heartbeats."""
         ...
 
     def live_gauges(self, now_ms: int) -> list[Series]:

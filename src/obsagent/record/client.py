@@ -56,7 +56,9 @@ class Client:
     Thread-safe. Works across fork: the child is a session of its own, with instruments that keep working.
     """
 
-    def __init__(self, service: str, endpoint: str, version: str, slot: int, *, disabled: bool = False) -> None:
+    def __init__(
+        self, service: str, endpoint: str, version: str, slot: int, *, disabled: bool = False
+    ) -> None:
         """Use `connect`. `slot` numbers the clients of this process; `disabled` records nothing."""
         self.service = service
         self.endpoint = endpoint
@@ -88,9 +90,7 @@ class Client:
 
     # Instruments
 
-    def histogram(
-        self, name: str, help: str = "", unit: str = "", labels: Sequence[str] = ()
-    ) -> Any:
+    def histogram(self, name: str, help: str = "", unit: str = "", labels: Sequence[str] = ()) -> Any:
         """A histogram: every observation counts; quantiles, mean, min, max and counts can be asked.
 
         Without `labels` the result has `observe`, `observe_many` and `time`; with labels, bind a series first:
@@ -238,7 +238,9 @@ class Client:
         """Says once why the agent does not talk to this client."""
         if message != self._refusal:
             self._refusal = message
-            warnings.warn(f"the agent at {self.endpoint} refuses this client: {message}", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"the agent at {self.endpoint} refuses this client: {message}", RuntimeWarning, stacklevel=2
+            )
 
     def _after_fork(self) -> None:
         """In the child: a new session that begins with the first sample; the parent's queue is the parent's."""

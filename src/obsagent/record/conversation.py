@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from obsagent.errors import CorruptData, ProtocolError
 from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
-from obsagent.wire.frame import Header, MessageKind, SeriesDefinition, SessionCounts, counts_fields, definition_row, pack
+from obsagent.wire.frame import (
+    Header,
+    MessageKind,
+    SeriesDefinition,
+    SessionCounts,
+    counts_fields,
+    definition_row,
+    pack,
+)
 
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
@@ -126,7 +134,9 @@ class Conversation:
         self._defined = 0
         self._speaker.outbox.rewind()
         fields = self._speaker.hello_fields()
-        self._socket.send(pack(MessageKind.HELLO, s=self._session, clock=time.time_ns() // 1_000_000, **fields))
+        self._socket.send(
+            pack(MessageKind.HELLO, s=self._session, clock=time.time_ns() // 1_000_000, **fields)
+        )
 
     def _hear(self, now: float) -> None:
         while self._socket is not None:

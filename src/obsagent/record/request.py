@@ -24,16 +24,31 @@ class RequestInstruments:
         """Defines the built-ins."""
         define = registry.define
         self.latency: HistogramFamily[Histogram] = define(
-            Kind.HISTOGRAM, "latency", "Time from start to end of a request", "seconds", ("endpoint",), built_in=True
+            Kind.HISTOGRAM,
+            "latency",
+            "Time from start to end of a request",
+            "seconds",
+            ("endpoint",),
+            built_in=True,
         )
         self.queue_delay: HistogramFamily[Histogram] = define(
-            Kind.HISTOGRAM, "queue_delay", "Time a request waited before it started", "seconds", ("endpoint",), built_in=True
+            Kind.HISTOGRAM,
+            "queue_delay",
+            "Time a request waited before it started",
+            "seconds",
+            ("endpoint",),
+            built_in=True,
         )
         self.requests: CounterFamily[Counter] = define(
             Kind.COUNTER, "requests", "Requests by status", "requests", ("endpoint", "status"), built_in=True
         )
         self.errors: CounterFamily[Counter] = define(
-            Kind.COUNTER, "errors", "Requests that raised or ended with a status of 500 or more", "requests", ("endpoint",), built_in=True
+            Kind.COUNTER,
+            "errors",
+            "Requests that raised or ended with a status of 500 or more",
+            "requests",
+            ("endpoint",),
+            built_in=True,
         )
         self.in_flight: GaugeFamily[Gauge] = define(
             Kind.GAUGE, "in_flight", "Requests being served now", "requests", ("endpoint",), built_in=True
@@ -82,7 +97,9 @@ class Request:
 
     __slots__ = ("_instruments", "_queued_at", "_started", "id", "status")
 
-    def __init__(self, instruments: EndpointInstruments, request_id: str | None, queued_at: float | None) -> None:
+    def __init__(
+        self, instruments: EndpointInstruments, request_id: str | None, queued_at: float | None
+    ) -> None:
         """`queued_at`: seconds since the epoch at which the request began to wait."""
         self._instruments = instruments
         self._queued_at = queued_at
@@ -99,7 +116,10 @@ class Request:
         return self
 
     def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         instruments = self._instruments
         instruments.latency.observe(time.perf_counter() - self._started)

@@ -1,0 +1,211 @@
+"""Joins the receiver to the store: what the receiver asks of a sink, said in the store's own entries.
+
+Used by the ingest thread; `add_pending` also by the query thread, which only reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from obsagent.head.accounts import SessionAccounts
+from obsagent.head.entries import REFUSED_SERIES, Define, DefinedSeries, Frame, Refused, SessionClose, SessionOpen
+from obsagent.head.sessions import Session
+from obsagent.head.store import Store
+from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
+from obsagent.receive.sink import Mapped, Refusal
+from obsagent.samples import Kind, Series
+from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
+
+SUSPENDED_AFTER_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
+
+
+@dataclass(slots=True, eq=False)
+class SinkSession:
+    """A session of the store, as the receiver sees it, with what is known from its messages only."""
+
+    stored: Session
+    heard_ms: int = 0
+    skew_ms: int = 0
+    gauges: list[Series] = field(default_factory=list)
+    reported: SessionCounts | None = None
+
+    @property
+    def name(self) -> bytes:
+        """Its 16 bytes."""
+        return self.stored.session
+
+    @property
+    def service(self) -> str:
+        """The service it belongs to."""
+        return self.stored.service
+
+    @property
+    def last_applied(self) -> int:
+        """The sequence of its last applied batch."""
+        return self.stored.last_applied
+
+    @property
+    def worker(self) -> int:
+        """Its slot."""
+        return self.stored.worker
+
+    @property
+    def counts(self) -> SessionCounts | None:
+        """What has been booked for it; None if a damaged store has forgotten."""
+        accounts = self.stored.accounts
+        return None if accounts is None else SessionCounts(*accounts)
+
+    def knows(self, number: int) -> bool:
+        """True if the series number is defined."""
+        return self.stored.series.get(number) is not None
+
+    def labels(self) -> dict[str, str]:
+        """The labels that every series of the session carries."""
+        labels = {"service": self.stored.service, "host": self.stored.host, "worker": str(self.stored.worker)}
+        if self.stored.version:
+            labels["version"] = self.stored.version
+        return labels
+
+
+class StoreSink:
+    """Implements `obsagent.receive.sink.Sink`."""
+
+    def __init__(self, store: Store) -> None:
+        """Sessions that the store remembers as open are silent until they say hello again."""
+        self._store = store
+        self._sessions: dict[bytes, SinkSession] = {}
+
+    def session(self, name: bytes) -> SinkSession | None:
+        """A session that is open."""
+        known = self._sessions.get(name)
+        if known is None or known.stored is not self._store.sessions.get(name):
+            stored = self._store.sessions.get(name)
+            if stored is None:
+                self._sessions.pop(name, None)
+                return None
+            known = self._sessions[name] = SinkSession(stored, gauges=self._gauges_of(stored))
+        return known if known.stored.state != "closed" else None
+
+    def _gauges_of(self, session: Session) -> list[Series]:
+        found = (self._store.series.get(store) for _, store in session.series.items())
+        return [series for series in found if series is not None and series.kind is Kind.GAUGE]
+
+    def session_count(self) -> int:
+        """Sessions that are alive."""
+        return len(self._store.sessions.live())
+
+    def open_session(self, hello: Hello) -> SinkSession:
+        """Writes a new session with the lowest free worker slot of its service and host."""
+        worker = self._store.sessions.free_worker(hello.service, hello.host)
+        self._store.write(
+            SessionOpen(hello.session, hello.service, hello.host, hello.pid, hello.started_ms, worker, hello.version)
+        )
+        session = self.session(hello.session)
+        assert session is not None
+        return session
+
+    def heard(self, name: bytes, now_ms: int, skew_ms: int | None = None) -> None:
+        """The session is alive."""
+        session = self._sessions[name]
+        session.heard_ms = now_ms
+        if skew_ms is not None:
+            session.skew_ms = skew_ms
+        if session.stored.state == "suspended":
+            self._store.sessions.set_state(name, "live")
+
+    def suspend_silent(self, now_ms: int) -> None:
+        """Suspends the sessions that have missed three heartbeats."""
+        for stored in self._store.sessions.live():
+            session = self.session(stored.session)
+            if session is None:
+                continue
+            session.heard_ms = session.heard_ms or now_ms
+            if now_ms - session.heard_ms > SUSPENDED_AFTER_MS:
+                self._store.sessions.set_state(stored.session, "suspended")
+
+    def reported(self, name: bytes, counts: SessionCounts) -> None:
+        """A heartbeat's counts: what is pending at the client."""
+        self._sessions[name].reported = counts
+
+    def resolve(self, definition: SeriesDefinition, labels: dict[str, str]) -> Series | None:
+        """The store's series for a definition; None if its kind contradicts."""
+        return self._store.series.resolve(
+            definition.metric,
+            definition.kind,
+            labels,
+            unit=definition.unit,
+            help=definition.help,
+            scale=definition.scale,
+            across=definition.across,
+        )
+
+    def write_definitions(self, name: bytes, mapped: Iterable[Mapped]) -> None:
+        """Writes what a session's series numbers stand for."""
+        rows = list(mapped)
+        self._store.write(
+            Define(
+                name,
+                [DefinedSeries(row.number, row.series.id if row.series else REFUSED_SERIES, row.series) for row in rows],
+            )
+        )
+        gauges = [row.series for row in rows if row.series is not None and row.series.kind is Kind.GAUGE]
+        self._sessions[name].gauges.extend(gauges)
+
+    def write_frame(self, header: SamplesHeader, counts: SessionCounts, body: Any) -> None:
+        """Applies a checked batch."""
+        accounts = SessionAccounts(*counts)
+        self._store.write(
+            Frame(header.session, header.sequence, header.first_kept, header.start_ms, header.end_ms, accounts, body)
+        )
+
+    def write_refusal(self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int) -> None:
+        """Consumes a batch's sequence and counts its samples as rejected."""
+        self._store.write(
+            Refused(
+                header.session,
+                header.sequence,
+                header.first_kept,
+                header.start_ms,
+                header.end_ms,
+                SessionAccounts(*counts),
+                reason,
+                header.samples,
+                window_ms,
+            )
+        )
+
+    def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:
+        """Ends a session."""
+        self._store.write(SessionClose(name, SessionAccounts(*counts), now_ms))
+
+    def live_gauges(self, now_ms: int) -> list[Series]:
+        """The gauge series of the sessions that have been heard of lately."""
+        return [
+            series
+            for session in list(self._sessions.values())
+            if session.stored.state == "live" and now_ms - session.heard_ms <= SUSPENDED_AFTER_MS
+            for series in session.gauges
+        ]
+
+    def gauge_last(self, series_id: int) -> tuple[float, int] | None:
+        """Last value and time of a gauge series among the windows in memory."""
+        return self._store.gauge_last(series_id)
+
+    def position(self) -> int:
+        """End of the journal as written, synced or not."""
+        return self._store.position()
+
+    def add_pending(self, status: dict[str, Any]) -> None:
+        """Adds to a status what clients have observed and not sent yet, as their heartbeats say."""
+        services = status["accounts"]["services"]
+        for session in list(self._sessions.values()):
+            counts, reported = session.counts, session.reported
+            if session.stored.state != "live" or counts is None or reported is None:
+                continue
+            ahead = max(reported.observed - counts.observed, 0)
+            for account in (services.get(session.service), status["accounts"]["total"]):
+                if account is not None:
+                    account["observed"] += ahead
+                    account["pending"] += ahead

@@ -1,0 +1,77 @@
+"""A real agent in a process of its own, which a test may stop, kill and start again."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+READY_LIMIT_S = 20.0
+
+
+class RunningAgent:
+    """`obsagent agent` on a directory; data and endpoints stay the same over restarts."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.data = directory / "data"
+        self.listen = f"ipc://{directory}/ingest.sock"
+        self.serve = f"ipc://{directory}/query.sock"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = directory / "agent.log"
+
+    def start(self, *options: str) -> RunningAgent:
+        command = [sys.executable, "-m", "obsagent", "agent", "--data", str(self.data)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--listen", self.listen, "--serve", self.serve, *options],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + READY_LIMIT_S
+        while time.monotonic() < deadline:
+            assert self.process is not None
+            assert self.process.poll() is None, self.log.read_text()
+            if self.command("status", "--agent", self.serve, "--format", "json").returncode == 0:
+                return
+        raise AssertionError(f"the agent is not ready after {READY_LIMIT_S} s:\n{self.log.read_text()}")
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @staticmethod
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "obsagent", *words], capture_output=True, text=True, timeout=60, check=False)
+
+    def query(self, text: str, *, alone: bool = False) -> dict[str, Any]:
+        """The answer to a query as JSON, from the agent or from its store alone."""
+        source = ["--data", str(self.data)] if alone else ["--agent", self.serve]
+        done = self.command("query", *text.split(), *source, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def status(self) -> dict[str, Any]:
+        done = self.command("status", "--agent", self.serve, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)

@@ -1,0 +1,46 @@
+"""A real model under load, watched by a real agent: what `obsagent demo` and `make run` do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from obsagent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """How to run the demo."""
+
+    duration_s: float = 60.0
+    """Seconds that the replay of the year takes."""
+    data: Path = Path("obsagent-data")
+    """A directory for the agent's store, the prepared flights and model, and the logs."""
+    workers: int = 2
+    """Processes of the model server."""
+    port: int | None = None
+    """TCP port of the model server on loopback; None takes a free one."""
+    keep: bool = False
+    """Whether agent and model server go on after the replay, until Ctrl-C."""
+    seed: int = 0
+    """Fixes the model and which requests are sent."""
+
+
+def run(options: DemoOptions) -> int:
+    """Runs the demo and returns the exit code.
+
+    Raises `UsageError` for options out of range, and another `ObsagentError` when a package is missing or one of
+    the processes fails; all processes have ended then.
+    """
+    if not options.duration_s > 0:
+        raise UsageError(f"the duration must be above zero seconds, not {options.duration_s:g}")
+    if options.workers < 1:
+        raise UsageError(f"the model server needs at least one worker, not {options.workers}")
+    if options.port is not None and not 0 < options.port < 65536:
+        raise UsageError(f"a port is a number from 1 to 65535, not {options.port}")
+    from obsagent.demo.requires import check_packages
+
+    check_packages()
+    from obsagent.demo.play import play  # loads the packages just checked
+
+    return play(options)

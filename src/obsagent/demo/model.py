@@ -1,0 +1,119 @@
+"""The demo's model: will a flight arrive more than 15 minutes late, judged by what is known before it leaves.
+
+Trained on January and February only, so that it decays over the year by itself: winter is not summer.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from obsagent.demo.flights import NAME_COLUMNS, NEVER_ARRIVED, WEATHER_COLUMNS, Flights, Weather
+
+LAST_TRAINING_MONTH = 2
+CACHE_NAME = "model-1-seed-{seed}-sklearn-{version}.pickle"
+NO_WEATHER = (float("nan"),) * len(WEATHER_COLUMNS)
+
+
+@dataclass
+class DelayModel:
+    """A fitted classifier with what it needs to turn a request into features.
+
+    The vocabularies hold the values seen in training; another value becomes NaN, which the trees take as missing.
+    """
+
+    classifier: Any
+    carriers: dict[str, int]
+    origins: dict[str, int]
+    dests: dict[str, int]
+    weather: Weather
+
+    def features(self, flights: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """One row a flight, shape (flights, 15), float64.
+
+        Raises `KeyError`, `TypeError` or `ValueError` for a flight that lacks a field or holds a wrong one.
+        """
+        matrix: np.ndarray = np.array([self._row(flight) for flight in flights], dtype=np.float64)
+        return matrix
+
+    def _row(self, flight: Mapping[str, Any]) -> tuple[float, ...]:
+        scheduled = datetime.fromisoformat(flight["scheduled"])
+        nan = float("nan")
+        return (
+            self.carriers.get(flight["carrier"], nan),
+            self.origins.get(flight["origin"], nan),
+            self.dests.get(flight["dest"], nan),
+            scheduled.weekday(),
+            scheduled.hour * 60 + scheduled.minute,
+            flight["distance"],
+            *self.weather.get((flight["origin"], int(scheduled.timestamp()) // 3600), NO_WEATHER),
+        )
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """Probability of a late arrival for each row."""
+        scores: np.ndarray = self.classifier.predict_proba(features)[:, 1]
+        return scores
+
+    def save(self, path: Path) -> None:
+        """Write the model for the server's workers to load."""
+        path.write_bytes(pickle.dumps(self, protocol=5))
+
+    @staticmethod
+    def load(path: Path) -> DelayModel:
+        """Read what `save` wrote. Only for files of one's own: a pickle can run code."""
+        model = pickle.loads(path.read_bytes())
+        if not isinstance(model, DelayModel):
+            raise TypeError(f"{path} holds no delay model")
+        return model
+
+
+def fit(flights: Flights, weather: Weather, seed: int = 0) -> DelayModel:
+    """Train on the flights of January and February that arrived."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    chosen = np.flatnonzero((flights.months() <= LAST_TRAINING_MONTH) & (flights.late != NEVER_ARRIVED))
+    records = flights.records(chosen)
+    classifier = HistGradientBoostingClassifier(max_iter=60, learning_rate=0.2, random_state=seed)
+    carriers, origins, dests = (_vocabulary(records, name) for name in NAME_COLUMNS)
+    model = DelayModel(classifier, carriers, origins, dests, weather)
+    classifier.fit(model.features(records), flights.late[chosen])
+    return model
+
+
+def _vocabulary(records: Sequence[Mapping[str, object]], name: str) -> dict[str, int]:
+    return {value: code for code, value in enumerate(sorted({str(record[name]) for record in records}))}
+
+
+def cached_model_path(cache: Path, seed: int) -> Path:
+    """Where the fitted model is kept: another release of scikit-learn could not read it, so it is in the name."""
+    return cache / CACHE_NAME.format(seed=seed, version=metadata.version("scikit-learn"))
+
+
+def roc_auc(scores: np.ndarray, late: np.ndarray) -> float:
+    """Area under the ROC curve: how often a late flight scores above one in time, ties counting half.
+
+    NaN unless there are both late flights and flights in time.
+    """
+    _, level, count = np.unique(scores, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[level]
+    positives = int(np.count_nonzero(late))
+    negatives = len(late) - positives
+    if not positives or not negatives:
+        return float("nan")
+    return float((rank[late.astype(bool)].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def auc_by_month(flights: Flights, scores: np.ndarray) -> dict[int, float]:
+    """Month -> AUC over its flights that were scored (a score that is not NaN) and arrived."""
+    judged = ~np.isnan(scores) & (flights.late != NEVER_ARRIVED)
+    months = flights.months()
+    parts = {month: judged & (months == month) for month in range(1, 13)}
+    aucs = {month: roc_auc(scores[part], flights.late[part]) for month, part in parts.items()}
+    return {month: auc for month, auc in aucs.items() if not np.isnan(auc)}

@@ -1,0 +1,157 @@
+"""The demo from start to end: agent, data, model, server, replay, answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from obsagent.ask import AgentClient
+from obsagent.demo import DemoOptions, report, stage
+from obsagent.demo.flights import Flights, load_flights, load_weather
+from obsagent.demo.model import cached_model_path, fit
+from obsagent.demo.replay import Replay
+from obsagent.demo.screen import Screen, screen_on
+from obsagent.demo.vitals import Vitals, ask_vitals, requests_ever
+from obsagent.errors import ObsagentError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+SHOW_INTERVAL_S = 1.0
+COUNTED_TIMEOUT_S = 10.0
+
+
+def play(options: DemoOptions) -> int:
+    """Runs everything; whatever happens, the processes that it started have ended when it returns or raises."""
+    screen = screen_on(sys.stderr)
+    try:
+        with termination_interrupts():
+            _play(options, screen)
+    except KeyboardInterrupt:
+        screen.say("interrupted; the model server and the agent have ended")
+        return INTERRUPTED
+    return 0
+
+
+def _play(options: DemoOptions, screen: Screen) -> None:
+    store, cache = options.data / "store", options.data / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as started:
+        # Not in the data directory: the path of a socket has at most 107 bytes.
+        sockets = started.enter_context(tempfile.TemporaryDirectory(prefix="obsagent-demo-"))
+        listen, serve = f"ipc://{sockets}/ingest.sock", f"ipc://{sockets}/query.sock"
+        with screen.step("starting the agent"):
+            agent = started.enter_context(stage.agent(store, listen, serve, options.data / "agent.log"))
+        flights, model = prepare(cache, options.seed, screen)
+        with screen.step(f"starting the model server: uvicorn with {options.workers} worker processes"):
+            port = options.port or stage.free_port()
+            log = options.data / "server.log"
+            server = started.enter_context(stage.model_server(model, listen, port, options.workers, log))
+        started.enter_context(asked_by_default(serve))
+        screen.say("ask it yourself meanwhile, in another terminal:")
+        screen.say(f"    obsagent query p99 latency by endpoint --agent {serve}")
+        replay = Replay(flights, f"http://127.0.0.1:{port}", options.duration_s, options.seed)
+        counted = run_replay(replay, [agent, server], serve, screen)
+        report.print_replay(replay, counted)
+        report.print_answers(replay.elapsed_s)
+        if options.keep:
+            keep_until_interrupted([agent, server], f"http://127.0.0.1:{port}", screen)
+    report.print_store(store)
+
+
+def prepare(cache: Path, seed: int, screen: Screen) -> tuple[Flights, Path]:
+    """The flights, and where the model lies that the server is to load; both are kept in `cache`."""
+    with screen.step("reading the flights of 2013"):
+        flights = load_flights(cache)
+    model = cached_model_path(cache, seed)
+    if not model.exists():
+        with screen.step("training a gradient-boosting model on January and February"):
+            fit(flights, load_weather(), seed).save(model)
+    return flights, model
+
+
+def run_replay(replay: Replay, children: list[stage.Child], serve: str, screen: Screen) -> int:
+    """Replays the year and returns how many of its requests the agent has counted."""
+    with AgentClient(serve) as agent:
+        before = requests_ever(agent)
+    with screen.watch(replay):
+        asyncio.run(_replay_and_show(replay, children, serve, screen))
+    sent = sum(replay.tally.requests.values())
+    deadline = time.monotonic() + COUNTED_TIMEOUT_S
+    with screen.step("waiting until the agent has counted every request"), AgentClient(serve) as agent:
+        while (counted := requests_ever(agent) - before) < sent and time.monotonic() < deadline:
+            time.sleep(stage.POLL_S)
+    return counted
+
+
+async def _replay_and_show(replay: Replay, children: list[stage.Child], serve: str, screen: Screen) -> None:
+    showing = asyncio.create_task(_show(replay, children, serve, screen))
+    replaying = asyncio.create_task(replay.run())
+    try:
+        await asyncio.wait([showing, replaying], return_when=asyncio.FIRST_COMPLETED)
+        for child in children:
+            child.check()  # the reason, where the replay failed because a process ended
+        if showing.done():
+            await showing  # it ends by itself only in an error
+        await replaying
+    finally:
+        for task in (showing, replaying):
+            task.cancel()
+        await asyncio.gather(showing, replaying, return_exceptions=True)
+
+
+async def _show(replay: Replay, children: list[stage.Child], serve: str, screen: Screen) -> None:
+    """Asks the agent and shows its answers every second, in a thread: the replay goes on meanwhile."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1) as thread, AgentClient(serve) as agent:
+        vitals: list[Vitals] = []
+        while True:
+            await asyncio.sleep(SHOW_INTERVAL_S)
+            for child in children:
+                child.check()
+            with contextlib.suppress(ObsagentError):  # a late answer: the last one stays on the screen
+                vitals = await loop.run_in_executor(thread, ask_vitals, agent)
+            screen.show(replay, vitals)
+
+
+def keep_until_interrupted(children: list[stage.Child], url: str, screen: Screen) -> None:
+    """Lets everything run until Ctrl-C; raises `ChildFailed` if a process ends by itself."""
+    screen.say(f"the model server at {url} and the agent go on (--keep); Ctrl-C ends them")
+    try:
+        while True:
+            for child in children:
+                child.check()
+            time.sleep(SHOW_INTERVAL_S)
+    except KeyboardInterrupt:
+        screen.say()
+
+
+@contextmanager
+def asked_by_default(serve: str) -> Iterator[None]:
+    """Commands run here ask the demo's agent unless they name another one."""
+    before = os.environ.get("OBSAGENT_AGENT")
+    os.environ["OBSAGENT_AGENT"] = serve
+    try:
+        yield
+    finally:
+        os.environ.pop("OBSAGENT_AGENT")
+        if before is not None:
+            os.environ["OBSAGENT_AGENT"] = before
+
+
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """SIGTERM and a closed terminal end the demo as Ctrl-C does: in order."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

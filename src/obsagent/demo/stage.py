@@ -1,0 +1,164 @@
+"""The processes of the demo: started in order, watched, and ended in the opposite order, whatever happens."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from obsagent.errors import AgentUnreachable, ObsagentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_TIMEOUT_S = 60.0
+POLL_S = 0.1
+STOP_TIMEOUT_S = 10.0
+LOG_TAIL_LINES = 15
+ALL_WORKERS_TIMEOUT_S = 15.0
+
+
+class ChildFailed(ObsagentError):
+    """A process of the demo ended or did not come up; the message has the end of its log."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A running process with its log. It leads a process group, so that its own workers end with it."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def check(self) -> None:
+        """Raises `ChildFailed` if the process has ended."""
+        code = self.process.poll()
+        if code is not None:
+            raise ChildFailed(f"the {self.name} ended with exit code {code}; {self._log_tail()}")
+
+    def wait_until(self, ready: Callable[[], bool], timeout_s: float = START_TIMEOUT_S) -> None:
+        """Ask `ready` until it is true; raises `ChildFailed` when the process ends first or the time is up."""
+        deadline = time.monotonic() + timeout_s
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise ChildFailed(f"the {self.name} did not come up within {timeout_s:.0f} s; {self._log_tail()}")
+            time.sleep(POLL_S)
+
+    def stop(self) -> int:
+        """Ask the process to end, make it end if it does not, and return its exit code (negative: a signal)."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # itself, or workers that it left behind
+        except ProcessLookupError:
+            pass
+        return self.process.wait()
+
+    def _log_tail(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return "\n    ".join([f"the end of {self.log}:", *lines]) if lines else f"{self.log} is empty"
+
+
+@contextmanager
+def running(name: str, command: Sequence[str], log: Path, environment: dict[str, str]) -> Iterator[Child]:
+    """A child process for the length of a `with`. Its own session: Ctrl-C reaches the demo, which ends it in order."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+    child = Child(name, process, log)
+    try:
+        yield child
+    finally:
+        with signals_held():
+            child.stop()
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """A second Ctrl-C does not cut short the ending of the children; that takes a bounded time anyway."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def agent(data: Path, listen: str, serve: str, log: Path) -> Iterator[Child]:
+    """A real agent on the store at `data`, answering queries."""
+    command = [sys.executable, "-m", "obsagent.cli", "agent", "--data", str(data), "--listen", listen, "--serve", serve]
+    with running("agent", command, log, {}) as child:
+        child.wait_until(lambda: agent_answers(serve))
+        yield child
+
+
+@contextmanager
+def model_server(model: Path, listen: str, port: int, workers: int, log: Path) -> Iterator[Child]:
+    """uvicorn with the demo's app in several worker processes, all of them serving."""
+    command = [sys.executable, "-m", "uvicorn", "obsagent.demo.app:app", "--workers", str(workers)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--http", "httptools"]
+    command += ["--log-level", "warning", "--no-access-log"]
+    environment = {
+        "OMP_NUM_THREADS": "1",  # one row is scored faster by one thread than by two
+        "OBSAGENT_ENDPOINT": listen,
+        "OBSAGENT_DEMO_MODEL": str(model),
+    }
+    with running("model server", command, log, environment) as child:
+        seen: set[int] = set()
+        child.wait_until(lambda: note_worker(port, seen))
+        everybody_by = time.monotonic() + ALL_WORKERS_TIMEOUT_S  # a busy machine may keep one from answering: go on
+        child.wait_until(lambda: note_worker(port, seen) and (len(seen) >= workers or time.monotonic() > everybody_by))
+        yield child
+
+
+def agent_answers(serve: str) -> bool:
+    """Whether the agent answers at its readers' endpoint."""
+    from obsagent.ask import AgentClient
+
+    try:
+        AgentClient(serve, timeout_s=0.5).status()
+    except AgentUnreachable:
+        return False
+    return True
+
+
+def note_worker(port: int, seen: set[int]) -> bool:
+    """Ask whichever worker accepts the connection, and note which one it was; False if none is up yet."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5.0)
+    try:
+        connection.request("GET", "/health")
+        seen.add(json.load(connection.getresponse())["pid"])
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -177,14 +177,16 @@ def test_listing_reads_as_a_sentence():
     assert listing("abcdefghij", limit=3) == "a, b, c and 7 more"
 
 
-WORDS = st.sampled_from(
-    ["p99", "p50,", "p101", "rate", "latency", "by", "since", "status=5xx", 'endpoint="/a', "endpoint=", "service=a,b"]
-    + ["!=", "=", ",", '"', "5m", "1h30m", "where", "/", "é"]
-)
+# fmt: off
+WORDS = [
+    "p99", "p50,", "p101", "rate", "latency", "by", "since", "status=5xx", 'endpoint="/a', "endpoint=", "a=b,c",
+    "!=", "=", ",", '"', "5m", "1h30m", "where", "/", "é",
+]
+# fmt: on
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(WORDS, max_size=8).map(" ".join) | st.text(max_size=40))
+@given(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join) | st.text(max_size=40))
 def test_any_text_parses_or_is_a_usage_error_that_points_into_it(text):
     mistake = None
     try:

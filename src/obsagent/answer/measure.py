@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from obsagent._native.codec import Groups
 from obsagent._native.sketch import LogHist
@@ -18,7 +19,8 @@ STALE_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
 Number = int | float | None
 
 
-class Measured(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Measured:
     """The numbers of one row. `count` is the number of samples behind them (finite ones, for sketches)."""
 
     count: int

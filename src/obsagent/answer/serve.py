@@ -16,7 +16,6 @@ from typing import Any, Protocol
 from obsagent.answer.execute import answer
 from obsagent.answer.language import parse
 from obsagent.answer.view import View
-from obsagent.clock import Clock
 from obsagent.errors import ObsagentError, ProtocolError
 
 POLL_INTERVAL_MS = 1_000
@@ -48,13 +47,13 @@ class QueryServer:
         socket: Socket,
         view: Callable[[], View],
         status: Callable[[], Mapping[str, Any]],
-        clock: Clock,
+        now_ms: Callable[[], int],
     ) -> None:
-        """`view` and `status` are called for each request; `clock` says what "since" counts back from."""
+        """`view` and `status` are called for each request; "since" counts back from `now_ms()`."""
         self._socket = socket
         self._view = view
         self._status = status
-        self._clock = clock
+        self._now_ms = now_ms
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -95,7 +94,7 @@ class QueryServer:
             text = fields.get("text")
             if not isinstance(text, str):
                 raise ProtocolError("a query message needs the field `text`")
-            return answer(parse(text), self._view(), self._clock.wall_ms())
+            return answer(parse(text), self._view(), self._now_ms())
         if kind == "status":
             return self._status()
         raise ProtocolError(f"a message of kind {kind!r} is not answered here")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from obsagent.errors import ObsagentError, UsageError
 
@@ -36,6 +37,8 @@ NOT_BUILT = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (default: this process's) and returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without ± or · is no reason to fail
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()

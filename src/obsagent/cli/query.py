@@ -37,7 +37,10 @@ def run(args: Namespace) -> int:
     """Prints the answer on stdout."""
     if not args.words:
         raise UsageError("expected a query, such as `p99 latency by endpoint since 15m`")
-    answer = ask_query(args, " ".join(args.words))
+    text = " ".join(args.words)
+    if any("\ud800" <= character <= "\udfff" for character in text):  # bytes of argv that are not UTF-8
+        raise UsageError("the query is not valid UTF-8")
+    answer = ask_query(args, text)
     if args.format == "json":
         print_json(answer)
     elif args.format == "csv":

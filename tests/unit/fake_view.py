@@ -1,0 +1,75 @@
+"""A store in a few lines: windows in memory, behind the interface that answers are made from."""
+
+from typing import NamedTuple
+
+from obsagent._native.codec import Window
+from obsagent.clock import window_start
+from obsagent.limits import WINDOW_MS
+from obsagent.samples import Kind, Series
+
+
+class FakeCoverage(NamedTuple):
+    first_ms: int | None
+    last_ms: int | None
+
+
+class FakeView:
+    """Implements `obsagent.answer.view.View`; the rest fills it."""
+
+    def __init__(self):
+        self.overflowed = {}
+        self._series = {}
+        self._windows = {}
+        self._accounts = {}
+        self._last_ms = {}
+
+    # --- filling
+
+    def add_series(self, metric, kind, unit="", across="sum", scale=6, **labels):
+        series = Series(len(self._series), metric, kind, labels, unit=unit, across=across, scale=scale)
+        return self._series.setdefault(series.key, series)
+
+    def _window(self, series, at_ms):
+        last_ms = self._last_ms.get(series.metric, at_ms)
+        self._last_ms[series.metric] = max(at_ms, last_ms)
+        return self._windows.setdefault(window_start(at_ms), Window())
+
+    def observe(self, series, at_ms, *values):
+        for value in values:
+            self._window(series, at_ms).add_value(series.id, Kind.HISTOGRAM, value, scale=series.scale)
+
+    def increment(self, series, at_ms, amount=1.0, increments=1):
+        self._window(series, at_ms).add_counter(series.id, increments, amount)
+
+    def set_gauge(self, series, at_ms, value):
+        self._window(series, at_ms).add_value(series.id, Kind.GAUGE, value, time_ms=at_ms)
+
+    def account(self, at_ms, service, observed=0, stored=0, dropped=(0, 0, 0), rejected=(0, 0, 0)):
+        entry = {
+            "observed": observed,
+            "stored": stored,
+            "dropped": dict(zip(("ring", "budget", "expired"), dropped, strict=True)),
+            "rejected": dict(zip(("value", "frame", "time"), rejected, strict=True)),
+        }
+        self._accounts[window_start(at_ms), service] = entry
+
+    # --- View
+
+    def series(self):
+        return list(self._series.values())
+
+    def collect(self, from_ms, to_ms, groups):
+        starts = [start for start in self._windows if window_start(from_ms) <= start < to_ms]
+        for start in starts:
+            self._windows[start].collect(groups)
+        if not starts:
+            return FakeCoverage(None, None)
+        return FakeCoverage(min(starts), max(starts) + WINDOW_MS)
+
+    def accounts(self, from_ms, to_ms):
+        inside = {key: entry for key, entry in self._accounts.items() if window_start(from_ms) <= key[0] < to_ms}
+        assert len({service for _, service in inside}) == len(inside), "the fake keeps one account a service"
+        return {service: entry for (_, service), entry in inside.items()}
+
+    def metric_last_ms(self, metric):
+        return self._last_ms.get(metric)

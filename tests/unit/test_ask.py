@@ -1,0 +1,123 @@
+"""The client of a running agent, against a fake conversation."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from obsagent.ask import AgentClient
+from obsagent.errors import AgentUnreachable, ConfigError, ObsagentError, ProtocolError, UsageError
+from obsagent.wire.frame import MessageKind
+
+
+class FakeConversation:
+    """Gives out prepared answers and keeps what was asked."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+        self.closed = False
+
+    def request(self, kind, timeout_s, **fields):
+        self.asked.append((kind, timeout_s, fields))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def client(monkeypatch):
+    def make(*answers, endpoint="tcp://127.0.0.1:1", **options):
+        conversation = FakeConversation(*answers)
+        made = AgentClient(endpoint, **options)
+        monkeypatch.setattr(made, "_open", lambda: conversation)
+        return made, conversation
+
+    return make
+
+
+def answered(value):
+    return MessageKind.ANSWER, {"body": json.dumps(value).encode()}
+
+
+def test_a_query_and_the_status_go_out_and_their_answers_come_back(client):
+    agent, conversation = client(answered({"series": []}), answered({"accounts": {}}), timeout_s=1.5)
+    assert agent.query("p99 latency") == {"series": []}
+    assert agent.status() == {"accounts": {}}
+    assert conversation.asked == [
+        (MessageKind.QUERY, 1.5, {"text": "p99 latency"}),
+        (MessageKind.STATUS, 1.5, {}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(2, UsageError), (78, ConfigError), (1, ObsagentError), (None, ObsagentError)]
+)
+def test_an_error_of_the_agent_is_raised_with_its_exit_code(client, code, kind):
+    agent, _ = client((MessageKind.ERROR, {"message": "wrong word", "exit_code": code}))
+    with pytest.raises(kind, match=r"^wrong word$") as caught:
+        agent.query("x")
+    assert caught.value.exit_code == (code or 1)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", None])
+def test_an_answer_that_is_no_json_object_is_a_protocol_error(client, body):
+    agent, _ = client((MessageKind.ANSWER, {} if body is None else {"body": body}))
+    with pytest.raises(ProtocolError, match="not a JSON object"):
+        agent.query("x")
+
+
+def test_an_answer_of_another_kind_is_a_protocol_error(client):
+    agent, _ = client((MessageKind.WELCOME, {}))
+    with pytest.raises(ProtocolError, match="answered with a welcome message"):
+        agent.status()
+
+
+def test_silence_names_the_endpoint_and_how_to_start_an_agent(client):
+    agent, _ = client(AgentUnreachable("zmq's words"), timeout_s=0.5)
+    with pytest.raises(AgentUnreachable) as caught:
+        agent.query("x")
+    assert str(caught.value) == (
+        "no agent answered at tcp://127.0.0.1:1 within 0.5 s; start one with "
+        "`obsagent agent --serve tcp://127.0.0.1:1`, or read a store without an agent: `--data DIR`"
+    )
+    assert caught.value.exit_code == 1
+
+
+def test_after_silence_the_conversation_begins_anew(monkeypatch):
+    conversations = [FakeConversation(AgentUnreachable("")), FakeConversation(answered({}))]
+    made = iter(conversations)
+    monkeypatch.setattr("obsagent.wire.socket.RequestSocket", lambda endpoint: next(made))
+    with AgentClient("tcp://127.0.0.1:1") as agent:
+        with pytest.raises(AgentUnreachable):
+            agent.query("x")
+        assert conversations[0].closed
+        assert agent.query("x") == {}
+    assert conversations[1].closed
+
+
+def test_where_no_socket_is_nobody_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("OBSAGENT_AGENT", f"ipc://{tmp_path}/query.sock")
+    agent = AgentClient()
+    monkeypatch.setattr(agent, "_open", lambda: pytest.fail("a conversation was opened"))
+    with pytest.raises(
+        AgentUnreachable,
+        match=rf"^no agent is listening at ipc://{tmp_path}/query.sock; start one with `obsagent agent`,",
+    ):
+        agent.status()
+
+
+def test_a_malformed_endpoint_is_a_usage_error():
+    with pytest.raises(UsageError, match="expected ipc://PATH or tcp://HOST:PORT"):
+        AgentClient("http://localhost")
+
+
+def test_importing_the_client_loads_neither_zmq_nor_numpy():
+    code = "import sys, obsagent.ask; print({'zmq', 'numpy', 'msgpack'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

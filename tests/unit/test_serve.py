@@ -1,0 +1,140 @@
+"""The query server: every request gets one reply, and none ends it."""
+
+import json
+import threading
+
+import pytest
+from fake_view import FakeView
+
+from obsagent.answer.serve import QueryServer
+from obsagent.errors import CorruptData, ProtocolError
+from obsagent.samples import Kind
+
+NOW_MS = 1_767_258_125_250
+
+
+class FakeSocket:
+    """Gives out prepared requests (or raises them) and keeps the replies."""
+
+    def __init__(self, *requests):
+        self.requests = list(requests)
+        self.replies = []
+        self.woken = threading.Event()
+
+    def receive(self, timeout_ms):
+        if not self.requests:
+            self.woken.wait(timeout_ms / 1000)
+            return None
+        request = self.requests.pop(0)
+        if isinstance(request, Exception):
+            raise request
+        return request
+
+    def send(self, identity, kind, body=None, **fields):
+        self.replies.append((identity, kind, body, fields))
+        return True
+
+    def wake(self):
+        self.woken.set()
+
+
+@pytest.fixture
+def view():
+    filled = FakeView()
+    series = filled.add_series("latency", Kind.HISTOGRAM, "seconds", service="größe")
+    filled.observe(series, NOW_MS, 0.5)
+    return filled
+
+
+def serve(view, *requests, status=dict):
+    socket = FakeSocket(*requests)
+    server = QueryServer(socket, lambda: view, status, lambda: NOW_MS)
+    assert [server.serve_one(0) for _ in requests] == [True] * len(requests)
+    return socket.replies
+
+
+def error_of(reply):
+    identity, kind, body, fields = reply
+    assert (kind, body) == ("error", None)
+    return identity, fields["exit_code"], fields["message"]
+
+
+def test_a_query_is_answered_with_json(view):
+    ((identity, kind, body, fields),) = serve(view, (b"me", "query", {"text": "max latency by service"}))
+    assert (identity, kind, fields) == (b"me", "answer", {})
+    result = json.loads(body)
+    assert result["query"] == "max latency by service"
+    assert result["series"][0] == {
+        "labels": {"service": "größe"},
+        "count": 1,
+        "error_bound": {"max": 0},
+        "values": {"max": 0.5},
+    }
+
+
+def test_the_status_is_answered_with_what_the_agent_says(view):
+    ((_, kind, body, _),) = serve(view, (b"me", "status", {}), status=lambda: {"accounts": {}})
+    assert kind == "answer"
+    assert json.loads(body) == {"accounts": {}}
+
+
+def test_a_mistake_comes_back_as_a_usage_error_with_its_caret(view):
+    (reply,) = serve(view, (b"me", "query", {"text": "p99 latency sinse 5m"}))
+    identity, exit_code, message = error_of(reply)
+    assert (identity, exit_code) == (b"me", 2)
+    assert message.splitlines()[2].strip() == "^^^^^"
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ((b"me", "query", {}), "a query message needs the field `text`"),
+        ((b"me", "query", {"text": b"p99 latency"}), "a query message needs the field `text`"),
+        ((b"me", "samples", {}), "a message of kind 'samples' is not answered here"),
+    ],
+)
+def test_what_is_no_question_is_refused(view, request_, message):
+    (reply,) = serve(view, request_)
+    assert error_of(reply) == (b"me", 1, message)
+
+
+def with_identity(error):
+    error.identity = b"you"
+    return error
+
+
+@pytest.mark.parametrize("error", [CorruptData("torn"), ProtocolError("too new")])
+def test_a_message_that_cannot_be_read_is_answered_too(view, error):
+    (reply,) = serve(view, with_identity(error))
+    assert error_of(reply) == (b"you", 1, str(error))
+
+
+def test_an_error_without_a_peer_is_passed_over(view):
+    server = QueryServer(FakeSocket(CorruptData("?")), lambda: view, dict, lambda: NOW_MS)
+    assert server.serve_one(0) is False
+
+
+def test_a_failure_of_ours_ends_neither_the_server_nor_the_conversation(view, caplog):
+    def broken():
+        raise ZeroDivisionError("surprise")
+
+    replies = serve(view, (b"me", "status", {}), (b"me", "query", {"text": "max latency"}), status=broken)
+    assert error_of(replies[0]) == (b"me", 1, "the agent failed to answer this; its log has the traceback")
+    assert replies[1][1] == "answer"
+    assert "surprise" in caplog.text
+
+
+def test_nothing_asked_is_nothing_answered(view):
+    socket = FakeSocket()
+    server = QueryServer(socket, lambda: view, dict, lambda: NOW_MS)
+    assert server.serve_one(0) is False
+    assert socket.replies == []
+
+
+def test_stop_ends_run_from_another_thread(view):
+    server = QueryServer(FakeSocket(), lambda: view, dict, lambda: NOW_MS)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    server.stop()
+    thread.join(5)
+    assert not thread.is_alive()

@@ -108,16 +108,6 @@ int obs_loghist_next(const obs_loghist_range_t *range, int32_t *index, uint64_t 
     return 0;
 }
 
-static void add_nonfinite(obs_loghist_t *hist, uint64_t bits, uint64_t weight)
-{
-    if (bits == OBS_F64_INFINITY_BITS)
-        hist->positive_infinity_count += weight;
-    else if (bits == (OBS_F64_INFINITY_BITS | OBS_F64_SIGN_BIT))
-        hist->negative_infinity_count += weight;
-    else
-        hist->nan_count += weight;
-}
-
 static int add_to_range(obs_loghist_t *hist, obs_loghist_range_t *range, int32_t bucket, uint64_t weight)
 {
     int status = obs_range_reserve_page(range, obs_page_number(bucket));
@@ -139,7 +129,7 @@ int obs_loghist_add(obs_loghist_t *hist, double value, uint64_t weight)
     uint64_t bits = obs_f64_bits(value);
     uint64_t magnitude = bits & ~OBS_F64_SIGN_BIT;
     if (magnitude >= OBS_F64_INFINITY_BITS) {
-        add_nonfinite(hist, bits, weight);
+        obs_loghist_count_nonfinite(hist, bits, weight);
         return OBS_OK;
     }
     if (magnitude == 0) {
@@ -168,9 +158,4 @@ int obs_loghist_add_many_reference(obs_loghist_t *hist, const double *values, si
             return status;
     }
     return OBS_OK;
-}
-
-int obs_loghist_add_many(obs_loghist_t *hist, const double *values, size_t value_count)
-{
-    return obs_loghist_add_many_reference(hist, values, value_count);
 }

@@ -33,13 +33,23 @@ static inline double obs_f64_of_bits(uint64_t bits)
     return value;
 }
 
-/* Compares as integers, because a processor told to flush subnormals to zero (machine-learning
- * libraries do that to their threads) calls distinct ones equal. NaN is not allowed. */
+/* An integer that orders finite doubles as they are ordered (and -0.0 below 0.0). Values are compared through
+ * it because a processor told to flush subnormals to zero, as machine-learning libraries tell it for their
+ * threads, calls distinct ones equal. */
+static inline int64_t obs_f64_order(double value)
+{
+    int64_t bits = (int64_t)obs_f64_bits(value);
+    return bits ^ ((bits >> 63) & INT64_MAX);
+}
+
+static inline double obs_f64_of_order(int64_t order)
+{
+    return obs_f64_of_bits((uint64_t)(order ^ ((order >> 63) & INT64_MAX)));
+}
+
 static inline int obs_f64_less(double left, double right)
 {
-    int64_t l = (int64_t)obs_f64_bits(left);
-    int64_t r = (int64_t)obs_f64_bits(right);
-    return (l ^ ((l >> 63) & INT64_MAX)) < (r ^ ((r >> 63) & INT64_MAX));
+    return obs_f64_order(left) < obs_f64_order(right);
 }
 
 /* The bits that a subnormal would have if the exponent could go below the format's: a negative number

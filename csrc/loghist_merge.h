@@ -27,6 +27,16 @@ static inline void obs_loghist_widen_min_max(obs_loghist_t *hist, double min, do
         hist->max = max;
 }
 
+static inline void obs_loghist_count_nonfinite(obs_loghist_t *hist, uint64_t bits, uint64_t weight)
+{
+    if (bits == OBS_F64_INFINITY_BITS)
+        hist->positive_infinity_count += weight;
+    else if (bits == (OBS_F64_INFINITY_BITS | OBS_F64_SIGN_BIT))
+        hist->negative_infinity_count += weight;
+    else
+        hist->nan_count += weight;
+}
+
 /* *target becomes into, or lowered, filled with a copy of into at the given lower scale. */
 OBS_MUST_CHECK int obs_loghist_merge_begin(obs_loghist_t *into, int scale, obs_loghist_t *lowered,
                                            obs_loghist_t **target);

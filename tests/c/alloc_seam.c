@@ -5,6 +5,7 @@
 #include "obs_alloc.h"
 
 static atomic_size_t countdown; /* 0: nothing is to fail */
+static atomic_int lasting;      /* what fails once goes on failing */
 static atomic_size_t live;
 
 static int must_fail(void)
@@ -12,8 +13,10 @@ static int must_fail(void)
     size_t left = atomic_load(&countdown);
     while (left != 0)
         if (atomic_compare_exchange_weak(&countdown, &left, left - 1))
-            return left == 1;
-    return 0;
+            break;
+    if (left == 1 && atomic_load(&lasting))
+        atomic_store(&countdown, 1);
+    return left == 1;
 }
 
 static void *counted(void *memory)
@@ -23,8 +26,15 @@ static void *counted(void *memory)
     return memory;
 }
 
+void obs_alloc_fail_from(size_t n)
+{
+    atomic_store(&lasting, 1);
+    atomic_store(&countdown, n);
+}
+
 void obs_alloc_fail_at(size_t n)
 {
+    atomic_store(&lasting, 0);
     atomic_store(&countdown, n);
 }
 

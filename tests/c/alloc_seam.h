@@ -21,12 +21,19 @@
 
 /* The n-th allocation from now on returns NULL, once; 0: none does. */
 void obs_alloc_fail_at(size_t n);
+/* The n-th and every later one, until either is called again with 0. */
+void obs_alloc_fail_from(size_t n);
 /* Blocks that are allocated and not yet freed. */
 size_t obs_alloc_live(void);
 
 #else
 
 static inline void obs_alloc_fail_at(size_t n)
+{
+    (void)n;
+}
+
+static inline void obs_alloc_fail_from(size_t n)
 {
     (void)n;
 }

@@ -1,0 +1,37 @@
+/* bench.h: medians of seven runs of a few milliseconds each. */
+#ifndef OBS_BENCH_H
+#define OBS_BENCH_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "obs_port.h"
+
+#define BENCH_RUNS 7
+
+/* Keeps the compiler from dropping work whose result nobody reads. */
+#define BENCH_KEEP(value) __asm__ volatile("" : : "g"(value) : "memory")
+
+static int bench_compare(const void *left, const void *right)
+{
+    double l = *(const double *)left, r = *(const double *)right;
+    return (l > r) - (l < r);
+}
+
+/* Prints and returns nanoseconds a piece of work that handles `pieces` things: work(state), once to warm up. */
+static double bench(const char *name, const char *unit, size_t pieces, void (*work)(void *), void *state)
+{
+    double ns[BENCH_RUNS];
+    work(state);
+    for (int run = 0; run < BENCH_RUNS; run++) {
+        int64_t start = obs_monotonic_ns();
+        work(state);
+        ns[run] = (double)(obs_monotonic_ns() - start) / (double)pieces;
+    }
+    qsort(ns, BENCH_RUNS, sizeof ns[0], bench_compare);
+    double median = ns[BENCH_RUNS / 2];
+    printf("  %-58s %9.2f ns / %s\n", name, median, unit);
+    return median;
+}
+
+#endif

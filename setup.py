@@ -10,12 +10,10 @@ CSRC = Path("csrc")
 NATIVE = Path("src/obsagent/_native")
 
 # One row a module: its own .pyx and the kernels that it links. A kernel may be linked by more than one.
-LOGHIST = ["loghist", "loghist_codec", "loghist_merge", "loghist_query", "loghist_range"]
-TDIGEST = ["tdigest", "tdigest_codec", "tdigest_query"]
-SKETCH_KERNELS = ["obs", "crc32c", *LOGHIST, *TDIGEST]
-RING_KERNELS = ["obs", *LOGHIST, "body", "ring", "drain"]
+SKETCH_KERNELS = ["obs", "crc32c", "loghist", "tdigest"]
+RING_KERNELS = ["obs", "loghist", "body", "ring", "drain"]
 CODEC_KERNELS = [
-    *("obs", "crc32c", *LOGHIST),
+    *("obs", "crc32c", "loghist"),
     *("envelope", "body", "series_index", "rows", "accumulator", "window", "groups", "frames"),
 ]
 MODULES = {"sketch": SKETCH_KERNELS, "ring": RING_KERNELS, "codec": CODEC_KERNELS}
@@ -24,7 +22,9 @@ COMPILE_ARGS = [
     *("-std=c11", "-D_GNU_SOURCE", "-O3", "-fno-math-errno", "-fvisibility=hidden"),
     *("-Wall", "-Wextra", "-Wno-unused-parameter"),
 ]
-SANITIZE = os.environ.get("OBSAGENT_SANITIZE")  # "address,undefined" or "thread": an instrumented build for tests
+SANITIZE = os.environ.get(
+    "OBSAGENT_SANITIZE"
+)  # "address,undefined" or "thread": an instrumented build for tests
 if SANITIZE:
     COMPILE_ARGS += ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}"]
 LINK_ARGS = ["-pthread", "-lm"] + ([f"-fsanitize={SANITIZE}"] if SANITIZE else [])

@@ -174,7 +174,7 @@ def load_flights(cache: Path) -> Flights:
     path = cache / CACHE_NAME
     try:
         return Flights.load(path)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
         pass  # not there, or cut short by an interrupted run: parse again
     with open_flights() as lines:
         flights = parse_flights(lines)

@@ -6,6 +6,7 @@ import math
 
 BACKLOG_S = 2.0
 BACKLOG_SHARE = 0.1  # of a short run
+STEPS = 8  # a stride is one longer for each eighth of the allowed backlog that is exceeded
 REMAINDER = 512  # flights that may still be sent when the time is up
 
 
@@ -23,7 +24,8 @@ class Pace:
         self.duration_s = duration_s
         self.position = 0
         self.skipped = 0
-        self._backlog_allowed = max(count * min(BACKLOG_S / duration_s, BACKLOG_SHARE), 1.0)
+        self._backlog_allowed = max(count * min(BACKLOG_S / duration_s, BACKLOG_SHARE), REMAINDER)
+        self._last_stride = 0
 
     @property
     def flights_per_s(self) -> float:
@@ -48,10 +50,17 @@ class Pace:
     def take(self, limit: int, elapsed_s: float) -> range:
         """The next flights, at most `limit` of those that are due; at least one while there are any."""
         backlog = self.backlog(elapsed_s)
-        allowed = self._backlog_allowed if elapsed_s < self.duration_s else REMAINDER
-        stride = max(math.ceil(backlog / allowed), 1)
+        stride = self._stride(backlog, elapsed_s)
         end = min(self.position + min(limit * stride, max(backlog, 1)), self.count)
         chosen = range(self.position, end, stride)
         self.skipped += (end - self.position) - len(chosen)
         self.position = end
         return chosen
+
+    def _stride(self, backlog: int, elapsed_s: float) -> int:
+        """Every how many-th flight is taken; when the time is up it is settled once, for all that is left."""
+        if elapsed_s < self.duration_s:
+            excess = backlog - self._backlog_allowed
+            return 1 + max(math.ceil(excess / self._backlog_allowed * STEPS), 0)
+        self._last_stride = self._last_stride or max(math.ceil(backlog / REMAINDER), 1)
+        return self._last_stride

@@ -1,0 +1,86 @@
+import math
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+from obsagent.demo.flights import (
+    CACHE_NAME,
+    FlightDataMissing,
+    Flights,
+    load_flights,
+    packaged_file,
+    parse_flights,
+    parse_weather,
+)
+from unit.demo_data import FLIGHT_HEAD, flight_line, made_up_flights
+
+SUMMER = flight_line(month=7, day=4, hour=23, minute=59, utc="2013-07-05T03:00:00Z", arr_delay="NA")
+LATE = flight_line(month=1, day=1, hour=6, minute=0, utc="2013-01-01T11:00:00Z", arr_delay="16")
+IN_TIME = flight_line(month=1, day=1, hour=5, minute=15, utc="2013-01-01T10:00:00Z", arr_delay="15")
+
+
+def test_flights_come_in_the_order_of_their_departures() -> None:
+    flights = parse_flights([FLIGHT_HEAD, SUMMER, LATE, IN_TIME])
+    assert [record["scheduled"] for record in flights.records([0, 1, 2])] == [
+        "2013-01-01T05:15-05:00",
+        "2013-01-01T06:00-05:00",
+        "2013-07-04T23:59-04:00",
+    ]
+
+
+def test_late_is_more_than_fifteen_minutes_and_a_flight_may_never_arrive() -> None:
+    flights = parse_flights([FLIGHT_HEAD, SUMMER, LATE, IN_TIME])
+    assert flights.late.tolist() == [0, 1, -1]
+
+
+def test_months_are_those_of_new_york() -> None:
+    new_years_eve = flight_line(month=1, day=31, hour=23, minute=0, utc="2013-02-01T04:00:00Z")
+    assert parse_flights([FLIGHT_HEAD, new_years_eve, SUMMER]).months().tolist() == [1, 7]
+
+
+def test_a_record_holds_what_is_known_before_the_flight() -> None:
+    [record] = parse_flights([FLIGHT_HEAD, SUMMER]).records([0])
+    assert record == {
+        "id": 0,
+        "carrier": "UA",
+        "origin": "EWR",
+        "dest": "IAH",
+        "scheduled": "2013-07-04T23:59-04:00",
+        "distance": 1400,
+    }
+
+
+def test_weather_by_origin_and_hour_with_nan_for_what_is_missing() -> None:
+    head = "origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour"
+    line = "EWR,2013,1,1,1,39.02,26.06,59.37,270,10.36,NA,0,1012,10,2013-01-01T06:00:00Z"
+    weather = parse_weather([head, line])
+    [((origin, hour), readings)] = weather.items()
+    assert (origin, hour * 3600) == ("EWR", 1357020000)
+    assert readings[:5] == (39.02, 26.06, 59.37, 270.0, 10.36)
+    assert math.isnan(readings[5])
+    assert readings[6:] == (0.0, 1012.0, 10.0)
+
+
+def test_the_cache_gives_back_what_was_parsed(tmp_path) -> None:
+    flights = made_up_flights(100)
+    flights.save(tmp_path / CACHE_NAME)
+    cached = load_flights(tmp_path)
+    assert cached.records(range(100)) == flights.records(range(100))
+    assert np.array_equal(cached.late, flights.late)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 500])
+def test_a_cache_that_was_cut_short_is_made_anew(tmp_path, monkeypatch, kept) -> None:
+    made_up_flights(100).save(tmp_path / CACHE_NAME)
+    whole = (tmp_path / CACHE_NAME).read_bytes()
+    (tmp_path / CACHE_NAME).write_bytes(whole[:kept])
+    monkeypatch.setattr("obsagent.demo.flights.open_flights", lambda: nullcontext([FLIGHT_HEAD, LATE]))
+    assert len(load_flights(tmp_path)) == 1
+    assert len(Flights.load(tmp_path / CACHE_NAME)) == 1
+
+
+def test_a_missing_package_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setattr("obsagent.demo.flights.PACKAGE", "no-such-distribution-anywhere")
+    with pytest.raises(FlightDataMissing, match=r"pip install 'obsagent\[demo\]'"):
+        packaged_file("flights.csv.zip")

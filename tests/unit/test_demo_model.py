@@ -1,0 +1,93 @@
+import math
+import pickle
+import random
+
+import numpy as np
+import pytest
+
+from obsagent.demo.model import DelayModel, auc_by_month, roc_auc
+from unit.demo_data import made_up_flights
+
+
+def pairwise_auc(scores: list[float], late: list[int]) -> float:
+    """The definition: over all pairs of a late flight and one in time, wins count one and ties a half."""
+    positives = [score for score, is_late in zip(scores, late, strict=True) if is_late]
+    negatives = [score for score, is_late in zip(scores, late, strict=True) if not is_late]
+    wins = sum((p > n) + 0.5 * (p == n) for p in positives for n in negatives)
+    return wins / (len(positives) * len(negatives))
+
+
+@pytest.mark.parametrize("levels", [2, 5, 1000])
+def test_auc_is_the_share_of_pairs_in_the_right_order(levels: int) -> None:
+    seeded = random.Random(levels)
+    scores = [seeded.randrange(levels) / levels for _ in range(200)]
+    late = [int(seeded.random() < 0.3 + 0.4 * score) for score in scores]
+    assert roc_auc(np.array(scores), np.array(late)) == pytest.approx(pairwise_auc(scores, late), abs=1e-12)
+
+
+def test_auc_of_one_class_is_not_a_number() -> None:
+    assert math.isnan(roc_auc(np.array([0.1, 0.9]), np.array([1, 1])))
+    assert math.isnan(roc_auc(np.array([]), np.array([])))
+
+
+def test_auc_by_month_leaves_out_what_was_not_scored_or_never_arrived() -> None:
+    flights = made_up_flights(90)
+    flights.late[0:10] = -1
+    scores = np.where(flights.late == 1, 0.9, 0.1)
+    scores[10:20] = np.nan
+    scores[0:10] = 1.0
+    assert auc_by_month(flights, scores) == {1: 1.0}
+    assert auc_by_month(flights, np.full(90, np.nan)) == {}
+
+
+@pytest.fixture
+def model() -> DelayModel:
+    weather = {("EWR", 1357020000 // 3600): (39.0, 26.0, 59.0, 270.0, 10.0, 20.0, 0.0, 1012.0, 10.0)}
+    return DelayModel(None, {"UA": 0}, {"EWR": 0, "JFK": 1}, {"IAH": 0}, weather)
+
+
+FLIGHT = {"carrier": "UA", "origin": "EWR", "dest": "IAH", "scheduled": "2013-01-01T01:30-05:00", "distance": 1400}
+
+
+def test_features_of_a_flight(model: DelayModel) -> None:
+    assert model.features([FLIGHT]).tolist() == [
+        [0, 0, 0, 1, 90, 1400, 39.0, 26.0, 59.0, 270.0, 10.0, 20.0, 0.0, 1012.0, 10.0]
+    ]
+
+
+def test_what_training_has_not_seen_is_missing(model: DelayModel) -> None:
+    features = model.features([{**FLIGHT, "carrier": "ZZ", "origin": "LGA", "dest": "ANC"}])
+    assert np.isnan(features[0, :3]).all()
+    assert np.isnan(features[0, 6:]).all()
+    assert features.shape == (1, 15)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"scheduled": "yesterday"}, ValueError),
+        ({"scheduled": 7}, TypeError),
+        ({"distance": "far"}, ValueError),
+        ({"carrier": ["UA"]}, TypeError),
+    ],
+)
+def test_a_wrong_field_raises_what_the_server_answers_422_to(model, change, error) -> None:
+    with pytest.raises(error):
+        model.features([{**FLIGHT, **change}])
+
+
+@pytest.mark.parametrize("field", sorted(FLIGHT))
+def test_a_missing_field_raises(model, field) -> None:
+    with pytest.raises(KeyError):
+        model.features([{name: value for name, value in FLIGHT.items() if name != field}])
+
+
+def test_a_model_survives_its_file(model, tmp_path) -> None:
+    model.save(tmp_path / "model.pickle")
+    assert DelayModel.load(tmp_path / "model.pickle") == model
+
+
+def test_another_pickle_is_no_model(tmp_path) -> None:
+    (tmp_path / "model.pickle").write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(TypeError, match="holds no delay model"):
+        DelayModel.load(tmp_path / "model.pickle")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -23,6 +22,8 @@ def columns_of(text: str) -> int:
     """How many columns a terminal uses for `text`."""
     if text.isascii():
         return len(text)
+    import unicodedata  # most tables are plain
+
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     combining = sum(unicodedata.combining(character) != 0 for character in text)
     return len(text) + wide - combining

@@ -1,0 +1,484 @@
+# cython: autotestdict=False
+"""Bytes and windows: records, sample bodies, one window's series in memory, what a query gathers.
+
+Everything that reads bytes takes any contiguous buffer and raises obsagent.errors.CorruptData (or
+UnsupportedVersion) on what it does not accept, having changed nothing. Work that grows with its input
+runs without the GIL. An object has either one writer or any number of readers at a time; the caller's lock
+sees to that, and a clash raises RuntimeError rather than corrupt memory.
+"""
+
+cimport cython
+from cpython cimport array
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy
+
+from obsagent._native.c_body cimport *
+from obsagent._native.c_crc32c cimport obs_crc32c
+from obsagent._native.c_envelope cimport *
+from obsagent._native.c_groups cimport *
+from obsagent._native.c_loghist cimport *
+from obsagent._native.c_obs cimport *
+from obsagent._native.c_rows cimport *
+from obsagent._native.c_window cimport *
+
+import array
+
+from obsagent.errors import CorruptData
+
+cdef size_t RECORD_HEADER = OBS_ENVELOPE_HEADER_BYTES
+cdef Py_ssize_t SESSION_SERIES_LIMIT = 1 << 20  # far above what a client may define, and 8 MiB of map
+
+cdef obs_series_target_t UNSET  # a number in the map that nobody has defined
+UNSET.series = OBS_SERIES_REFUSED
+UNSET.kind = 0xFF
+UNSET.scale = 0
+
+RECORD_HEADER_BYTES = RECORD_HEADER
+
+
+@cython.final
+cdef class _View:
+    """A borrowed buffer of any contiguous type, given back with this object."""
+
+    cdef Py_buffer buffer
+    cdef const uint8_t *data
+    cdef size_t size
+
+    def __cinit__(self, source):
+        PyObject_GetBuffer(source, &self.buffer, PyBUF_SIMPLE)
+        self.data = <const uint8_t *>self.buffer.buf
+        self.size = <size_t>self.buffer.len
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.buffer)
+
+
+cdef class _Shared:
+    """One writer or any number of readers: changed with the GIL held, kept while it is released."""
+
+    cdef int readers
+    cdef bint written
+
+    cdef int begin_read(self) except -1:
+        if self.written:
+            raise RuntimeError("read while another thread changes it: the caller's lock is missing")
+        self.readers += 1
+        return 0
+
+    cdef void end_read(self) noexcept:
+        self.readers -= 1
+
+    cdef int begin_write(self) except -1:
+        if self.written or self.readers != 0:
+            raise RuntimeError("changed while another thread uses it: the caller's lock is missing")
+        self.written = True
+        return 0
+
+    cdef void end_write(self) noexcept:
+        self.written = False
+
+
+def crc32c(data, uint32_t crc=0):
+    """CRC-32C of the data, going on from the CRC of what came before."""
+    cdef _View view = _View(data)
+    with nogil:
+        crc = obs_crc32c(crc, view.data, view.size)
+    return crc
+
+
+def pack_record(uint8_t type, payload):
+    """The record (size, checksum, type, payload) of a payload."""
+    cdef _View view = _View(payload)
+    cdef bytes record = PyBytes_FromStringAndSize(NULL, RECORD_HEADER + <Py_ssize_t>view.size)
+    cdef uint8_t *out = <uint8_t *>PyBytes_AS_STRING(record)
+    cdef int status
+    with nogil:
+        memcpy(out + RECORD_HEADER, view.data, view.size)
+        status = obs_envelope_put(out, type, view.data, view.size)
+    check(status)
+    return record
+
+
+def read_record(data, Py_ssize_t offset):
+    """(type, payload as a view of data, offset of the next record) of the record at an offset.
+
+    Raises EOFError if the data ends inside the record (torn), CorruptData if its checksum is wrong.
+    """
+    cdef _View view = _View(data)
+    cdef obs_envelope_t record
+    cdef int status
+    if offset < 0:
+        raise ValueError(f"offset {offset} is negative")
+    if <size_t>offset > view.size:
+        raise EOFError(f"no record at offset {offset}: there are {view.size} bytes")
+    with nogil:
+        status = obs_envelope_get(view.data + offset, view.size - <size_t>offset, &record)
+    if status == OBS_ERR_FULL:
+        raise EOFError(f"torn record at offset {offset}")
+    if status == OBS_ERR_CORRUPT:
+        raise CorruptData(f"wrong checksum of the record at offset {offset}")
+    check(status)
+    begin = offset + <Py_ssize_t>RECORD_HEADER
+    end = begin + <Py_ssize_t>record.payload_size
+    return record.type, memoryview(data).cast("B")[begin:end], end
+
+
+def check_body(body):
+    """Samples in a sample body, after checking all of it."""
+    cdef _View view = _View(body)
+    cdef uint64_t samples = 0
+    cdef int status
+    with nogil:
+        status = obs_body_check(view.data, view.size, &samples)
+    check(status)
+    return samples
+
+
+@cython.final
+cdef class BodyWriter:
+    """Writes a sample body entry by entry; `take` returns it and begins the next."""
+
+    cdef obs_body_t body
+
+    def __cinit__(self):
+        obs_body_init(&self.body)
+        check(obs_body_begin(&self.body))
+
+    def __dealloc__(self):
+        obs_body_free(&self.body)
+
+    def put_run(self, uint32_t series, values):
+        """Histogram samples as they are; 1 to 65,536 of them."""
+        cdef array.array column = array.array("d", values)
+        check(obs_body_put_run(&self.body, series, column.data.as_doubles, <size_t>len(column)))
+
+    def put_loghist(self, uint32_t series, values, int scale=6):
+        """Histogram samples as a loghist of a scale."""
+        cdef array.array column = array.array("d", values)
+        cdef obs_loghist_t hist
+        cdef int status
+        check(obs_loghist_init(&hist, scale))
+        status = obs_loghist_add_many(&hist, column.data.as_doubles, <size_t>len(column))
+        if status == OBS_OK:
+            status = obs_body_put_loghist(&self.body, series, &hist)
+        obs_loghist_free(&hist)
+        check(status)
+
+    def put_counter(self, uint32_t series, uint64_t increments, double sum):
+        """That many increments that add up to sum."""
+        check(obs_body_put_counter(&self.body, series, increments, sum))
+
+    def put_gauge(self, uint32_t series, double value):
+        """One sample of a gauge."""
+        check(obs_body_put_gauge(&self.body, series, value))
+
+    def take(self):
+        """The body; the writer begins an empty one."""
+        body = PyBytes_FromStringAndSize(<const char *>self.body.bytes, <Py_ssize_t>self.body.size)
+        check(obs_body_begin(&self.body))
+        return body
+
+
+@cython.final
+cdef class SeriesMap(_Shared):
+    """Session series number -> store series id, with the kind and the scale that the store knows."""
+
+    cdef obs_series_target_t *targets
+    cdef size_t target_count
+    cdef size_t capacity
+    cdef size_t set_count
+
+    REFUSED = 0xFFFFFFFF
+
+    def __dealloc__(self):
+        free(self.targets)
+
+    cdef int reserve(self, size_t capacity) except -1:
+        cdef obs_series_target_t *targets
+        if capacity <= self.capacity:
+            return 0
+        if capacity < 2 * self.capacity:
+            capacity = 2 * self.capacity
+        targets = <obs_series_target_t *>realloc(self.targets, capacity * sizeof(obs_series_target_t))
+        if targets is NULL:
+            raise MemoryError
+        self.targets = targets
+        self.capacity = capacity
+        return 0
+
+    def set(self, Py_ssize_t session_series, uint32_t store_series, uint8_t kind=0, uint8_t scale=6):
+        """Where the samples of a session's series go; REFUSED counts them refused.
+
+        Samples of another kind than `kind` are refused too; 0 takes what comes first in a window.
+        """
+        cdef obs_series_target_t *target
+        if session_series < 0 or session_series >= SESSION_SERIES_LIMIT:
+            raise ValueError(f"session series {session_series} is outside 0..{SESSION_SERIES_LIMIT - 1}")
+        if kind > OBS_KIND_GAUGE:
+            raise ValueError(f"{kind} is no kind of instrument")
+        if scale > OBS_LOGHIST_MAX_SCALE:
+            raise ValueError(f"scale {scale} is outside {OBS_LOGHIST_MIN_SCALE}..{OBS_LOGHIST_MAX_SCALE}")
+        self.begin_write()
+        try:
+            self.reserve(<size_t>session_series + 1)
+            while self.target_count <= <size_t>session_series:
+                self.targets[self.target_count] = UNSET
+                self.target_count += 1
+            target = &self.targets[session_series]
+            self.set_count += target.kind == UNSET.kind
+            target.series = store_series
+            target.kind = kind
+            target.scale = scale
+        finally:
+            self.end_write()
+
+    def get(self, session_series):
+        """The store's id (or REFUSED), or None if the number is not defined."""
+        cdef Py_ssize_t number = session_series
+        if number < 0 or <size_t>number >= self.target_count or self.targets[number].kind == UNSET.kind:
+            return None
+        return self.targets[number].series
+
+    def __len__(self):
+        return self.set_count
+
+    def items(self):
+        """All (session series, store series), by session series."""
+        return [
+            (number, self.targets[number].series)
+            for number in range(self.target_count)
+            if self.targets[number].kind != UNSET.kind
+        ]
+
+
+@cython.final
+cdef class Window(_Shared):
+    """The series of one window in memory: store series id -> histogram, counter or gauge."""
+
+    cdef obs_window_t window
+
+    def __cinit__(self):
+        obs_window_init(&self.window)
+
+    def __dealloc__(self):
+        obs_window_free(&self.window)
+
+    @property
+    def memory_bytes(self):
+        """Bytes that it takes; kept up to date, not counted."""
+        return obs_window_memory_bytes(&self.window)
+
+    @property
+    def series_count(self):
+        """Series that have an accumulator."""
+        return self.window.slot_count
+
+    @property
+    def sample_count(self):
+        """Samples added and merged; an increment of a counter is one."""
+        return self.window.sample_count
+
+    def __contains__(self, uint32_t series_id):
+        return obs_window_find(&self.window, series_id) is not NULL
+
+    def series_ids(self):
+        """The ids of all series, ascending."""
+        return sorted([obs_window_slot_at(&self.window, slot).series for slot in range(self.window.slot_count)])
+
+    def apply(self, body, SeriesMap series_map not None, int64_t end_ms):
+        """Adds a checked sample body; (samples applied, samples refused).
+
+        Refused are samples of series that the map does not have, refuses or knows by another kind.
+        """
+        cdef _View view = _View(body)
+        cdef obs_applied_t applied
+        cdef int status
+        self.begin_write()
+        try:
+            series_map.begin_read()
+            try:
+                with nogil:
+                    status = obs_window_apply(&self.window, view.data, view.size, series_map.targets,
+                                              series_map.target_count, end_ms, &applied)
+            finally:
+                series_map.end_read()
+        finally:
+            self.end_write()
+        check(status)
+        return applied.applied, applied.refused
+
+    def add_counter(self, uint32_t series_id, uint64_t increments, double sum):
+        """That many increments that add up to sum (finite, not negative)."""
+        self.begin_write()
+        try:
+            self.check_added(obs_window_add_counter(&self.window, series_id, increments, sum), series_id)
+        finally:
+            self.end_write()
+
+    def add_value(self, uint32_t series_id, uint8_t kind, double value, uint64_t weight=1, int64_t time_ms=0,
+                  uint8_t scale=6):
+        """weight samples of a histogram or a gauge; the time is that of a gauge's last value."""
+        cdef obs_series_target_t target
+        target.series = series_id
+        target.kind = kind
+        target.scale = scale
+        self.begin_write()
+        try:
+            self.check_added(obs_window_add_value(&self.window, &target, value, weight, time_ms), series_id)
+        finally:
+            self.end_write()
+
+    cdef int check_added(self, int status, uint32_t series_id) except -1:
+        if status == OBS_ERR_STATE:
+            raise ValueError(f"series {series_id} has another kind in this window")
+        return check(status)
+
+    def merge(self, Window other not None):
+        """Adds everything of another window."""
+        cdef int status
+        if other is self:
+            raise ValueError("a window cannot be merged into itself")
+        self.begin_write()
+        try:
+            other.begin_read()
+            try:
+                with nogil:
+                    status = obs_window_merge(&self.window, &other.window)
+            finally:
+                other.end_read()
+        finally:
+            self.end_write()
+        if status == OBS_ERR_STATE:
+            raise ValueError("a series has another kind in the other window")
+        check(status)
+
+    def merge_rows(self, rows):
+        """Adds encoded rows; on bad ones (CorruptData) nothing."""
+        cdef _View view = _View(rows)
+        cdef int status
+        self.begin_write()
+        try:
+            with nogil:
+                status = obs_window_merge_rows(&self.window, view.data, view.size)
+        finally:
+            self.end_write()
+        if status == OBS_ERR_STATE:
+            raise CorruptData("a row is of another kind than its series")
+        check(status)
+
+    def encode_frames(self, size_t max_bytes=65536):
+        """Rows by ascending series id, as frames (first series, last series, rows) of at most max_bytes."""
+        cdef obs_frames_t frames
+        cdef int status
+        self.begin_read()
+        try:
+            obs_frames_init(&frames)
+            try:
+                with nogil:
+                    status = obs_frames_encode(&frames, &self.window, max_bytes)
+                check(status)
+                return [frame_of(&frames, index) for index in range(frames.frame_count)]
+            finally:
+                obs_frames_free(&frames)
+        finally:
+            self.end_read()
+
+    def collect(self, Groups groups not None):
+        """Merges each selected series into its group."""
+        cdef int status
+        self.begin_read()
+        try:
+            groups.begin_write()
+            try:
+                with nogil:
+                    status = obs_groups_collect(&groups.groups, &self.window)
+            finally:
+                groups.end_write()
+        finally:
+            self.end_read()
+        check(status)
+
+    def gauge_last(self, uint32_t series_id):
+        """(value, time in ms) of a gauge's last sample, or None if the window has none."""
+        cdef const obs_window_slot_t *slot = obs_window_find(&self.window, series_id)
+        if slot is NULL or slot.kind != OBS_KIND_GAUGE:
+            return None
+        return last_of(&slot.accumulator)
+
+
+cdef object frame_of(const obs_frames_t *frames, size_t index):
+    cdef const obs_frame_t *frame = &frames.frames[index]
+    rows = PyBytes_FromStringAndSize(<const char *>frames.rows.bytes + frame.offset, <Py_ssize_t>frame.size)
+    return frame.first_series, frame.last_series, rows
+
+
+cdef object last_of(const obs_accumulator_t *accumulator):
+    if accumulator.last_ms == OBS_ACCUMULATOR_NEVER:
+        return None
+    return accumulator.last, accumulator.last_ms
+
+
+@cython.final
+cdef class Groups(_Shared):
+    """What a query gathers: each selected series' samples, merged by group."""
+
+    cdef obs_groups_t groups
+
+    def __cinit__(self, mapping, size_t group_count):
+        cdef int status
+        check(obs_groups_init(&self.groups, group_count))
+        for series_id, group in mapping.items():
+            status = obs_groups_select(&self.groups, series_id, group)
+            if status == OBS_ERR_RANGE:
+                raise ValueError(f"series {series_id} is mapped to group {group} of {group_count}")
+            check(status)
+
+    def __dealloc__(self):
+        obs_groups_free(&self.groups)
+
+    def merge_rows(self, rows):
+        """Merges the rows of selected series and returns how many; on bad rows (CorruptData) none."""
+        cdef _View view = _View(rows)
+        cdef size_t rows_used = 0
+        cdef int status
+        self.begin_write()
+        try:
+            with nogil:
+                status = obs_groups_merge_rows(&self.groups, view.data, view.size, &rows_used)
+        finally:
+            self.end_write()
+        check(status)
+        return rows_used
+
+    cdef const obs_accumulator_t *accumulator(self, Py_ssize_t group) except NULL:
+        if self.written:
+            raise RuntimeError("read while another thread changes it: the caller's lock is missing")
+        if group < 0 or <size_t>group >= self.groups.group_count:
+            raise IndexError(f"group {group} of {self.groups.group_count}")
+        return &self.groups.accumulators[group]
+
+    def histogram(self, group):
+        """The group's histogram (of gauges: of their samples) as loghist compact bytes; None without samples."""
+        cdef const obs_loghist_t *hist = &self.accumulator(group).hist
+        cdef size_t size = 0
+        if hist.count + hist.nan_count + hist.positive_infinity_count + hist.negative_infinity_count == 0:
+            return None
+        out = bytearray(obs_loghist_encoded_bound(hist))
+        check(obs_loghist_encode(hist, <uint8_t *>out, <size_t>len(out), &size))
+        return bytes(memoryview(out)[:size])
+
+    def counter(self, group):
+        """(increments, sum) of the group's counters."""
+        cdef const obs_accumulator_t *accumulator = self.accumulator(group)
+        return accumulator.increments, accumulator.sum
+
+    def gauge(self, group):
+        """(value, time in ms) of the latest sample of the group's gauges; None without one."""
+        return last_of(self.accumulator(group))
+
+    def samples(self, group):
+        """Samples that were merged into the group."""
+        return obs_accumulator_samples(self.accumulator(group))

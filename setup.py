@@ -11,7 +11,10 @@ NATIVE = Path("src/obsagent/_native")
 
 # One row a module: its own .pyx and the kernels that it links. A kernel may be linked by more than one.
 SKETCH_KERNELS = ["obs", "crc32c", "loghist", "tdigest"]
-RING_KERNELS = ["obs", "loghist", "body", "ring", "drain"]
+RING_KERNELS = [
+    *("obs", "loghist", "body"),
+    *("numbers", "ring", "delta", "producer", "open_batch", "batch_queue", "drain"),
+]
 CODEC_KERNELS = [
     *("obs", "crc32c", "loghist"),
     *("envelope", "body", "series_index", "rows", "accumulator", "window", "groups", "frames"),

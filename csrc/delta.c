@@ -1,0 +1,73 @@
+#include "delta.h"
+
+#include "obs_alloc.h"
+#include "obs_port.h"
+
+#define TAKE_ATTEMPTS 256 /* a producer is busy for a few microseconds at a time, unless it is off the processor */
+
+obs_delta_t *obs_delta_new(uint32_t series, int scale)
+{
+    obs_delta_t *delta = obs_calloc(1, sizeof *delta);
+    if (delta == NULL)
+        return NULL;
+    delta->series = series;
+    if (obs_loghist_init(&delta->hist, scale) != OBS_OK) {
+        obs_free(delta);
+        return NULL;
+    }
+    return delta;
+}
+
+void obs_delta_free(obs_delta_t *delta)
+{
+    if (delta == NULL)
+        return;
+    obs_loghist_free(&delta->hist);
+    obs_free(delta);
+}
+
+int obs_delta_begin(obs_delta_t *delta, bool *was_empty)
+{
+    uint32_t state = OBS_DELTA_OPEN;
+    *was_empty = false;
+    if (atomic_compare_exchange_strong_explicit(&delta->state, &state, OBS_DELTA_BUSY, memory_order_acquire,
+                                                memory_order_acquire))
+        return OBS_OK;
+    if (state != OBS_DELTA_EMPTY)
+        return OBS_ERR_STATE;
+    atomic_store_explicit(&delta->state, OBS_DELTA_BUSY, memory_order_relaxed);
+    *was_empty = true;
+    return OBS_OK;
+}
+
+void obs_delta_end(obs_delta_t *delta)
+{
+    uint32_t state = OBS_DELTA_BUSY;
+    if (!atomic_compare_exchange_strong_explicit(&delta->state, &state, OBS_DELTA_OPEN, memory_order_release,
+                                                 memory_order_relaxed))
+        atomic_store_explicit(&delta->state, OBS_DELTA_TAKEN, memory_order_release);
+}
+
+bool obs_delta_take(obs_delta_t *delta, bool want)
+{
+    for (int attempt = 0; attempt < TAKE_ATTEMPTS; attempt++) {
+        uint32_t state = atomic_load_explicit(&delta->state, memory_order_acquire);
+        if (state == OBS_DELTA_TAKEN) /* handed over by a producer that found WANTED */
+            return true;
+        if (state == OBS_DELTA_OPEN &&
+            atomic_compare_exchange_weak_explicit(&delta->state, &state, OBS_DELTA_TAKEN, memory_order_acquire,
+                                                  memory_order_relaxed))
+            return true;
+        if (state == OBS_DELTA_BUSY && want)
+            atomic_compare_exchange_weak_explicit(&delta->state, &state, OBS_DELTA_WANTED, memory_order_relaxed,
+                                                  memory_order_relaxed);
+        obs_cpu_relax();
+    }
+    return false;
+}
+
+void obs_delta_give_back(obs_delta_t *delta)
+{
+    obs_loghist_reset(&delta->hist);
+    atomic_store_explicit(&delta->state, OBS_DELTA_EMPTY, memory_order_release);
+}

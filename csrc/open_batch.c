@@ -1,0 +1,395 @@
+#include "open_batch.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "obs_alloc.h"
+#include "producer.h"
+
+#define GATHERED_VALUES 512
+#define PREFETCH_RECORDS 8
+#define ENTRY_BYTES 12   /* series, type, counts */
+#define SKETCH_BYTES 200 /* of a typical histogram */
+
+static void stocked_free(obs_stocked_hist_t *sketch)
+{
+    while (sketch != NULL) {
+        obs_stocked_hist_t *next = sketch->next;
+        obs_loghist_free(&sketch->hist);
+        obs_free(sketch);
+        sketch = next;
+    }
+}
+
+int obs_open_batch_init(obs_open_batch_t *batch)
+{
+    memset(batch, 0, sizeof *batch);
+    obs_body_init(&batch->body);
+    return pthread_mutex_init(&batch->define_lock, NULL) == 0 ? OBS_OK : OBS_ERR_SYSTEM;
+}
+
+void obs_open_batch_free(obs_open_batch_t *batch)
+{
+    for (uint32_t i = 0; i < batch->touched_count; i++)
+        stocked_free(batch->touched[i]->sketch);
+    for (size_t i = 0; i < OBS_SEGMENTS_MAX; i++)
+        obs_free(atomic_load(&batch->segments[i]));
+    obs_free(batch->touched);
+    obs_body_free(&batch->body);
+    obs_open_batch_trim(batch);
+    pthread_mutex_destroy(&batch->define_lock);
+}
+
+/* Definitions ------------------------------------------------------------------------------------------ */
+
+static obs_series_t *new_series(obs_open_batch_t *batch, uint32_t number)
+{
+    _Atomic(obs_series_t *) *segment = &batch->segments[number / OBS_SEGMENT_SERIES];
+    obs_series_t *series = atomic_load_explicit(segment, memory_order_relaxed);
+    if (series == NULL) {
+        series = obs_calloc(OBS_SEGMENT_SERIES, sizeof *series);
+        atomic_store_explicit(segment, series, memory_order_release);
+    }
+    return series == NULL ? NULL : series + number % OBS_SEGMENT_SERIES;
+}
+
+static int define_locked(obs_open_batch_t *batch, int kind, int scale, uint32_t *number)
+{
+    uint32_t count = atomic_load_explicit(&batch->series_count, memory_order_relaxed);
+    if (count >= OBS_SERIES_MAX)
+        return OBS_ERR_FULL;
+    obs_series_t *series = new_series(batch, count);
+    if (series == NULL)
+        return OBS_ERR_NOMEM;
+    series->number = count;
+    series->kind = (uint8_t)kind;
+    series->scale = (int8_t)scale;
+    if (kind == OBS_KIND_GAUGE) {
+        series->next_gauge = atomic_load_explicit(&batch->last_gauge, memory_order_relaxed);
+        atomic_store_explicit(&batch->last_gauge, count + 1, memory_order_release);
+    }
+    atomic_store_explicit(&batch->series_count, count + 1, memory_order_release);
+    *number = count;
+    return OBS_OK;
+}
+
+int obs_open_batch_define(obs_open_batch_t *batch, int kind, int scale, uint32_t *series)
+{
+    if (kind < OBS_KIND_HISTOGRAM || kind > OBS_KIND_GAUGE || scale < OBS_LOGHIST_MIN_SCALE ||
+        scale > OBS_LOGHIST_MAX_SCALE)
+        return OBS_ERR_RANGE;
+    pthread_mutex_lock(&batch->define_lock);
+    int status = define_locked(batch, kind, scale, series);
+    pthread_mutex_unlock(&batch->define_lock);
+    return status;
+}
+
+obs_series_t *obs_open_batch_series(const obs_open_batch_t *batch, uint32_t series)
+{
+    if (series >= atomic_load_explicit(&batch->series_count, memory_order_acquire))
+        return NULL;
+    obs_series_t *segment = atomic_load_explicit(&batch->segments[series / OBS_SEGMENT_SERIES], memory_order_relaxed);
+    return segment + series % OBS_SEGMENT_SERIES;
+}
+
+/* The same for a number that came in a record. */
+static inline obs_series_t *recorded_series(const obs_open_batch_t *batch, uint64_t tag)
+{
+    uint32_t series = (uint32_t)tag;
+    obs_series_t *segment = atomic_load_explicit(&batch->segments[series / OBS_SEGMENT_SERIES], memory_order_relaxed);
+    return segment + series % OBS_SEGMENT_SERIES;
+}
+
+/* Gauges ------------------------------------------------------------------------------------------------ */
+
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static double value_of(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+void obs_gauge_set(obs_series_t *gauge, double value)
+{
+    atomic_store_explicit(&gauge->gauge_bits, bits_of(value), memory_order_relaxed);
+    atomic_store_explicit(&gauge->gauge_is_set, 1, memory_order_release);
+}
+
+void obs_gauge_add(obs_series_t *gauge, double value)
+{
+    uint64_t bits = atomic_load_explicit(&gauge->gauge_bits, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&gauge->gauge_bits, &bits, bits_of(value_of(bits) + value),
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+    atomic_store_explicit(&gauge->gauge_is_set, 1, memory_order_release);
+}
+
+void obs_gauge_unset(obs_series_t *gauge)
+{
+    atomic_store_explicit(&gauge->gauge_is_set, 0, memory_order_relaxed);
+    atomic_store_explicit(&gauge->gauge_bits, 0, memory_order_relaxed);
+}
+
+/* Samples ------------------------------------------------------------------------------------------------ */
+
+static bool grow_touched(obs_open_batch_t *batch)
+{
+    uint32_t capacity = batch->touched_capacity == 0 ? 64 : batch->touched_capacity * 2;
+    obs_series_t **touched = obs_realloc(batch->touched, capacity * sizeof *touched);
+    if (touched == NULL)
+        return false;
+    batch->touched = touched;
+    batch->touched_capacity = capacity;
+    return true;
+}
+
+static inline bool touch(obs_open_batch_t *batch, obs_series_t *series)
+{
+    if (OBS_LIKELY(series->is_touched))
+        return true;
+    if (batch->touched_count == batch->touched_capacity && !grow_touched(batch))
+        return false;
+    series->is_touched = true;
+    batch->touched[batch->touched_count++] = series;
+    batch->body_estimate += ENTRY_BYTES;
+    return true;
+}
+
+/* The series' histogram of this batch, from the stock or new; NULL if there is no memory. */
+static obs_loghist_t *sketch_of(obs_open_batch_t *batch, obs_series_t *series)
+{
+    if (series->sketch != NULL)
+        return &series->sketch->hist;
+    obs_stocked_hist_t *sketch = batch->stock[series->scale];
+    if (sketch != NULL) {
+        batch->stock[series->scale] = sketch->next;
+    } else {
+        sketch = obs_malloc(sizeof *sketch);
+        if (sketch == NULL || obs_loghist_init(&sketch->hist, series->scale) != OBS_OK) {
+            obs_free(sketch);
+            return NULL;
+        }
+    }
+    sketch->next = NULL;
+    series->sketch = sketch;
+    batch->body_estimate += SKETCH_BYTES;
+    return &sketch->hist;
+}
+
+static void sketch_values(obs_open_batch_t *batch, obs_series_t *series, const double *values, size_t value_count)
+{
+    obs_loghist_t *hist = sketch_of(batch, series);
+    if (hist == NULL) {
+        batch->lost += value_count;
+        return;
+    }
+    uint64_t before = obs_delta_samples(hist);
+    if (obs_loghist_add_many(hist, values, value_count) != OBS_OK)
+        batch->lost += value_count - (obs_delta_samples(hist) - before);
+}
+
+static void sketch_staged(obs_open_batch_t *batch, obs_series_t *series)
+{
+    sketch_values(batch, series, series->staged, series->staged_count);
+    series->staged_count = 0;
+}
+
+static inline void add_value(obs_open_batch_t *batch, obs_series_t *series, double value)
+{
+    if (!touch(batch, series)) {
+        batch->lost++;
+        return;
+    }
+    series->staged[series->staged_count++] = value;
+    batch->body_estimate += sizeof value;
+    if (series->staged_count == OBS_STAGED_VALUES)
+        sketch_staged(batch, series);
+}
+
+static void add_values(obs_open_batch_t *batch, obs_series_t *series, const double *values, size_t value_count)
+{
+    if (value_count < OBS_STAGED_VALUES) {
+        for (size_t i = 0; i < value_count; i++)
+            add_value(batch, series, values[i]);
+    } else if (touch(batch, series)) {
+        sketch_values(batch, series, values, value_count);
+    } else {
+        batch->lost += value_count;
+    }
+}
+
+static void put_counter(obs_open_batch_t *batch, obs_series_t *series, uint64_t *sample_count)
+{
+    if (series->increments == 0)
+        return;
+    if (obs_body_put_counter(&batch->body, series->number, series->increments, series->sum) == OBS_OK)
+        *sample_count += series->increments;
+    else
+        batch->lost += series->increments;
+    series->increments = 0;
+    series->sum = 0;
+}
+
+static inline void add_increment(obs_open_batch_t *batch, obs_series_t *series, double amount)
+{
+    if (!touch(batch, series)) {
+        batch->lost++;
+        return;
+    }
+    double sum = series->sum + amount;
+    series->sum = OBS_UNLIKELY(isinf(sum)) ? DBL_MAX : sum; /* a body holds finite sums: the nearest one */
+    series->increments++;
+}
+
+/* Consecutive samples of one series: what a tight loop leaves behind. Returns the records used. */
+static size_t add_same_series(obs_open_batch_t *batch, const obs_ring_record_t *records, size_t record_count)
+{
+    double values[GATHERED_VALUES];
+    uint64_t tag = records->tag;
+    size_t value_count = 0;
+    size_t limit = record_count < GATHERED_VALUES ? record_count : GATHERED_VALUES;
+    while (value_count < limit && records[value_count].tag == tag) {
+        values[value_count] = records[value_count].value;
+        value_count++;
+    }
+    add_values(batch, recorded_series(batch, tag), values, value_count);
+    return value_count;
+}
+
+static size_t add_run(obs_open_batch_t *batch, const obs_ring_record_t *records)
+{
+    double values[OBS_RUN_VALUES_MAX];
+    size_t value_count = records->tag >> 40;
+    memcpy(values, (const char *)records + offsetof(obs_ring_record_t, value), value_count * sizeof *values);
+    add_values(batch, recorded_series(batch, records->tag), values, value_count);
+    return value_count / 2 + 1;
+}
+
+static size_t add_record(obs_open_batch_t *batch, const obs_ring_record_t *records, size_t record_count)
+{
+    uint64_t tag = records->tag;
+    switch (tag >> 32 & 0xff) {
+    case OBS_RECORD_SAMPLE:
+        if (record_count > 1 && records[1].tag == tag)
+            return add_same_series(batch, records, record_count);
+        add_value(batch, recorded_series(batch, tag), records->value);
+        return 1;
+    case OBS_RECORD_INCREMENT:
+        add_increment(batch, recorded_series(batch, tag), records->value);
+        return 1;
+    case OBS_RECORD_RUN:
+        return add_run(batch, records);
+    default: /* padding: nothing more in this slice */
+        return record_count;
+    }
+}
+
+void obs_open_batch_add_records(obs_open_batch_t *batch, const obs_ring_record_t *records, size_t record_count)
+{
+    size_t i = 0;
+    while (i < record_count)
+        i += add_record(batch, records + i, record_count - i);
+}
+
+void obs_open_batch_add_hist(obs_open_batch_t *batch, uint32_t number, obs_loghist_t *hist)
+{
+    obs_series_t *series = recorded_series(batch, number);
+    obs_loghist_t *sketch = touch(batch, series) ? sketch_of(batch, series) : NULL;
+    if (sketch == NULL) {
+        batch->lost += obs_delta_samples(hist);
+    } else if (obs_delta_samples(sketch) == 0) { /* to exchange the two is to merge into an empty one */
+        obs_loghist_t empty = *sketch;
+        *sketch = *hist;
+        *hist = empty;
+    } else if (obs_loghist_merge(sketch, hist) != OBS_OK) {
+        batch->lost += obs_delta_samples(hist);
+    }
+}
+
+/* Encoding ------------------------------------------------------------------------------------------------ */
+
+static void return_sketch(obs_open_batch_t *batch, obs_series_t *series)
+{
+    obs_loghist_reset(&series->sketch->hist);
+    series->sketch->next = batch->stock[series->scale];
+    batch->stock[series->scale] = series->sketch;
+    series->sketch = NULL;
+}
+
+static void put_sketch(obs_open_batch_t *batch, obs_series_t *series, uint64_t *sample_count)
+{
+    if (series->staged_count > 0)
+        sketch_staged(batch, series);
+    uint64_t samples = obs_delta_samples(&series->sketch->hist);
+    if (samples > 0 && obs_body_put_loghist(&batch->body, series->number, &series->sketch->hist) == OBS_OK)
+        *sample_count += samples;
+    else
+        batch->lost += samples;
+    return_sketch(batch, series);
+}
+
+static void put_staged(obs_open_batch_t *batch, obs_series_t *series, uint64_t *sample_count)
+{
+    if (obs_body_put_run(&batch->body, series->number, series->staged, series->staged_count) == OBS_OK)
+        *sample_count += series->staged_count;
+    else
+        batch->lost += series->staged_count;
+    series->staged_count = 0;
+}
+
+static void put_series(obs_open_batch_t *batch, obs_series_t *series, uint64_t *sample_count)
+{
+    put_counter(batch, series, sample_count);
+    if (series->sketch != NULL)
+        put_sketch(batch, series, sample_count);
+    else if (series->staged_count > 0)
+        put_staged(batch, series, sample_count);
+    series->is_touched = false;
+}
+
+static uint64_t put_gauges(obs_open_batch_t *batch)
+{
+    uint64_t gauge_count = 0;
+    uint32_t next = atomic_load_explicit(&batch->last_gauge, memory_order_acquire);
+    while (next != 0) {
+        obs_series_t *gauge = recorded_series(batch, next - 1);
+        next = gauge->next_gauge;
+        if (!atomic_load_explicit(&gauge->gauge_is_set, memory_order_acquire))
+            continue;
+        double value = value_of(atomic_load_explicit(&gauge->gauge_bits, memory_order_relaxed));
+        if (obs_body_put_gauge(&batch->body, gauge->number, value) == OBS_OK)
+            gauge_count++; /* else it was never taken: there will be another in a second */
+    }
+    return gauge_count;
+}
+
+int obs_open_batch_encode(obs_open_batch_t *batch, bool with_gauges, uint64_t *sample_count, uint64_t *gauge_count,
+                          uint64_t *lost_count)
+{
+    int status = obs_body_begin(&batch->body);
+    *sample_count = 0;
+    for (uint32_t i = 0; i < batch->touched_count; i++)
+        put_series(batch, batch->touched[i], sample_count);
+    *gauge_count = with_gauges && status == OBS_OK ? put_gauges(batch) : 0;
+    *sample_count += *gauge_count;
+    *lost_count = batch->lost;
+    batch->touched_count = 0;
+    batch->body_estimate = 0;
+    batch->lost = 0;
+    return status;
+}
+
+void obs_open_batch_trim(obs_open_batch_t *batch)
+{
+    for (size_t i = 0; i <= OBS_LOGHIST_MAX_SCALE; i++) {
+        stocked_free(batch->stock[i]);
+        batch->stock[i] = NULL;
+    }
+}

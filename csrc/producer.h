@@ -1,0 +1,76 @@
+/* producer.h: what one thread records into: its ring and its deltas.
+ *
+ *     thread ── tag, value ──► ring ──────────────┐
+ *       │                                         ├──► the drain (consumer)
+ *       └─ many values ──► delta of the series ───┘
+ *                          (announced on a list)
+ *
+ * Tag of a record: bits 0-31 the series, 32-39 what it is, 40-63 for a run its number of values. The values of
+ * a run lie one after the other from its first record's value on; its records come in one claim.
+ *
+ * A producer has two owners, the thread and the drain, and each may go first: gone has one bit for either,
+ * and who sets the second one frees the producer.
+ */
+#ifndef OBS_PRODUCER_H
+#define OBS_PRODUCER_H
+
+#include "delta.h"
+#include "ring.h"
+
+enum { OBS_RECORD_SAMPLE = 0, OBS_RECORD_INCREMENT = 1, OBS_RECORD_RUN = 2 };
+
+#define OBS_RECORD_TAG(what, series) ((uint64_t)(what) << 32 | (series))
+#define OBS_RUN_VALUES_MAX (2 * OBS_RING_CLAIM_MAX - 1)
+#define OBS_RUN_TAG(series, value_count) (OBS_RECORD_TAG(OBS_RECORD_RUN, series) | (uint64_t)(value_count) << 40)
+#define OBS_BULK_VALUES_MIN 64 /* fewer go through the ring */
+
+typedef struct obs_producer {
+    obs_ring_t ring;
+    /* written by the thread */
+    obs_delta_t **deltas; /* by series; NULL where the thread never recorded in bulk */
+    uint32_t delta_capacity;
+    _Atomic uint32_t in_call;      /* the thread is inside obs_producer_add_many */
+    _Atomic uint64_t bulk_samples; /* values added to deltas */
+    _Atomic int64_t run_surplus;   /* values in runs less the records that they take */
+    /* shared */
+    _Atomic(obs_delta_t *) announced;
+    _Atomic uint32_t gone;
+    /* the drain's */
+    obs_delta_t *waiting; /* announced, not yet taken */
+    uint64_t until;       /* the ring's head when the present collection began */
+    bool is_last;         /* the thread was gone before that */
+    struct obs_producer *next;
+} obs_producer_t;
+
+/* A producer with one owner-to-be on either side; NULL if there is no memory. */
+obs_producer_t *obs_producer_new(obs_ring_pool_t *pool);
+/* Either owner lets go: the thread when it ends, the drain when it has read the last or is destroyed. The
+ * drain closes the ring first if its pool goes too. */
+void obs_producer_leave_thread(obs_producer_t *producer);
+void obs_producer_leave_drain(obs_producer_t *producer);
+
+/* Thread ---------------------------------------------------------------------------------------------- */
+
+/* Samples of a histogram series with this scale: bucketed here if there are many, through the ring if not.
+ * What finds no room is counted dropped. Needs no lock of any kind. */
+void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, const double *values,
+                           size_t value_count);
+
+/* Drain ------------------------------------------------------------------------------------------------ */
+
+/* True once nothing more will be recorded. */
+bool obs_producer_thread_is_gone(const obs_producer_t *producer);
+/* Moves what was announced to the front of waiting. */
+void obs_producer_gather_deltas(obs_producer_t *producer);
+
+/* Anyone ------------------------------------------------------------------------------------------------ */
+
+/* Samples recorded: delivered, waiting or dropped. */
+static inline uint64_t obs_producer_recorded(const obs_producer_t *producer)
+{
+    return obs_ring_pushed(&producer->ring) +
+           (uint64_t)atomic_load_explicit(&producer->run_surplus, memory_order_relaxed) +
+           atomic_load_explicit(&producer->bulk_samples, memory_order_relaxed) + obs_ring_dropped(&producer->ring);
+}
+
+#endif

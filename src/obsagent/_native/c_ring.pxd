@@ -1,0 +1,36 @@
+"""csrc/thread_producers.h, producer.h and numbers.h for Cython: what a recording thread calls."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from obsagent._native.c_drain cimport obs_drain_t
+
+
+cdef extern from "producer.h" nogil:
+    int OBS_RECORD_SAMPLE
+    int OBS_RECORD_INCREMENT
+    uint64_t OBS_RECORD_TAG(int what, uint32_t series)
+    ctypedef struct obs_producer_t:
+        pass
+    void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, const double *values,
+                               size_t value_count)
+
+
+cdef extern from "thread_producers.h" nogil:
+    enum:
+        OBS_SLOTS
+    int obs_thread_setup()
+    int obs_thread_push(uint32_t slot, uint64_t tag, double value)
+    obs_producer_t *obs_thread_producer(uint32_t slot)
+    int obs_thread_attach(uint32_t slot, obs_drain_t *drain)
+    void obs_thread_forget(uint32_t slot)
+    int obs_slot_take(uint32_t slot)
+    void obs_slot_return(uint32_t slot)
+
+
+cdef extern from "numbers.h" nogil:
+    size_t obs_numbers_size(char format, bint standard)
+    void obs_numbers_read(char format, bint standard, const void *source, size_t count, double *out)
+
+
+cdef extern from "obs_port.h" nogil:
+    int64_t obs_monotonic_ns()

@@ -1,0 +1,632 @@
+"""The client's hot path: bound instruments that record into rings, and the recorder that drains them.
+
+What records never raises and never waits: a value that is no number is counted `rejected_value`, one that
+finds no room `dropped_ring`. The machinery is csrc/drain.h; here are arguments, ownership and the GIL.
+"""
+
+cimport cython
+from cpython.buffer cimport (
+    PyBUF_FORMAT,
+    PyBUF_FULL_RO,
+    PyBUF_ND,
+    PyBuffer_Release,
+    PyBuffer_ToContiguous,
+    PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.float cimport DBL_MAX
+from libc.math cimport llround
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from posix.unistd cimport getpid, pid_t
+
+from obsagent._native.c_drain cimport *
+from obsagent._native.c_obs cimport OBS_ERR_STATE, OBS_OK, check
+from obsagent._native.c_ring cimport *
+
+import time
+
+cdef extern from "Python.h":
+    bint PyFloat_CheckExact(object value)
+    double PyFloat_AS_DOUBLE(object value)
+    double as_double_or_error "PyFloat_AsDouble"(object value)  # error by PyErr_Occurred, not by raising
+    void *PyErr_Occurred()
+    void PyErr_Clear()
+
+cdef enum:
+    NO_SLOT = OBS_SLOTS
+    BLOCK_VALUES = 512  # converted at a time
+    WITHOUT_GIL_VALUES = 1 << 14  # below this, to let go of the GIL costs more than it gives
+
+cdef int64_t NS_PER_MS = 1_000_000
+cdef const char *UNSIGNED_BYTES = b"B"  # what a buffer without a format holds
+
+check(obs_thread_setup())
+
+
+cdef bint as_double(object value, double *number) noexcept:
+    """Whether the value is a number; whatever its __float__ raises is swallowed."""
+    number[0] = as_double_or_error(value)
+    if number[0] == -1.0 and PyErr_Occurred() != NULL:
+        PyErr_Clear()
+        return False
+    return True
+
+
+# ---- Recorder -------------------------------------------------------------------------------------------
+
+
+@cython.final
+cdef class Recorder:
+    """Owns the rings of all threads, the native thread that drains them, and the sealed batches.
+
+    `slot` (0..7) is this recorder's place in every thread's table: ValueError if another recorder that is
+    neither stopped nor garbage has it. `ring_bytes` bounds all rings together (64 KiB is the least, and what
+    each thread gets in any case); 0 makes a recorder that records nothing. `on_first_sample` is called once, by
+    the thread that records first after construction or `abandon`; what it raises is swallowed.
+
+    Recording starts at construction; batches are sealed once `start` was called, or by `seal`. After `stop`,
+    instruments count what they are given as dropped, until `start` is called again.
+    """
+
+    cdef obs_drain_t *drain
+    cdef uint32_t slot
+    cdef uint32_t home_slot
+    cdef bint is_disabled
+    cdef bint is_first_announced
+    cdef pid_t pid
+    cdef object on_first_sample
+    cdef dict functions
+
+    def __cinit__(self, slot, ring_bytes=8 << 20, window_ms=10_000, batch_interval_ms=100, frame_bytes=256 << 10,
+                  on_first_sample=None):
+        cdef obs_drain_options_t options
+        self.slot = self.home_slot = NO_SLOT
+        if not 0 <= slot < OBS_SLOTS:
+            raise ValueError(f"slot must be from 0 to {OBS_SLOTS - 1}, not {slot}")
+        options.ring_bytes = ring_bytes
+        options.window_ns = window_ms * NS_PER_MS
+        options.batch_interval_ns = batch_interval_ms * NS_PER_MS
+        options.frame_bytes = frame_bytes
+        options.clock_offset_ns = time.time_ns() - time.monotonic_ns()
+        check(obs_drain_create(&options, &self.drain))
+        self.pid = getpid()
+        self.functions = {}
+        self.on_first_sample = on_first_sample
+        self.is_disabled = ring_bytes == 0
+        self.home_slot = slot
+        self.take_slot()
+
+    def __dealloc__(self):
+        if self.drain == NULL:
+            return
+        if self.slot != NO_SLOT:
+            obs_slot_return(self.slot)
+        if self.pid == getpid():  # else the thread and the locks are the parent's
+            obs_drain_destroy(self.drain)
+
+    cdef int take_slot(self) except -1:
+        if self.is_disabled or self.slot != NO_SLOT:
+            return 0
+        if obs_slot_take(self.home_slot) != OBS_OK:
+            raise ValueError(f"slot {self.home_slot} belongs to another recorder")
+        self.slot = self.home_slot
+        return 0
+
+    # Definitions
+
+    def define(self, int kind, int scale=6):
+        """The number of a new series, from 0 upwards.
+
+        `kind` is a `samples.Kind`; `scale` (0..8) is that of a histogram. ValueError for any other.
+        """
+        cdef uint32_t series
+        check(obs_open_batch_define(&self.drain.open, kind, scale, &series))
+        return series
+
+    cdef obs_series_t *defined(self, uint32_t series, int kind) except NULL:
+        cdef obs_series_t *found = obs_open_batch_series(&self.drain.open, series)
+        if found == NULL:
+            raise ValueError(f"series {series} is not defined")
+        if found.kind != kind:
+            raise ValueError(f"series {series} is of another kind")
+        return found
+
+    def histogram(self, uint32_t series):
+        """The histogram with this number; ValueError if it was not defined as one."""
+        cdef int scale = self.defined(series, OBS_KIND_HISTOGRAM).scale
+        cdef Histogram histogram = Histogram.__new__(Histogram)
+        histogram.recorder = self
+        histogram.series = series
+        histogram.scale = scale
+        histogram.tag = OBS_RECORD_TAG(OBS_RECORD_SAMPLE, series)
+        return histogram
+
+    def counter(self, uint32_t series):
+        """The counter with this number; ValueError if it was not defined as one."""
+        self.defined(series, OBS_KIND_COUNTER)
+        cdef Counter counter = Counter.__new__(Counter)
+        counter.recorder = self
+        counter.series = series
+        counter.tag = OBS_RECORD_TAG(OBS_RECORD_INCREMENT, series)
+        return counter
+
+    def gauge(self, uint32_t series):
+        """The gauge with this number; ValueError if it was not defined as one."""
+        self.defined(series, OBS_KIND_GAUGE)
+        cdef Gauge gauge = Gauge.__new__(Gauge)
+        gauge.recorder = self
+        gauge.series = series
+        return gauge
+
+    # Recording: the slow paths of the instruments
+
+    cdef bint attach(self) noexcept:
+        """Gives the calling thread a ring; False if it cannot have one."""
+        if self.slot == NO_SLOT or obs_thread_attach(self.slot, self.drain) != OBS_OK:
+            return False
+        self.announce_first()
+        return True
+
+    cdef void announce_first(self) noexcept:
+        if self.is_first_announced or self.is_disabled:
+            return
+        self.is_first_announced = True
+        if self.on_first_sample is None:
+            return
+        try:
+            self.on_first_sample()
+        except BaseException:  # whoever records is not to be bothered
+            pass
+
+    cdef void push_slowly(self, uint64_t tag, double value) noexcept:
+        """A thread's first sample here, or one after the recorder was stopped."""
+        if not self.attach() or obs_thread_push(self.slot, tag, value) == OBS_ERR_STATE:
+            self.drop(1)
+
+    cdef void drop(self, uint64_t sample_count) noexcept:
+        if not self.is_disabled:
+            obs_drain_drop_ringless(self.drain, sample_count)
+
+    cdef void reject_values(self, uint64_t value_count) noexcept:
+        if not self.is_disabled:
+            obs_drain_reject(self.drain, value_count)
+
+    def reject(self, value_count=1):
+        """Counts values that reach no series as rejected."""
+        self.reject_values(value_count)
+
+    # Delivery
+
+    def start(self):
+        """Starts the native thread. RuntimeError if it runs; OSError if there is no thread to be had."""
+        if self.is_disabled:
+            return
+        self.take_slot()
+        check(obs_drain_start(self.drain))
+
+    def stop(self):
+        """Ends the native thread; everything recorded before is in batches that `take` returns.
+
+        Waits at most a second or two for bulk calls that are under way in other threads. Frees the slot.
+        """
+        if self.slot == NO_SLOT or self.pid != getpid():
+            return
+        cdef uint32_t slot = self.slot
+        self.slot = NO_SLOT  # from here on nobody records: pushes are made with the GIL held
+        with nogil:
+            obs_drain_stop(self.drain)
+        obs_slot_return(slot)
+
+    def take(self, int64_t timeout_ms):
+        """The oldest sealed batch; None after `timeout_ms`, or when `wake` or `seal` ends the wait."""
+        cdef obs_batch_t *batch
+        with nogil:
+            batch = obs_batch_queue_take(&self.drain.queue, timeout_ms * NS_PER_MS)
+        if batch == NULL:
+            return None
+        try:
+            return new_batch(batch)
+        finally:
+            obs_batch_free(batch)
+
+    def seal(self, int64_t timeout_ms):
+        """Seals everything recorded before the call, and a sample of every gauge that is set.
+
+        True if all of it is in batches that `take` returns; False if a bulk call of another thread, begun
+        before, has not come to a stop within `timeout_ms`. Works without the native thread. Ends a `take` that
+        waits.
+        """
+        if self.is_disabled:
+            return True
+        cdef int status
+        with nogil:
+            status = obs_drain_seal(self.drain, timeout_ms * NS_PER_MS)
+        return status == OBS_OK
+
+    def wake(self):
+        """Makes a `take` that waits return None at once, or else the next one that would wait."""
+        obs_batch_queue_wake(&self.drain.queue)
+
+    def set_clock(self, double offset_ms):
+        """From now on milliseconds since the epoch are monotonic ones plus `offset_ms`.
+
+        The windows' edges follow; what is open is sealed first. ValueError unless finite.
+        """
+        if not -1e15 < offset_ms < 1e15:
+            raise ValueError(f"offset_ms must be finite milliseconds, not {offset_ms}")
+        cdef int64_t offset_ns = llround(offset_ms * NS_PER_MS)
+        with nogil:
+            obs_drain_set_clock(self.drain, offset_ns)
+
+    def sample_functions(self):
+        """Calls every gauge's function and sets the gauge; one that fails is rejected and its gauge unset."""
+        cdef double number
+        for series, function in list(self.functions.items()):
+            try:
+                number = float(function())
+            except BaseException:
+                self.reject_values(1)
+                obs_gauge_unset(obs_open_batch_series(&self.drain.open, series))
+                continue
+            obs_gauge_set(obs_open_batch_series(&self.drain.open, series), number)
+
+    def abandon(self):
+        """After a fork, in the child: everything recorded so far is the parent's and is forgotten here.
+
+        The recorder is as new, with the same series and the same functions of gauges; instruments bound before
+        keep working. Counts are 0, gauges unset, the native thread is not started; samples wait in the ring until
+        it is. Touches no lock, and leaks what the parent's threads may have been changing. MemoryError, or
+        ValueError if the slot was given up by `stop` and taken by another recorder.
+        """
+        cdef obs_drain_t *drain
+        check(obs_drain_renew(self.drain, &drain))
+        self.drain = drain
+        self.pid = getpid()
+        self.is_first_announced = False
+        self.take_slot()
+        if not self.is_disabled:
+            obs_thread_forget(self.slot)
+
+    # Accounts
+
+    cdef obs_accounts_t accounts(self) noexcept:
+        cdef obs_accounts_t accounts
+        with nogil:
+            obs_drain_accounts(self.drain, &accounts)
+        return accounts
+
+    @property
+    def observed(self):
+        """Values given to instruments so far, and samples of gauges: delivered, on the way or counted below."""
+        return self.accounts().observed
+
+    @property
+    def dropped_ring(self):
+        """Samples that found no room."""
+        return self.accounts().dropped
+
+    @property
+    def rejected_value(self):
+        """Values that are no numbers, and amounts that no counter takes."""
+        return self.accounts().rejected
+
+
+# ---- Batch ------------------------------------------------------------------------------------------------
+
+
+@cython.final
+cdef class Batch:
+    """Sealed samples of one stretch of time within one window; `body` is as csrc/body.h says.
+
+    `start_ns` and `end_ns` are monotonic; `start_ms` and `end_ms` are since the epoch, by the clock that was set
+    when the batch was sealed. `observed`, `dropped_ring` and `rejected_value` are sums since the recorder began,
+    up to this batch: observed = samples of all batches so far + dropped_ring + rejected_value. A batch without
+    samples tells of new losses.
+    """
+
+    cdef readonly int64_t start_ns
+    cdef readonly int64_t end_ns
+    cdef readonly int64_t start_ms
+    cdef readonly int64_t end_ms
+    cdef readonly uint64_t samples
+    cdef readonly uint64_t observed
+    cdef readonly uint64_t dropped_ring
+    cdef readonly uint64_t rejected_value
+    cdef readonly bytes body
+
+    def __init__(self):
+        raise TypeError("batches come from Recorder.take")
+
+    def __repr__(self):
+        return f"<batch of {self.samples} samples, {len(self.body)} bytes>"
+
+
+cdef Batch new_batch(const obs_batch_t *sealed):
+    cdef Batch batch = Batch.__new__(Batch)
+    batch.start_ns = sealed.start_ns
+    batch.end_ns = sealed.end_ns
+    batch.start_ms = floor_ms(sealed.start_ns + sealed.clock_offset_ns)
+    batch.end_ms = floor_ms(sealed.end_ns + sealed.clock_offset_ns)
+    batch.samples = sealed.samples
+    batch.observed = sealed.accounts.observed
+    batch.dropped_ring = sealed.accounts.dropped
+    batch.rejected_value = sealed.accounts.rejected
+    batch.body = PyBytes_FromStringAndSize(<const char *>sealed.bytes, <Py_ssize_t>sealed.size)
+    return batch
+
+
+cdef int64_t floor_ms(int64_t ns) noexcept:
+    cdef int64_t ms = ns // NS_PER_MS  # cdivision: rounds towards 0
+    return ms - 1 if ms * NS_PER_MS > ns else ms
+
+
+# ---- Histogram --------------------------------------------------------------------------------------------
+
+
+@cython.final
+cdef class Histogram:
+    """A histogram bound to its series; from `Recorder.histogram`."""
+
+    cdef Recorder recorder
+    cdef uint64_t tag
+    cdef readonly uint32_t series
+    cdef int scale
+
+    def __init__(self):
+        raise TypeError("histograms come from Recorder.histogram")
+
+    def observe(self, value):
+        """Records one number; anything that is none is counted rejected. Never raises, never waits."""
+        cdef double number
+        if PyFloat_CheckExact(value):
+            number = PyFloat_AS_DOUBLE(value)
+        elif not as_double(value, &number):
+            self.recorder.reject_values(1)
+            return
+        self.observe_double(number)
+
+    cdef inline void observe_double(self, double number) noexcept:
+        if obs_thread_push(self.recorder.slot, self.tag, number) == OBS_ERR_STATE:
+            self.recorder.push_slowly(self.tag, number)
+
+    def observe_many(self, values):
+        """Records every number of a buffer (float64 is fastest; any shape) or of an iterable.
+
+        Values that are no numbers are counted rejected, one each; an argument that is neither buffer nor
+        iterable, or text, counts as one. Never raises.
+        """
+        if isinstance(values, str) or not (observe_buffer(self, values) or observe_items(self, values)):
+            self.recorder.reject_values(1)
+
+    cdef void add(self, const double *values, size_t value_count) noexcept:
+        cdef Recorder recorder = self.recorder
+        cdef obs_producer_t *producer = obs_thread_producer(recorder.slot)
+        if producer == NULL and recorder.attach():
+            producer = obs_thread_producer(recorder.slot)
+        if producer == NULL:
+            recorder.drop(value_count)
+        elif value_count < WITHOUT_GIL_VALUES:
+            obs_producer_add_many(producer, self.series, self.scale, values, value_count)
+        else:
+            with nogil:
+                obs_producer_add_many(producer, self.series, self.scale, values, value_count)
+
+    def time(self):
+        """A context manager that records how long its block takes, in seconds, exceptions included."""
+        cdef Timer timer = Timer.__new__(Timer)
+        timer.histogram = self
+        return timer
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(32)
+cdef class Timer:
+    """Times one block; from `Histogram.time`."""
+
+    cdef Histogram histogram
+    cdef int64_t start_ns
+
+    def __init__(self):
+        raise TypeError("timers come from Histogram.time")
+
+    def __enter__(self):
+        """Starts the clock."""
+        self.start_ns = obs_monotonic_ns()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        """Records the seconds since the block began."""
+        self.histogram.observe_double(<double>(obs_monotonic_ns() - self.start_ns) * 1e-9)
+
+
+# ---- Many values ------------------------------------------------------------------------------------------
+
+
+cdef bint observe_buffer(Histogram histogram, object values) noexcept:
+    """False if the values are no buffer, or one of items that have to be looked at one by one."""
+    cdef Py_buffer view
+    cdef bint is_done
+    if not PyObject_CheckBuffer(values):
+        return False
+    try:
+        PyObject_GetBuffer(values, &view, PyBUF_ND | PyBUF_FORMAT)
+    except BaseException:
+        return observe_strided(histogram, values)
+    is_done = observe_view(histogram, &view, view.buf)
+    PyBuffer_Release(&view)
+    return is_done
+
+
+cdef bint observe_strided(Histogram histogram, object values) noexcept:
+    """A buffer with gaps: its values are brought together first."""
+    cdef Py_buffer view
+    cdef bint is_done
+    cdef void *together
+    try:
+        PyObject_GetBuffer(values, &view, PyBUF_FULL_RO)
+    except BaseException:
+        return False
+    together = malloc(<size_t>view.len if view.len > 0 else 1)
+    try:
+        if together == NULL:
+            histogram.recorder.drop(<uint64_t>(view.len // view.itemsize))
+            is_done = True
+        else:
+            PyBuffer_ToContiguous(together, &view, view.len, b"C")
+            is_done = observe_view(histogram, &view, together)
+    except BaseException:
+        is_done = False
+    free(together)
+    PyBuffer_Release(&view)
+    return is_done
+
+
+cdef bint observe_view(Histogram histogram, const Py_buffer *view, const void *items) noexcept:
+    cdef const char *format = UNSIGNED_BYTES if view.format == NULL else view.format
+    cdef bint standard = format[0] in (c"=", c"<")
+    cdef size_t value_count = <size_t>(view.len // view.itemsize) if view.itemsize > 0 else 0
+    if standard or format[0] == c"@":
+        format += 1
+    if format[0] == 0 or format[1] != 0 or obs_numbers_size(format[0], standard) != <size_t>view.itemsize:
+        return False
+    if format[0] == c"d":
+        histogram.add(<const double *>items, value_count)
+    else:
+        observe_numbers(histogram, format[0], standard, <const char *>items, value_count, <size_t>view.itemsize)
+    return True
+
+
+cdef void observe_numbers(Histogram histogram, char format, bint standard, const char *items, size_t value_count,
+                          size_t item_size) noexcept:
+    cdef double[BLOCK_VALUES] block
+    cdef size_t block_count
+    while value_count > 0:
+        block_count = value_count if value_count < BLOCK_VALUES else BLOCK_VALUES
+        obs_numbers_read(format, standard, items, block_count, block)
+        histogram.add(block, block_count)
+        items += block_count * item_size
+        value_count -= block_count
+
+
+cdef bint observe_items(Histogram histogram, object values) noexcept:
+    """Any iterable; False if it is none. Python code may run between two items, so nothing is claimed meanwhile."""
+    cdef double[BLOCK_VALUES] block
+    cdef size_t block_count = 0
+    cdef bint is_iterable = False
+    try:
+        for value in values:
+            is_iterable = True
+            if not as_double(value, &block[block_count]):
+                histogram.recorder.reject_values(1)
+                continue
+            block_count += 1
+            if block_count == BLOCK_VALUES:
+                histogram.add(block, block_count)
+                block_count = 0
+        is_iterable = True
+    except BaseException:  # what came before it counts
+        if is_iterable:
+            histogram.recorder.reject_values(1)
+    histogram.add(block, block_count)
+    return is_iterable
+
+
+# ---- Counter and gauge ------------------------------------------------------------------------------------
+
+
+@cython.final
+cdef class Counter:
+    """A counter bound to its series; from `Recorder.counter`."""
+
+    cdef Recorder recorder
+    cdef uint64_t tag
+    cdef readonly uint32_t series
+
+    def __init__(self):
+        raise TypeError("counters come from Recorder.counter")
+
+    def inc(self, amount=1.0):
+        """Adds an amount; a negative one, NaN, infinity and what is no number are counted rejected."""
+        cdef double number
+        if not as_double(amount, &number) or not 0.0 <= number <= DBL_MAX:
+            self.recorder.reject_values(1)
+        elif obs_thread_push(self.recorder.slot, self.tag, number) == OBS_ERR_STATE:
+            self.recorder.push_slowly(self.tag, number)
+
+
+@cython.final
+cdef class Gauge:
+    """A gauge bound to its series; from `Recorder.gauge`. Sampled once a second and at `seal`, once it is set."""
+
+    cdef Recorder recorder
+    cdef readonly uint32_t series
+
+    def __init__(self):
+        raise TypeError("gauges come from Recorder.gauge")
+
+    cdef inline obs_series_t *cell(self) noexcept:
+        return obs_open_batch_series(&self.recorder.drain.open, self.series)
+
+    cdef void add(self, object amount, double sign) noexcept:
+        cdef double number
+        if not as_double(amount, &number):
+            self.recorder.reject_values(1)
+            return
+        obs_gauge_add(self.cell(), sign * number)
+        self.recorder.announce_first()
+
+    def set(self, value):
+        """Sets the value; what is no number is counted rejected and changes nothing."""
+        cdef double number
+        if not as_double(value, &number):
+            self.recorder.reject_values(1)
+            return
+        obs_gauge_set(self.cell(), number)
+        self.recorder.announce_first()
+
+    def inc(self, amount=1.0):
+        """Adds to the value, which is 0 before it is first set."""
+        self.add(amount, 1.0)
+
+    def dec(self, amount=1.0):
+        """Takes from the value, which is 0 before it is first set."""
+        self.add(amount, -1.0)
+
+    def set_function(self, function):
+        """Once a second the gauge is set to `function()`; None ends that. TypeError if it cannot be called."""
+        if function is None:
+            self.recorder.functions.pop(self.series, None)
+        elif not callable(function):
+            raise TypeError(f"set_function takes a callable or None, not {function!r}")
+        else:
+            self.recorder.functions[self.series] = function
+
+    def track_inprogress(self):
+        """A context manager: the gauge is one higher inside its block."""
+        cdef InProgress block = InProgress.__new__(InProgress)
+        block.gauge = self
+        return block
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(32)
+cdef class InProgress:
+    """Holds a gauge one higher; from `Gauge.track_inprogress`."""
+
+    cdef Gauge gauge
+
+    def __init__(self):
+        raise TypeError("from Gauge.track_inprogress")
+
+    def __enter__(self):
+        """Adds one."""
+        self.gauge.add(1.0, 1.0)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        """Takes one."""
+        self.gauge.add(1.0, -1.0)

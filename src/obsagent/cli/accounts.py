@@ -1,0 +1,125 @@
+"""A status (`obsagent.head.status`, with the agent's own part) as text."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from obsagent.cli.table import LEFT, RIGHT, Style, aligned
+from obsagent.cli.units import format_count, format_quantity
+
+Status = dict[str, Any]
+
+TOTAL = "total"
+COUNTS = ("observed", "stored", "pending")
+LOSSES = ("dropped", "rejected")
+SIDES = [LEFT, *[RIGHT] * len(COUNTS), *[LEFT] * len(LOSSES)]
+
+
+def write_status(status: Status, stream: TextIO) -> None:
+    """What the agent is and has, then its accounts, then what is wrong, if anything is."""
+    style = Style(stream)
+    print(*_facts(status), sep="\n", file=stream)
+    print(file=stream)
+    if status["accounts"]["services"]:
+        header, *lines = _accounts(status["accounts"])
+        print(style.bold(header), *lines, sep="\n", file=stream)
+    else:
+        print("no client has sent a sample yet", file=stream)
+    troubles = list(_troubles(status))
+    if troubles:
+        print(file=stream)
+        print(*troubles, sep="\n", file=stream)
+
+
+def _facts(status: Status) -> Iterator[str]:
+    agent = status.get("agent")
+    if agent:
+        uptime = duration(agent["uptime_ms"])
+        yield f"agent      {agent['health']}: version {agent['version']}, pid {agent['pid']}, up {uptime}"
+        yield f"           {size(agent['resident_bytes'])} of memory, {agent['cpu_seconds']:.1f} s of processor time"
+        yield f"writers    {agent['listen']}"
+        yield f"readers    {agent['serve']}"
+    yield f"store      {status['directory']}"
+    yield f"           {_plural(status['series']['known'], 'series', 'series')} of {_metrics(status['series'])}"
+    yield f"head       {size(status['head']['bytes'])} in {_plural(status['head']['windows'], 'window')}"
+    yield f"journal    {_files(status['journal'])}, {size(status['journal']['unsynced_bytes'])} to be synced"
+    yield f"segments   {_files(status['segments'])}, {_checkpoint(status)}"
+    yield f"sessions   {_sessions(status['sessions'])}"
+
+
+def _metrics(series: Status) -> str:
+    return _plural(series["metrics"], "metric")
+
+
+def _files(sizes: Status) -> str:
+    return f"{size(sizes['bytes'])} in {_plural(sizes['files'], 'file')}"
+
+
+def _checkpoint(status: Status) -> str:
+    written_ms = status["last_checkpoint_ms"]
+    if written_ms is None:
+        return "no checkpoint yet"
+    return f"last checkpoint {duration(max(0, int(time.time() * 1000) - written_ms))} ago"
+
+
+def _sessions(sessions: Iterable[Status]) -> str:
+    """`2 live, 1 closed (fraud 2, risk 1)`, services by their open sessions."""
+    sessions = list(sessions)
+    if not sessions:
+        return "none"
+    states = Counter(session["state"] for session in sessions)
+    services = Counter(session["service"] for session in sessions if session["state"] != "closed")
+    counted = ", ".join(f"{format_count(count)} {state}" for state, count in states.items())
+    named = ", ".join(f"{service} {format_count(count)}" for service, count in sorted(services.items()))
+    return f"{counted} ({named})" if named else counted
+
+
+def _accounts(accounts: Status) -> list[str]:
+    """Lines of the table, the header first and the total last."""
+    rows = [_account(service, account) for service, account in sorted(accounts["services"].items())]
+    rows.append(_account(TOTAL, accounts["total"]))
+    return aligned(["service", *COUNTS, *LOSSES], rows, SIDES)
+
+
+def _account(name: str, account: Status) -> list[str]:
+    counts = [format_count(account[key]) for key in COUNTS]
+    return [name, *counts, *(_reasons(account[key]) for key in LOSSES)]
+
+
+def _reasons(by_reason: dict[str, int]) -> str:
+    """`1,200 ring, 3 expired`, or 0."""
+    return ", ".join(f"{format_count(count)} {reason}" for reason, count in by_reason.items() if count) or "0"
+
+
+def _troubles(status: Status) -> Iterator[str]:
+    for problem in status.get("agent", {}).get("problems", ()):
+        yield f"problem: {problem}"
+    refused = status["series"]["refused"]
+    for metric, count in sorted(refused.items(), key=lambda item: (-item[1], item[0])):
+        definitions = _plural(count, "series definition")
+        yield f'over budget: {metric} ({definitions} beyond it went to {{overflow="true"}} or nowhere)'
+    if status["corrupt"]:
+        yield f"corrupt: {_plural(status['corrupt'], 'damaged or lost place')} in the store's files"
+    for key, what in (("malformed", "malformed"), ("unsupported", "of an unsupported kind or version")):
+        count = status.get("agent", {}).get(key, 0)
+        if count:
+            yield f"refused: {_plural(count, 'message')} {what}"
+
+
+def _plural(count: int, one: str, many: str = "") -> str:
+    return f"{format_count(count)} {one if count == 1 else many or one + 's'}"
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    return format_quantity(count, "bytes")
+
+
+def duration(duration_ms: int) -> str:
+    """Two units of time."""
+    from obsagent.answer.durations import format_duration
+
+    return format_duration(duration_ms)

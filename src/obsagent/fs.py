@@ -1,0 +1,119 @@
+"""The file system as the store uses it: the only place that syncs, renames and truncates.
+
+The store never calls `os.fsync` or `os.rename` itself; it is handed an `Fs`. That is the seam at which
+tests make a disk full, a sync fail, or a power cut take back every byte and every directory entry that
+was not synced. Two rules of POSIX are kept here so that nobody else has to remember them: a new name is
+durable only when its *directory* was synced, and what a failed sync left behind must never be trusted to
+a second sync of the same file (the kernel may have marked the lost pages clean).
+
+Data files are created with mode 0640, directories with 0750.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+FILE_MODE = 0o640
+DIRECTORY_MODE = 0o750
+TEMPORARY_SUFFIX = ".tmp"
+IOV_COUNT_MAX = 1024
+
+
+class Fs:
+    """The real file system. Every method raises OSError as the system call does."""
+
+    def create(self, path: Path) -> int:
+        """A descriptor for writing a new, empty file; what stood there under this name is gone."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+
+    def open_for_writing(self, path: Path) -> int:
+        """A descriptor for writing into a file that exists."""
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+
+    def close(self, descriptor: int) -> None:
+        """Close a descriptor; nothing is made durable by it."""
+        os.close(descriptor)
+
+    def write(self, descriptor: int, buffers: Sequence[Buffer], offset: int) -> int:
+        """Write all buffers one after another at `offset`, without joining them; returns the bytes written."""
+        written = 0
+        waiting = [memoryview(buffer).cast("B") for buffer in buffers if len(buffer)]
+        while waiting:
+            count = os.pwritev(descriptor, waiting[:IOV_COUNT_MAX], offset + written)
+            written += count
+            waiting = _after(waiting, count)
+        return written
+
+    def sync_data(self, descriptor: int) -> None:
+        """Make the file's bytes durable, and of its metadata what is needed to read them."""
+        os.fdatasync(descriptor)
+
+    def sync_directory(self, directory: Path) -> None:
+        """Make the names in a directory durable."""
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file its new name, atomically replacing what had it; durable after `sync_directory`."""
+        os.rename(source, target)  # noqa: PTH104 - this module is where the system calls are
+
+    def remove(self, path: Path) -> None:
+        """Remove a name; a name that is not there is no error."""
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108
+
+    def truncate(self, path: Path, size: int) -> None:
+        """Cut a file at `size` and make the cut durable."""
+        descriptor = self.open_for_writing(path)
+        try:
+            os.ftruncate(descriptor, size)
+            self.sync_data(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def make_directory(self, directory: Path) -> None:
+        """Make a directory, and those above it, unless they are there; the new names are durable."""
+        if directory.is_dir():
+            return
+        self.make_directory(directory.parent)
+        with suppress(FileExistsError):
+            directory.mkdir(mode=DIRECTORY_MODE)
+        self.sync_directory(directory.parent)
+
+    def write_file(self, path: Path, buffers: Sequence[Buffer]) -> int:
+        """Bring a whole file into being at once: it is there complete and durable, or not at all.
+
+        Written under a temporary name, synced, renamed, and the directory synced. Returns a descriptor
+        for going on with it; whoever does not go on closes it.
+        """
+        temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+        descriptor = self.create(temporary)
+        try:
+            self.write(descriptor, buffers, 0)
+            self.sync_data(descriptor)
+            self.rename(temporary, path)
+            self.sync_directory(path.parent)
+        except BaseException:
+            self.close(descriptor)
+            with suppress(OSError):
+                self.remove(temporary)
+            raise
+        return descriptor
+
+
+def _after(buffers: list[memoryview], count: int) -> list[memoryview]:
+    """What is left of the buffers when their first `count` bytes are written."""
+    for index, buffer in enumerate(buffers):
+        if count < len(buffer):
+            return [buffer[count:], *buffers[index + 1 :]]
+        count -= len(buffer)
+    return []

@@ -1,0 +1,97 @@
+"""From what was detached from the head to blocks of a segment file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from obsagent._native.codec import Window
+from obsagent.head.budgets import Budgets
+from obsagent.head.state import Detached
+from obsagent.samples import Series
+from obsagent.segment import format as layout
+from obsagent.segment.block import EncodedBlock, RawFrame, encode_block
+from obsagent.segment.reader import OnDamage, merge_everything
+from obsagent.segment.recover import BlockRef
+from obsagent.segment.tables import SessionRow, Tables
+from obsagent.segment.writer import SegmentWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The tables of a new file's head: everything that is known as of the checkpoint."""
+
+    series: list[Series]
+    sessions: list[SessionRow]
+    last_seen: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A checkpoint that is about to be written. `whole` is there if it begins a new file."""
+
+    sequence: int
+    written_ms: int
+    detached: Detached
+    series: list[Series]
+    last_seen: dict[str, int]
+    whole: Whole | None
+
+
+def wants_file(writer: SegmentWriter, budgets: Budgets, now_ms: int) -> bool:
+    """True if the next block should begin a new file: there is none, or it is large or old enough."""
+    if writer.bytes_in_file == 0 or writer.bytes_in_file >= budgets.segment_file_bytes:
+        return True
+    return now_ms - writer.created_ms >= budgets.segment_file_age_ms
+
+
+def write_checkpoint(
+    draft: Draft, writer: SegmentWriter, since_head: tuple[BlockRef, ...], frame_bytes: int, on_damage: OnDamage
+) -> list[BlockRef]:
+    """Write the blocks of a checkpoint. Raises StoreError, and then none of them counts.
+
+    `since_head` are the blocks from the last head block on, from which a new file's totals are made.
+    """
+    block = _checkpoint_block(draft, frame_bytes)
+    if draft.whole is None:
+        return [writer.append(block)]
+    head = _head_block(draft, draft.whole, since_head, frame_bytes, on_damage)
+    return writer.begin_file(head, block, draft.written_ms)
+
+
+def _checkpoint_block(draft: Draft, frame_bytes: int) -> EncodedBlock:
+    detached = draft.detached
+    tables = Tables(
+        series=draft.series,
+        sessions=detached.sessions,
+        forgotten=detached.forgotten,
+        accounts=[(window, service, account.to_row()) for window, service, account in detached.book.items()],
+        totals=detached.totals,
+        refused=detached.refused,
+        last_seen=draft.last_seen,
+    )
+    frames = [frame for window in detached.windows for frame in _frames(window.start_ms, window.samples, frame_bytes)]
+    kind = layout.BLOCK_CHECKPOINT
+    return encode_block(kind, draft.sequence, detached.mark, draft.written_ms, tables, frames)
+
+
+def _head_block(
+    draft: Draft, whole: Whole, since_head: tuple[BlockRef, ...], frame_bytes: int, on_damage: OnDamage
+) -> EncodedBlock:
+    totals = Window()
+    merge_everything(since_head, totals, on_damage)
+    tables = Tables(
+        series=whole.series,
+        sessions=whole.sessions,
+        totals=draft.detached.totals,
+        refused=draft.detached.refused,
+        last_seen=whole.last_seen,
+    )
+    frames = _frames(layout.TOTALS_WINDOW_MS, totals, frame_bytes)
+    mark = draft.detached.mark
+    return encode_block(layout.BLOCK_HEAD, draft.sequence, mark, draft.written_ms, tables, frames)
+
+
+def _frames(window_ms: int, samples: Window, frame_bytes: int) -> Iterator[RawFrame]:
+    for first_series, last_series, rows in samples.encode_frames(frame_bytes):
+        yield RawFrame(window_ms, first_series, last_series, rows)

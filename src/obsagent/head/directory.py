@@ -1,0 +1,140 @@
+"""The directory of a store: its lock, its identity, and where its files lie.
+
+DIR/store.json      format version and store id
+DIR/store.lock      held by the one agent that writes; its pid is inside
+DIR/journal/        head/FORMAT.md
+DIR/segments/       segment/FORMAT.md
+…/NAME.corrupt      what was set aside because it was damaged
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from obsagent.errors import CorruptData, StoreError, StoreLocked
+from obsagent.fs import FILE_MODE, Fs
+from obsagent.head import journal_format
+from obsagent.head.journal import journal_paths
+from obsagent.segment import format as segment_format
+from obsagent.segment.catalog import segment_paths
+from obsagent.segment.recover import decode_file_header
+
+STORE_VERSION = 1
+IDENTITY_NAME = "store.json"
+LOCK_NAME = "store.lock"
+CORRUPT_SUFFIX = ".corrupt"
+PID_BYTES_MAX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDirectory:
+    """Where the files of a store lie."""
+
+    root: Path
+
+    @property
+    def journal(self) -> Path:
+        """The directory of the journal's files."""
+        return self.root / "journal"
+
+    @property
+    def segments(self) -> Path:
+        """The directory of the segment files."""
+        return self.root / "segments"
+
+    def make(self, fs: Fs) -> None:
+        """Make the directories that are not there yet. Raises StoreError."""
+        try:
+            for directory in (self.root, self.journal, self.segments):
+                fs.make_directory(directory)
+        except OSError as error:
+            raise StoreError(f"cannot make the store {self.root}: {error.strerror}") from error
+
+
+class StoreLock:
+    """The lock that one agent holds on a store while it is open for writing."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take the lock. Raises StoreLocked with the holder's pid, StoreError if there can be no lock."""
+        path = directory / LOCK_NAME
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            raise StoreError(f"cannot open {path}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._descriptor, PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            raise StoreLocked(f"the store {directory} is in use by pid {holder or 'unknown'}") from error
+        with suppress(OSError):  # who holds it is a courtesy; a full disk must not keep an agent from starting
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        os.close(self._descriptor)
+
+
+def read_identity(directory: StoreDirectory) -> bytes | None:
+    """The store's id; None if the file that says it is missing or damaged.
+
+    Raises StoreError if a newer version made the store.
+    """
+    try:
+        fields = json.loads((directory.root / IDENTITY_NAME).read_bytes())
+        version = int(fields["format"])
+        store_id = uuid.UUID(fields["store_id"]).bytes
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    if version > STORE_VERSION:
+        raise StoreError(
+            f"the store {directory.root} was made by a newer obsagent (format {version});"
+            f" this one reads up to format {STORE_VERSION}"
+        )
+    return store_id
+
+
+def make_identity(directory: StoreDirectory, fs: Fs) -> bytes:
+    """Write the identity of a store that has none: the one that its files name, or a new one.
+
+    Raises StoreError.
+    """
+    path = directory.root / IDENTITY_NAME
+    store_id = _id_in_files(directory) or uuid.uuid4().bytes
+    fields = {"format": STORE_VERSION, "store_id": str(uuid.UUID(bytes=store_id))}
+    try:
+        if path.exists():
+            fs.rename(path, path.with_name(path.name + CORRUPT_SUFFIX))
+        fs.close(fs.write_file(path, [json.dumps(fields).encode() + b"\n"]))
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    return store_id
+
+
+def _id_in_files(directory: StoreDirectory) -> bytes | None:
+    for path in segment_paths(directory.segments):
+        with suppress(OSError, CorruptData), path.open("rb") as file:
+            return decode_file_header(file.read(segment_format.FILE_HEADER.size)).store_id
+    for path in journal_paths(directory.journal):
+        with suppress(OSError), path.open("rb") as file:
+            header = file.read(journal_format.FILE_HEADER.size)
+            if len(header) == journal_format.FILE_HEADER.size and header.startswith(journal_format.FILE_MAGIC):
+                store_id: bytes = journal_format.FILE_HEADER.unpack(header)[3]
+                return store_id
+    return None
+
+
+def set_aside(paths: Iterable[Path], fs: Fs) -> None:
+    """Rename damaged files so that they are kept but not read again; one that resists stays."""
+    for path in paths:
+        with suppress(OSError):
+            fs.rename(path, path.with_name(path.name + CORRUPT_SUFFIX))
+            fs.sync_directory(path.parent)

@@ -1,0 +1,308 @@
+"""The entries of the journal: everything that happens to a store, in an order.
+
+Applying the entries in their order is what changes the state, live as well as in replay. An entry
+therefore carries every decision that it stands for (which series a definition was given, which worker
+slot a session has): applying never decides anything, asks no clock and looks at no budget.
+
+Every payload begins with a marker, by which a reader finds the next entry behind damaged bytes. Frames
+and refusals are fixed structures, the rest, which is rare, is msgpack. FORMAT.md has the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+import msgpack
+
+from obsagent.errors import CorruptData, UnsupportedVersion
+from obsagent.fs import Buffer
+from obsagent.head import journal_format as layout
+from obsagent.head.accounts import SessionAccounts
+from obsagent.samples import Series
+from obsagent.segment.tables import (
+    SessionRow,
+    integer,
+    integers,
+    series_from_row,
+    series_to_row,
+    session_from_row,
+    session_id,
+    session_to_row,
+    text,
+    unpack,
+)
+
+REFUSED_SERIES = 0xFFFFFFFF
+REASONS = ("frame", "time")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpen:
+    """A model process said hello for the first time."""
+
+    session: bytes
+    service: str
+    host: str
+    pid: int
+    started_ms: int
+    worker: int
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DefinedSeries:
+    """A session's series `number` is the store's series `store`, or refused.
+
+    `series` says what the store's series is, and may be None once an earlier entry has said it.
+    `metric` names what was asked for; it matters where `store` is the overflow series or refused.
+    """
+
+    number: int
+    store: int
+    series: Series | None = None
+    metric: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Define:
+    """A session says which series its numbers mean."""
+
+    session: bytes
+    series: list[DefinedSeries] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A batch of samples of one window; `body` has been checked before it gets here."""
+
+    session: bytes
+    sequence: int
+    first_kept: int
+    start_ms: int
+    end_ms: int
+    accounts: SessionAccounts
+    body: Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A batch that was not taken: its sequence is used up, its samples are counted `rejected{reason}`.
+
+    They are booked into the window that holds `window_ms`, which is the agent's time and not the batch's.
+    """
+
+    session: bytes
+    sequence: int
+    first_kept: int
+    start_ms: int
+    end_ms: int
+    accounts: SessionAccounts
+    reason: str
+    samples: int
+    window_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClose:
+    """A model process said goodbye; its counters have their last values."""
+
+    session: bytes
+    accounts: SessionAccounts
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSession:
+    """At the head of a journal file: a session, and what its series numbers mean, as of the file's base."""
+
+    row: SessionRow
+    numbers: list[int]
+    """Pairs, one after another: a series number of the session, the store's series."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSeries:
+    """At the head of a journal file: series that the store knows as of the file's base."""
+
+    series: list[Series]
+
+
+Entry: TypeAlias = SessionOpen | Define | Frame | Refused | SessionClose | KnownSession | KnownSeries
+
+
+class Encoded(NamedTuple):
+    """An entry as type and payload; the payload is `head` followed by `body`, which is not copied."""
+
+    type: int
+    head: bytes
+    body: Buffer = b""
+
+
+def encode(entry: Entry) -> Encoded:
+    """An entry as the journal writes it."""
+    return _ENCODERS[type(entry)](entry)
+
+
+def decode(entry_type: int, payload: Buffer) -> Entry:
+    """The opposite of `encode`; a frame's body is a view into the payload.
+
+    Raises UnsupportedVersion for a type that this build does not know, CorruptData for a payload that is
+    not what its type says.
+    """
+    decoder = _DECODERS.get(entry_type)
+    if decoder is None:
+        raise UnsupportedVersion(f"journal entry of unknown type {entry_type}")
+    view = memoryview(payload)
+    if view[: len(layout.MARKER)] != layout.MARKER:
+        raise CorruptData("journal entry without its marker")
+    try:
+        return decoder(view)
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        raise CorruptData(f"journal entry of type {entry_type}: {error}") from error
+
+
+def _packed(entry_type: int, fields: list[Any]) -> Encoded:
+    return Encoded(entry_type, layout.MARKER + msgpack.packb(fields))
+
+
+def _unpacked(payload: memoryview) -> Any:
+    return unpack(payload[len(layout.MARKER) :])
+
+
+def _encode_open(entry: SessionOpen) -> Encoded:
+    fields: list[Any] = [entry.session, entry.service, entry.host, entry.pid, entry.started_ms]
+    return _packed(layout.SESSION_OPEN, [*fields, entry.worker, entry.version])
+
+
+def _decode_open(payload: memoryview) -> SessionOpen:
+    session, service, host, pid, started_ms, worker, version = _unpacked(payload)[:7]
+    return SessionOpen(
+        session_id(session),
+        text(service),
+        text(host),
+        integer(pid),
+        integer(started_ms),
+        integer(worker),
+        text(version),
+    )
+
+
+def _encode_define(entry: Define) -> Encoded:
+    rows = [
+        [one.number, one.store, series_to_row(one.series) if one.series else None, one.metric] for one in entry.series
+    ]
+    return _packed(layout.DEFINE, [entry.session, rows])
+
+
+def _decode_define(payload: memoryview) -> Define:
+    session, rows = _unpacked(payload)[:2]
+    return Define(session_id(session), [_decode_defined(row) for row in rows])
+
+
+def _decode_defined(row: Any) -> DefinedSeries:
+    number, store, series, metric = row[:4]
+    known = None if series is None else series_from_row(series)
+    return DefinedSeries(integer(number), integer(store), known, text(metric))
+
+
+def _encode_frame(entry: Frame) -> Encoded:
+    head = layout.FRAME.pack(
+        layout.MARKER,
+        entry.session,
+        entry.sequence,
+        entry.first_kept,
+        entry.start_ms,
+        entry.end_ms,
+        *entry.accounts,
+    )
+    return Encoded(layout.FRAME_TYPE, head, entry.body)
+
+
+def _decode_frame(payload: memoryview) -> Frame:
+    if len(payload) < layout.FRAME.size:
+        raise ValueError("too short")
+    _, session, sequence, first_kept, start_ms, end_ms, *accounts = layout.FRAME.unpack_from(payload)
+    body = payload[layout.FRAME.size :]
+    return Frame(session, sequence, first_kept, start_ms, end_ms, SessionAccounts(*accounts), body)
+
+
+def _encode_refused(entry: Refused) -> Encoded:
+    head = layout.REFUSED.pack(
+        layout.MARKER,
+        entry.session,
+        entry.sequence,
+        entry.first_kept,
+        entry.start_ms,
+        entry.end_ms,
+        *entry.accounts,
+        entry.samples,
+        entry.window_ms,
+        REASONS.index(entry.reason),
+    )
+    return Encoded(layout.REFUSED_TYPE, head)
+
+
+def _decode_refused(payload: memoryview) -> Refused:
+    if len(payload) < layout.REFUSED.size:
+        raise ValueError("too short")
+    _, session, sequence, first_kept, start_ms, end_ms, *rest = layout.REFUSED.unpack_from(payload)
+    *accounts, samples, window_ms, reason = rest
+    return Refused(
+        session,
+        sequence,
+        first_kept,
+        start_ms,
+        end_ms,
+        SessionAccounts(*accounts),
+        REASONS[reason],
+        samples,
+        window_ms,
+    )
+
+
+def _encode_close(entry: SessionClose) -> Encoded:
+    return _packed(layout.SESSION_CLOSE, [entry.session, list(entry.accounts), entry.at_ms])
+
+
+def _decode_close(payload: memoryview) -> SessionClose:
+    session, accounts, at_ms = _unpacked(payload)[:3]
+    return SessionClose(session_id(session), SessionAccounts(*integers(accounts)), integer(at_ms))
+
+
+def _encode_known_session(entry: KnownSession) -> Encoded:
+    return _packed(layout.KNOWN_SESSION, [session_to_row(entry.row), entry.numbers])
+
+
+def _decode_known_session(payload: memoryview) -> KnownSession:
+    row, numbers = _unpacked(payload)[:2]
+    return KnownSession(session_from_row(row), integers(numbers))
+
+
+def _encode_known_series(entry: KnownSeries) -> Encoded:
+    return _packed(layout.KNOWN_SERIES, [[series_to_row(series) for series in entry.series]])
+
+
+def _decode_known_series(payload: memoryview) -> KnownSeries:
+    return KnownSeries([series_from_row(row) for row in _unpacked(payload)[0]])
+
+
+_ENCODERS: dict[type[Any], Callable[[Any], Encoded]] = {
+    SessionOpen: _encode_open,
+    Define: _encode_define,
+    Frame: _encode_frame,
+    Refused: _encode_refused,
+    SessionClose: _encode_close,
+    KnownSession: _encode_known_session,
+    KnownSeries: _encode_known_series,
+}
+_DECODERS: dict[int, Callable[[memoryview], Entry]] = {
+    layout.SESSION_OPEN: _decode_open,
+    layout.DEFINE: _decode_define,
+    layout.FRAME_TYPE: _decode_frame,
+    layout.REFUSED_TYPE: _decode_refused,
+    layout.SESSION_CLOSE: _decode_close,
+    layout.KNOWN_SESSION: _decode_known_session,
+    layout.KNOWN_SERIES: _decode_known_series,
+}

@@ -1,0 +1,99 @@
+"""A store read without its lock: segments as they are, the journal replayed in memory.
+
+An agent may be at work in the directory. It may append, begin and remove files between two of our reads,
+and then what was read does not belong together: a checkpoint moves samples from the journal into a
+segment. So the names and sizes of the segment files are compared before and after, and everything is read
+again if they changed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from obsagent.clock import Clock
+from obsagent.errors import StoreError
+from obsagent.head.budgets import Budgets
+from obsagent.head.directory import StoreDirectory, read_identity
+from obsagent.head.recovery import Recovered, recover
+from obsagent.head.status import StatusParts, status_of
+from obsagent.head.view import View
+from obsagent.segment.catalog import segment_paths
+from obsagent.segment.recover import Damage
+
+ATTEMPTS = 20
+PAUSE_S = 0.05
+
+
+class ReadOnlyStore:
+    """The state of a store at the moment when it was opened."""
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        """Read the store. Raises StoreError if there is none, or if a newer version made it."""
+        self._directory = StoreDirectory(directory)
+        if not self._directory.segments.is_dir():
+            raise StoreError(f"there is no store in {directory}")
+        self._clock = clock
+        self._store_id = read_identity(self._directory)
+        self._recovered = _recover_quietly(self._directory)
+        self._damage: set[Damage] = set()
+        self._lock = threading.Lock()
+
+    def view(self) -> View:
+        """What a query reads; entries that are only in the journal are in it."""
+        state = self._recovered.state
+        return View(
+            lock=self._lock,
+            table=state.series,
+            windows=list(state.windows.values()),
+            books=[state.book],
+            blocks=self._recovered.catalog.blocks,
+            last_seen=self._recovered.checkpoint.last_seen,
+            overflowed=dict(state.series.refused),
+            now_ms=self._clock.wall_ms(),
+            on_damage=self._damage.add,
+        )
+
+    def status(self) -> dict[str, Any]:
+        """As `Store.status`."""
+        recovered = self._recovered
+        state = recovered.state
+        parts = StatusParts(
+            store_id=self._store_id,
+            directory=self._directory,
+            accounts=dict(state.totals),
+            sessions=list(state.sessions),
+            windows=len(state.windows),
+            series=state.series,
+            head_bytes=state.memory_bytes,
+            journal_position=recovered.position,
+            journal_durable=recovered.position,
+            blocks=len(recovered.catalog.blocks),
+            corrupt=recovered.corrupt + len(self._damage),
+            last_checkpoint_ms=recovered.checkpoint.written_ms or None,
+        )
+        return status_of(parts)
+
+
+def _recover_quietly(directory: StoreDirectory) -> Recovered:
+    """Read everything in a moment in which no checkpoint was written."""
+    vanished: OSError | None = None
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(PAUSE_S)
+        try:
+            before = _segment_sizes(directory)
+            recovered = recover(directory, Budgets())
+            if _segment_sizes(directory) == before:
+                return recovered
+        except FileNotFoundError as error:
+            vanished = error
+        except OSError as error:
+            raise StoreError(f"cannot read the store {directory.root}: {error}") from error
+    raise StoreError(f"the store {directory.root} changes faster than it can be read: {vanished or 'checkpoints'}")
+
+
+def _segment_sizes(directory: StoreDirectory) -> dict[Path, int]:
+    return {path: path.stat().st_size for path in segment_paths(directory.segments)}

@@ -1,0 +1,185 @@
+"""Sessions: who sends, how far each was applied, and what its series numbers mean.
+
+A session's identity, its last applied sequence and its counters change only by applied entries. Its
+`state` is what the receiver knows from heartbeats and is not stored: a session that was open when the
+store was last used counts as live until the receiver says otherwise, so that its worker slot is not given
+to a newcomer before it had time to come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from sys import intern
+from typing import Literal
+
+from obsagent._native.codec import SeriesMap
+from obsagent.head.accounts import SessionAccounts
+from obsagent.head.entries import KnownSession, SessionOpen
+from obsagent.segment.tables import SessionRow
+
+NOTHING_YET = SessionAccounts()
+State = Literal["live", "suspended", "closed"]
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One life of one model process. `accounts` is None if its counters so far are not known."""
+
+    session: bytes
+    service: str
+    host: str
+    pid: int
+    started_ms: int
+    worker: int
+    version: str
+    last_applied: int = 0
+    accounts: SessionAccounts | None = NOTHING_YET
+    last_ms: int = 0
+    state: State = "live"
+    series: SeriesMap = field(default_factory=SeriesMap)
+
+    def row(self) -> SessionRow:
+        """As it goes into a checkpoint."""
+        return SessionRow(
+            self.session,
+            self.service,
+            self.host,
+            self.pid,
+            self.started_ms,
+            self.worker,
+            self.version,
+            self.last_applied,
+            self.accounts,
+            self.last_ms,
+            self.state == "closed",
+        )
+
+
+def from_row(row: SessionRow) -> Session:
+    """A session as a checkpoint or a journal file knows it, without its series."""
+    return Session(
+        row.session,
+        row.service,
+        row.host,
+        row.pid,
+        row.started_ms,
+        row.worker,
+        row.version,
+        row.last_applied,
+        None if row.accounts is None else SessionAccounts(*row.accounts),
+        row.last_ms,
+        "closed" if row.closed else "live",
+    )
+
+
+class SessionTable:
+    """All sessions that the store remembers."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[bytes, Session] = {}
+        self._changed: set[bytes] = set()
+        self._forgotten: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
+
+    def get(self, session: bytes) -> Session | None:
+        """The session with this id, if it is remembered."""
+        return self._sessions.get(session)
+
+    def live(self) -> list[Session]:
+        """Sessions that are neither suspended nor closed."""
+        return [session for session in self if session.state == "live"]
+
+    def free_worker(self, service: str, host: str) -> int:
+        """The lowest worker slot that no live session of this service and host has."""
+        peers = (each for each in self.live() if each.service == service and each.host == host)
+        taken = {session.worker for session in peers}
+        return next(slot for slot in range(len(taken) + 1) if slot not in taken)
+
+    def set_state(self, session: bytes, state: State) -> None:
+        """What the receiver knows of a session; "closed" comes from an entry and stays."""
+        known = self._sessions.get(session)
+        if known is not None and known.state != "closed" and state != "closed":
+            known.state = state
+
+    def open(self, entry: SessionOpen) -> None:
+        """Begin a session; one that is known goes on as it is."""
+        known = self._sessions.get(entry.session)
+        if known is not None and known.accounts is not None:
+            if known.state == "closed":
+                known.state = "live"
+                self.touch(known, entry.started_ms)
+            return
+        session = Session(
+            entry.session,
+            intern(entry.service),
+            intern(entry.host),
+            entry.pid,
+            entry.started_ms,
+            entry.worker,
+            intern(entry.version),
+        )
+        if known is not None:
+            session.series = known.series
+        self._sessions[entry.session] = session
+        self.touch(session, entry.started_ms)
+
+    def restore(self, row: SessionRow) -> Session:
+        """Take in a session as it was stored, unless it is known already."""
+        return self._sessions.setdefault(row.session, from_row(row))
+
+    def touch(self, session: Session, at_ms: int) -> None:
+        """The session changed and belongs in the next checkpoint."""
+        session.last_ms = max(session.last_ms, at_ms)
+        self._changed.add(session.session)
+
+    def forget_idle(self, before_ms: int) -> None:
+        """Drop the sessions that are not live and were last heard of before `before_ms`."""
+        for session in self:
+            if session.state != "live" and session.last_ms < before_ms:
+                del self._sessions[session.session]
+                self._changed.discard(session.session)
+                self._forgotten.add(session.session)
+
+    def take_changes(self) -> tuple[list[bytes], list[SessionRow]]:
+        """The sessions forgotten and changed since the last call; they then count as written."""
+        forgotten = list(self._forgotten)
+        changed = [self._sessions[each].row() for each in self._changed if each in self._sessions]
+        self._forgotten, self._changed = set(), set()
+        return forgotten, changed
+
+    def return_changes(self, forgotten: Iterable[bytes], changed: Iterable[SessionRow]) -> None:
+        """What `take_changes` gave could not be written: it belongs in the next checkpoint again."""
+        self._forgotten.update(forgotten)
+        self._changed.update(row.session for row in changed)
+
+    def rows(self) -> list[SessionRow]:
+        """Every session, as a checkpoint that is to stand alone holds it."""
+        return [session.row() for session in self]
+
+    def known(self, exact: bool) -> list[KnownSession]:
+        """Every open session and its series for the head of a journal file.
+
+        `exact` says that the file begins exactly here; otherwise, what the sessions have sent so far may
+        be ahead of the file's first entry, and is left out.
+        """
+        entries = []
+        for session in self:
+            if session.state == "closed":
+                continue
+            row = session.row()
+            if not exact:
+                row = _without_progress(row)
+            entries.append(KnownSession(row, list(chain.from_iterable(session.series.items()))))
+        return entries
+
+
+def _without_progress(row: SessionRow) -> SessionRow:
+    identity = (row.session, row.service, row.host, row.pid, row.started_ms, row.worker, row.version)
+    return SessionRow(*identity, last_applied=0, accounts=None, last_ms=row.last_ms, closed=row.closed)

@@ -1,0 +1,102 @@
+"""What a store says about itself, as a dict that goes into JSON as it is.
+
+store_id, directory
+accounts         {"services": {service: account}, "total": account}; an account is
+                 {"observed", "stored", "pending", "dropped": {reason}, "rejected": {reason}}
+sessions         [{"session", "service", "host", "pid", "worker", "version", "started_ms", "last_ms",
+                 "last_applied", "state"}], open ones first
+series           {"known", "metrics", "refused": {metric: definitions that its budget refused}}
+head             {"bytes", "windows"}
+journal          {"bytes", "files", "unsynced_bytes", "position", "durable"}
+segments         {"bytes", "files", "blocks"}
+corrupt          damaged or lost places met so far
+last_checkpoint_ms   null before the first
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from obsagent.head.accounts import Accounts
+from obsagent.head.directory import StoreDirectory
+from obsagent.head.journal import journal_paths
+from obsagent.head.series import SeriesTable
+from obsagent.head.sessions import Session
+from obsagent.segment.catalog import segment_paths
+
+
+@dataclass(frozen=True, slots=True)
+class StatusParts:
+    """What a status is made from."""
+
+    store_id: bytes | None
+    directory: StoreDirectory
+    accounts: dict[str, Accounts]
+    sessions: list[Session]
+    windows: int
+    series: SeriesTable
+    head_bytes: int
+    journal_position: int
+    journal_durable: int
+    blocks: int
+    corrupt: int
+    last_checkpoint_ms: int | None
+
+
+def status_of(parts: StatusParts) -> dict[str, Any]:
+    """The status; looks at the directory for sizes."""
+    total = Accounts()
+    for account in parts.accounts.values():
+        total.add(account)
+    sessions = sorted(parts.sessions, key=lambda each: (each.state == "closed", each.service, each.worker))
+    return {
+        "store_id": str(uuid.UUID(bytes=parts.store_id)) if parts.store_id else None,
+        "directory": str(parts.directory.root),
+        "accounts": {
+            "services": {service: parts.accounts[service].as_dict() for service in sorted(parts.accounts)},
+            "total": total.as_dict(),
+        },
+        "sessions": [_session(session) for session in sessions],
+        "series": {
+            "known": len(parts.series),
+            "metrics": len(parts.series.metrics()),
+            "refused": dict(parts.series.refused),
+        },
+        "head": {"bytes": parts.head_bytes, "windows": parts.windows},
+        "journal": {
+            **_sizes(journal_paths(parts.directory.journal)),
+            "unsynced_bytes": parts.journal_position - parts.journal_durable,
+            "position": parts.journal_position,
+            "durable": parts.journal_durable,
+        },
+        "segments": {**_sizes(segment_paths(parts.directory.segments)), "blocks": parts.blocks},
+        "corrupt": parts.corrupt,
+        "last_checkpoint_ms": parts.last_checkpoint_ms,
+    }
+
+
+def _session(session: Session) -> dict[str, Any]:
+    return {
+        "session": session.session.hex(),
+        "service": session.service,
+        "host": session.host,
+        "pid": session.pid,
+        "worker": session.worker,
+        "version": session.version,
+        "started_ms": session.started_ms,
+        "last_ms": session.last_ms,
+        "last_applied": session.last_applied,
+        "state": session.state,
+    }
+
+
+def _sizes(paths: list[Path]) -> dict[str, int]:
+    sizes = []
+    for path in paths:
+        with suppress(OSError):
+            sizes.append(path.stat().st_size)
+    return {"bytes": sum(sizes), "files": len(sizes)}

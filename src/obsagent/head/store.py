@@ -1,0 +1,395 @@
+"""The store: entries go in through the journal, windows go out into segments, queries see both.
+
+Threads: any thread may `write`; one thread after the other may `sync`, `checkpoint`, `view`.
+
+Locks, always taken in this order:
+    _checkpoint_lock   one checkpoint at a time; held while its blocks are encoded and written
+    _sync_lock         one sync at a time; held while the journal's file is written and synced
+    _lock              the state, the journal's memory and the list of blocks; never held over I/O
+
+Invariants:
+1. Under `_lock`, the state is what comes of applying all entries below `journal.position`: an entry is
+   appended and applied in one critical section.
+2. `sync` returns a position up to which every entry is on disk. It takes what waits under `_lock` and
+   writes it outside; entries that come meanwhile are the next sync's.
+3. A checkpoint with mark (low, high, cutoff) is written only when the journal is durable up to `high`, or
+   when it leaves no window behind (low = high). Otherwise a power cut could keep the word that a batch
+   was applied and lose the samples that it brought to a window still open.
+4. A sample is in the open windows, or in `_detached`, or in `_blocks`, and moves between these under
+   `_lock`: a view counts it once.
+5. Journal files are removed only after the block that replaces them is on disk.
+6. When applying fails half-way (no memory), the store takes no more entries: the journal is right, the
+   state is not, and a restart rebuilds it.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from obsagent.clock import Clock, SystemClock, window_start
+from obsagent.errors import StoreError
+from obsagent.fs import Buffer, Fs
+from obsagent.head.budgets import Budgets
+from obsagent.head.checkpoint import Draft, Whole, wants_file, write_checkpoint
+from obsagent.head.directory import StoreDirectory, StoreLock, make_identity, read_identity, set_aside
+from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, encode
+from obsagent.head.journal import Journal, to_record
+from obsagent.head.read_only import ReadOnlyStore
+from obsagent.head.recovery import Recovered, recover
+from obsagent.head.series import SeriesTable
+from obsagent.head.sessions import SessionTable
+from obsagent.head.state import Detached
+from obsagent.head.status import StatusParts, status_of
+from obsagent.head.view import View, last_head, last_seen_in
+from obsagent.limits import CHECKPOINT_DELAY_MS
+from obsagent.segment.recover import Damage
+from obsagent.segment.writer import SegmentWriter, cut_tail
+
+__all__ = ["Budgets", "ReadOnlyStore", "Store"]
+
+RETRY_AFTER_MS = 5_000
+"""How long a checkpoint that failed is not tried again."""
+
+
+class Store:
+    """A store that is open for writing; `Store.open` makes it."""
+
+    def __init__(
+        self, directory: StoreDirectory, lock: StoreLock, fs: Fs, clock: Clock, budgets: Budgets, store_id: bytes
+    ) -> None:
+        """Recover what the directory holds; used by `open`, which has taken the lock."""
+        self._directory = directory
+        self._store_lock = lock
+        self._fs = fs
+        self._clock = clock
+        self._budgets = budgets
+        self._store_id = store_id
+        self._lock = threading.Lock()
+        self._sync_lock = threading.Lock()
+        self._checkpoint_lock = threading.Lock()
+        self._broken = ""
+        self._detached: Detached | None = None
+        self._damage: set[Damage] = set()
+        recovered = recover(directory, budgets)
+        self._adopt(recovered)
+        self._begin(recovered)
+
+    @classmethod
+    def open(
+        cls, directory: Path | str, *, clock: Clock | None = None, budgets: Budgets | None = None, fs: Fs | None = None
+    ) -> Store:
+        """Open a store for writing, making it if there is none, and recover what it holds.
+
+        Raises StoreLocked if another agent has it open; StoreError if it cannot be read or written, or if
+        a newer version made it.
+        """
+        fs = fs or Fs()
+        where = StoreDirectory(Path(directory))
+        where.make(fs)
+        lock = StoreLock(where.root)
+        try:
+            store_id = read_identity(where) or make_identity(where, fs)
+            return cls(where, lock, fs, clock or SystemClock(), budgets or Budgets(), store_id)
+        except OSError as error:
+            lock.release()
+            raise StoreError(f"cannot open the store {where.root}: {error}") from error
+        except BaseException:
+            lock.release()
+            raise
+
+    @staticmethod
+    def open_read_only(directory: Path | str, *, clock: Clock | None = None) -> ReadOnlyStore:
+        """Read a store without a lock, whether or not an agent has it open. Raises StoreError."""
+        return ReadOnlyStore(Path(directory), clock or SystemClock())
+
+    def _adopt(self, recovered: Recovered) -> None:
+        """Take over the state that was recovered."""
+        self._state = recovered.state
+        self._blocks = recovered.catalog.blocks
+        self._sequence = recovered.checkpoint.sequence
+        self._mark = recovered.checkpoint.mark
+        self._series_written = len(recovered.checkpoint.series)
+        self._last_seen = dict(recovered.checkpoint.last_seen)
+        self._last_checkpoint_ms = recovered.checkpoint.written_ms
+        self._corrupt = recovered.corrupt
+        self._damaged_files = recovered.damaged
+        self._next_try_ms = 0
+        self._tried_cutoff_ms = 0
+
+    def _begin(self, recovered: Recovered) -> None:
+        """Make what was recovered durable, and begin a journal file behind it."""
+        root, budgets = self._directory, self._budgets
+        last = cut_tail(recovered.catalog, self._fs)
+        self._segments = SegmentWriter(root.segments, self._fs, self._store_id, last)
+        position = recovered.position
+        self._journal = Journal(root.journal, self._fs, self._store_id, position, budgets.journal_file_bytes)
+        if recovered.entry_count or recovered.damaged:
+            try:
+                self.checkpoint()
+                self._clean_up()
+            except StoreError:
+                self._sync_files(recovered)
+        try:
+            self._journal.begin_file(self._preamble(exact=True))
+        except StoreError:
+            return  # the disk is full: entries are taken, and acknowledged when a file can be begun
+        self._journal.remove_below(self._mark.low)
+
+    def _sync_files(self, recovered: Recovered) -> None:
+        """The recovered entries stay in their files for now: see that they are on disk there."""
+        for path in recovered.journal_files:
+            descriptor = self._fs.open_for_writing(path)
+            try:
+                self._fs.sync_data(descriptor)
+            finally:
+                self._fs.close(descriptor)
+
+    @property
+    def series(self) -> SeriesTable:
+        """The series; `resolve` belongs to the thread that defines."""
+        return self._state.series
+
+    @property
+    def sessions(self) -> SessionTable:
+        """The sessions; they change only by `write`."""
+        return self._state.sessions
+
+    def position(self) -> int:
+        """The end of the journal as written, synced or not."""
+        return self._journal.position
+
+    def head_bytes(self) -> int:
+        """Bytes of the windows in memory, those of a checkpoint under way included."""
+        with self._lock:
+            return self._head_bytes()
+
+    def write(self, entry: Entry) -> int:
+        """Append an entry to the journal and apply it.
+
+        Returns the position that must be durable before the entry may be acknowledged. A frame or refusal
+        whose sequence was applied before is not written again; the position returned is then one that
+        covers the original. A frame's body has been checked, is not copied, and must not change any more.
+
+        Raises StoreError if the store cannot take it now: its memory budget for what is not yet on disk
+        is used up. Nothing has changed then, and the entry may be written again later.
+        """
+        if isinstance(entry, Define):
+            entry = self._without_known(entry)
+        record = to_record(encode(entry))
+        size = sum(map(len, record))
+        with self._lock:
+            self._refuse_if_full(size)
+            if self._state.is_duplicate(entry):
+                return self._journal.position
+            self._state.require_session(entry)
+            position = self._journal.position
+            end = self._journal.append(record, size)
+            try:
+                self._state.apply(entry, position)
+            except BaseException as error:
+                self._broken = f"an entry could not be applied ({error!r}); restart to recover"
+                raise
+            return end
+
+    def _without_known(self, entry: Define) -> Define:
+        """The definitions, with a series spelled out only where no entry has done so before."""
+        known = self._state.series.get
+        series = [
+            DefinedSeries(each.number, each.store, None, each.metric) if known(each.store) else each
+            for each in entry.series
+        ]
+        return Define(entry.session, series)
+
+    def _refuse_if_full(self, size: int) -> None:
+        if self._broken:
+            raise StoreError(self._broken)
+        if self._journal.unsynced_bytes + size > self._budgets.unsynced_bytes:
+            raise StoreError(f"{self._journal.unsynced_bytes} bytes of the journal wait to be synced")
+        if self._head_bytes() > 2 * self._budgets.head_bytes:
+            raise StoreError("the windows in memory take twice their budget and cannot be written")
+
+    def _head_bytes(self) -> int:
+        detached = self._detached.windows if self._detached else ()
+        return self._state.memory_bytes + sum(window.samples.memory_bytes for window in detached)
+
+    def sync(self) -> int:
+        """Make the entries written so far durable; returns the position up to which they are.
+
+        Raises StoreError if that is not possible now; nothing counts as durable that was not before, all
+        of it stays in memory, and the next call tries again with a new file.
+        """
+        with self._sync_lock:
+            with self._lock:
+                captured = self._journal.capture()
+                has_file = self._journal.has_file
+                full = has_file and self._journal.is_full(captured)
+                exact = full or captured == self._journal.durable
+                known = None if has_file and not full else self._known(exact)
+            if known is not None and not has_file:
+                self._journal.begin_file(_records(known))
+            self._journal.commit(captured)
+            if known is not None and full:
+                try:
+                    self._journal.begin_file(_records(known))
+                except StoreError:
+                    pass  # everything is durable; the next sync tries again to begin a file
+            return self._journal.durable
+
+    def _known(self, exact: bool) -> list[Entry]:
+        """What the head of a journal file says. `exact`: the file begins at the journal's end."""
+        return [KnownSeries(self._state.series.known_since(0)), *self._state.sessions.known(exact)]
+
+    def _preamble(self, exact: bool) -> list[Buffer]:
+        with self._lock:
+            known = self._known(exact)
+        return _records(known)
+
+    def maybe_checkpoint(self, now_ms: int) -> bool:
+        """Checkpoint if it is time: a window ended two seconds ago, or the head is over its budget.
+
+        Returns whether there was a checkpoint. Raises StoreError if it could not be written.
+        """
+        cutoff_ms = window_start(now_ms - CHECKPOINT_DELAY_MS)
+        with self._lock:
+            too_large = self._state.memory_bytes > self._budgets.head_bytes
+            due = cutoff_ms != self._tried_cutoff_ms and self._state.has_before(cutoff_ms)
+        if not (too_large or due) or now_ms < self._next_try_ms:
+            return False
+        self._tried_cutoff_ms = cutoff_ms
+        try:
+            return self.checkpoint(None if too_large else cutoff_ms)
+        except StoreError:
+            self._next_try_ms = now_ms + RETRY_AFTER_MS
+            raise
+
+    def checkpoint(self, up_to_ms: int | None = None) -> bool:
+        """Move all windows that start before `up_to_ms` (None: all) from memory into a segment.
+
+        Returns False if there was nothing to write. Raises StoreError if it could not be written; the
+        store is then as it was before.
+        """
+        with self._checkpoint_lock:
+            draft = self._draft(up_to_ms)
+            if draft is None:
+                return False
+            try:
+                self._await_journal(draft.detached)
+                since_head = self._blocks[last_head(self._blocks) :]
+                frame_bytes = self._budgets.frame_bytes
+                written = write_checkpoint(draft, self._segments, since_head, frame_bytes, self._note)
+            except BaseException:
+                with self._lock:
+                    self._state.give_back(draft.detached)
+                    self._detached = None
+                raise
+            with self._lock:
+                self._blocks = (*self._blocks, *written)
+                self._detached = None
+                self._sequence = draft.sequence
+                self._mark = draft.detached.mark
+                self._series_written = draft.detached.series_count
+                self._last_seen = {**self._last_seen, **draft.last_seen}
+                self._last_checkpoint_ms = draft.written_ms
+            self._clean_up()
+            return True
+
+    def _draft(self, up_to_ms: int | None) -> Draft | None:
+        """Detach what the checkpoint is to hold; None if there is nothing."""
+        now_ms = self._clock.wall_ms()
+        with self._lock:
+            position = self._journal.position
+            if position == self._mark.high and not self._state.windows:
+                return None
+            new_file = wants_file(self._segments, self._budgets, now_ms)
+            detached = self._state.detach(up_to_ms, position, now_ms - self._budgets.session_idle_ms)
+            self._detached = detached
+            series = self._state.series.known_since(self._series_written)
+            all_series = self._state.series.known_since(0) if new_file else []
+            sessions = self._state.sessions.rows() if new_file else []
+        seen = last_seen_in(detached.windows, self._state.series)
+        seen = {metric: max(at_ms, self._last_seen.get(metric, at_ms)) for metric, at_ms in seen.items()}
+        whole = Whole(all_series, sessions, {**self._last_seen, **seen}) if new_file else None
+        return Draft(self._sequence + 1, now_ms, detached, series, seen, whole)
+
+    def _await_journal(self, detached: Detached) -> None:
+        """Invariant 3."""
+        try:
+            while self._journal.durable < detached.mark.high:
+                self.sync()
+        except StoreError:
+            if detached.mark.low < detached.mark.high:
+                raise
+
+    def _clean_up(self) -> None:
+        """Drop what the checkpoint made superfluous; damaged files are kept under another name."""
+        damaged, self._damaged_files = self._damaged_files, []
+        set_aside(damaged, self._fs)
+        self._journal.remove_below(self._mark.low)
+
+    def _note(self, damage: Damage) -> None:
+        """Count damage that was met while reading."""
+        self._damage.add(damage)
+
+    def view(self) -> View:
+        """What a query reads; see `head/view.py`."""
+        with self._lock:
+            detached = self._detached
+            return View(
+                lock=self._lock,
+                table=self._state.series,
+                windows=[*(detached.windows if detached else ()), *self._state.windows.values()],
+                books=[*([detached.book] if detached else ()), self._state.book],
+                blocks=self._blocks,
+                last_seen=self._last_seen,
+                overflowed=dict(self._state.series.refused),
+                now_ms=self._clock.wall_ms(),
+                on_damage=self._note,
+            )
+
+    def gauge_last(self, series_id: int) -> tuple[float, int] | None:
+        """Value and time (ms) of a gauge's last sample among the windows in memory."""
+        with self._lock:
+            detached = self._detached.windows if self._detached else []
+            windows = [*detached, *self._state.windows.values()]
+            found = (window.samples.gauge_last(series_id) for window in windows)
+            return max((last for last in found if last), key=lambda last: last[1], default=None)
+
+    def status(self) -> dict[str, Any]:
+        """Accounts, sessions, sizes; the keys are listed in `head/status.py`."""
+        with self._lock:
+            parts = StatusParts(
+                store_id=self._store_id,
+                directory=self._directory,
+                accounts=dict(self._state.totals),
+                sessions=list(self._state.sessions),
+                windows=len(self._state.windows),
+                series=self._state.series,
+                head_bytes=self._head_bytes(),
+                journal_position=self._journal.position,
+                journal_durable=self._journal.durable,
+                blocks=len(self._blocks),
+                corrupt=self._corrupt + len(self._damage),
+                last_checkpoint_ms=self._last_checkpoint_ms or None,
+            )
+        return status_of(parts)
+
+    def close(self) -> None:
+        """Checkpoint everything and give the lock back; the journal is empty afterwards.
+
+        Raises StoreError if something could not be written; what was synced is then in the journal.
+        """
+        try:
+            self.checkpoint()
+            with self._sync_lock:
+                self._journal.begin_file(self._preamble(exact=True))
+            self._journal.remove_below(self._mark.low)
+        finally:
+            self._journal.close()
+            self._segments.give_up()
+            self._store_lock.release()
+
+
+def _records(entries: list[Entry]) -> list[Buffer]:
+    return [buffer for entry in entries for buffer in to_record(encode(entry))]

@@ -1,0 +1,138 @@
+"""What a query reads: the windows in memory and the blocks on disk, each sample exactly once.
+
+A view names, at the moment it is made, the window objects of the head, those that a checkpoint has
+detached and not yet committed, and the blocks that are committed. Whatever a checkpoint does afterwards,
+it moves nothing from one of these to another *inside the view*: a block that is committed later is not in
+it, and the windows that it was made from still are. Samples that arrive later may show up in a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from obsagent._native.codec import Groups
+from obsagent.clock import window_start
+from obsagent.errors import CorruptData
+from obsagent.head.accounts import AccountBook, Accounts
+from obsagent.head.series import SeriesTable
+from obsagent.head.state import HeadWindow
+from obsagent.limits import WINDOW_MS
+from obsagent.samples import Series
+from obsagent.segment import format as layout
+from obsagent.segment import reader
+from obsagent.segment.recover import BlockRef, Damage
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which part of the asked range the store holds: start of the first window, end of the last, how many."""
+
+    first_ms: int | None
+    last_ms: int | None
+    windows: int
+
+
+@dataclass(slots=True)
+class View:
+    """A snapshot of a store; made by `Store.view` and `ReadOnlyStore.view`. Times are ms since the epoch."""
+
+    lock: AbstractContextManager[Any]
+    table: SeriesTable
+    windows: Sequence[HeadWindow]
+    books: Sequence[AccountBook]
+    blocks: tuple[BlockRef, ...]
+    last_seen: Mapping[str, int]
+    overflowed: Mapping[str, int]
+    now_ms: int
+    on_damage: Callable[[Damage], None]
+
+    def series(self) -> list[Series]:
+        """Every series that the store knows."""
+        return list(self.table)
+
+    def collect(self, from_ms: int, to_ms: int, groups: Groups) -> Coverage:
+        """Merge the windows that start in `[window_start(from_ms), to_ms)` into the groups of their series.
+
+        The coverage is that of the store, whatever series are selected.
+        """
+        first_ms = window_start(from_ms)
+        starts = reader.collect(self.blocks, first_ms, to_ms, groups, self.on_damage)
+        for window in self.windows:
+            if first_ms <= window.start_ms < to_ms:
+                with self.lock:
+                    window.samples.collect(groups)
+                starts.add(window.start_ms)
+        if not starts:
+            return Coverage(None, None, 0)
+        return Coverage(min(starts), max(starts) + WINDOW_MS, len(starts))
+
+    def collect_totals(self, groups: Groups) -> None:
+        """Merge everything that was ever stored of the selected series into their groups.
+
+        Totals do not depend on what is still kept: a segment file begins with those of all files before.
+        """
+        reader.collect_totals(self.blocks[last_head(self.blocks) :], groups, self.on_damage)
+        for window in self.windows:
+            with self.lock:
+                window.samples.collect(groups)
+
+    def accounts(self, from_ms: int, to_ms: int) -> dict[str, dict[str, Any]]:
+        """Service → `observed stored pending dropped{reason} rejected{reason}` of the windows in the range."""
+        first_ms = window_start(from_ms)
+        sums: dict[str, Accounts] = {}
+        for window_ms, service, account in self._account_entries(first_ms, to_ms):
+            if first_ms <= window_ms < to_ms:
+                sums.setdefault(service, Accounts()).add(account)
+        return {service: account.as_dict() for service, account in sorted(sums.items())}
+
+    def _account_entries(self, first_ms: int, to_ms: int) -> list[tuple[int, str, Accounts]]:
+        entries: list[tuple[int, str, Accounts]] = []
+        for descriptor, block in reader.each_opened(reader.overlapping(self.blocks, first_ms, to_ms)):
+            try:
+                rows = reader.read_tables(descriptor, block).accounts
+            except CorruptData as error:
+                self.on_damage(Damage(block.path, block.offset, block.header.size, str(error)))
+                continue
+            entries += [(window_ms, service, Accounts.from_row(row)) for window_ms, service, row in rows]
+        with self.lock:
+            for book in self.books:
+                entries += book.items()
+        return entries
+
+    def last_window_ms(self) -> int | None:
+        """Start of the newest window that holds anything."""
+        starts = [window.start_ms for window in self.windows]
+        starts += [block.header.last_window_ms for block in self.blocks[-1:]]
+        found = [start for start in starts if start >= 0]
+        return max(found, default=None)
+
+    def metric_last_ms(self, metric: str) -> int | None:
+        """When the last sample of a metric was seen, to the window; None if there never was one."""
+        newest = self.last_seen.get(metric)
+        ids = self.table.ids_of(metric)
+        for window in self.windows:
+            with self.lock:
+                if any(series_id in window.samples for series_id in ids):
+                    newest = max(window.last_sample_ms, newest or 0)
+        return newest
+
+
+def last_head(blocks: Sequence[BlockRef]) -> int:
+    """Index of the last head block, 0 if there is none: where totals begin."""
+    for index in range(len(blocks) - 1, -1, -1):
+        if blocks[index].header.kind == layout.BLOCK_HEAD:
+            return index
+    return 0
+
+
+def last_seen_in(windows: Sequence[HeadWindow], table: SeriesTable) -> dict[str, int]:
+    """Metric → time of its last sample in windows that nobody changes any more, to the window."""
+    seen: dict[str, int] = {}
+    for window in windows:
+        found = (table.get(series_id) for series_id in window.samples.series_ids())
+        for metric in {series.metric for series in found if series is not None}:
+            seen[metric] = max(window.last_sample_ms, seen.get(metric, 0))
+    return seen

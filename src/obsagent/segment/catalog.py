@@ -1,0 +1,142 @@
+"""All segment files of a store: which blocks count, and the checkpoint that they add up to.
+
+A file is named after the sequence of its first block. When a sync of an append fails, nobody knows
+whether that block is on disk; the agent then writes it again, with the same sequence, as the first block
+of a new file. Hence the rule here: a file makes superfluous every block of an *earlier* file whose
+sequence is not below its own first one. A sequence that is missing is a lost block, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+from obsagent.errors import CorruptData
+from obsagent.samples import Series
+from obsagent.segment import format as layout
+from obsagent.segment.block import Mark
+from obsagent.segment.reader import each_opened, read_tables
+from obsagent.segment.recover import BlockRef, Damage, ScannedFile, scan_file
+from obsagent.segment.tables import SessionRow, Tables
+
+NOTHING_MARKED = Mark()
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """The state of a store as of its last checkpoint."""
+
+    mark: Mark = NOTHING_MARKED
+    sequence: int = 0
+    written_ms: int = 0
+    series: dict[int, Series] = field(default_factory=dict)
+    sessions: dict[bytes, SessionRow] = field(default_factory=dict)
+    totals: dict[str, list[int]] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    last_seen: dict[str, int] = field(default_factory=dict)
+
+    def fold(self, block: BlockRef, tables: Tables) -> None:
+        """Take in the tables of the next block."""
+        for series in tables.series:
+            self.series[series.id] = series
+        for session in tables.forgotten:
+            self.sessions.pop(session, None)
+        for row in tables.sessions:
+            self.sessions[row.session] = row
+        self.totals.update(tables.totals)
+        self.refused.update(tables.refused)
+        for metric, at_ms in tables.last_seen.items():
+            self.last_seen[metric] = max(at_ms, self.last_seen.get(metric, at_ms))
+        self.advance(block)
+
+    def advance(self, block: BlockRef) -> None:
+        """Take in where the block stands, which its header says even when its tables are damaged."""
+        self.mark = block.header.mark
+        self.sequence = block.header.sequence
+        self.written_ms = block.header.written_ms
+
+
+@dataclass(slots=True)
+class Catalog:
+    """The files of a store's segment directory, oldest first, and the blocks in them that count."""
+
+    files: list[ScannedFile] = field(default_factory=list)
+    blocks: tuple[BlockRef, ...] = ()
+    damage: list[Damage] = field(default_factory=list)
+    missing_blocks: int = 0
+
+    @property
+    def corrupt(self) -> int:
+        """Damaged places and lost blocks."""
+        return len(self.damage) + self.missing_blocks
+
+    def checkpoint(self) -> Checkpoint:
+        """Add up the tables, from the last head block that can be read."""
+        state = Checkpoint()
+        for descriptor, block in each_opened(self.blocks[self.last_head_index() :]):
+            try:
+                state.fold(block, read_tables(descriptor, block))
+            except CorruptData as error:
+                state.advance(block)
+                self.damage.append(Damage(block.path, block.offset, block.header.size, str(error)))
+        return state
+
+    def last_head_index(self) -> int:
+        """Index in `blocks` of the last head block whose tables can be read; 0 if there is none."""
+        for index in range(len(self.blocks) - 1, 0, -1):
+            if self.blocks[index].header.kind == layout.BLOCK_HEAD and self._readable(self.blocks[index]):
+                return index
+        return 0
+
+    def _readable(self, block: BlockRef) -> bool:
+        try:
+            for descriptor, _ in each_opened([block]):
+                read_tables(descriptor, block)
+        except CorruptData:
+            return False
+        return True
+
+
+def segment_paths(directory: Path) -> list[Path]:
+    """The segment files of a directory, oldest first."""
+    return sorted(directory.glob("*" + layout.FILE_SUFFIX))
+
+
+def scan_directory(directory: Path) -> Catalog:
+    """Find all blocks that count. Raises StoreError for files of a newer version, OSError if files vanish."""
+    paths = segment_paths(directory)
+    files = [scan_file(path, is_last=path is paths[-1]) for path in paths]
+    return assemble(files)
+
+
+def assemble(files: list[ScannedFile]) -> Catalog:
+    """Apply the rule of sequences to files that were scanned, oldest first."""
+    blocks: list[BlockRef] = []
+    damage: list[Damage] = []
+    missing = 0
+    for file, following in zip_longest(files, files[1:]):
+        limit = following.first_sequence if following else None
+        kept = [block for block in file.blocks if limit is None or block.header.sequence < limit]
+        missing += _missing(blocks, kept)
+        blocks += kept
+        damage += _damage_that_counts(file, kept, is_last=following is None)
+    return Catalog(files, tuple(blocks), damage, missing)
+
+
+def _missing(before: list[BlockRef], after: Iterable[BlockRef]) -> int:
+    """How many sequences are missing between blocks that should follow each other."""
+    count = 0
+    last = before[-1].header.sequence if before else None
+    for block in after:
+        if last is not None:
+            count += max(0, block.header.sequence - last - 1)
+        last = block.header.sequence
+    return count
+
+
+def _damage_that_counts(file: ScannedFile, kept: list[BlockRef], is_last: bool) -> list[Damage]:
+    """Damage before the end of the last block kept; behind it lies what a newer file replaces."""
+    end = kept[-1].offset + kept[-1].header.size if kept else layout.FILE_HEADER.size
+    return [damage for damage in file.damage if is_last or damage.offset < end]

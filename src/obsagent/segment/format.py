@@ -1,0 +1,34 @@
+"""The constants of the segment format and nothing else; FORMAT.md explains them, a test compares the two."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+FORMAT_VERSION = 1
+
+FILE_SUFFIX = ".segment"
+FILE_NAME_DIGITS = 16
+FILE_MAGIC = b"OBSSEGM\n"
+FILE_HEADER = Struct("<8sHHI16sqI")
+"""magic, version, reserved, reserved, store id, created ms, crc32c of the bytes before it."""
+
+BLOCK_MAGIC = b"OBSB"
+BLOCK_HEADER = Struct("<4sHHQQqqQQqqIIIIIII")
+"""magic, version, kind, sequence, size, first window, last window, journal low, journal high, cutoff,
+written ms, tables size, tables raw size, frame count, tables crc, index crc, reserved, header crc."""
+
+BLOCK_HEAD = 1
+BLOCK_CHECKPOINT = 2
+
+INDEX_ENTRY = Struct("<qIIQIIII")
+"""window ms, first series, last series, offset in the block, size, raw size, crc32c, reserved."""
+
+CRC = Struct("<I")
+
+TABLES_RAW_BYTES_MAX = 256 << 20
+FRAME_RAW_BYTES_MAX = 64 << 20
+FRAME_COUNT_MAX = 1 << 24
+
+CUTOFF_EVERYTHING = (1 << 63) - 1
+TOTALS_WINDOW_MS = 0
+ZSTD_LEVEL = 1

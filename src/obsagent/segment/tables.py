@@ -1,0 +1,177 @@
+"""What a block says besides its windows: series, sessions, accounts.
+
+The first block of a file holds these tables whole, every further block holds what changed since the one
+before it; `Checkpoint` (in `catalog.py`) is what they add up to. Stored as msgpack arrays, so that a
+field can be added at the end: a reader takes the fields it knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from sys import intern
+from typing import Any
+
+import msgpack
+
+from obsagent.errors import CorruptData
+from obsagent.fs import Buffer
+from obsagent.samples import Kind, Series
+
+SESSION_ID_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session as of a checkpoint. `accounts` is None where they are not known (see head/FORMAT.md)."""
+
+    session: bytes
+    service: str
+    host: str
+    pid: int
+    started_ms: int
+    worker: int
+    version: str
+    last_applied: int
+    accounts: tuple[int, ...] | None
+    last_ms: int
+    closed: bool
+
+
+@dataclass(slots=True)
+class Tables:
+    """The tables of one block."""
+
+    series: list[Series] = field(default_factory=list)
+    sessions: list[SessionRow] = field(default_factory=list)
+    forgotten: list[bytes] = field(default_factory=list)
+    accounts: list[tuple[int, str, list[int]]] = field(default_factory=list)
+    totals: dict[str, list[int]] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    last_seen: dict[str, int] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """As the section `tables` of a block, before compression."""
+        rows = [
+            [series_to_row(series) for series in self.series],
+            [session_to_row(session) for session in self.sessions],
+            self.forgotten,
+            self.accounts,
+            self.totals,
+            self.refused,
+            self.last_seen,
+        ]
+        packed: bytes = msgpack.packb(rows)
+        return packed
+
+    @classmethod
+    def from_bytes(cls, data: Buffer) -> Tables:
+        """The opposite of `to_bytes`. Raises CorruptData."""
+        try:
+            series, sessions, forgotten, accounts, totals, refused, last_seen = unpack(data)[:7]
+            return cls(
+                series=[series_from_row(row) for row in series],
+                sessions=[session_from_row(row) for row in sessions],
+                forgotten=[session_id(value) for value in forgotten],
+                accounts=[(integer(window), text(service), integers(row)) for window, service, row in accounts],
+                totals={text(service): integers(row) for service, row in totals.items()},
+                refused={text(metric): integer(count) for metric, count in refused.items()},
+                last_seen={text(metric): integer(at_ms) for metric, at_ms in last_seen.items()},
+            )
+        except (ValueError, TypeError, AttributeError) as error:
+            raise CorruptData(f"tables of a block: {error}") from error
+
+
+def unpack(data: Buffer) -> Any:
+    """What msgpack bytes hold. Raises ValueError when they are not whole and well-formed."""
+    return msgpack.unpackb(data, strict_map_key=False)
+
+
+def series_to_row(series: Series) -> list[Any]:
+    """A series as an array: id, metric, kind, unit, help, scale, across, labels."""
+    kind = int(series.kind)
+    return [
+        series.id,
+        series.metric,
+        kind,
+        series.unit,
+        series.help,
+        series.scale,
+        series.across,
+        series.labels,
+    ]
+
+
+def series_from_row(row: Any) -> Series:
+    """The opposite of `series_to_row`; equal words share one object. Raises ValueError or TypeError."""
+    identity, metric, kind, unit, help_text, scale, across, labels = row[:8]
+    return Series(
+        id=integer(identity),
+        metric=intern(text(metric)),
+        kind=Kind(kind),
+        labels={intern(text(name)): intern(text(value)) for name, value in labels.items()},
+        unit=intern(text(unit)),
+        help=intern(text(help_text)),
+        scale=integer(scale),
+        across=intern(text(across)),
+    )
+
+
+def session_to_row(row: SessionRow) -> list[Any]:
+    """A session as an array, in the order of `SessionRow`'s fields."""
+    return [
+        row.session,
+        row.service,
+        row.host,
+        row.pid,
+        row.started_ms,
+        row.worker,
+        row.version,
+        row.last_applied,
+        row.accounts,
+        row.last_ms,
+        row.closed,
+    ]
+
+
+def session_from_row(row: Any) -> SessionRow:
+    """The opposite of `session_to_row`. Raises ValueError or TypeError."""
+    session, service, host, pid, started_ms, worker, version, last_applied, accounts, last_ms, closed = row[:11]
+    return SessionRow(
+        session=session_id(session),
+        service=intern(text(service)),
+        host=intern(text(host)),
+        pid=integer(pid),
+        started_ms=integer(started_ms),
+        worker=integer(worker),
+        version=intern(text(version)),
+        last_applied=integer(last_applied),
+        accounts=None if accounts is None else tuple(integers(accounts)),
+        last_ms=integer(last_ms),
+        closed=bool(closed),
+    )
+
+
+def text(value: Any) -> str:
+    """The value if it is a string; TypeError otherwise."""
+    if type(value) is not str:
+        raise TypeError(f"expected a string, found {type(value).__name__}")
+    return value
+
+
+def integer(value: Any) -> int:
+    """The value if it is an integer; TypeError otherwise."""
+    if type(value) is not int:
+        raise TypeError(f"expected an integer, found {type(value).__name__}")
+    return value
+
+
+def integers(values: Any) -> list[int]:
+    """The values if they are integers; TypeError otherwise."""
+    return [integer(value) for value in values]
+
+
+def session_id(value: Any) -> bytes:
+    """The value if it is a session's 16 bytes; ValueError otherwise."""
+    if type(value) is not bytes or len(value) != SESSION_ID_BYTES:
+        raise ValueError(f"expected {SESSION_ID_BYTES} bytes of a session's id")
+    return value

@@ -1,0 +1,126 @@
+"""Appending blocks to segment files, and beginning new files.
+
+Invariants:
+1. A block is in the catalog only after its bytes were synced; a file, only after its name was.
+2. After a failed write the file is cut back to its last whole block. If that fails as well, or if a sync
+   failed, the file is given up: nothing is appended to it any more, and the block is written again, under
+   the same sequence, as the first of a new file (see `catalog.py`).
+3. Only one thread appends; `SegmentWriter` has no lock of its own.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from obsagent.errors import StoreError
+from obsagent.fs import Fs
+from obsagent.segment import format as layout
+from obsagent.segment.block import EncodedBlock
+from obsagent.segment.catalog import Catalog
+from obsagent.segment.recover import BlockRef, FileHeader, ScannedFile, encode_file_header, opened, read_at
+
+CORRUPT_SUFFIX = ".corrupt"
+
+
+class SegmentWriter:
+    """The file that blocks are being appended to."""
+
+    def __init__(self, directory: Path, fs: Fs, store_id: bytes, last: ScannedFile | None) -> None:
+        """Go on with `last`, the newest file, if it is sound; begin a new one otherwise."""
+        self._directory = directory
+        self._fs = fs
+        self._store_id = store_id
+        self._path: Path | None = None
+        self._descriptor = -1
+        self._end = 0
+        self.created_ms = 0
+        if last is not None and last.header is not None and last.blocks and last.end == last.size:
+            self._path, self._end = last.path, last.end
+            self.created_ms = last.header.created_ms
+            self._descriptor = fs.open_for_writing(last.path)
+
+    @property
+    def bytes_in_file(self) -> int:
+        """Size of the file that is being written, 0 if the next block begins a new one."""
+        return self._end if self._path is not None else 0
+
+    def append(self, block: EncodedBlock) -> BlockRef:
+        """Append a block and sync it. Raises StoreError, and then the block does not count."""
+        if self._path is None:
+            raise StoreError("no segment file to append to")
+        offset = self._end
+        try:
+            self._fs.write(self._descriptor, block.buffers, offset)
+        except OSError as error:
+            self._cut_back(offset)
+            raise StoreError(f"cannot write {self._path}: {error.strerror}") from error
+        try:
+            self._fs.sync_data(self._descriptor)
+        except OSError as error:
+            path = self._path
+            self._cut_back(offset)
+            self.give_up()
+            raise StoreError(f"cannot sync {path}: {error.strerror}") from error
+        self._end = offset + block.header.size
+        return BlockRef(self._path, offset, block.header)
+
+    def begin_file(self, head: EncodedBlock, first: EncodedBlock, created_ms: int) -> list[BlockRef]:
+        """Bring a new file into being, complete with its head block and its first checkpoint block.
+
+        Raises StoreError, and then nothing of it counts.
+        """
+        path = self._directory / f"{first.header.sequence:0{layout.FILE_NAME_DIGITS}d}{layout.FILE_SUFFIX}"
+        file_header = encode_file_header(FileHeader(self._store_id, created_ms))
+        try:
+            descriptor = self._fs.write_file(path, [file_header, *head.buffers, *first.buffers])
+        except OSError as error:
+            self.give_up()  # the new name may be there: only a file of the same name may follow
+            raise StoreError(f"cannot write {path}: {error.strerror}") from error
+        self.give_up()
+        head_ref = BlockRef(path, len(file_header), head.header)
+        first_ref = BlockRef(path, len(file_header) + head.header.size, first.header)
+        self._path, self._descriptor, self.created_ms = path, descriptor, created_ms
+        self._end = first_ref.offset + first.header.size
+        return [head_ref, first_ref]
+
+    def give_up(self) -> None:
+        """Append nothing more to the present file; the next block begins a new one."""
+        if self._path is not None:
+            self._fs.close(self._descriptor)
+        self._path, self._descriptor, self._end = None, -1, 0
+
+    def _cut_back(self, end: int) -> None:
+        assert self._path is not None
+        try:
+            self._fs.truncate(self._path, end)
+        except OSError:
+            self.give_up()
+
+
+def cut_tail(catalog: Catalog, fs: Fs) -> ScannedFile | None:
+    """Cut what follows the last whole block of the newest file; returns that file, None if there is none.
+
+    A tail that looks like a block is first copied to a file beside it. A file in which nothing is whole is
+    renamed. If the disk refuses, the file stays as it is, and `SegmentWriter` begins a new one.
+    """
+    if not catalog.files:
+        return None
+    last = catalog.files[-1]
+    with suppress(OSError):
+        if not last.blocks:
+            fs.rename(last.path, last.path.with_name(last.path.name + CORRUPT_SUFFIX))
+            fs.sync_directory(last.path.parent)
+        elif last.end < last.size:
+            if any(damage.offset >= last.end for damage in last.damage):
+                _copy_tail(last, fs)
+            fs.truncate(last.path, last.end)
+            last.size = last.end
+    return last
+
+
+def _copy_tail(file: ScannedFile, fs: Fs) -> None:
+    with opened(file.path) as descriptor:
+        tail = read_at(descriptor, file.end, file.size - file.end)
+    copy = file.path.with_name(f"{file.path.name}.{file.end}{CORRUPT_SUFFIX}")
+    fs.close(fs.write_file(copy, [tail]))

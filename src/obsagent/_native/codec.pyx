@@ -25,6 +25,7 @@ from obsagent._native.c_rows cimport *
 from obsagent._native.c_window cimport *
 
 import array
+from bisect import bisect_left
 
 from obsagent.errors import CorruptData
 
@@ -426,9 +427,11 @@ cdef class Groups(_Shared):
     """What a query gathers: each selected series' samples, merged by group."""
 
     cdef obs_groups_t groups
+    cdef list selected  # ascending
 
     def __cinit__(self, mapping, size_t group_count):
         cdef int status
+        self.selected = sorted(mapping)
         check(obs_groups_init(&self.groups, group_count))
         for series_id, group in mapping.items():
             status = obs_groups_select(&self.groups, series_id, group)
@@ -438,6 +441,11 @@ cdef class Groups(_Shared):
 
     def __dealloc__(self):
         obs_groups_free(&self.groups)
+
+    def selects_any(self, first_series, last_series):
+        """True if a series from first to last, both included, is selected: whether a frame need be read."""
+        index = bisect_left(self.selected, first_series)
+        return index < len(self.selected) and self.selected[index] <= last_series
 
     def merge_rows(self, rows):
         """Merges the rows of selected series and returns how many; on bad rows (CorruptData) none."""

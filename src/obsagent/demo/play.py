@@ -71,9 +71,9 @@ def _play(options: DemoOptions, screen: Screen) -> None:
 
 
 def prepare(cache: Path, seed: int, screen: Screen) -> tuple[Flights, Path]:
-    """The flights, and where the model lies that the server is to load; both are kept in `cache`."""
+    """The flights, and where the model lies that the server is to load; it is kept in `cache`."""
     with screen.step("reading the flights of 2013"):
-        flights = load_flights(cache)
+        flights = load_flights()
     model = cached_model_path(cache, seed)
     if not model.exists():
         with screen.step("training a gradient-boosting model on January and February"):

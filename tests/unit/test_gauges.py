@@ -34,6 +34,12 @@ def test_workers_of_one_service_group_and_others_do_not() -> None:
     assert sorted(map(len, group([one, two, other]).values())) == [1, 2]
 
 
+def test_a_combined_series_is_no_reading_of_itself() -> None:
+    own = Series(1, "queue_depth", Kind.GAUGE, {"service": "a", "host": "x", "worker": "0"})
+    combined = Series(2, "queue_depth", Kind.GAUGE, {"service": "a"})
+    assert list(group([own, combined]).values()) == [[own]]
+
+
 def test_a_stale_reading_is_left_out() -> None:
     members = [Series(1, "g", Kind.GAUGE), Series(2, "g", Kind.GAUGE), Series(3, "g", Kind.GAUGE)]
     last = {1: (5.0, 1000), 2: (6.0, 1000 + FRESH_MS)}

@@ -120,6 +120,11 @@ def test_a_metric_may_be_called_like_a_stat_if_a_stat_comes_first():
     assert query.stats[0].name == "last"
 
 
+@pytest.mark.parametrize("text", ["p99 step", "step by service", "step status=500", "step", "last from since 1h"])
+def test_a_metric_may_be_called_like_a_word_of_the_full_language(text):
+    assert parse(text).metric in ("step", "from")
+
+
 def test_a_metric_before_a_filter_or_a_clause_is_no_stat():
     assert parse("latency service=a").metric == "latency"
     assert parse("latency by service").metric == "latency"

@@ -203,7 +203,7 @@ class _Parser:
 
     def _metric(self, after_stats: bool) -> Token:
         token = self._token
-        if token.kind == WORD and token.text in NOT_BUILT_WORDS:
+        if token.kind == WORD and token.text in NOT_BUILT_WORDS and not self._may_be_name(after_stats):
             raise self._not_built(token)
         is_name = token.kind == WORD and _METRIC.fullmatch(token.text) and token.text not in CLAUSES
         if not is_name or self._starts_filter():
@@ -213,6 +213,11 @@ class _Parser:
         if self._token.kind == COMMA:
             raise self._error("several metrics in one query are not built yet", self._token)
         return token
+
+    def _may_be_name(self, after_stats: bool) -> bool:
+        """A metric may be called `step` or `top`: after the stats, or where no word follows that is no clause."""
+        after = self._peek()
+        return after_stats or after.kind == END or after.text in CLAUSES or self._starts_filter(1)
 
     def _clause(self) -> None:
         token = self._token

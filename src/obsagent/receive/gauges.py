@@ -45,9 +45,14 @@ def combined_labels(labels: dict[str, str]) -> dict[str, str]:
 
 
 def group(series: Iterable[Series]) -> dict[tuple[str, tuple[tuple[str, str], ...]], list[Series]]:
-    """Gauge series of live sessions by the identity of the combined series they belong to."""
+    """Gauge series of live sessions by the identity of the combined series they belong to.
+
+    A series that is nobody's own (a combined one, the overflow) is no reading: it would be added to itself.
+    """
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Series]] = {}
     for each in series:
+        if "worker" not in each.labels:
+            continue
         groups.setdefault((each.metric, tuple(sorted(combined_labels(each.labels).items()))), []).append(each)
     return groups
 

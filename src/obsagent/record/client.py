@@ -56,9 +56,7 @@ class Client:
     Thread-safe. Works across fork: the child is a session of its own, with instruments that keep working.
     """
 
-    def __init__(
-        self, service: str, endpoint: str, version: str, slot: int, *, disabled: bool = False
-    ) -> None:
+    def __init__(self, service: str, endpoint: str, version: str, slot: int, *, disabled: bool = False) -> None:
         """Use `connect`. `slot` numbers the clients of this process; `disabled` records nothing."""
         self.service = service
         self.endpoint = endpoint
@@ -103,9 +101,7 @@ class Client:
         """A counter: `inc(amount)` sums up; rates and sums can be asked. Raises like `histogram`."""
         return self._registry.define(Kind.COUNTER, name, help, unit, labels)
 
-    def gauge(
-        self, name: str, help: str = "", unit: str = "", labels: Sequence[str] = (), across: str = "sum"
-    ) -> Any:
+    def gauge(self, name: str, help: str = "", unit: str = "", labels: Sequence[str] = (), across: str = "sum") -> Any:
         """A gauge: `set`, `inc`, `dec`, `set_function`, `track_inprogress`; sampled once a second.
 
         `across` says how the values of several workers combine: sum, max, min, mean or last. Raises like
@@ -238,9 +234,7 @@ class Client:
         """Says once why the agent does not talk to this client."""
         if message != self._refusal:
             self._refusal = message
-            warnings.warn(
-                f"the agent at {self.endpoint} refuses this client: {message}", RuntimeWarning, stacklevel=2
-            )
+            warnings.warn(f"the agent at {self.endpoint} refuses this client: {message}", RuntimeWarning, stacklevel=2)
 
     def _after_fork(self) -> None:
         """In the child: a new session that begins with the first sample; the parent's queue is the parent's."""
@@ -294,10 +288,15 @@ def _after_fork_in_child() -> None:
 
 
 def _close_with_multiprocessing(client: Client) -> None:
-    """atexit does not run in a child that multiprocessing forked; its own finalizers do."""
+    """atexit does not run in a child that multiprocessing forked; its own finalizers do.
+
+    It forgets them when a child begins, which may be after `connect` (forkserver imports the main module
+    first): so they are registered again then.
+    """
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         util.Finalize(None, client.close, exitpriority=10)
+        util.register_after_fork(client, _close_with_multiprocessing)
 
 
 atexit.register(_close_all)

@@ -134,9 +134,7 @@ class Conversation:
         self._defined = 0
         self._speaker.outbox.rewind()
         fields = self._speaker.hello_fields()
-        self._socket.send(
-            pack(MessageKind.HELLO, s=self._session, clock=time.time_ns() // 1_000_000, **fields)
-        )
+        self._socket.send(pack(MessageKind.HELLO, s=self._session, clock=time.time_ns() // 1_000_000, **fields))
 
     def _hear(self, now: float) -> None:
         while self._socket is not None:

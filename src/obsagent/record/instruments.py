@@ -67,9 +67,7 @@ class LabelledInstrument(Generic[BoundT]):
     def _wrong_names(self, values: dict[str, object]) -> InstrumentError:
         expected = ", ".join(self._instrument.label_names)
         given = ", ".join(values) or "none"
-        return InstrumentError(
-            f"{self._instrument.name} has the labels {expected}; .labels() was given {given}"
-        )
+        return InstrumentError(f"{self._instrument.name} has the labels {expected}; .labels() was given {given}")
 
     def _unbound(self, verb: str) -> None:
         """A sample without label values has no series: counted as rejected, said once, never raised."""

@@ -40,9 +40,7 @@ class QueuedBatch:
 class Outbox:
     """Batches in order of sequence, oldest first; the first `_sent` of them have been handed to the socket."""
 
-    def __init__(
-        self, budget_bytes: int = CLIENT_QUEUE_BYTES, age_limit_ms: int = CLIENT_QUEUE_AGE_MS
-    ) -> None:
+    def __init__(self, budget_bytes: int = CLIENT_QUEUE_BYTES, age_limit_ms: int = CLIENT_QUEUE_AGE_MS) -> None:
         """An empty queue whose next sequence is one."""
         self._queue: deque[QueuedBatch] = deque()
         self._sent = 0

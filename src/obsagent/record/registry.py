@@ -79,9 +79,7 @@ class Registry:
             if known is None:
                 known = self._instruments[name] = (instrument, self._make(instrument))
         if known[0] != instrument:
-            raise InstrumentError(
-                f"{name} is already defined as {_describe(known[0])}, not as {_describe(instrument)}"
-            )
+            raise InstrumentError(f"{name} is already defined as {_describe(known[0])}, not as {_describe(instrument)}")
         return known[1]
 
     def _make(self, instrument: Instrument) -> AnyInstrument:
@@ -115,11 +113,7 @@ class Registry:
         )
         if instrument.kind is Kind.HISTOGRAM:
             return self._recorder.histogram(number)
-        return (
-            self._recorder.counter(number)
-            if instrument.kind is Kind.COUNTER
-            else self._recorder.gauge(number)
-        )
+        return self._recorder.counter(number) if instrument.kind is Kind.COUNTER else self._recorder.gauge(number)
 
 
 def _describe(instrument: Instrument) -> str:
@@ -138,24 +132,15 @@ def _check(instrument: Instrument) -> None:
     if name in BUILT_IN:
         raise InstrumentError(f"{name} is built in: it is fed by client.request() and the middleware")
     if len(instrument.label_names) > LABELS_MAX:
-        raise InstrumentError(
-            f"{name}: {len(instrument.label_names)} labels; at most {LABELS_MAX} are allowed"
-        )
+        raise InstrumentError(f"{name}: {len(instrument.label_names)} labels; at most {LABELS_MAX} are allowed")
     for label in instrument.label_names:
         if not isinstance(label, str) or not LABEL_NAME.fullmatch(label) or len(label) > LABEL_NAME_BYTES_MAX:
-            raise InstrumentError(
-                f"{name}: {label!r} is no name for a label: letters, digits, _ and . are allowed"
-            )
+            raise InstrumentError(f"{name}: {label!r} is no name for a label: letters, digits, _ and . are allowed")
         if label in SET_BY_AGENT:
             raise InstrumentError(f"{name}: the label {label!r} is set by obsagent; choose another name")
     if len(set(instrument.label_names)) != len(instrument.label_names):
         raise InstrumentError(f"{name}: a label name stands twice in {instrument.label_names}")
-    if (
-        len(instrument.help.encode()) > HELP_BYTES_MAX
-        or len(instrument.unit.encode()) > METRIC_NAME_BYTES_MAX
-    ):
-        raise InstrumentError(
-            f"{name}: help takes at most {HELP_BYTES_MAX} bytes, unit {METRIC_NAME_BYTES_MAX}"
-        )
+    if len(instrument.help.encode()) > HELP_BYTES_MAX or len(instrument.unit.encode()) > METRIC_NAME_BYTES_MAX:
+        raise InstrumentError(f"{name}: help takes at most {HELP_BYTES_MAX} bytes, unit {METRIC_NAME_BYTES_MAX}")
     if instrument.across not in ACROSS:
         raise InstrumentError(f"{name}: across={instrument.across!r}; expected one of {', '.join(ACROSS)}")

@@ -97,9 +97,7 @@ class Request:
 
     __slots__ = ("_instruments", "_queued_at", "_started", "id", "status")
 
-    def __init__(
-        self, instruments: EndpointInstruments, request_id: str | None, queued_at: float | None
-    ) -> None:
+    def __init__(self, instruments: EndpointInstruments, request_id: str | None, queued_at: float | None) -> None:
         """`queued_at`: seconds since the epoch at which the request began to wait."""
         self._instruments = instruments
         self._queued_at = queued_at

@@ -79,11 +79,7 @@ class Sender:
         self._speaker.outbox.give_up_unsent()
         self._conversation.say_goodbye()
         deadline = monotonic_ms() + GOODBYE_WAIT_MS
-        while (
-            self._conversation.welcomed
-            and not self._conversation.goodbye_answered
-            and monotonic_ms() < deadline
-        ):
+        while self._conversation.welcomed and not self._conversation.goodbye_answered and monotonic_ms() < deadline:
             self._conversation.poll(ACK_WAIT_MS)
             self._conversation.step()
         self._conversation.close()

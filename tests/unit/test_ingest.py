@@ -1,0 +1,218 @@
+"""What a message becomes: an entry, a refusal, an answer; never an exception."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgpack
+import pytest
+
+from obsagent.receive.ingest import Ingest
+from obsagent.receive.own_session import BodyBuilder
+from obsagent.samples import Kind, Series
+from obsagent.wire import frame
+from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
+
+SESSION = bytes(16)
+NOW_MS = 1_800_000_000_000
+PEER = b"peer"
+
+
+class FakeSink:
+    """Applies what it is told to the one session, and remembers it."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[bytes, Any] = {}
+        self.entries: list[tuple[Any, ...]] = []
+        self.reports: list[SessionCounts] = []
+
+    def session(self, name: bytes) -> Any:
+        return self.sessions.get(name)
+
+    def session_count(self) -> int:
+        return len(self.sessions)
+
+    def open_session(self, hello: frame.Hello) -> Any:
+        known: set[int] = set()
+        self.sessions[hello.session] = SimpleNamespace(
+            name=hello.session,
+            service=hello.service,
+            worker=3,
+            last_applied=0,
+            counts=SessionCounts(0, 0, 0, 0, 0),
+            numbers=known,
+            knows=known.__contains__,
+            labels=lambda: {"service": hello.service, "worker": "3"},
+        )
+        self.entries.append(("open", hello.service))
+        return self.sessions[hello.session]
+
+    def heard(self, name: bytes, now_ms: int, skew_ms: int | None = None) -> None:
+        assert name in self.sessions
+
+    def reported(self, name: bytes, counts: SessionCounts) -> None:
+        self.reports.append(counts)
+
+    def resolve(self, definition: SeriesDefinition, labels: dict[str, str]) -> Series | None:
+        return None if definition.metric == "refused" else Series(7, definition.metric, definition.kind, labels)
+
+    def write_definitions(self, name: bytes, mapped: Any) -> None:
+        rows = list(mapped)
+        self.sessions[name].numbers.update(row.number for row in rows)
+        self.entries.append(("define", [(row.number, row.series and row.series.labels) for row in rows]))
+
+    def _applied(self, header: frame.SamplesHeader, counts: SessionCounts) -> None:
+        self.sessions[header.session].last_applied = header.sequence
+        self.sessions[header.session].counts = counts
+
+    def write_frame(self, header: frame.SamplesHeader, counts: SessionCounts, body: Any) -> None:
+        self._applied(header, counts)
+        self.entries.append(("frame", header.sequence, counts))
+
+    def write_refusal(self, header: frame.SamplesHeader, counts: SessionCounts, reason: str, window_ms: int) -> None:
+        self._applied(header, counts)
+        self.entries.append(("refusal", header.sequence, reason, header.samples, window_ms))
+
+    def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:
+        del self.sessions[name]
+        self.entries.append(("close", counts))
+
+    def position(self) -> int:
+        return len(self.entries)
+
+
+class Desk:
+    """An ingest with a fake sink and a turned-off clock; `say` sends, `replies` holds what came back."""
+
+    def __init__(self) -> None:
+        self.sink = FakeSink()
+        self.replies: list[tuple[MessageKind, dict[str, Any]]] = []
+        clock = SimpleNamespace(wall_ms=lambda: NOW_MS, monotonic_ms=lambda: 0)
+        self.ingest = Ingest(self.sink, clock, self._reply, {"latency": 7})  # type: ignore[arg-type]
+
+    def _reply(self, identity: bytes, header: bytes) -> None:
+        assert identity == PEER
+        self.replies.append(frame.unpack(header))
+
+    def say(self, kind: MessageKind, body: bytes = b"", **fields: Any) -> None:
+        self.ingest.handle(PEER, [frame.pack(kind, s=SESSION, **fields), body])
+
+    def hello(self) -> None:
+        self.say(MessageKind.HELLO, service="fraud", host="h", pid=1, started=2, clock=NOW_MS, version="")
+
+    def samples(
+        self, sequence: int, *, observed: int, values: int = 2, at: int = NOW_MS, body: bytes = b"", **changes: Any
+    ) -> None:
+        builder = BodyBuilder()
+        for _ in range(values):
+            builder.add(Kind.HISTOGRAM, 0, 1.5)
+        counts = frame.counts_fields(SessionCounts(observed, 0, 0, 0, 0))
+        fields = {"q": sequence, "f": 1, "a": at, "b": at, "n": values, **counts, **changes}
+        self.say(MessageKind.SAMPLES, body or builder.take()[0], **fields)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    desk = Desk()
+    desk.hello()
+    return desk
+
+
+def test_hello_opens_a_session_and_is_welcomed(desk: Desk) -> None:
+    assert desk.sink.entries == [("open", "fraud")]
+    kind, welcome = desk.replies[0]
+    assert kind is MessageKind.WELCOME
+    assert (welcome["applied"], welcome["worker"], welcome["scales"]) == (0, 3, {"latency": 7})
+
+
+def test_a_second_hello_resumes_the_session(desk: Desk) -> None:
+    desk.samples(1, observed=2)
+    desk.hello()
+    assert [entry[0] for entry in desk.sink.entries] == ["open", "frame"]
+    assert desk.replies[-1][1]["applied"] == 1
+
+
+def test_definitions_are_written_once_with_the_session_labels(desk: Desk) -> None:
+    rows = [
+        frame.definition_row(SeriesDefinition(0, "latency", Kind.HISTOGRAM, {"endpoint": "/a"}, "s", "", 6, "sum")),
+        frame.definition_row(SeriesDefinition(1, "refused", Kind.HISTOGRAM, {}, "s", "", 6, "sum")),
+    ]
+    desk.say(MessageKind.DEFINE, series=rows)
+    desk.say(MessageKind.DEFINE, series=rows)
+    labels = {"endpoint": "/a", "service": "fraud", "worker": "3"}
+    assert desk.sink.entries[1:] == [("define", [(0, labels), (1, None)])]
+
+
+def test_a_batch_is_applied_once_and_acknowledged_when_synced(desk: Desk) -> None:
+    desk.samples(1, observed=2)
+    desk.samples(1, observed=2)
+    desk.samples(2, observed=4)
+    assert [entry[:2] for entry in desk.sink.entries[1:]] == [("frame", 1), ("frame", 2)]
+    desk.ingest.acknowledge(1)
+    assert len(desk.replies) == 1
+    desk.ingest.acknowledge(3)
+    kind, ack = desk.replies[-1]
+    assert (kind, ack["q"], ack["goodbye"]) == (MessageKind.ACK, 2, False)
+
+
+def test_what_a_client_gave_up_is_booked_with_the_next_batch(desk: Desk) -> None:
+    desk.samples(5, observed=30, d=[0, 28, 0])
+    assert desk.sink.entries[-1] == ("frame", 5, SessionCounts(30, 0, 28, 0, 0))
+
+
+@pytest.mark.parametrize("shift", [-2 * 3_600_000 - 1, 10_001])
+def test_a_batch_out_of_time_is_refused_and_its_sequence_consumed(desk: Desk, shift: int) -> None:
+    desk.samples(1, observed=2, at=NOW_MS + shift)
+    assert desk.sink.entries[-1] == ("refusal", 1, "time", 2, NOW_MS)
+    desk.samples(2, observed=4)
+    assert desk.sink.entries[-1][:2] == ("frame", 2)
+
+
+@pytest.mark.parametrize("body", [b"\x01\x00\x01", b"\x01\x00\x07", b"\x09", b"\x01\x00\x01\x01" + bytes(8)])
+def test_a_malformed_body_costs_that_batch(desk: Desk, body: bytes) -> None:
+    desk.samples(1, observed=2, body=body)
+    assert desk.sink.entries[-1][:3] == ("refusal", 1, "frame")
+    assert desk.ingest.malformed == 1
+    desk.samples(2, observed=4)
+    assert desk.sink.entries[-1][:2] == ("frame", 2)
+
+
+def test_counts_that_contradict_are_refused_and_nothing_is_applied(desk: Desk) -> None:
+    desk.samples(1, observed=1)
+    assert len(desk.sink.entries) == 1
+    assert desk.replies[-1][1]["code"] == "frame"
+
+
+def test_an_unknown_session_is_told_to_begin_again() -> None:
+    desk = Desk()
+    desk.samples(1, observed=2)
+    assert desk.sink.entries == []
+    assert (desk.replies[0][0], desk.replies[0][1]["code"]) == (MessageKind.ERROR, "session")
+
+
+def test_heartbeat_and_goodbye_are_acknowledged(desk: Desk) -> None:
+    counts = frame.counts_fields(SessionCounts(9, 1, 0, 2, 6))
+    desk.say(MessageKind.HEARTBEAT, f=1, **counts)
+    assert desk.sink.reports == [SessionCounts(9, 1, 0, 2, 6)]
+    desk.say(MessageKind.GOODBYE, f=1, **counts)
+    assert desk.sink.entries[-1] == ("close", SessionCounts(9, 1, 0, 2, 6))
+    desk.ingest.acknowledge(99)
+    assert [reply[1].get("goodbye") for reply in desk.replies[1:]] == [False, True]
+
+
+@pytest.mark.parametrize("kind", sorted(frame.NOT_BUILT))
+def test_a_kind_that_is_not_built_is_refused_clearly(desk: Desk, kind: MessageKind) -> None:
+    desk.say(kind)
+    assert desk.replies[-1][1]["code"] == "kind"
+    assert "not built" in desk.replies[-1][1]["message"]
+    assert desk.ingest.unsupported == 1
+
+
+@pytest.mark.parametrize("parts", [[], [b""], [b"\xff" * 40], [msgpack.packb([1])], [msgpack.packb({"k": 4})]])
+def test_garbage_is_counted_and_answered(desk: Desk, parts: list[bytes]) -> None:
+    desk.ingest.handle(PEER, parts)
+    assert desk.ingest.malformed == 1
+    assert desk.replies[-1][0] is MessageKind.ERROR
+    desk.samples(1, observed=2)
+    assert desk.sink.entries[-1][:2] == ("frame", 1)

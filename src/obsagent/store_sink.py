@@ -144,12 +144,9 @@ class StoreSink:
     def write_definitions(self, name: bytes, mapped: Iterable[Mapped]) -> None:
         """Writes what a session's series numbers stand for."""
         rows = list(mapped)
-        self._store.write(
-            Define(
-                name,
-                [DefinedSeries(row.number, row.series.id if row.series else REFUSED_SERIES, row.series) for row in rows],
-            )
-        )
+        stores = [row.series.id if row.series else REFUSED_SERIES for row in rows]
+        defined = [DefinedSeries(row.number, store, row.series) for row, store in zip(rows, stores, strict=True)]
+        self._store.write(Define(name, defined))
         gauges = [row.series for row in rows if row.series is not None and row.series.kind is Kind.GAUGE]
         self._sessions[name].gauges.extend(gauges)
 

@@ -62,7 +62,8 @@ class RunningAgent:
 
     @staticmethod
     def command(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "obsagent", *words], capture_output=True, text=True, timeout=60, check=False)
+        command = [sys.executable, "-m", "obsagent", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     def query(self, text: str, *, alone: bool = False) -> dict[str, Any]:
         """The answer to a query as JSON, from the agent or from its store alone."""

@@ -21,7 +21,7 @@ from unit.demo_data import need_demo_packages
 
 need_demo_packages()
 
-START_LIMIT_S = 90.0
+START_LIMIT_S = 120.0
 END_LIMIT_S = 40.0
 REPLAYING = "ask it yourself meanwhile"
 

@@ -76,7 +76,9 @@ def test_endpoints_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     assert default_listen() == "ipc:///run/user/1/obsagent/ingest.sock"
 
 
-@pytest.mark.parametrize("endpoint", ["", "ipc://", "ipc:///" + "x" * 120, "http://x:1", "tcp://nowhere", "/tmp/x.sock"])
+@pytest.mark.parametrize(
+    "endpoint", ["", "ipc://", "ipc:///" + "x" * 120, "http://x:1", "tcp://nowhere", "/tmp/x.sock"]
+)
 def test_malformed_endpoints_are_usage_errors(endpoint: str) -> None:
     with pytest.raises(UsageError, match="endpoint"):
         check_endpoint(endpoint)

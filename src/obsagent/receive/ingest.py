@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from obsagent._native import codec
+from obsagent._native.codec import check_body
 from obsagent.clock import Clock, window_start
 from obsagent.errors import CorruptData, ProtocolError, UnsupportedVersion
 from obsagent.limits import SAMPLE_FUTURE_LIMIT_MS, SAMPLE_PAST_LIMIT_MS, SESSIONS_MAX
@@ -151,7 +151,7 @@ class Ingest:
         if not now - SAMPLE_PAST_LIMIT_MS <= header.end_ms <= now + SAMPLE_FUTURE_LIMIT_MS:
             return "time"
         try:
-            if codec.check_body(body) == header.samples:
+            if check_body(body) == header.samples:
                 return None
             logger.warning(
                 "session %s: the body does not hold the samples that its header counts", header.session.hex()

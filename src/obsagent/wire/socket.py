@@ -28,7 +28,7 @@ Parts = list[bytes | memoryview]
 
 
 def _new_socket(context: zmq.Context[Any], kind: int) -> zmq.Socket[Any]:
-    socket = context.socket(kind)
+    socket: zmq.Socket[Any] = context.socket(kind)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, SEND_HWM)
     socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)

@@ -1,5 +1,6 @@
 #include "open_batch.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 
@@ -301,6 +302,7 @@ void obs_open_batch_add_records(obs_open_batch_t *batch, const obs_ring_record_t
 void obs_open_batch_add_hist(obs_open_batch_t *batch, uint32_t number, obs_loghist_t *hist)
 {
     obs_series_t *series = recorded_series(batch, number);
+    assert(hist->scale == series->scale);
     obs_loghist_t *sketch = touch(batch, series) ? sketch_of(batch, series) : NULL;
     if (sketch == NULL) {
         batch->lost += obs_delta_samples(hist);

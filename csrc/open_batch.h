@@ -85,7 +85,7 @@ void obs_gauge_unset(obs_series_t *gauge);
 
 /* A slice as obs_ring_peek gives it. */
 void obs_open_batch_add_records(obs_open_batch_t *batch, const obs_ring_record_t *records, size_t record_count);
-/* Takes what hist holds; what is left in it is undefined but for being reset. */
+/* Takes what hist, of the series' scale, holds; what is left in it is undefined but for being reset. */
 void obs_open_batch_add_hist(obs_open_batch_t *batch, uint32_t series, obs_loghist_t *hist);
 
 static inline bool obs_open_batch_is_empty(const obs_open_batch_t *batch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any, Protocol
 
 from obsagent.endpoints import IPC_PREFIX, check_endpoint, default_serve
@@ -58,7 +57,8 @@ class AgentClient:
         self.close()
 
     def _ask(self, kind_name: str, **fields: Any) -> dict[str, Any]:
-        self._check_socket_file()
+        if self._requests is None:
+            self._check_listener()
         from obsagent.wire.frame import MessageKind
 
         kind = MessageKind[kind_name]
@@ -73,10 +73,20 @@ class AgentClient:
             raise _reported(header)
         raise ProtocolError(f"the agent at {self.endpoint} answered with a {answer_kind.name.lower()} message")
 
-    def _check_socket_file(self) -> None:
-        """Where no socket is, there is no need to wait for an answer."""
-        if self.endpoint.startswith(IPC_PREFIX) and not os.access(self.endpoint[len(IPC_PREFIX) :], os.F_OK):
-            raise self._unreachable(f"is listening at {self.endpoint}")
+    def _check_listener(self) -> None:
+        """Where nobody listens there is no need to wait for an answer: ZeroMQ would, a plain connect is refused."""
+        if not self.endpoint.startswith(IPC_PREFIX):
+            return
+        import socket
+
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(self.timeout_s)
+            try:
+                probe.connect(self.endpoint[len(IPC_PREFIX) :])
+            except (FileNotFoundError, ConnectionRefusedError):
+                raise self._unreachable(f"is listening at {self.endpoint}") from None
+            except OSError:
+                return  # whatever it is, the conversation will show it
 
     def _unreachable(self, what: str) -> AgentUnreachable:
         option = "" if self.endpoint == default_serve() else f" --serve {self.endpoint}"

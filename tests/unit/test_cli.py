@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import sys
+import types
 from importlib import import_module
 
 import pytest
 
 from obsagent import __version__, cli
 from obsagent.cli import sources
+from obsagent.demo import DemoOptions
 from obsagent.errors import AgentUnreachable, ConfigError, UsageError
 
 EMPTY = {
@@ -211,3 +213,35 @@ def test_the_overview_imports_no_command():
 def obsagent(*words, stdout=subprocess.PIPE):
     command = [sys.executable, "-c", "import sys; from obsagent.cli import main; sys.exit(main())", *words]
     return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=30)
+
+
+def test_the_agent_runs_with_what_the_command_line_says_on_top_of_the_file(tmp_path, monkeypatch):
+    ran = []
+    daemon = types.SimpleNamespace(run=lambda config: ran.append(config) or 0)
+    monkeypatch.setitem(sys.modules, "obsagent.daemon", daemon)
+    monkeypatch.setattr("obsagent.daemon", daemon, raising=False)
+    file = tmp_path / "agent.toml"
+    file.write_text('data = "/from/file"\nserve = "ipc:///from/file.sock"\n')
+    assert cli.main(["agent", "--config", str(file), "--data", "/from/words", "--listen", "tcp://127.0.0.1:9"]) == 0
+    (config,) = ran
+    assert (str(config.data), config.listen, config.serve) == (
+        "/from/words",
+        "tcp://127.0.0.1:9",
+        "ipc:///from/file.sock",
+    )
+
+
+def test_a_wrong_configuration_exits_with_78(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "obsagent.daemon", types.SimpleNamespace(run=lambda config: 0))
+    file = tmp_path / "agent.toml"
+    file.write_text("dota = 1\n")
+    assert cli.main(["agent", "--config", str(file)]) == 78
+    assert "unknown key dota; did you mean data?" in capsys.readouterr().err
+
+
+def test_the_demo_runs_with_the_options_of_the_command_line(monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr("obsagent.demo.run", lambda options: ran.append(options) or 7)
+    words = ["--duration", "5", "--data", str(tmp_path), "--workers", "3", "--port", "8000", "--keep", "--seed", "9"]
+    assert cli.main(["demo", *words]) == 7
+    assert ran == [DemoOptions(duration_s=5.0, data=tmp_path, workers=3, port=8000, keep=True, seed=9)]

@@ -31,7 +31,7 @@ static void set_up_with(fixture_t *fixture, const obs_drain_options_t *chosen)
     CHECK_OK(obs_open_batch_define(&fixture->drain->open, OBS_KIND_HISTOGRAM, 6, &fixture->histogram));
     CHECK_OK(obs_open_batch_define(&fixture->drain->open, OBS_KIND_COUNTER, 6, &fixture->counter));
     CHECK_OK(obs_open_batch_define(&fixture->drain->open, OBS_KIND_GAUGE, 6, &fixture->gauge));
-    fixture->now_ns = obs_monotonic_ns() / WINDOW * WINDOW + WINDOW; /* a fresh window, ahead of the real time */
+    fixture->now_ns = obs_monotonic_ns() / WINDOW * WINDOW + 2 * WINDOW; /* a fresh window, ahead of the real time */
     obs_drain_set_clock(fixture->drain, 0);
     obs_drain_step(fixture->drain, fixture->now_ns);
 }

@@ -210,12 +210,11 @@ int obs_body_next(obs_body_reader_t *reader, obs_body_entry_t *entry)
         return status;
     if (series > OBS_BODY_MAX_SERIES || cursor == reader->end)
         return OBS_ERR_CORRUPT;
-    obs_body_entry_t found = {.series = (uint32_t)series, .type = *cursor++};
-    status = read_payload(&cursor, reader->end, &found);
+    *entry = (obs_body_entry_t){.series = (uint32_t)series, .type = *cursor++};
+    status = read_payload(&cursor, reader->end, entry);
     if (status != OBS_OK)
         return status;
     reader->cursor = cursor;
-    *entry = found;
     return 1;
 }
 

@@ -67,7 +67,7 @@ typedef struct {
 
 /* OBS_ERR_CORRUPT if empty, OBS_ERR_VERSION if of another version. */
 OBS_MUST_CHECK int obs_body_reader_init(obs_body_reader_t *reader, const uint8_t *bytes, size_t size);
-/* 1 and the next entry, 0 at the end, or a negative status (and the reader stays where it is). */
+/* 1 and the next entry, 0 at the end, or a negative status: the reader stays where it is, the entry is void. */
 OBS_MUST_CHECK int obs_body_next(obs_body_reader_t *reader, obs_body_entry_t *entry);
 /* Samples that an entry stands for; reads an embedded histogram to count them. */
 OBS_MUST_CHECK int obs_body_entry_samples(const obs_body_entry_t *entry, uint64_t *samples);

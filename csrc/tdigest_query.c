@@ -20,12 +20,14 @@ static uint64_t nearest_rank(double q, uint64_t count)
     return rank > 0 ? rank : 1;
 }
 
+/* Never descends while share ascends: each operation is monotonic. a * (1 - share) + b * share is not. */
 static double value_between(const obs_tdigest_centroid_t *lower, double share)
 {
-    double value = lower[0].mean * (1 - share) + lower[1].mean * share; /* does not overflow */
-    if (!(value >= lower[0].mean))
-        return lower[0].mean;
-    return value > lower[1].mean ? lower[1].mean : value;
+    double distance = lower[1].mean - lower[0].mean;
+    double value = lower[0].mean + distance * share;
+    if (isinf(distance))
+        value = 2 * (lower[0].mean / 2 + (lower[1].mean / 2 - lower[0].mean / 2) * share);
+    return value < lower[1].mean ? value : lower[1].mean;
 }
 
 static double value_at_rank(const obs_tdigest_t *digest, uint64_t rank)

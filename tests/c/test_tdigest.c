@@ -259,6 +259,26 @@ static void test_a_constant_is_exact(void)
     obs_tdigest_free(&digest);
 }
 
+/* To the last bit, whatever the distance between neighbours: rounding must not make a line descend. */
+static void test_quantiles_ascend(void)
+{
+    const double spreads[] = {1e-15, 1, 20, 700};
+    uint64_t random = 37;
+    for (size_t spread = 0; spread < COUNT_OF(spreads); spread++) {
+        for (int i = 0; i < 20000; i++)
+            values[i] = exp(spreads[spread] * check_random_unit(&random)) * (i % 3 ? 1 : -1);
+        obs_tdigest_t digest = digest_of(values, 20000, 50);
+        double before = -INFINITY;
+        for (int rank = 1; rank <= 20000; rank++) {
+            double value = quantile(&digest, (rank - 0.5) / 20000);
+            CHECK(value >= before);
+            before = value;
+        }
+        CHECK(before == digest.max);
+        obs_tdigest_free(&digest);
+    }
+}
+
 /* Just below the gap the digest answers with values that nobody measured. That is a property of
  * t-digests; the rank error stays within a centroid. */
 static void test_answers_inside_a_gap(void)
@@ -496,6 +516,7 @@ int main(void)
     RUN(test_counts_apart_what_is_not_finite);
     RUN(test_the_ends_of_the_double_range);
     RUN(test_a_constant_is_exact);
+    RUN(test_quantiles_ascend);
     RUN(test_answers_inside_a_gap);
     RUN(test_merge_adds_up);
     RUN(test_merge_with_empty_and_with_itself);

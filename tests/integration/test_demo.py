@@ -52,7 +52,7 @@ class Demo:
         wait_for(lambda: REPLAYING in self.errors.read_text() or self.process.poll() is not None, START_LIMIT_S)
         assert self.process.poll() is None, self.errors.read_text()
         self.seen = psutil.Process(self.process.pid).children(recursive=True)
-        assert len(self.seen) >= 4  # agent, uvicorn and its two workers
+        assert len(self.seen) >= 2  # the agent and uvicorn, which may have workers
 
     def child(self, word: str) -> psutil.Process:
         """The child that has a word on its command line."""
@@ -129,7 +129,7 @@ def test_five_seconds_of_it(data: Path, start: Callable[..., Demo]) -> None:
 
 
 def test_ctrl_c_ends_everything_in_order(start: Callable[..., Demo]) -> None:
-    demo = start("--duration", "120")
+    demo = start("--duration", "120", "--workers", "1")
     demo.wait_until_replaying()
     time.sleep(0.5)
     demo.process.send_signal(signal.SIGINT)
@@ -140,7 +140,7 @@ def test_ctrl_c_ends_everything_in_order(start: Callable[..., Demo]) -> None:
 
 @pytest.mark.parametrize(("word", "name"), [("agent", "agent"), ("uvicorn", "model server")])
 def test_a_process_that_dies_ends_the_demo_and_is_named(start: Callable[..., Demo], word: str, name: str) -> None:
-    demo = start("--duration", "120")
+    demo = start("--duration", "120", "--workers", "1")
     demo.wait_until_replaying()
     demo.child(word).kill()
     assert demo.ended() == 1
@@ -155,4 +155,4 @@ def test_a_port_that_is_taken_is_named(start: Callable[..., Demo]) -> None:
         demo = start("--duration", "5", "--port", str(listener.getsockname()[1]))
         assert demo.ended(limit_s=START_LIMIT_S) == 1
     assert "the model server ended with exit code" in demo.errors.read_text()
-    assert "address already in use" in demo.errors.read_text()
+    assert "address already in use" in demo.errors.read_text().lower()

@@ -7,6 +7,7 @@ import math
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from obsagent.demo.model import LAST_TRAINING_MONTH, auc_by_month
@@ -49,7 +50,7 @@ def print_replay(replay: Replay, counted: int) -> None:
 def print_model(replay: Replay) -> None:
     """The AUC by month, from the answers and the arrivals."""
     aucs = auc_by_month(replay.flights, replay.scores)
-    print(f"AUC of the model's scores by month; it was trained on the first {LAST_TRAINING_MONTH}:")
+    print(f"AUC of the scores by month; the model was trained up to {calendar.month_name[LAST_TRAINING_MONTH]}:")
     cells = [f"{calendar.month_abbr[month]} {auc:.2f}" for month, auc in aucs.items()]
     for half in (cells[:6], cells[6:]):
         print("  " + "   ".join(half))
@@ -58,8 +59,10 @@ def print_model(replay: Replay) -> None:
 
 def print_answers(elapsed_s: float) -> None:
     """Queries with their answers, and the agent's status."""
+    asked_at = time.monotonic()
     for query in QUERIES:
-        run_command("query", *query.split(), *since(elapsed_s))
+        ago_s = elapsed_s + time.monotonic() - asked_at
+        run_command("query", *query.split(), *since(ago_s, is_rate=query.startswith("rate")))
     run_command("status")
 
 
@@ -67,7 +70,7 @@ def print_store(store: Path) -> None:
     """Where the data lies: it answers without an agent, too."""
     size = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
     print("The model server and the agent have ended. What the agent kept lies in")
-    print(f"  {store} ({size / 1e6:.1f} MB)")
+    print(f"  {store} ({size / 1000:,.0f} kB)")
     print("and can be asked without an agent:")
     print()
     run_command("query", "p99", "latency", "by", "endpoint", "since", "1h", "--data", str(store))
@@ -78,9 +81,14 @@ def print_store(store: Path) -> None:
     print(f"  obsagent status {data}")
 
 
-def since(elapsed_s: float) -> list[str]:
-    """The range that a query needs to see the whole run; none where the default covers it."""
-    needed_s = elapsed_s + MARGIN_S
+def since(ago_s: float, *, is_rate: bool = False) -> list[str]:
+    """The range that a query needs to see a run that began `ago_s` seconds ago; none where the default will do.
+
+    A rate is over the whole range: it needs one that begins with the run.
+    """
+    if is_rate:
+        return ["since", f"{math.ceil(ago_s)}s"]
+    needed_s = ago_s + MARGIN_S
     return [] if needed_s <= DEFAULT_RANGE_S else ["since", f"{math.ceil(needed_s / 60)}m"]
 
 

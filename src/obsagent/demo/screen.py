@@ -60,6 +60,7 @@ class TerminalScreen:
             console=console,
         )
         self._live: Live | None = None
+        self._vitals: Sequence[Vitals] = []
 
     def say(self, text: str = "") -> None:
         """One line."""
@@ -80,10 +81,12 @@ class TerminalScreen:
         with Live(console=self._console, auto_refresh=False) as self._live:
             self.show(replay, [])
             yield
+            self.show(replay, self._vitals)
         self._progress.remove_task(task)
 
     def show(self, replay: Replay, vitals: Sequence[Vitals]) -> None:
         """Redraws."""
+        self._vitals = vitals
         for task in self._progress.task_ids:
             done, flights = replay.pace.position, f"{replay.pace.taken:,}"
             self._progress.update(task, completed=done, description=date_of(replay), flights=flights)

@@ -21,7 +21,7 @@ from obsagent.errors import AgentUnreachable, ObsagentError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 POLL_S = 0.1
 STOP_TIMEOUT_S = 10.0
 LOG_TAIL_LINES = 15
@@ -123,6 +123,7 @@ def model_server(model: Path, listen: str, port: int, workers: int, log: Path) -
         "OMP_NUM_THREADS": "1",  # one row is scored faster by one thread than by two
         "OBSAGENT_ENDPOINT": listen,
         "OBSAGENT_DEMO_MODEL": str(model),
+        "UVICORN_TIMEOUT_WORKER_HEALTHCHECK": "60",  # on a busy machine the imports take more than its 5 s
     }
     with running("model server", command, log, environment) as child:
         seen: set[int] = set()

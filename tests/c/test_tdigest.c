@@ -3,13 +3,7 @@
 #include <string.h>
 
 #include "alloc_seam.h"
-#include "check.h"
-#include "tdigest.h"
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-#define MANY 100000
-
-static double values[MANY];
+#include "tdigest_check.h"
 
 static int compare_doubles(const void *left, const void *right)
 {
@@ -22,70 +16,11 @@ static void sort_values(size_t count)
     qsort(values, count, sizeof *values, compare_doubles);
 }
 
-/* Positive and skewed, with a long tail and both signs: none of them twice. */
-static void fill_values(size_t count, uint64_t seed)
-{
-    for (size_t i = 0; i < count; i++)
-        values[i] = exp(6 * check_random_unit(&seed)) - 20;
-}
-
-static obs_tdigest_t digest_of(const double *from, size_t count, uint32_t compression)
-{
-    obs_tdigest_t digest;
-    CHECK_OK(obs_tdigest_init(&digest, compression));
-    CHECK_OK(obs_tdigest_add_many(&digest, from, count));
-    return digest;
-}
-
-static double quantile(obs_tdigest_t *digest, double q)
-{
-    double value;
-    CHECK_OK(obs_tdigest_quantile(digest, q, &value));
-    return value;
-}
-
 static double cdf(obs_tdigest_t *digest, double x)
 {
     double share;
     CHECK_OK(obs_tdigest_cdf(digest, x, &share));
     return share;
-}
-
-/* The invariants that tdigest.h numbers. */
-static void check_invariants(obs_tdigest_t *digest)
-{
-    CHECK_OK(obs_tdigest_flush(digest));
-    uint64_t total = 0;
-    for (size_t i = 0; i < digest->centroid_count; i++) {
-        CHECK(isfinite(digest->centroids[i].mean));
-        CHECK(i == 0 || digest->centroids[i - 1].mean <= digest->centroids[i].mean);
-        CHECK(digest->centroids[i].weight >= 1);
-        total += digest->centroids[i].weight;
-    }
-    CHECK(total == digest->count);
-    CHECK(digest->centroid_count <= OBS_TDIGEST_CENTROIDS_MAX(digest->compression));
-    if (total == 0)
-        return;
-    const obs_tdigest_centroid_t *last = &digest->centroids[digest->centroid_count - 1];
-    CHECK_EQ(digest->centroids[0].weight, 1);
-    CHECK_EQ(last->weight, 1);
-    CHECK(digest->centroids[0].mean == digest->min && last->mean == digest->max);
-}
-
-static void check_same(obs_tdigest_t *left, obs_tdigest_t *right)
-{
-    CHECK_OK(obs_tdigest_flush(left));
-    CHECK_OK(obs_tdigest_flush(right));
-    CHECK(left->count == right->count && left->nan_count == right->nan_count);
-    CHECK(left->positive_infinity_count == right->positive_infinity_count);
-    CHECK(left->negative_infinity_count == right->negative_infinity_count);
-    CHECK(memcmp(&left->sum, &right->sum, sizeof left->sum) == 0);
-    CHECK(left->min == right->min && left->max == right->max);
-    CHECK_EQ(left->compression, right->compression);
-    CHECK_EQ(left->centroid_count, right->centroid_count);
-    for (size_t i = 0; i < left->centroid_count; i++)
-        CHECK(left->centroids[i].mean == right->centroids[i].mean &&
-              left->centroids[i].weight == right->centroids[i].weight);
 }
 
 static void test_refuses_a_compression_out_of_range(void)
@@ -372,101 +307,6 @@ static void test_refuses_more_than_64_bits_of_samples(void)
     obs_tdigest_free(&other);
 }
 
-static size_t encode(obs_tdigest_t *digest, uint8_t *out, size_t capacity)
-{
-    size_t size;
-    CHECK(obs_tdigest_encoded_bound(digest) <= capacity);
-    CHECK_OK(obs_tdigest_encode(digest, out, capacity, &size));
-    CHECK(size <= obs_tdigest_encoded_bound(digest));
-    return size;
-}
-
-static void test_encoding_is_lossless(void)
-{
-    static uint8_t bytes[65536];
-    const size_t counts[] = {0, 1, 2, 150, 3000, MANY};
-    fill_values(MANY, 23);
-    for (size_t i = 0; i < COUNT_OF(counts); i++) {
-        obs_tdigest_t digest = digest_of(values, counts[i], 200), decoded;
-        CHECK_OK(obs_tdigest_add(&digest, INFINITY, 5));
-        size_t size = encode(&digest, bytes, sizeof bytes);
-        uint64_t samples;
-        CHECK_OK(obs_tdigest_check(bytes, size, &samples));
-        CHECK_EQ(samples, counts[i] + 5);
-        CHECK_OK(obs_tdigest_decode(bytes, size, &decoded));
-        check_same(&digest, &decoded);
-        size_t unused;
-        CHECK_STATUS(obs_tdigest_encode(&digest, bytes, size - 1, &unused), OBS_ERR_FULL);
-        obs_tdigest_free(&digest);
-        obs_tdigest_free(&decoded);
-    }
-}
-
-/* Changed bytes are refused or are a digest that keeps every invariant: never anything in between. */
-static void survives(const uint8_t *bytes, size_t size)
-{
-    obs_tdigest_t digest;
-    int status = obs_tdigest_decode(bytes, size, &digest);
-    CHECK_STATUS(obs_tdigest_check(bytes, size, NULL), status);
-    if (status == OBS_OK) {
-        check_invariants(&digest);
-        CHECK(quantile(&digest, 0.9) <= digest.max || digest.count == 0);
-        CHECK_OK(obs_tdigest_add(&digest, 1, 1));
-        check_invariants(&digest);
-        obs_tdigest_free(&digest);
-    } else {
-        CHECK_STATUS(status, OBS_ERR_CORRUPT);
-    }
-}
-
-static void test_refuses_hostile_bytes(void)
-{
-    static uint8_t bytes[65536];
-    fill_values(300, 29);
-    obs_tdigest_t digest = digest_of(values, 300, 20);
-    size_t size = encode(&digest, bytes, sizeof bytes);
-    for (size_t shorter = 0; shorter < size; shorter++)
-        CHECK_STATUS(obs_tdigest_check(bytes, shorter, NULL), OBS_ERR_CORRUPT);
-    bytes[size] = 0;
-    CHECK_STATUS(obs_tdigest_check(bytes, size + 1, NULL), OBS_ERR_CORRUPT);
-    for (size_t bit = 0; bit < 8 * size; bit++) {
-        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        survives(bytes, size);
-        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-    }
-    obs_tdigest_free(&digest);
-}
-
-/* Each breaks one rule of the grammar; the head is compression 20, no odd samples. */
-static void test_names_each_malformation(void)
-{
-    const uint8_t keys[] = {0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0xf8, 0xbf, 0x01}; /* 1.0, as a varint key */
-    const uint8_t negative_zero[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f};
-    uint8_t bytes[128] = {20, 0, 0, 0, 1};
-    size_t sum_end = 5 + 8;
-    memcpy(bytes + sum_end, keys, sizeof keys);
-    bytes[sum_end + sizeof keys] = 1;
-    size_t size = sum_end + sizeof keys + 1;
-    CHECK_OK(obs_tdigest_check(bytes, size, NULL));
-    bytes[0] = 19; /* compression */
-    CHECK_STATUS(obs_tdigest_check(bytes, size, NULL), OBS_ERR_CORRUPT);
-    bytes[0] = 20;
-    bytes[4] = 49; /* more centroids than that compression allows */
-    CHECK_STATUS(obs_tdigest_check(bytes, sizeof bytes, NULL), OBS_ERR_CORRUPT);
-    bytes[4] = 1;
-    bytes[size - 1] = 0; /* weight 0 */
-    CHECK_STATUS(obs_tdigest_check(bytes, size, NULL), OBS_ERR_CORRUPT);
-    bytes[size - 1] = 2; /* an end of weight 2 */
-    CHECK_STATUS(obs_tdigest_check(bytes, size, NULL), OBS_ERR_CORRUPT);
-    bytes[size - 1] = 1;
-    bytes[sum_end + 7] = 0xff; /* a mean that is infinite */
-    bytes[sum_end + 8] = 0xff;
-    CHECK_STATUS(obs_tdigest_check(bytes, size, NULL), OBS_ERR_CORRUPT);
-    memcpy(bytes + sum_end, negative_zero, sizeof negative_zero);
-    bytes[sum_end + sizeof negative_zero] = 1;
-    CHECK_STATUS(obs_tdigest_check(bytes, sum_end + sizeof negative_zero + 1, NULL), OBS_ERR_CORRUPT);
-}
-
 static int build_and_merge(size_t failing)
 {
     obs_tdigest_t digest, other, copy;
@@ -522,9 +362,6 @@ int main(void)
     RUN(test_merge_with_empty_and_with_itself);
     RUN(test_memory_follows_the_values);
     RUN(test_refuses_more_than_64_bits_of_samples);
-    RUN(test_encoding_is_lossless);
-    RUN(test_refuses_hostile_bytes);
-    RUN(test_names_each_malformation);
     RUN(test_every_allocation_may_fail);
     return 0;
 }

@@ -17,7 +17,7 @@ RING_KERNELS = [
 ]
 CODEC_KERNELS = [
     *("obs", "crc32c", "loghist"),
-    *("envelope", "body", "series_index", "rows", "accumulator", "window", "groups", "frames"),
+    *("envelope", "body", "series_index", "series_map", "rows", "accumulator", "window", "groups", "frames"),
 ]
 MODULES = {"sketch": SKETCH_KERNELS, "ring": RING_KERNELS, "codec": CODEC_KERNELS}
 

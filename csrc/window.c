@@ -146,7 +146,7 @@ static int apply_entry(obs_window_t *window, const obs_body_entry_t *entry, cons
                        int64_t end_ms, obs_applied_t *applied)
 {
     uint8_t kind = kind_of_entry(entry->type);
-    if (target->series == OBS_SERIES_REFUSED || (target->kind != 0 && target->kind != kind))
+    if (target == NULL || target->series == OBS_SERIES_REFUSED || (target->kind != 0 && target->kind != kind))
         return refuse_entry(entry, applied);
     obs_window_slot_t *slot;
     int status = get_slot(window, target->series, kind, target->scale, &slot);
@@ -162,10 +162,9 @@ static int apply_entry(obs_window_t *window, const obs_body_entry_t *entry, cons
     return status;
 }
 
-int obs_window_apply(obs_window_t *window, const uint8_t *body, size_t size, const obs_series_target_t *map,
-                     size_t map_count, int64_t end_ms, obs_applied_t *applied)
+int obs_window_apply(obs_window_t *window, const uint8_t *body, size_t size, const obs_series_map_t *map,
+                     int64_t end_ms, obs_applied_t *applied)
 {
-    static const obs_series_target_t refused = {.series = OBS_SERIES_REFUSED};
     *applied = (obs_applied_t){0};
     obs_body_reader_t reader;
     int status = obs_body_reader_init(&reader, body, size);
@@ -173,7 +172,7 @@ int obs_window_apply(obs_window_t *window, const uint8_t *body, size_t size, con
         return status;
     obs_body_entry_t entry;
     while ((status = obs_body_next(&reader, &entry)) > 0) {
-        const obs_series_target_t *target = entry.series < map_count ? &map[entry.series] : &refused;
+        const obs_series_target_t *target = obs_series_map_find(map, entry.series);
         status = apply_entry(window, &entry, target, end_ms, applied);
         if (status != OBS_OK)
             return status;

@@ -18,6 +18,7 @@
 
 #include "accumulator.h"
 #include "series_index.h"
+#include "series_map.h"
 
 #define OBS_WINDOW_CHUNK_SLOTS 64u
 /* A series with this many samples in one window takes no more of them (each addition is at most as
@@ -58,25 +59,15 @@ static inline const obs_window_slot_t *obs_window_find(const obs_window_t *windo
     return slot == OBS_SERIES_INDEX_ABSENT ? NULL : obs_window_slot_at(window, slot);
 }
 
-/* Where the samples of a session's series go. */
-typedef struct {
-    uint32_t series; /* store-wide id or OBS_SERIES_REFUSED */
-    uint8_t kind;    /* entries of another kind are refused; 0: any kind */
-    uint8_t scale;   /* of a histogram that begins here */
-} obs_series_target_t;
-
-#define OBS_SERIES_REFUSED UINT32_MAX
-
 typedef struct {
     uint64_t applied; /* samples */
     uint64_t refused; /* samples of a series that is refused, unknown, full or of another kind */
 } obs_applied_t;
 
-/* Adds the entries of a checked body; map[i] is where the session's series i goes. *applied is right even
- * on failure: OBS_ERR_NOMEM after a part, or what obs_body_check would have found. */
-OBS_MUST_CHECK int obs_window_apply(obs_window_t *window, const uint8_t *body, size_t size,
-                                    const obs_series_target_t *map, size_t map_count, int64_t end_ms,
-                                    obs_applied_t *applied);
+/* Adds the entries of a checked body to the series that the map says. *applied is right even on failure:
+ * OBS_ERR_NOMEM after a part, or what obs_body_check would have found. */
+OBS_MUST_CHECK int obs_window_apply(obs_window_t *window, const uint8_t *body, size_t size, const obs_series_map_t *map,
+                                    int64_t end_ms, obs_applied_t *applied);
 /* Single samples of the agent's own series. OBS_ERR_STATE if the series has another kind here;
  * OBS_ERR_RANGE for a kind that has no values, a counter's sum that is negative or not finite, and for
  * more samples than OBS_WINDOW_MAX_SAMPLES. */

@@ -1,4 +1,4 @@
-// kernels: frames groups window accumulator series_index body rows loghist obs
+// kernels: frames groups window accumulator series_map series_index body rows loghist obs
 /* What the agent does with a batch and a query with a frame, from 1 to 20,000 series. */
 #include <math.h>
 #include <string.h>
@@ -40,10 +40,15 @@ static void must(int status)
 typedef struct {
     obs_window_t window;
     obs_body_t body;
-    obs_series_target_t *map;
+    obs_series_map_t map;
     obs_frames_t frames;
     obs_groups_t groups;
 } state_t;
+
+static obs_series_target_t target_of(uint32_t series)
+{
+    return (obs_series_target_t){.series = series, .kind = OBS_KIND_HISTOGRAM, .scale = 6};
+}
 
 static void begin(state_t *state)
 {
@@ -51,9 +56,9 @@ static void begin(state_t *state)
     obs_body_init(&state->body);
     obs_frames_init(&state->frames);
     must(obs_body_begin(&state->body));
-    state->map = malloc(MAX_SERIES * sizeof *state->map);
+    obs_series_map_init(&state->map);
     for (uint32_t series = 0; series < MAX_SERIES; series++)
-        state->map[series] = (obs_series_target_t){.series = series + 1, .kind = OBS_KIND_HISTOGRAM, .scale = 6};
+        must(obs_series_map_set(&state->map, series, target_of(series + 1)));
 }
 
 static void end(state_t *state)
@@ -61,14 +66,14 @@ static void end(state_t *state)
     obs_window_free(&state->window);
     obs_body_free(&state->body);
     obs_frames_free(&state->frames);
-    free(state->map);
+    obs_series_map_free(&state->map);
 }
 
 static void apply(void *opaque)
 {
     state_t *state = opaque;
     obs_applied_t applied;
-    must(obs_window_apply(&state->window, state->body.bytes, state->body.size, state->map, MAX_SERIES, 0, &applied));
+    must(obs_window_apply(&state->window, state->body.bytes, state->body.size, &state->map, 0, &applied));
 }
 
 static void check(void *opaque)
@@ -137,9 +142,11 @@ static void bench_rows(void)
 {
     state_t state;
     begin(&state);
-    for (uint32_t series = 0; series < MAX_SERIES; series++)
+    for (uint32_t series = 1; series <= MAX_SERIES; series++) {
+        const obs_series_target_t target = target_of(series);
         for (uint32_t index = 0; index < WINDOW_SAMPLES; index++)
-            must(obs_window_add_value(&state.window, &state.map[series], latency(), 1, 0));
+            must(obs_window_add_value(&state.window, &target, latency(), 1, 0));
+    }
     printf("  window of %u series: %zu B a series in memory\n", MAX_SERIES,
            obs_window_memory_bytes(&state.window) / MAX_SERIES);
     bench("encode a window into frames", "series", MAX_SERIES, encode, &state);

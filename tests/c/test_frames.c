@@ -1,4 +1,4 @@
-// kernels: frames window accumulator series_index body rows loghist obs
+// kernels: frames window accumulator series_map series_index body rows loghist obs
 #include "frames.h"
 
 #include "alloc_seam.h"

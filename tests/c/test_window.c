@@ -1,4 +1,4 @@
-// kernels: window accumulator series_index body rows frames loghist obs
+// kernels: window accumulator series_map series_index body rows frames loghist obs
 #include "window.h"
 
 #include <math.h>
@@ -12,11 +12,27 @@
 /* Session series 0, 1, 2 are store series 10, 11, 12: histogram, counter, gauge; 3 is refused. */
 static const obs_series_target_t MAP[] = {
     {10, OBS_KIND_HISTOGRAM, 6}, {11, OBS_KIND_COUNTER, 6}, {12, OBS_KIND_GAUGE, 6}, {OBS_SERIES_REFUSED, 0, 6}};
-#define MAP_COUNT (sizeof MAP / sizeof *MAP)
+
+static obs_series_map_t make_map(void)
+{
+    obs_series_map_t map;
+    obs_series_map_init(&map);
+    for (uint32_t number = 0; number < sizeof MAP / sizeof *MAP; number++)
+        CHECK_OK(obs_series_map_set(&map, number, MAP[number]));
+    return map;
+}
+
+static int apply_bytes(obs_window_t *window, const uint8_t *bytes, size_t size, obs_applied_t *applied)
+{
+    obs_series_map_t map = make_map();
+    int status = obs_window_apply(window, bytes, size, &map, END_MS, applied);
+    obs_series_map_free(&map);
+    return status;
+}
 
 static int apply(obs_window_t *window, const obs_body_t *body, obs_applied_t *applied)
 {
-    return obs_window_apply(window, body->bytes, body->size, MAP, MAP_COUNT, END_MS, applied);
+    return apply_bytes(window, body->bytes, body->size, applied);
 }
 
 static void put_run(obs_body_t *body, uint32_t series, uint32_t first, uint32_t value_count)
@@ -91,7 +107,9 @@ static void counts_what_it_refuses(void)
     CHECK_EQ(applied.applied, 1);
     CHECK_EQ(applied.refused, 5 + 6 + 7 + 8 + 1);
     CHECK_EQ(window.slot_count, 1);
-    CHECK_OK(obs_window_apply(&window, body.bytes, body.size, NULL, 0, END_MS, &applied));
+    obs_series_map_t empty;
+    obs_series_map_init(&empty);
+    CHECK_OK(obs_window_apply(&window, body.bytes, body.size, &empty, END_MS, &applied));
     CHECK_EQ(applied.refused, 28);
     obs_window_free(&window);
     obs_body_free(&body);
@@ -100,7 +118,9 @@ static void counts_what_it_refuses(void)
 /* Where the map names no kind, the first one that comes is the series' kind in this window. */
 static void the_first_kind_stays(void)
 {
-    const obs_series_target_t any = {.series = 5, .kind = 0, .scale = 6};
+    obs_series_map_t map;
+    obs_series_map_init(&map);
+    CHECK_OK(obs_series_map_set(&map, 0, (obs_series_target_t){.series = 5, .kind = 0, .scale = 6}));
     obs_body_t body;
     obs_body_init(&body);
     CHECK_OK(obs_body_begin(&body));
@@ -109,8 +129,9 @@ static void the_first_kind_stays(void)
     obs_window_t window;
     obs_window_init(&window);
     obs_applied_t applied;
-    CHECK_OK(obs_window_apply(&window, body.bytes, body.size, &any, 1, END_MS, &applied));
+    CHECK_OK(obs_window_apply(&window, body.bytes, body.size, &map, END_MS, &applied));
     CHECK(applied.applied == 3 && applied.refused == 4);
+    obs_series_map_free(&map);
     obs_window_free(&window);
     obs_body_free(&body);
 }
@@ -315,7 +336,7 @@ static int apply_hostile_body(const uint8_t *bytes, size_t size)
     obs_window_t window;
     obs_window_init(&window);
     obs_applied_t applied;
-    int status = obs_window_apply(&window, bytes, size, MAP, MAP_COUNT, END_MS, &applied);
+    int status = apply_bytes(&window, bytes, size, &applied);
     CHECK_EQ(window.sample_count, applied.applied);
     check_window_totals(&window);
     obs_window_free(&window);
@@ -363,13 +384,15 @@ static void memory_is_proportional_to_what_is_used(void)
 typedef int (*operation_t)(obs_window_t *window, const obs_window_t *other, const obs_bytes_t *rows,
                            const obs_body_t *body);
 
+static obs_series_map_t lasting_map; /* made before allocations fail */
+
 static int do_apply(obs_window_t *window, const obs_window_t *other, const obs_bytes_t *rows, const obs_body_t *body)
 {
     (void)other;
     (void)rows;
     obs_applied_t applied;
     uint64_t samples_before = window->sample_count;
-    int status = apply(window, body, &applied);
+    int status = obs_window_apply(window, body->bytes, body->size, &lasting_map, END_MS, &applied);
     CHECK_EQ(window->sample_count - samples_before, applied.applied);
     return status;
 }
@@ -429,9 +452,11 @@ static void survives_each_failed_allocation(void)
     put_loghist(&body, 0, 400, 400, 5);
     CHECK_OK(obs_body_put_counter(&body, 1, 1, 1));
     CHECK_OK(obs_body_put_gauge(&body, 2, 1));
+    lasting_map = make_map();
     const operation_t operations[] = {do_apply, do_merge, do_merge_rows, do_add};
     for (size_t index = 0; index < sizeof operations / sizeof *operations; index++)
         fail_each_allocation_of(operations[index], &other, &rows, &body);
+    obs_series_map_free(&lasting_map);
     obs_body_free(&body);
     obs_bytes_free(&rows);
     obs_window_free(&other);

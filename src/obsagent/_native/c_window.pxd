@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from obsagent._native.c_loghist cimport obs_loghist_t
+from obsagent._native.c_series_map cimport obs_series_map_t, obs_series_target_t
 
 
 cdef extern from "accumulator.h" nogil:
@@ -19,8 +20,6 @@ cdef extern from "accumulator.h" nogil:
 
 
 cdef extern from "window.h" nogil:
-    uint32_t OBS_SERIES_REFUSED
-
     ctypedef struct obs_window_slot_t:
         obs_accumulator_t accumulator
         uint32_t series
@@ -29,11 +28,6 @@ cdef extern from "window.h" nogil:
     ctypedef struct obs_window_t:
         size_t slot_count
         uint64_t sample_count
-
-    ctypedef struct obs_series_target_t:
-        uint32_t series
-        uint8_t kind
-        uint8_t scale
 
     ctypedef struct obs_applied_t:
         uint64_t applied
@@ -44,8 +38,8 @@ cdef extern from "window.h" nogil:
     size_t obs_window_memory_bytes(const obs_window_t *window)
     obs_window_slot_t *obs_window_slot_at(const obs_window_t *window, size_t slot)
     const obs_window_slot_t *obs_window_find(const obs_window_t *window, uint32_t series)
-    int obs_window_apply(obs_window_t *window, const uint8_t *body, size_t size, const obs_series_target_t *map,
-                         size_t map_count, int64_t end_ms, obs_applied_t *applied)
+    int obs_window_apply(obs_window_t *window, const uint8_t *body, size_t size, const obs_series_map_t *map,
+                         int64_t end_ms, obs_applied_t *applied)
     int obs_window_add_value(obs_window_t *window, const obs_series_target_t *target, double value,
                              uint64_t weight, int64_t time_ms)
     int obs_window_add_counter(obs_window_t *window, uint32_t series, uint64_t increments, double sum)

@@ -12,7 +12,6 @@ from cpython cimport array
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from obsagent._native.c_body cimport *
@@ -22,6 +21,7 @@ from obsagent._native.c_groups cimport *
 from obsagent._native.c_loghist cimport *
 from obsagent._native.c_obs cimport *
 from obsagent._native.c_rows cimport *
+from obsagent._native.c_series_map cimport *
 from obsagent._native.c_window cimport *
 
 import array
@@ -29,12 +29,6 @@ import array
 from obsagent.errors import CorruptData
 
 cdef size_t RECORD_HEADER = OBS_ENVELOPE_HEADER_BYTES
-cdef Py_ssize_t SESSION_SERIES_LIMIT = 1 << 20  # far above what a client may define, and 8 MiB of map
-
-cdef obs_series_target_t UNSET  # a number in the map that nobody has defined
-UNSET.series = OBS_SERIES_REFUSED
-UNSET.kind = 0xFF
-UNSET.scale = 0
 
 RECORD_HEADER_BYTES = RECORD_HEADER
 
@@ -186,72 +180,48 @@ cdef class BodyWriter:
 cdef class SeriesMap(_Shared):
     """Session series number -> store series id, with the kind and the scale that the store knows."""
 
-    cdef obs_series_target_t *targets
-    cdef size_t target_count
-    cdef size_t capacity
-    cdef size_t set_count
+    cdef obs_series_map_t map
 
     REFUSED = 0xFFFFFFFF
 
+    def __cinit__(self):
+        obs_series_map_init(&self.map)
+
     def __dealloc__(self):
-        free(self.targets)
+        obs_series_map_free(&self.map)
 
-    cdef int reserve(self, size_t capacity) except -1:
-        cdef obs_series_target_t *targets
-        if capacity <= self.capacity:
-            return 0
-        if capacity < 2 * self.capacity:
-            capacity = 2 * self.capacity
-        targets = <obs_series_target_t *>realloc(self.targets, capacity * sizeof(obs_series_target_t))
-        if targets is NULL:
-            raise MemoryError
-        self.targets = targets
-        self.capacity = capacity
-        return 0
-
-    def set(self, Py_ssize_t session_series, uint32_t store_series, uint8_t kind=0, uint8_t scale=6):
+    def set(self, uint32_t session_series, uint32_t store_series, uint8_t kind=0, uint8_t scale=6):
         """Where the samples of a session's series go; REFUSED counts them refused.
 
         Samples of another kind than `kind` are refused too; 0 takes what comes first in a window.
         """
-        cdef obs_series_target_t *target
-        if session_series < 0 or session_series >= SESSION_SERIES_LIMIT:
-            raise ValueError(f"session series {session_series} is outside 0..{SESSION_SERIES_LIMIT - 1}")
+        cdef obs_series_target_t target
+        if session_series > OBS_BODY_MAX_SERIES:
+            raise ValueError(f"session series {session_series} is above {OBS_BODY_MAX_SERIES}")
         if kind > OBS_KIND_GAUGE:
             raise ValueError(f"{kind} is no kind of instrument")
         if scale > OBS_LOGHIST_MAX_SCALE:
             raise ValueError(f"scale {scale} is outside {OBS_LOGHIST_MIN_SCALE}..{OBS_LOGHIST_MAX_SCALE}")
+        target.series = store_series
+        target.kind = kind
+        target.scale = scale
         self.begin_write()
         try:
-            self.reserve(<size_t>session_series + 1)
-            while self.target_count <= <size_t>session_series:
-                self.targets[self.target_count] = UNSET
-                self.target_count += 1
-            target = &self.targets[session_series]
-            self.set_count += target.kind == UNSET.kind
-            target.series = store_series
-            target.kind = kind
-            target.scale = scale
+            check(obs_series_map_set(&self.map, session_series, target))
         finally:
             self.end_write()
 
-    def get(self, session_series):
+    def get(self, uint32_t session_series):
         """The store's id (or REFUSED), or None if the number is not defined."""
-        cdef Py_ssize_t number = session_series
-        if number < 0 or <size_t>number >= self.target_count or self.targets[number].kind == UNSET.kind:
-            return None
-        return self.targets[number].series
+        cdef const obs_series_target_t *target = obs_series_map_find(&self.map, session_series)
+        return None if target is NULL else target.series
 
     def __len__(self):
-        return self.set_count
+        return self.map.count
 
     def items(self):
         """All (session series, store series), by session series."""
-        return [
-            (number, self.targets[number].series)
-            for number in range(self.target_count)
-            if self.targets[number].kind != UNSET.kind
-        ]
+        return sorted([(self.map.numbers[at], self.map.targets[at].series) for at in range(self.map.count)])
 
 
 @cython.final
@@ -301,8 +271,7 @@ cdef class Window(_Shared):
             series_map.begin_read()
             try:
                 with nogil:
-                    status = obs_window_apply(&self.window, view.data, view.size, series_map.targets,
-                                              series_map.target_count, end_ms, &applied)
+                    status = obs_window_apply(&self.window, view.data, view.size, &series_map.map, end_ms, &applied)
             finally:
                 series_map.end_read()
         finally:

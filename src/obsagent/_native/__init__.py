@@ -1,0 +1,1 @@
+"""The compiled core, by family: `ring` (recording), `sketch` (summaries), `codec` (bytes and windows)."""

@@ -107,6 +107,7 @@ class Agent:
         self._clock = SystemClock()
         self._started_ms = self._clock.wall_ms()
         self._cpu_seconds = 0.0
+        self._messages = self._malformed = 0
         self._durations: list[tuple[SelfMetric, float]] = []
         budgets = Budgets(config.series_per_metric, config.series_total, config.head_budget)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets)
@@ -121,9 +122,7 @@ class Agent:
         self._ingest = Ingest(self._sink, self._clock, self._writers.send, scales)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         self._committer = Committer(self._store, self._writers.wake, self._took(selfmetrics.SYNC_DURATION))
-        self._server = IngestServer(
-            self._writers, self._ingest, self._committer, self._clock, self._every_second
-        )
+        self._server = IngestServer(self._writers, self._ingest, self._committer, self._clock, self._every_second)
         self._query = QueryServer(self._readers, self._store.view, self.status, self._clock.wall_ms)
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
         self._stopping = threading.Event()
@@ -148,7 +147,10 @@ class Agent:
         self._query_thread.join()
         self._stopping.set()
         self._checkpoint_thread.join()
-        self._own.close()
+        try:
+            self._own.close()
+        except StoreError as error:
+            logger.error("the agent's own session cannot be closed: %s", error)
         self._committer.stop()
         self._ingest.acknowledge(self._committer.synced)
         self._store.close()
@@ -194,22 +196,31 @@ class Agent:
                 failure = str(error)
 
     def _every_second(self) -> None:
-        self._sink.suspend_silent(self._clock.wall_ms())
-        self._own.combine_gauges()
+        self._sink.suspend_silent(self._clock.monotonic_ms())
+        try:
+            self._own.combine_gauges()
+            self._record_own()
+            self._own.write()
+        except StoreError as error:
+            logger.debug("the agent's own metrics are dropped: %s", error)
+
+    def _record_own(self) -> None:
         cpu_seconds = _cpu_seconds()
         durations, self._durations = self._durations, []
         readings = [
             *durations,
             (selfmetrics.CPU_SECONDS, cpu_seconds - self._cpu_seconds),
+            (selfmetrics.MESSAGES, self._ingest.messages - self._messages),
+            (selfmetrics.MALFORMED, self._ingest.malformed - self._malformed),
             (selfmetrics.RESIDENT_BYTES, _resident_bytes()),
             (selfmetrics.HEAD_BYTES, self._store.head_bytes()),
             (selfmetrics.SERIES, len(self._store.series)),
             (selfmetrics.SESSIONS, self._sink.session_count()),
         ]
         self._cpu_seconds = cpu_seconds
+        self._messages, self._malformed = self._ingest.messages, self._ingest.malformed
         for metric, value in readings:
             self._own.record(metric.kind, metric.name, float(value), unit=metric.unit, help_text=metric.help)
-        self._own.write()
 
 
 def _cpu_seconds() -> float:

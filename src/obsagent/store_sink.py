@@ -106,23 +106,23 @@ class StoreSink:
         assert session is not None
         return session
 
-    def heard(self, name: bytes, now_ms: int, skew_ms: int | None = None) -> None:
+    def heard(self, name: bytes, monotonic_ms: int, skew_ms: int | None = None) -> None:
         """The session is alive."""
         session = self._sessions[name]
-        session.heard_ms = now_ms
+        session.heard_ms = monotonic_ms
         if skew_ms is not None:
             session.skew_ms = skew_ms
         if session.stored.state == "suspended":
             self._store.sessions.set_state(name, "live")
 
-    def suspend_silent(self, now_ms: int) -> None:
+    def suspend_silent(self, monotonic_ms: int) -> None:
         """Suspends the sessions that have missed three heartbeats."""
         for stored in self._store.sessions.live():
             session = self.session(stored.session)
             if session is None:
                 continue
-            session.heard_ms = session.heard_ms or now_ms
-            if now_ms - session.heard_ms > SUSPENDED_AFTER_MS:
+            session.heard_ms = session.heard_ms or monotonic_ms
+            if monotonic_ms - session.heard_ms > SUSPENDED_AFTER_MS:
                 self._store.sessions.set_state(stored.session, "suspended")
 
     def reported(self, name: bytes, counts: SessionCounts) -> None:
@@ -177,14 +177,10 @@ class StoreSink:
         """Ends a session."""
         self._store.write(SessionClose(name, SessionAccounts(*counts), now_ms))
 
-    def live_gauges(self, now_ms: int) -> list[Series]:
-        """The gauge series of the sessions that have been heard of lately."""
-        return [
-            series
-            for session in list(self._sessions.values())
-            if session.stored.state == "live" and now_ms - session.heard_ms <= SUSPENDED_AFTER_MS
-            for series in session.gauges
-        ]
+    def live_gauges(self) -> list[Series]:
+        """The gauge series of the sessions that are not suspended."""
+        live = [session for session in self._sessions.values() if session.stored.state == "live"]
+        return [series for session in live for series in session.gauges]
 
     def gauge_last(self, series_id: int) -> tuple[float, int] | None:
         """Last value and time of a gauge series among the windows in memory."""

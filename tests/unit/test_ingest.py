@@ -8,6 +8,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from obsagent.errors import StoreError
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_session import BodyBuilder
 from obsagent.samples import Kind, Series
@@ -48,7 +49,7 @@ class FakeSink:
         self.entries.append(("open", hello.service))
         return self.sessions[hello.session]
 
-    def heard(self, name: bytes, now_ms: int, skew_ms: int | None = None) -> None:
+    def heard(self, name: bytes, monotonic_ms: int, skew_ms: int | None = None) -> None:
         assert name in self.sessions
 
     def reported(self, name: bytes, counts: SessionCounts) -> None:
@@ -157,7 +158,7 @@ def test_a_batch_is_applied_once_and_acknowledged_when_synced(desk: Desk) -> Non
 
 
 def test_what_a_client_gave_up_is_booked_with_the_next_batch(desk: Desk) -> None:
-    desk.samples(5, observed=30, d=[0, 28, 0])
+    desk.samples(5, observed=30, d=[0, 28, 0], f=5)
     assert desk.sink.entries[-1] == ("frame", 5, SessionCounts(30, 0, 28, 0, 0))
 
 
@@ -176,6 +177,27 @@ def test_a_malformed_body_costs_that_batch(desk: Desk, body: bytes) -> None:
     assert desk.ingest.malformed == 1
     desk.samples(2, observed=4)
     assert desk.sink.entries[-1][:2] == ("frame", 2)
+
+
+def test_a_batch_that_overtakes_another_is_sent_back(desk: Desk) -> None:
+    desk.samples(1, observed=2)
+    desk.samples(3, observed=6, f=2)
+    assert desk.sink.entries[-1][:2] == ("frame", 1)
+    assert desk.replies[-1][1]["code"] == "again"
+    desk.samples(2, observed=4, f=2)
+    desk.samples(3, observed=6, f=2)
+    assert desk.sink.entries[-1][:2] == ("frame", 3)
+
+
+def test_a_full_store_sends_the_batch_back_and_acknowledges_nothing(desk: Desk) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("full")
+
+    desk.sink.write_frame = full  # type: ignore[method-assign]
+    desk.samples(1, observed=2)
+    assert desk.replies[-1][1]["code"] == "again"
+    desk.ingest.acknowledge(99)
+    assert len(desk.replies) == 2
 
 
 def test_counts_that_contradict_are_refused_and_nothing_is_applied(desk: Desk) -> None:

@@ -39,9 +39,7 @@ class Admission:
                 continue
             series = self._sink.resolve(definition, {**definition.labels, **labels})
             if series is None:
-                logger.warning(
-                    "service %s: %s is refused: another kind is defined", session.service, definition.metric
-                )
+                logger.warning("service %s: %s is refused: another kind is defined", session.service, definition.metric)
             mapped.append(Mapped(definition.number, series))
         if mapped:
             self._sink.write_definitions(session.name, mapped)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from obsagent._native.codec import check_body
 from obsagent.clock import Clock, window_start
-from obsagent.errors import CorruptData, ProtocolError, UnsupportedVersion
+from obsagent.errors import CorruptData, ProtocolError, StoreError, UnsupportedVersion
 from obsagent.limits import SAMPLE_FUTURE_LIMIT_MS, SAMPLE_PAST_LIMIT_MS, SESSIONS_MAX
 from obsagent.receive.acks import Ack, PendingAcks
 from obsagent.receive.admit import Admission
@@ -75,6 +75,8 @@ class Ingest:
             if handler is None:
                 raise ProtocolError(_not_taken(kind))
             handler(identity, fields, parts[1] if len(parts) > 1 else b"")
+        except StoreError as error:
+            self._complain(identity, "again", error)
         except UnsupportedVersion as error:
             self._complain(identity, "version", error)
         except CorruptData as error:
@@ -99,7 +101,7 @@ class Ingest:
             if self._sink.session_count() >= SESSIONS_MAX:
                 raise ProtocolError(f"the agent holds {SESSIONS_MAX} sessions already")
             session = self._admission.open(hello)
-        self._sink.heard(hello.session, now, hello.clock_ms - now)
+        self._sink.heard(hello.session, self._clock.monotonic_ms(), hello.clock_ms - now)
         welcome = pack(
             MessageKind.WELCOME,
             s=hello.session,
@@ -115,11 +117,9 @@ class Ingest:
         name = session_of(fields)
         session = self._sink.session(name)
         if session is None:
-            self._reply(
-                identity, pack(MessageKind.ERROR, code="session", message="unknown session: say hello first")
-            )
+            self._reply(identity, pack(MessageKind.ERROR, code="session", message="unknown session: say hello first"))
             return None
-        self._sink.heard(name, self._clock.wall_ms())
+        self._sink.heard(name, self._clock.monotonic_ms())
         return session
 
     def _define(self, identity: bytes, fields: Header, _body: Any) -> None:
@@ -133,6 +133,8 @@ class Ingest:
         if session is None:
             return
         if header.sequence > session.last_applied:
+            if header.sequence not in (session.last_applied + 1, header.first_kept):
+                raise StoreError("a batch before this one was not taken")
             self._apply(session, header, body)
         self._acks.add(Ack(identity, header.session, session.last_applied, self._sink.position()))
 

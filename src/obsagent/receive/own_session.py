@@ -10,6 +10,7 @@ import os
 import struct
 
 from obsagent.clock import Clock
+from obsagent.errors import StoreError
 from obsagent.receive.gauges import combine, combined_labels, group, readings_of
 from obsagent.receive.sink import Mapped, Sink
 from obsagent.samples import Kind
@@ -62,7 +63,7 @@ class BodyBuilder:
 
 
 class OwnSession:
-    """Belongs to the ingest thread."""
+    """Belongs to the ingest thread. `record` and `combine_gauges` raise `StoreError` if the store is full."""
 
     def __init__(self, sink: Sink, clock: Clock, host: str) -> None:
         """Opens the session."""
@@ -72,7 +73,7 @@ class OwnSession:
         self._numbers: dict[SeriesKey, int] = {}
         self._body = BodyBuilder()
         self._observed = 0
-        self._sequence = 0
+        self._dropped = 0
         now = clock.wall_ms()
         self._session = sink.open_session(Hello(self._name, SERVICE, host, os.getpid(), now, now, ""))
 
@@ -92,7 +93,7 @@ class OwnSession:
     def combine_gauges(self) -> None:
         """One sample for every gauge that live sessions hold, over all their workers."""
         now = self._clock.wall_ms()
-        for members in group(self._sink.live_gauges(now)).values():
+        for members in group(self._sink.live_gauges()).values():
             readings = readings_of(members, self._sink.gauge_last, now)
             if readings:
                 first = members[0]
@@ -106,24 +107,34 @@ class OwnSession:
         number = self._numbers.get(key)
         if number is None:
             series = self._sink.resolve(definition, labels)
-            number = self._numbers[key] = len(self._numbers)
+            number = len(self._numbers)
             self._sink.write_definitions(self._name, [Mapped(number, series)])
+            self._numbers[key] = number
         self._body.add(definition.kind, number, value)
 
     def write(self) -> None:
-        """Writes what was recorded since the last call as one frame."""
+        """Writes what was recorded since the last call as one frame; raises `StoreError` if the store is full.
+
+        What could not be written is counted as dropped.
+        """
         body, samples = self._body.take()
         if not samples:
             return
-        self._sequence += 1
         self._observed += samples
         now = self._clock.wall_ms()
-        counts = SessionCounts(self._observed, 0, 0, 0, 0)
-        header = SamplesHeader(self._name, self._sequence, self._sequence, now, now, samples, counts)
-        self._sink.heard(self._name, now)
-        self._sink.write_frame(header, counts, body)
+        sequence = self._session.last_applied + 1
+        header = SamplesHeader(self._name, sequence, sequence, now, now, samples, self._counts())
+        self._sink.heard(self._name, self._clock.monotonic_ms())
+        try:
+            self._sink.write_frame(header, header.counts, body)
+        except StoreError:
+            self._dropped += samples
+            raise
+
+    def _counts(self) -> SessionCounts:
+        return SessionCounts(self._observed, 0, self._dropped, 0, 0)
 
     def close(self) -> None:
-        """Ends the session."""
+        """Ends the session; raises `StoreError` if the store is full."""
         self.write()
-        self._sink.write_close(self._name, SessionCounts(self._observed, 0, 0, 0, 0), self._clock.wall_ms())
+        self._sink.write_close(self._name, self._counts(), self._clock.wall_ms())

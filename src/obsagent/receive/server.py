@@ -103,3 +103,5 @@ class IngestServer:
             if message is None:
                 return
             self._ingest.handle(*message)
+            if self._commit.overloaded():
+                return

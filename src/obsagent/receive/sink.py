@@ -56,7 +56,11 @@ class Mapped(NamedTuple):
 
 
 class Sink(Protocol):
-    """The store, as the receiver sees it. Every `write_…` goes through the journal."""
+    """The store, as the receiver sees it.
+
+    Every `write_…`, and `open_session`, goes through the journal and raises `StoreError` if the store cannot take
+    it now; nothing has changed then.
+    """
 
     def session(self, name: bytes) -> LiveSession | None:
         """A session that is open."""
@@ -70,7 +74,7 @@ class Sink(Protocol):
         """Writes a new session with the lowest free worker slot of its service and host."""
         ...
 
-    def heard(self, name: bytes, now_ms: int, skew_ms: int | None = None) -> None:
+    def heard(self, name: bytes, monotonic_ms: int, skew_ms: int | None = None) -> None:
         """The session is alive."""
         ...
 
@@ -90,9 +94,7 @@ class Sink(Protocol):
         """Applies a checked batch."""
         ...
 
-    def write_refusal(
-        self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int
-    ) -> None:
+    def write_refusal(self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int) -> None:
         """Consumes a batch's sequence and counts its samples as rejected."""
         ...
 
@@ -100,12 +102,12 @@ class Sink(Protocol):
         """Ends a session."""
         ...
 
-    def suspend_silent(self, now_ms: int) -> None:
+    def suspend_silent(self, monotonic_ms: int) -> None:
         """Suspends the sessions that have missed three heartbeats."""
         ...
 
-    def live_gauges(self, now_ms: int) -> list[Series]:
-        """The gauge series of the sessions that have been heard of lately, one a session."""
+    def live_gauges(self) -> list[Series]:
+        """The gauge series of the sessions that are not suspended."""
         ...
 
     def gauge_last(self, series_id: int) -> tuple[float, int] | None:

@@ -31,6 +31,9 @@ SILENCE_LIMIT_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
 WELCOME_LIMIT_MS = 5_000
 CLOCK_TOLERANCE_MS = 50.0
 REFUSED_PAUSE_MS = 5_000
+BEGIN_AGAIN = ("session", "again")
+"""Errors after which the client begins again with hello: it is not known, or a batch could not be taken."""
+BEGIN_AGAIN_PAUSE_MS = 100
 
 
 def monotonic_ms() -> float:
@@ -159,8 +162,9 @@ class Conversation:
             self._keep_clock(float(fields["clock"]), now)
             self._speaker.outbox.acknowledge(int(fields["q"]))
             self.goodbye_answered = self.goodbye_answered or bool(fields.get("goodbye"))
-        elif kind is MessageKind.ERROR and fields.get("code") == "session":
-            self.close()  # the agent does not know us (any more): begin again with hello
+        elif kind is MessageKind.ERROR and fields.get("code") in BEGIN_AGAIN:
+            self._pause_until_ms = now + BEGIN_AGAIN_PAUSE_MS
+            self.close()
         elif kind is MessageKind.ERROR:
             self._refuse(str(fields.get("message")), now)
 

@@ -1,0 +1,96 @@
+"""Everything that the README shows is run: its Python, its commands, its configuration, its make targets."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from integration.agents import RunningAgent
+from integration.programs import run_program
+
+from obsagent.config import load
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def fenced(language: str) -> list[str]:
+    return [text for found, text in FENCE.findall(README) if found == language]
+
+
+def shown_commands() -> list[str]:
+    """Lines that begin with `$ ` in console blocks, and the commands of shell blocks."""
+    lines = [line[2:] for block in fenced("console") for line in block.splitlines() if line.startswith("$ ")]
+    lines += [line for block in fenced("sh") for line in block.splitlines()]
+    return [line.split("#")[0].strip() for line in lines if line.strip()]
+
+
+QUESTIONS = sorted({line for line in shown_commands() if re.match(r"obsagent (query|status)", line)})
+MAKE = sorted({line for line in shown_commands() if line.startswith("make ")})
+
+
+@pytest.fixture
+def fed_agent(agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningAgent]:
+    """An agent that the README's own program has fed."""
+    monkeypatch.setenv("OBSAGENT_AGENT", agent.serve)
+    (program,) = fenced("python")
+    run_program(program)
+    time.sleep(1.5)  # gauges of workers are combined once a second
+    yield agent
+
+
+def test_the_program_and_every_question_work(fed_agent: RunningAgent) -> None:
+    assert len(QUESTIONS) >= 5
+    for line in QUESTIONS:
+        words = shlex.split(line)[1:]
+        done = fed_agent.command(*words)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        assert done.stdout.strip(), line
+        if words[0] == "query":
+            assert "no " not in done.stderr, f"{line}\n{done.stderr}"
+
+
+def test_the_json_has_the_shown_keys(fed_agent: RunningAgent) -> None:
+    shown = set(re.findall(r'"(\w+)":', README.split("As JSON:")[1].split("##")[0]))
+    answer = fed_agent.query("p99 latency by endpoint")
+    assert shown <= set(re.findall(r'"(\w+)":', json.dumps(answer)))
+
+
+def test_the_configuration_is_accepted(tmp_path: Path) -> None:
+    (text,) = fenced("toml")
+    path = tmp_path / "obsagent.toml"
+    path.write_text(text)
+    assert load(path).metrics["latency"].scale == 7
+
+
+@pytest.mark.parametrize("line", MAKE)
+def test_make_targets_exist(line: str) -> None:
+    done = subprocess.run(["make", "-n", *line.split()[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_make_help_lists_the_targets() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in ("run", "test", "lint", "bench", "help"):
+        assert re.search(rf"make {target}\b", done.stdout)
+
+
+def test_the_agent_starts_as_shown() -> None:
+    (line,) = [line for line in shown_commands() if line.startswith("obsagent agent")]
+    done = RunningAgent.command(*shlex.split(line)[1:], "--help")
+    assert done.returncode == 0
+    assert sys.version_info >= (3, 11)
+
+
+def test_files_that_the_readme_links_to_exist() -> None:
+    links = [target for target in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in target]
+    assert links
+    assert [target for target in links if not (ROOT / target).exists()] == []

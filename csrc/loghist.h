@@ -98,7 +98,7 @@ int obs_loghist_next(const obs_loghist_range_t *range, int32_t *index, uint64_t 
 /* sizeof plus everything allocated. */
 size_t obs_loghist_memory_bytes(const obs_loghist_t *hist);
 
-/* Compact form (grammar in loghist_codec.c, "Encoding"): per range a bitmap of occupied buckets and one byte per
+/* Compact form (grammar in loghist_codec.h, "Encoding"): per range a bitmap of occupied buckets and one byte per
  * count with escapes. It carries no checksum and no magic: its container does. */
 size_t obs_loghist_encoded_bound(const obs_loghist_t *hist);
 /* OBS_ERR_FULL if capacity is too small. */

@@ -131,18 +131,10 @@ static void index_mixed(const double *values, size_t value_count, int scale, blo
     block->totals = totals;
 }
 
-static int pages_exist(const obs_loghist_range_t *range, int32_t first_page, int32_t last_page)
-{
-    for (int32_t page_number = first_page; page_number <= last_page; page_number++)
-        if (obs_range_find(range, page_number) == SIZE_MAX)
-            return 0;
-    return 1;
-}
-
 static int reserve_pages(obs_loghist_range_t *range, const indices_t *indices)
 {
     int status = OBS_OK;
-    if (indices->count == 0 || pages_exist(range, indices->first_page, indices->last_page))
+    if (indices->count == 0 || obs_range_pages_exist(range, indices->first_page, indices->last_page))
         return OBS_OK;
     for (size_t i = 0; i < indices->count && status == OBS_OK; i++)
         status = obs_range_reserve_page(range, obs_page_number(indices->buckets[i]));

@@ -11,23 +11,51 @@ typedef struct {
     uint64_t below;
 } place_t;
 
+static uint64_t page_total(const obs_loghist_range_t *range, size_t page)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++)
+        total += obs_range_counter(range, page + i);
+    return total;
+}
+
+/* Counts of all pages below the given one. */
+static uint64_t total_below_page(const obs_loghist_range_t *range, int32_t end_page)
+{
+    uint64_t total = 0;
+    for (uint32_t position = 0; position < range->directory_size; position++) {
+        int32_t page_number = range->first_page + (int32_t)position;
+        size_t page = obs_range_find(range, page_number);
+        if (page_number < end_page && page != SIZE_MAX)
+            total += page_total(range, page);
+    }
+    return total;
+}
+
 static uint64_t range_total(const obs_loghist_range_t *range)
 {
-    uint64_t total = 0, count;
-    for (int32_t index = INT32_MIN; obs_loghist_next(range, &index, &count); index++)
-        total += count;
-    return total;
+    return total_below_page(range, INT32_MAX);
 }
 
 /* The bucket that holds the rank-th smallest magnitude of the range, rank from 1 to its total. */
 static place_t find_rank(const obs_loghist_range_t *range, uint64_t rank)
 {
     place_t place = {0, 0, 0};
-    for (int32_t index = INT32_MIN; obs_loghist_next(range, &index, &place.count); index++) {
-        place.index = index;
-        if (place.below + place.count >= rank)
-            break;
-        place.below += place.count;
+    for (uint32_t position = 0; position < range->directory_size; position++) {
+        int32_t page_number = range->first_page + (int32_t)position;
+        size_t page = obs_range_find(range, page_number);
+        uint64_t total = page == SIZE_MAX ? 0 : page_total(range, page);
+        if (total < rank - place.below) {
+            place.below += total;
+            continue;
+        }
+        place.index = page_number * OBS_LOGHIST_PAGE_BUCKETS;
+        place.count = obs_range_counter(range, page);
+        while (place.count < rank - place.below) {
+            place.below += place.count;
+            place.count = obs_range_counter(range, page + obs_page_offset(++place.index));
+        }
+        break;
     }
     return place;
 }
@@ -121,16 +149,15 @@ static double bucket_fraction(double x, int32_t index, int scale)
 /* Estimated number of the range's magnitudes <= x, for x > 0. */
 static double magnitudes_up_to(const obs_loghist_range_t *range, double x, int scale)
 {
-    int32_t last = obs_loghist_index(x, scale);
-    uint64_t below = 0, count;
-    for (int32_t index = INT32_MIN; obs_loghist_next(range, &index, &count); index++) {
-        if (index == last)
-            return (double)below + (double)count * bucket_fraction(x, index, scale);
-        if (index > last)
-            break;
-        below += count;
-    }
-    return (double)below;
+    int32_t index = obs_loghist_index(x, scale);
+    uint64_t below = total_below_page(range, obs_page_number(index));
+    size_t page = obs_range_find(range, obs_page_number(index));
+    if (page == SIZE_MAX)
+        return (double)below;
+    for (uint32_t i = 0; i < obs_page_offset(index); i++)
+        below += obs_range_counter(range, page + i);
+    uint64_t count = obs_range_counter(range, page + obs_page_offset(index));
+    return (double)below + (double)count * bucket_fraction(x, index, scale);
 }
 
 double obs_loghist_cdf(const obs_loghist_t *hist, double x)

@@ -125,9 +125,9 @@ int obs_range_reserve_total(obs_loghist_range_t *range, uint64_t total)
     return range->wide || total <= UINT32_MAX ? OBS_OK : widen(range);
 }
 
-static int page_is_empty(const obs_loghist_range_t *range, size_t first_counter)
+int obs_range_page_is_empty(const obs_loghist_range_t *range, size_t page)
 {
-    const uint8_t *bytes = (const uint8_t *)range->pages + first_counter * counter_size(range);
+    const uint8_t *bytes = (const uint8_t *)range->pages + page * counter_size(range);
     uint64_t seen = 0;
     for (size_t offset = 0; offset < page_size(range); offset += sizeof seen) {
         uint64_t word;
@@ -137,12 +137,20 @@ static int page_is_empty(const obs_loghist_range_t *range, size_t first_counter)
     return seen == 0;
 }
 
+int obs_range_pages_exist(const obs_loghist_range_t *range, int32_t first_page, int32_t last_page)
+{
+    for (int32_t page_number = first_page; page_number <= last_page; page_number++)
+        if (obs_range_find(range, page_number) == SIZE_MAX)
+            return 0;
+    return 1;
+}
+
 int obs_range_reserve_merge(obs_loghist_range_t *into, const obs_loghist_range_t *from, int shift)
 {
     for (uint32_t position = 0; position < from->directory_size; position++) {
         int32_t page_number = from->first_page + (int32_t)position;
         size_t counters = obs_range_find(from, page_number);
-        if (counters == SIZE_MAX || page_is_empty(from, counters))
+        if (counters == SIZE_MAX || obs_range_page_is_empty(from, counters))
             continue;
         int status = obs_range_reserve_page(into, obs_floor_shift(page_number, shift));
         if (status != OBS_OK)
@@ -151,25 +159,47 @@ int obs_range_reserve_merge(obs_loghist_range_t *into, const obs_loghist_range_t
     return OBS_OK;
 }
 
-/* One page onto the page of the same number: plain loops that compilers unswitch and vectorise. */
+static void add_narrow_to_narrow(uint32_t *sums, const uint32_t *counts)
+{
+    for (int i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++)
+        sums[i] += counts[i];
+}
+
+static void add_narrow_to_wide(uint64_t *sums, const uint32_t *counts)
+{
+    for (int i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++)
+        sums[i] += counts[i];
+}
+
+static void add_wide_to_narrow(uint32_t *sums, const uint64_t *counts)
+{
+    for (int i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++)
+        sums[i] += (uint32_t)counts[i];
+}
+
+static void add_wide_to_wide(uint64_t *sums, const uint64_t *counts)
+{
+    for (int i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++)
+        sums[i] += counts[i];
+}
+
+/* One page onto the page of the same number. */
 static void add_page(obs_loghist_range_t *into, size_t to, const obs_loghist_range_t *from, size_t at)
 {
-    if (into->wide) {
-        uint64_t *sums = (uint64_t *)into->pages + to;
-        for (size_t i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++)
-            sums[i] += obs_range_counter(from, at + i);
-    } else {
-        uint32_t *sums = (uint32_t *)into->pages + to;
-        for (size_t i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++)
-            sums[i] += (uint32_t)obs_range_counter(from, at + i);
-    }
+    if (into->wide && from->wide)
+        add_wide_to_wide((uint64_t *)into->pages + to, (const uint64_t *)from->pages + at);
+    else if (into->wide)
+        add_narrow_to_wide((uint64_t *)into->pages + to, (const uint32_t *)from->pages + at);
+    else if (from->wide)
+        add_wide_to_narrow((uint32_t *)into->pages + to, (const uint64_t *)from->pages + at);
+    else
+        add_narrow_to_narrow((uint32_t *)into->pages + to, (const uint32_t *)from->pages + at);
 }
 
 /* One page onto its share of a coarser page (or, beyond a shift of 6, onto one bucket). */
-static void fold_page(obs_loghist_range_t *into, const obs_loghist_range_t *from, int32_t page_number, size_t at,
-                      int shift)
+static void fold_page(obs_loghist_range_t *into, size_t to, const obs_loghist_range_t *from, size_t at,
+                      int32_t page_number, int shift)
 {
-    size_t to = obs_range_find(into, obs_floor_shift(page_number, shift));
     for (int i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++) {
         int32_t bucket = obs_floor_shift(page_number * OBS_LOGHIST_PAGE_BUCKETS + i, shift);
         obs_range_increase(into, to + obs_page_offset(bucket), obs_range_counter(from, at + (size_t)i));
@@ -180,12 +210,13 @@ void obs_range_merge(obs_loghist_range_t *into, const obs_loghist_range_t *from,
 {
     for (uint32_t position = 0; position < from->directory_size; position++) {
         int32_t page_number = from->first_page + (int32_t)position;
-        size_t counters = obs_range_find(from, page_number);
-        if (counters == SIZE_MAX || page_is_empty(from, counters))
+        size_t at = obs_range_find(from, page_number);
+        size_t to = obs_range_find(into, obs_floor_shift(page_number, shift));
+        if (at == SIZE_MAX || to == SIZE_MAX) /* absent, or empty and so not reserved */
             continue;
         if (shift == 0)
-            add_page(into, obs_range_find(into, page_number), from, counters);
+            add_page(into, to, from, at);
         else
-            fold_page(into, from, page_number, counters, shift);
+            fold_page(into, to, from, at, page_number, shift);
     }
 }

@@ -64,6 +64,11 @@ void obs_range_clear(obs_loghist_range_t *range);
 size_t obs_range_memory_bytes(const obs_loghist_range_t *range);
 OBS_MUST_CHECK int obs_range_copy(const obs_loghist_range_t *range, obs_loghist_range_t *out);
 
+/* Whether all counters of a page (named by its first) are zero. */
+int obs_range_page_is_empty(const obs_loghist_range_t *range, size_t page);
+/* Whether every page from first to last exists. */
+int obs_range_pages_exist(const obs_loghist_range_t *range, int32_t first_page, int32_t last_page);
+
 /* Makes the page exist. */
 OBS_MUST_CHECK int obs_range_reserve_page(obs_loghist_range_t *range, int32_t page_number);
 /* Makes the counters 64 bits wide if a counter could exceed 32 bits once the range holds `total`. */

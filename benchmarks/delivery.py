@@ -1,0 +1,154 @@
+"""How fast does a process deliver samples that an agent has acknowledged, on disk?"""
+
+from __future__ import annotations
+
+import operator
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import obsagent
+from benchmarks import clients, loads
+from benchmarks.agents import running_agent, scratch
+from benchmarks.measure import Effort, Timing, no_collection, pinned
+from benchmarks.report import Row, Table, at_least, at_most, comparison, duration
+
+SERIES = 16
+BATCH = 1_024
+FLUSH_LIMIT_S = 20.0
+
+Sinks = Sequence[Callable[[Any], object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds a sample: recorded, recorded and acknowledged, the same loop into nothing."""
+
+    recorded: Timing
+    acknowledged: Timing
+    null: Timing
+    lost: int
+
+
+def run(effort: Effort) -> list[Table]:
+    """Two tables: arrays, and a loop of single values."""
+    with scratch() as directory, running_agent(directory) as agent:
+        client = obsagent.connect(service="producer", endpoint=agent.listen)
+        try:
+            return [_arrays(client, effort), _singles(client, effort)]
+        finally:
+            client.close()
+
+
+def _arrays(client: Any, effort: Effort) -> Table:
+    batches = [array("d", loads.lognormal(BATCH, seed).tolist()) for seed in range(SERIES)]
+    rounds = effort.size(40_000_000, 400_000) // (BATCH * SERIES)
+    copies = [partial(operator.setitem, memoryview(bytearray(8 * BATCH)).cast("d"), slice(None)) for _ in batches]
+    measured = _measure(client, "observe_many", lambda sinks: _hand_over(sinks, batches, rounds), effort)
+    copied = _timing("the same bytes copied", lambda: _hand_over(copies, batches, rounds), effort)
+    rate = 1e-6 / measured.acknowledged.median
+    goals = (at_least(rate, 20, "M/s"), at_least(rate, 100, "M/s later"))
+    rows = [
+        Row(copied.name, None, _rate(copied)),
+        Row(measured.null.name, measured.null.over(copied), _rate(measured.null)),
+        Row(measured.recorded.name, measured.recorded.over(copied), _rate(measured.recorded)),
+        Row(measured.acknowledged.name, measured.acknowledged.over(copied), _rate(measured.acknowledged), goals),
+        _lost(measured),
+    ]
+    count = rounds * BATCH * SERIES
+    title = f"`observe_many` of {BATCH:,} values over {SERIES} series, {count:,} a round"
+    return comparison(title, "copying", rows, _tail(measured, count))
+
+
+def _singles(client: Any, effort: Effort) -> Table:
+    batches = [loads.lognormal(BATCH, seed).tolist() for seed in range(SERIES)]
+    rounds = effort.size(8_000_000, 160_000) // (BATCH * SERIES)
+    measured = _measure(client, "observe", lambda sinks: _hand_over_singly(sinks, batches, rounds), effort)
+    ratio = measured.recorded.over(measured.null)
+    rows = [
+        Row(measured.null.name, None, _rate(measured.null)),
+        Row(
+            measured.recorded.name,
+            ratio,
+            _rate(measured.recorded),
+            (at_most(ratio.median, 1.18, "× (85 % of the speed)"),),
+        ),
+        Row(measured.acknowledged.name, measured.acknowledged.over(measured.null), _rate(measured.acknowledged)),
+        _lost(measured),
+    ]
+    count = rounds * BATCH * SERIES
+    title = f"`observe` in a Python loop over {SERIES} series, {count:,} a round"
+    return comparison(title, "null sink", rows, _tail(measured, count))
+
+
+def _hand_over(sinks: Sinks, batches: Sequence[Any], rounds: int) -> int:
+    """Every batch to its sink, so many times; the number of samples."""
+    pairs = list(zip(sinks, batches, strict=True))
+    for _ in range(rounds):
+        for record, batch in pairs:
+            record(batch)
+    return rounds * BATCH * SERIES
+
+
+def _hand_over_singly(sinks: Sinks, batches: Sequence[list[float]], rounds: int) -> int:
+    pairs = list(zip(sinks, batches, strict=True))
+    for _ in range(rounds):
+        for record, batch in pairs:
+            for value in batch:
+                record(value)
+    return rounds * BATCH * SERIES
+
+
+def _measure(client: Any, method: str, produce: Callable[[Sinks], int], effort: Effort) -> Measured:
+    """By turns with an agent and into nothing; the agent is given time to acknowledge before each turn ends."""
+    ours, nobody = _sinks(client, method), _sinks(clients.disabled(), method)
+    recorded, acknowledged, null = [], [], []
+    before = client.flush(FLUSH_LIMIT_S)
+    with pinned(), no_collection():
+        for _ in range(effort.rounds):
+            began = time.perf_counter()
+            count = produce(ours)
+            recorded.append((time.perf_counter() - began) / count)
+            after = client.flush(FLUSH_LIMIT_S)
+            acknowledged.append((time.perf_counter() - began) / count)
+            began = time.perf_counter()
+            produce(nobody)
+            null.append((time.perf_counter() - began) / count)
+    sent = count * effort.rounds
+    return Measured(
+        Timing("recorded, the agent running", tuple(recorded)),
+        Timing("recorded and acknowledged, on disk", tuple(acknowledged)),
+        Timing("the same loop, client disabled", tuple(null)),
+        sent - (after.acknowledged - before.acknowledged),
+    )
+
+
+def _sinks(client: Any, method: str) -> Sinks:
+    family = client.histogram("value", labels=["series"])
+    return [getattr(family.labels(series=str(number)), method) for number in range(SERIES)]
+
+
+def _timing(name: str, work: Callable[[], int], effort: Effort) -> Timing:
+    seconds = []
+    with pinned(), no_collection():
+        for _ in range(effort.rounds):
+            began = time.perf_counter()
+            count = work()
+            seconds.append((time.perf_counter() - began) / count)
+    return Timing(name, tuple(seconds))
+
+
+def _lost(measured: Measured) -> Row:
+    return Row("samples not acknowledged in the end", None, f"{measured.lost:,}", (at_most(measured.lost, 0, "lost"),))
+
+
+def _rate(timing: Timing) -> str:
+    return f"{1e-6 / timing.median:,.1f} M/s"
+
+
+def _tail(measured: Measured, count: int) -> str:
+    tail = (measured.acknowledged.median - measured.recorded.median) * count
+    return f"Producer and agent on a processor each. From the last value to its acknowledgement: {duration(tail)}."

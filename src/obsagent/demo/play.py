@@ -25,6 +25,7 @@ from obsagent.errors import ObsagentError, StoreError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 SHOW_INTERVAL_S = 1.0
+SHOW_TIMEOUT_S = 2.0
 COUNTED_TIMEOUT_S = 10.0
 
 
@@ -62,9 +63,10 @@ def _play(options: DemoOptions, screen: Screen) -> None:
         screen.say("ask it yourself meanwhile, in another terminal:")
         screen.say(f"    obsagent query p99 latency by endpoint --agent {serve}")
         replay = Replay(flights, f"http://127.0.0.1:{port}", options.duration_s, options.seed)
+        began_at = time.monotonic()
         counted = run_replay(replay, [agent, server], serve, screen)
         report.print_replay(replay, counted)
-        report.print_answers(replay.elapsed_s)
+        report.print_answers(began_at)
         if options.keep:
             keep_until_interrupted([agent, server], f"http://127.0.0.1:{port}", screen)
     report.print_store(store)
@@ -114,7 +116,7 @@ async def _replay_and_show(replay: Replay, children: list[stage.Child], serve: s
 async def _show(replay: Replay, children: list[stage.Child], serve: str, screen: Screen) -> None:
     """Asks the agent and shows its answers every second, in a thread: the replay goes on meanwhile."""
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1) as thread, AgentClient(serve) as agent:
+    with AgentClient(serve, SHOW_TIMEOUT_S) as agent, ThreadPoolExecutor(1) as thread:
         vitals: list[Vitals] = []
         while True:
             await asyncio.sleep(SHOW_INTERVAL_S)
@@ -152,8 +154,11 @@ def asked_by_default(serve: str) -> Iterator[None]:
 
 @contextmanager
 def termination_interrupts() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the demo as Ctrl-C does: in order."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    """SIGTERM and a closed terminal end the demo as Ctrl-C does, in order; what `nohup` ignores stays ignored."""
+    before = {number: signal.getsignal(number) for number in stage.ENDING_SIGNALS}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:

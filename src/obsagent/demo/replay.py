@@ -25,6 +25,7 @@ BATCHES_IN_FLIGHT = 4
 MALFORMED_SHARE = 1 / 500
 REQUESTS_PER_CONNECTION = 100  # then it is made anew, so that both workers get their share of the connections
 REQUEST_TIMEOUT_S = 10.0
+IDLE_CONNECTION_S = 3.0  # the server closes an idle one after 5 s: never send on one that it is closing
 FAILURES_IN_A_ROW = 50
 CATCH_UP_S = 0.25
 
@@ -58,16 +59,21 @@ class Replay:
         self._random = random.Random(seed)
         self._failures_in_a_row = 0
         self._started_at = 0.0
+        self._took_s: float | None = None
         self.singles_per_s = min(SINGLES_PER_S, self.pace.flights_per_s * SINGLES_SHARE)
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the replay began; 0 before."""
+        """Seconds since the replay began, 0 before; it stands still when the replay has ended."""
+        if self._took_s is not None:
+            return self._took_s
         return time.perf_counter() - self._started_at if self._started_at else 0.0
 
     async def run(self) -> None:
         """Sends everything and waits for the answers; raises `ReplayFailed` when the server is gone."""
-        connector = aiohttp.TCPConnector(limit=SINGLES_IN_FLIGHT + BATCHES_IN_FLIGHT)
+        connector = aiohttp.TCPConnector(
+            limit=SINGLES_IN_FLIGHT + BATCHES_IN_FLIGHT, keepalive_timeout=IDLE_CONNECTION_S
+        )
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
         async with aiohttp.ClientSession(self._url, connector=connector, timeout=timeout) as session:
             self._started_at = time.perf_counter()
@@ -77,6 +83,8 @@ class Replay:
                     group.create_task(self._send_batches(session, group))
             except* ReplayFailed as failures:
                 raise failures.exceptions[0] from None
+            finally:
+                self._took_s = self.elapsed_s
 
     async def _send_singles(self, session: aiohttp.ClientSession, group: asyncio.TaskGroup) -> None:
         """An open loop: requests come when they come, as long as the server keeps up at all."""

@@ -15,7 +15,7 @@ from obsagent.demo.replay import BATCH_FLIGHTS, Replay
 from obsagent.errors import ObsagentError
 
 DEFAULT_RANGE_S = 300.0
-MARGIN_S = 30.0  # between the replay's end and the last query
+MARGIN_S = 10.0  # until the command asks
 
 QUERIES = (
     "p99 latency by endpoint",
@@ -57,11 +57,10 @@ def print_model(replay: Replay) -> None:
     print()
 
 
-def print_answers(elapsed_s: float) -> None:
-    """Queries with their answers, and the agent's status."""
-    asked_at = time.monotonic()
+def print_answers(began_at: float) -> None:
+    """Queries about a run that began at a monotonic time, with their answers, and the agent's status."""
     for query in QUERIES:
-        ago_s = elapsed_s + time.monotonic() - asked_at
+        ago_s = time.monotonic() - began_at
         run_command("query", *query.split(), *since(ago_s, is_rate=query.startswith("rate")))
     run_command("status")
 

@@ -10,22 +10,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from obsagent.errors import AgentUnreachable, ObsagentError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 START_TIMEOUT_S = 120.0
 POLL_S = 0.1
 STOP_TIMEOUT_S = 10.0
 LOG_TAIL_LINES = 15
 ALL_WORKERS_TIMEOUT_S = 15.0
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ChildFailed(ObsagentError):
@@ -95,8 +92,8 @@ def running(name: str, command: Sequence[str], log: Path, environment: dict[str,
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """A second Ctrl-C does not cut short the ending of the children; that takes a bounded time anyway."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    """A second Ctrl-C does not cut short the ending of a child; that takes a bounded time anyway."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING_SIGNALS}
     try:
         yield
     finally:
@@ -121,6 +118,7 @@ def model_server(model: Path, listen: str, port: int, workers: int, log: Path) -
     command += ["--log-level", "warning", "--no-access-log"]
     environment = {
         "OMP_NUM_THREADS": "1",  # one row is scored faster by one thread than by two
+        "OBSAGENT_DISABLED": "0",
         "OBSAGENT_ENDPOINT": listen,
         "OBSAGENT_DEMO_MODEL": str(model),
         "UVICORN_TIMEOUT_WORKER_HEALTHCHECK": "60",  # on a busy machine the imports take more than its 5 s

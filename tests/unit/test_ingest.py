@@ -238,3 +238,8 @@ def test_garbage_is_counted_and_answered(desk: Desk, parts: list[bytes]) -> None
     assert desk.replies[-1][0] is MessageKind.ERROR
     desk.samples(1, observed=2)
     assert desk.sink.entries[-1][:2] == ("frame", 1)
+
+
+def test_a_batch_without_samples_brings_its_counts(desk: Desk) -> None:
+    desk.samples(1, observed=5, values=0, r=5)
+    assert desk.sink.entries[-1] == ("frame", 1, SessionCounts(5, 0, 0, 0, 5))

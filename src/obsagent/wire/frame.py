@@ -216,7 +216,7 @@ def read_samples(fields: Header, body_bytes: int) -> SamplesHeader:
         first_kept=_integer(fields, "f", 1),
         start_ms=_integer(fields, "a"),
         end_ms=_integer(fields, "b"),
-        samples=_integer(fields, "n", 1),
+        samples=_integer(fields, "n"),
         counts=read_counts(fields),
     )
     if header.end_ms < header.start_ms:

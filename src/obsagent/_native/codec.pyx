@@ -56,9 +56,13 @@ cdef class _Shared:
     cdef int readers
     cdef bint written
 
-    cdef int begin_read(self) except -1:
+    cdef int check_readable(self) except -1:
         if self.written:
             raise RuntimeError("read while another thread changes it: the caller's lock is missing")
+        return 0
+
+    cdef int begin_read(self) except -1:
+        self.check_readable()
         self.readers += 1
         return 0
 
@@ -252,11 +256,17 @@ cdef class Window(_Shared):
         return self.window.sample_count
 
     def __contains__(self, uint32_t series_id):
+        self.check_readable()
         return obs_window_find(&self.window, series_id) is not NULL
 
     def series_ids(self):
         """The ids of all series, ascending."""
-        return sorted([obs_window_slot_at(&self.window, slot).series for slot in range(self.window.slot_count)])
+        self.begin_read()
+        try:
+            ids = [obs_window_slot_at(&self.window, slot).series for slot in range(self.window.slot_count)]
+        finally:
+            self.end_read()
+        return sorted(ids)
 
     def apply(self, body, SeriesMap series_map not None, int64_t end_ms):
         """Adds a checked sample body; (samples applied, samples refused).
@@ -372,7 +382,9 @@ cdef class Window(_Shared):
 
     def gauge_last(self, uint32_t series_id):
         """(value, time in ms) of a gauge's last sample, or None if the window has none."""
-        cdef const obs_window_slot_t *slot = obs_window_find(&self.window, series_id)
+        cdef const obs_window_slot_t *slot
+        self.check_readable()
+        slot = obs_window_find(&self.window, series_id)
         if slot is NULL or slot.kind != OBS_KIND_GAUGE:
             return None
         return last_of(&slot.accumulator)
@@ -437,8 +449,7 @@ cdef class Groups(_Shared):
         return rows_used
 
     cdef const obs_accumulator_t *accumulator(self, Py_ssize_t group) except NULL:
-        if self.written:
-            raise RuntimeError("read while another thread changes it: the caller's lock is missing")
+        self.check_readable()
         if group < 0 or <size_t>group >= self.groups.group_count:
             raise IndexError(f"group {group} of {self.groups.group_count}")
         return &self.groups.accumulators[group]

@@ -25,9 +25,8 @@ COMPILE_ARGS = [
     *("-std=c11", "-D_GNU_SOURCE", "-O3", "-fno-math-errno", "-fvisibility=hidden"),
     *("-Wall", "-Wextra", "-Wno-unused-parameter"),
 ]
-SANITIZE = os.environ.get(
-    "OBSAGENT_SANITIZE"
-)  # "address,undefined" or "thread": an instrumented build for tests
+# "address,undefined" or "thread": an instrumented build for tests
+SANITIZE = os.environ.get("OBSAGENT_SANITIZE")
 if SANITIZE:
     COMPILE_ARGS += ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}"]
 LINK_ARGS = ["-pthread", "-lm"] + ([f"-fsanitize={SANITIZE}"] if SANITIZE else [])

@@ -9,9 +9,10 @@ Importing this package loads nothing else; `connect` loads the client.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers read it; to import typing would double the time that this package takes
 if TYPE_CHECKING:
+    from typing import Any
+
     from obsagent.record.client import Client, FlushResult, connect
 
 __version__ = "0.1.0"

@@ -1,6 +1,7 @@
 #include "numbers.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* IEEE 754 binary16: 1 sign bit, 5 bits of exponent (bias 15), 10 of mantissa. */
@@ -18,11 +19,12 @@ static double half_to_double(uint16_t half)
     return half & 0x8000 ? -magnitude : magnitude;
 }
 
-static char standard_letter(char format, bool standard)
+/* The letter whose C type has the standard size; 0 if there is none. */
+static char native_letter(char order, char letter)
 {
-    if (!standard)
-        return format;
-    switch (format) {
+    if (order == '@')
+        return letter;
+    switch (letter) {
     case 'l':
         return 'i';
     case 'L':
@@ -32,7 +34,23 @@ static char standard_letter(char format, bool standard)
     case 'g':
         return 0;
     default:
-        return format;
+        return letter;
+    }
+}
+
+static bool is_foreign(char order)
+{
+    return order == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '>' : '<') ||
+           (order == '!' && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+}
+
+static void reverse(void *item, size_t size)
+{
+    char *bytes = item;
+    for (size_t i = 0; i < size / 2; i++) {
+        char byte = bytes[i];
+        bytes[i] = bytes[size - 1 - i];
+        bytes[size - 1 - i] = byte;
     }
 }
 
@@ -56,9 +74,9 @@ static char standard_letter(char format, bool standard)
     ROW('n', ptrdiff_t, (double)item)                                                                                  \
     ROW('N', size_t, (double)item)
 
-size_t obs_numbers_size(char format, bool standard)
+size_t obs_numbers_size(char order, char letter)
 {
-    switch (standard_letter(format, standard)) {
+    switch (native_letter(order, letter)) {
 #define SIZE(letter, type, conversion)                                                                                 \
     case letter:                                                                                                       \
         return sizeof(type);
@@ -69,15 +87,18 @@ size_t obs_numbers_size(char format, bool standard)
     }
 }
 
-void obs_numbers_read(char format, bool standard, const void *source, size_t count, double *out)
+void obs_numbers_read(char order, char letter, const void *source, size_t count, double *out)
 {
     const char *bytes = source;
-    switch (standard_letter(format, standard)) {
+    bool swapped = is_foreign(order);
+    switch (native_letter(order, letter)) {
 #define READ(letter, type, conversion)                                                                                 \
     case letter:                                                                                                       \
         for (size_t i = 0; i < count; i++) {                                                                           \
             type item;                                                                                                 \
             memcpy(&item, bytes + i * sizeof item, sizeof item);                                                       \
+            if (swapped)                                                                                               \
+                reverse(&item, sizeof item);                                                                           \
             out[i] = conversion;                                                                                       \
         }                                                                                                              \
         break;

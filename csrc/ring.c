@@ -61,9 +61,9 @@ static bool pool_take_credit(obs_ring_pool_t *pool)
     return false;
 }
 
-static void pool_return_credit(obs_ring_pool_t *pool)
+static void pool_return_credit(obs_ring_pool_t *pool, int64_t chunk_count)
 {
-    atomic_fetch_add_explicit(&pool->credit, 1, memory_order_release);
+    atomic_fetch_add_explicit(&pool->credit, chunk_count, memory_order_release);
 }
 
 static bool pool_take_bit(obs_ring_pool_t *pool, size_t index)
@@ -98,7 +98,7 @@ static void pool_release(obs_ring_pool_t *pool, const obs_ring_record_t *chunk)
     size_t index = (size_t)(chunk - pool->arena) / OBS_RING_CHUNK_RECORDS;
     pool->touched_bits[index / WORD_BITS] |= UINT64_C(1) << index % WORD_BITS;
     pool_return_bit(pool, index);
-    pool_return_credit(pool);
+    pool_return_credit(pool, 1);
 }
 
 void obs_ring_pool_trim(obs_ring_pool_t *pool, uint32_t keep_count)
@@ -112,7 +112,7 @@ void obs_ring_pool_trim(obs_ring_pool_t *pool, uint32_t keep_count)
             pool->touched_bits[i / WORD_BITS] &= ~bit;
             pool_return_bit(pool, i);
         }
-        pool_return_credit(pool);
+        pool_return_credit(pool, 1);
     }
 }
 
@@ -134,11 +134,11 @@ static void ring_enter_chunk(obs_ring_t *ring, uint64_t head, obs_ring_record_t 
 int obs_ring_init(obs_ring_t *ring, obs_ring_pool_t *pool)
 {
     memset(ring, 0, sizeof *ring);
-    size_t slot_count = 2; /* the pool's chunks and the home, and never a slot that is in use twice */
-    while (slot_count < (size_t)pool->chunk_count + 2)
+    size_t slot_count = 1; /* one more than the chunks that a ring can have: no slot is ever in use twice */
+    while (slot_count <= (size_t)pool->chunk_count + OBS_RING_HOME_CHUNKS)
         slot_count *= 2;
     ring->directory = obs_calloc(slot_count, sizeof(obs_ring_record_t *));
-    ring->home = obs_aligned_alloc(OBS_CACHE_LINE, OBS_RING_CHUNK_BYTES);
+    ring->home = obs_aligned_alloc(OBS_CACHE_LINE, OBS_RING_HOME_CHUNKS * OBS_RING_CHUNK_BYTES);
     if (ring->directory == NULL || ring->home == NULL) {
         obs_free(ring->directory);
         obs_free(ring->home);
@@ -146,7 +146,8 @@ int obs_ring_init(obs_ring_t *ring, obs_ring_pool_t *pool)
     }
     ring->directory_mask = slot_count - 1;
     ring->pool = pool;
-    atomic_fetch_sub_explicit(&pool->credit, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&pool->credit, OBS_RING_HOME_CHUNKS, memory_order_relaxed);
+    atomic_store_explicit(&ring->home_is_free[1], 1, memory_order_relaxed);
     ring_enter_chunk(ring, 0, ring->home);
     return OBS_OK;
 }
@@ -154,10 +155,12 @@ int obs_ring_init(obs_ring_t *ring, obs_ring_pool_t *pool)
 /* The consumer's last touch of a chunk. */
 static void ring_retire(obs_ring_t *ring, obs_ring_record_t *chunk)
 {
-    if (chunk == ring->home)
-        atomic_store_explicit(&ring->home_is_free, 1, memory_order_release);
-    else
-        pool_release(ring->pool, chunk);
+    for (size_t i = 0; i < OBS_RING_HOME_CHUNKS; i++)
+        if (chunk == ring->home + i * OBS_RING_CHUNK_RECORDS) {
+            atomic_store_explicit(&ring->home_is_free[i], 1, memory_order_release);
+            return;
+        }
+    pool_release(ring->pool, chunk);
 }
 
 void obs_ring_free(obs_ring_t *ring)
@@ -166,7 +169,7 @@ void obs_ring_free(obs_ring_t *ring)
         uint64_t first = atomic_load(&ring->tail) / OBS_RING_CHUNK_RECORDS * OBS_RING_CHUNK_RECORDS;
         for (uint64_t position = first; position < ring->chunks_end; position += OBS_RING_CHUNK_RECORDS)
             ring_retire(ring, *ring_slot(ring, position));
-        pool_return_credit(ring->pool);
+        pool_return_credit(ring->pool, OBS_RING_HOME_CHUNKS);
     }
     obs_free(ring->directory);
     obs_free(ring->home);
@@ -188,10 +191,11 @@ void obs_ring_orphan(obs_ring_t *ring)
 
 static obs_ring_record_t *ring_next_chunk(obs_ring_t *ring)
 {
-    if (atomic_load_explicit(&ring->home_is_free, memory_order_acquire)) {
-        atomic_store_explicit(&ring->home_is_free, 0, memory_order_relaxed);
-        return ring->home;
-    }
+    for (size_t i = 0; i < OBS_RING_HOME_CHUNKS; i++)
+        if (atomic_load_explicit(&ring->home_is_free[i], memory_order_acquire)) {
+            atomic_store_explicit(&ring->home_is_free[i], 0, memory_order_relaxed);
+            return ring->home + i * OBS_RING_CHUNK_RECORDS;
+        }
     return pool_claim(ring->pool);
 }
 

@@ -7,9 +7,9 @@
  *     directory  [ (gone)  │ chunk 1   │ chunk 2   │  .  ]                   slot = chunk number & mask
  *
  * A ring is a queue of 64 KiB chunks of 16-byte records. The chunks come from a pool that all rings of a
- * recorder share, so that the budget is for the sum of them: one busy thread may use all of it, and an idle
- * one holds no more than its own first chunk (its home, which it always gets, so that it can always go on).
- * Samples that find neither room nor chunk are dropped and counted.
+ * recorder share, so that the budget is for the sum of them: one busy thread may use all of it. Two chunks are
+ * a ring's own, its home, beyond the budget if need be: one is being read while the other is filled, so that a
+ * quiet thread always goes on, however many there are. Samples that find no chunk are dropped and counted.
  *
  * Invariants
  *  1. One producer and one consumer at a time; who is the consumer may change under a lock.
@@ -23,7 +23,7 @@
  *  6. A directory slot is written by the producer only when tail has left the chunk that it named before.
  *  7. A chunk belongs to exactly one of: the pool (its bit is set), a ring from claim to retirement, the trim.
  *     The consumer retires a chunk when tail reaches its end, and never looks at it again.
- *  8. The home chunk is handed back through home_is_free and nobody else's hands.
+ *  8. A home chunk goes from the consumer back to its own producer, through home_is_free.
  *  9. A claim is one contiguous piece of one chunk. What is left over at the end of the chunk before it is
  *     covered by a padding record, published at once: a slice that a consumer sees ends at a padding record.
  *
@@ -43,6 +43,7 @@
 
 #define OBS_RING_CHUNK_BYTES ((size_t)64 << 10)
 #define OBS_RING_CHUNK_RECORDS (OBS_RING_CHUNK_BYTES / sizeof(obs_ring_record_t))
+#define OBS_RING_HOME_CHUNKS 2
 #define OBS_RING_CLAIM_MAX 256 /* records in one claim */
 #define OBS_RING_PAD UINT64_MAX
 #define OBS_RING_BYTES_MAX ((size_t)1 << 30)
@@ -78,7 +79,7 @@ typedef struct {
     uint64_t directory_mask;
     obs_ring_pool_t *pool;
     obs_ring_record_t *home;
-    _Atomic uint32_t home_is_free;
+    _Atomic uint32_t home_is_free[OBS_RING_HOME_CHUNKS];
     _Atomic uint32_t is_closed;
 } obs_ring_t;
 

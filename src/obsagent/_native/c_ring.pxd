@@ -28,8 +28,8 @@ cdef extern from "thread_producers.h" nogil:
 
 
 cdef extern from "numbers.h" nogil:
-    size_t obs_numbers_size(char format, bint standard)
-    void obs_numbers_read(char format, bint standard, const void *source, size_t count, double *out)
+    size_t obs_numbers_size(char order, char letter)
+    void obs_numbers_read(char order, char letter, const void *source, size_t count, double *out)
 
 
 cdef extern from "obs_port.h" nogil:

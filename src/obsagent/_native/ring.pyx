@@ -26,6 +26,7 @@ from obsagent._native.c_drain cimport *
 from obsagent._native.c_obs cimport OBS_ERR_STATE, OBS_OK, check
 from obsagent._native.c_ring cimport *
 
+import sys
 import time
 
 cdef extern from "Python.h":
@@ -41,6 +42,7 @@ cdef enum:
     WITHOUT_GIL_VALUES = 1 << 14  # below this, to let go of the GIL costs more than it gives
 
 cdef int64_t NS_PER_MS = 1_000_000
+cdef char NATIVE_ORDER = c"<" if sys.byteorder == "little" else c">"
 cdef const char *UNSIGNED_BYTES = b"B"  # what a buffer without a format holds
 
 check(obs_thread_setup())
@@ -63,8 +65,8 @@ cdef class Recorder:
     """Owns the rings of all threads, the native thread that drains them, and the sealed batches.
 
     `slot` (0..7) is this recorder's place in every thread's table: ValueError if another recorder that is
-    neither stopped nor garbage has it. `ring_bytes` bounds all rings together (64 KiB is the least, and what
-    each thread gets in any case); 0 makes a recorder that records nothing. `on_first_sample` is called once, by
+    neither stopped nor garbage has it. `ring_bytes` bounds all rings together (but each
+    thread gets 128 KiB in any case); 0 makes a recorder that records nothing. `on_first_sample` is called once, by
     the thread that records first after construction or `abandon`; what it raises is swallowed.
 
     Recording starts at construction; batches are sealed once `start` was called, or by `seal`. After `stop`,
@@ -470,26 +472,29 @@ cdef bint observe_strided(Histogram histogram, object values) noexcept:
 
 cdef bint observe_view(Histogram histogram, const Py_buffer *view, const void *items) noexcept:
     cdef const char *format = UNSIGNED_BYTES if view.format == NULL else view.format
-    cdef bint standard = format[0] in (c"=", c"<")
+    cdef char order = c"@"
     cdef size_t value_count = <size_t>(view.len // view.itemsize) if view.itemsize > 0 else 0
-    if standard or format[0] == c"@":
+    if format[0] in (c"@", c"=", c"<", c">", c"!"):
+        order = format[0]
         format += 1
-    if format[0] == 0 or format[1] != 0 or obs_numbers_size(format[0], standard) != <size_t>view.itemsize:
+    if format[0] == c"O":
         return False
-    if format[0] == c"d":
+    if format[0] == 0 or format[1] != 0 or obs_numbers_size(order, format[0]) != <size_t>view.itemsize:
+        histogram.recorder.reject_values(value_count)
+    elif format[0] == c"d" and order in (c"@", c"=", NATIVE_ORDER):
         histogram.add(<const double *>items, value_count)
     else:
-        observe_numbers(histogram, format[0], standard, <const char *>items, value_count, <size_t>view.itemsize)
+        observe_numbers(histogram, order, format[0], <const char *>items, value_count, <size_t>view.itemsize)
     return True
 
 
-cdef void observe_numbers(Histogram histogram, char format, bint standard, const char *items, size_t value_count,
+cdef void observe_numbers(Histogram histogram, char order, char letter, const char *items, size_t value_count,
                           size_t item_size) noexcept:
     cdef double[BLOCK_VALUES] block
     cdef size_t block_count
     while value_count > 0:
         block_count = value_count if value_count < BLOCK_VALUES else BLOCK_VALUES
-        obs_numbers_read(format, standard, items, block_count, block)
+        obs_numbers_read(order, letter, items, block_count, block)
         histogram.add(block, block_count)
         items += block_count * item_size
         value_count -= block_count

@@ -30,3 +30,9 @@ def disabled() -> Any:
         return obsagent.connect(service="disabled")
     finally:
         del os.environ["OBSAGENT_DISABLED"]
+
+
+def ring_note(client: Any) -> str:
+    """Says whether the drain kept up: a sample that finds its ring full costs less than one that is recorded."""
+    counts = client.counts()
+    return f"Dropped because the ring was full: {counts.dropped_ring:,} of {counts.observed:,} samples."

@@ -23,7 +23,8 @@ def run(effort: Effort) -> list[Table]:
         arms = [calls("empty Cython method", "observe(value)", observe=empty.observe, value=VALUE)]
         arms += [*_ours(client), *_prometheus(), *_opentelemetry()]
         reference, *timings = interleave(arms, effort)
-    return [_table(reference, timings)]
+        note = f"{clients.ring_note(client)} {peers.missing_note()}".strip()
+    return [_table(reference, timings, note)]
 
 
 def _ours(client: Any) -> list[Arm]:
@@ -70,7 +71,7 @@ def _opentelemetry() -> list[Arm]:
     ]
 
 
-def _table(reference: Timing, timings: list[Timing]) -> Table:
+def _table(reference: Timing, timings: list[Timing], note: str) -> Table:
     by_name = {timing.name: timing for timing in timings}
     rows = [Row(reference.name, None, nanoseconds(reference))]
     for timing in timings:
@@ -83,4 +84,4 @@ def _table(reference: Timing, timings: list[Timing]) -> Table:
         cheaper = by_name[PROMETHEUS].over(by_name[OURS])
         goal = at_least(cheaper.median, 20, "×")
         rows.append(Row("prometheus_client over ours", None, f"{cheaper.median:.0f} ×", (goal,)))
-    return comparison("One value", "empty method", rows, peers.missing_note())
+    return comparison("One value", "empty method", rows, note)

@@ -22,6 +22,7 @@ def run(effort: Effort) -> list[Table]:
         arms = [calls("empty scope that reads the clock twice", "with time(): pass", time=floor.load().Empty().time)]
         arms += [*_ours(client), *_prometheus(), *_opentelemetry()]
         reference, *timings = interleave(arms, effort)
+        note = f"{clients.ring_note(client)} {peers.missing_note()}".strip()
     rows = [Row(reference.name, None, nanoseconds(reference))]
     for timing in timings:
         rows.append(Row(timing.name, timing.over(reference), nanoseconds(timing), _goals(timing, reference)))
@@ -29,7 +30,7 @@ def run(effort: Effort) -> list[Table]:
     if SPAN in by_name:
         cheaper = by_name[SPAN].over(by_name[REQUEST]).median
         rows.append(Row("OpenTelemetry over our request", None, f"{cheaper:.1f} ×", (at_least(cheaper, 20, "×"),)))
-    return [comparison("Scopes", "empty scope", rows, peers.missing_note())]
+    return [comparison("Scopes", "empty scope", rows, note)]
 
 
 def _goals(timing: Timing, reference: Timing) -> tuple[Goal, ...]:

@@ -15,6 +15,7 @@ from benchmarks.report import Goal, Row, Table, at_most, comparison, duration
 REFERENCE = "`python -c pass`"
 IMPORT = "`import obsagent`"
 QUERY = "`obsagent query p99 ...`"
+INSTALLED_SCRIPT = "import sys; from obsagent.cli import main; sys.exit(main())"
 PEERS = ("prometheus_client", "opentelemetry.sdk.metrics", "numpy")
 SERIES = 10
 WINDOWS = 6
@@ -39,7 +40,7 @@ def run(effort: Effort) -> list[Table]:
 
 
 def _commands(agent: RunningAgent) -> dict[str, list[str]]:
-    command = ["-m", "obsagent"]
+    command = ["-c", INSTALLED_SCRIPT]
     return {
         REFERENCE: ["-c", "pass"],
         IMPORT: ["-c", "import obsagent"],

@@ -8,9 +8,9 @@ from typing import Any
 import msgpack
 import pytest
 
+from obsagent._native.codec import BodyWriter
 from obsagent.errors import StoreError
 from obsagent.receive.ingest import Ingest
-from obsagent.receive.own_session import BodyBuilder
 from obsagent.samples import Kind, Series
 from obsagent.wire import frame
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
@@ -105,12 +105,12 @@ class Desk:
     def samples(
         self, sequence: int, *, observed: int, values: int = 2, at: int = NOW_MS, body: bytes = b"", **changes: Any
     ) -> None:
-        builder = BodyBuilder()
-        for _ in range(values):
-            builder.add(Kind.HISTOGRAM, 0, 1.5)
+        writer = BodyWriter()
+        if values:
+            writer.put_run(0, [1.5] * values)
         counts = frame.counts_fields(SessionCounts(observed, 0, 0, 0, 0))
         fields = {"q": sequence, "f": 1, "a": at, "b": at, "n": values, **counts, **changes}
-        self.say(MessageKind.SAMPLES, body or builder.take()[0], **fields)
+        self.say(MessageKind.SAMPLES, body or writer.take(), **fields)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ Samples are gathered in a body like a client's and written once a second as a fr
 from __future__ import annotations
 
 import os
-import struct
 
+from obsagent._native.codec import BodyWriter
 from obsagent.clock import Clock
 from obsagent.errors import StoreError
 from obsagent.receive.gauges import combine, combined_labels, group, readings_of
@@ -16,50 +16,9 @@ from obsagent.receive.sink import Mapped, Sink
 from obsagent.samples import Kind
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
 
-BODY_VERSION = 1
-ENTRY_RUN = 1
-ENTRY_COUNTER = 3
-ENTRY_GAUGE = 4
 SERVICE = "obsagent"
 
 SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
-
-
-def varint(value: int) -> bytes:
-    """LEB128 of a non-negative integer."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-class BodyBuilder:
-    """A small sample body, entry by entry (grammar in wire/FORMAT.md)."""
-
-    def __init__(self) -> None:
-        """An empty body."""
-        self._parts = [bytes([BODY_VERSION])]
-        self.samples = 0
-
-    def add(self, kind: Kind, number: int, value: float) -> None:
-        """One sample of a series: an observation, an increment or a gauge's value."""
-        head = varint(number)
-        packed = struct.pack("<d", value)
-        if kind is Kind.HISTOGRAM:
-            self._parts.append(head + bytes([ENTRY_RUN, 1]) + packed)
-        elif kind is Kind.COUNTER:
-            self._parts.append(head + bytes([ENTRY_COUNTER, 1]) + packed)
-        else:
-            self._parts.append(head + bytes([ENTRY_GAUGE]) + packed)
-        self.samples += 1
-
-    def take(self) -> tuple[bytes, int]:
-        """The body and its number of samples; begins a new one."""
-        body, samples = b"".join(self._parts), self.samples
-        self._parts, self.samples = [bytes([BODY_VERSION])], 0
-        return body, samples
 
 
 class OwnSession:
@@ -71,7 +30,8 @@ class OwnSession:
         self._clock = clock
         self._name = os.urandom(16)
         self._numbers: dict[SeriesKey, int] = {}
-        self._body = BodyBuilder()
+        self._body = BodyWriter()
+        self._samples = 0
         self._observed = 0
         self._dropped = 0
         now = clock.wall_ms()
@@ -110,16 +70,23 @@ class OwnSession:
             number = len(self._numbers)
             self._sink.write_definitions(self._name, [Mapped(number, series)])
             self._numbers[key] = number
-        self._body.add(definition.kind, number, value)
+        self._samples += 1
+        if definition.kind is Kind.HISTOGRAM:
+            self._body.put_run(number, [value])
+        elif definition.kind is Kind.COUNTER:
+            self._body.put_counter(number, 1, value)
+        else:
+            self._body.put_gauge(number, value)
 
     def write(self) -> None:
         """Writes what was recorded since the last call as one frame; raises `StoreError` if the store is full.
 
         What could not be written is counted as dropped.
         """
-        body, samples = self._body.take()
-        if not samples:
+        if not self._samples:
             return
+        body, samples = self._body.take(), self._samples
+        self._samples = 0
         self._observed += samples
         now = self._clock.wall_ms()
         sequence = self._session.last_applied + 1

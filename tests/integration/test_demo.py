@@ -25,7 +25,7 @@ START_LIMIT_S = 120.0
 END_LIMIT_S = 40.0
 REPLAYING = "ask it yourself meanwhile"
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,246 @@
+"""The client's half of the conversation, against a scripted agent and a clock that the test turns."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from obsagent.errors import ProtocolError
+from obsagent.limits import HEARTBEAT_INTERVAL_MS
+from obsagent.record import conversation as module
+from obsagent.record.conversation import SILENCE_LIMIT_MS, WELCOME_LIMIT_MS, Conversation
+from obsagent.record.outbox import Outbox
+from obsagent.samples import Kind
+from obsagent.wire import frame
+from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
+
+SESSION = bytes(16)
+COUNTS = SessionCounts(5, 1, 0, 0, 2)
+
+
+class FakeSocket:
+    """Remembers what was sent; plays what the test put into `incoming`."""
+
+    def __init__(self, _endpoint: str) -> None:
+        self.sent: list[tuple[MessageKind, dict[str, Any], bytes | None]] = []
+        self.incoming: deque[Any] = deque()
+        self.is_gone = self.is_closed = False
+        self.room = 1000
+
+    def send(self, header: bytes, body: bytes | None = None) -> bool:
+        if self.room == 0:
+            return False
+        self.room -= 1
+        self.sent.append((*frame.unpack(header), body))
+        return True
+
+    def receive(self) -> Any:
+        if not self.incoming:
+            return None
+        message = self.incoming.popleft()
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+    def poll(self, _timeout_ms: int) -> bool:
+        return bool(self.incoming)
+
+    def disconnected(self) -> bool:
+        return self.is_gone
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def kinds(self) -> list[MessageKind]:
+        return [kind for kind, _, _ in self.sent]
+
+
+class FakeSpeaker:
+    def __init__(self) -> None:
+        self.outbox = Outbox()
+        self.definitions: list[SeriesDefinition] = []
+        self.clock_offset_ms = 0.0
+        self.refusals: list[str] = []
+        self.scales: dict[str, int] = {}
+
+    def hello_fields(self) -> dict[str, Any]:
+        return {"service": "fraud", "host": "h", "pid": 1, "started": 2, "version": ""}
+
+    def counts(self) -> SessionCounts:
+        return COUNTS
+
+    def batch_counts(self, _batch: object) -> SessionCounts:
+        return COUNTS
+
+    def set_clock(self, offset_ms: float) -> None:
+        self.clock_offset_ms = offset_ms
+
+    def welcomed(self, fields: dict[str, Any]) -> None:
+        self.scales = fields.get("scales", {})
+
+    def refused(self, message: str) -> None:
+        self.refusals.append(message)
+
+    def queue(self, count: int = 1) -> None:
+        for _ in range(count):
+            batch: Any = SimpleNamespace(samples=2, body=b"body", start_ns=4_000_000, end_ns=9_000_000)
+            self.outbox.put(batch, 0)
+
+
+class Stage:
+    """A conversation, its speaker, its clock and the sockets that it has opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.sockets: list[FakeSocket] = []
+        monkeypatch.setattr(module, "monotonic_ms", lambda: self.now)
+        monkeypatch.setattr("obsagent.wire.socket.ClientSocket", self._open)
+        self.speaker = FakeSpeaker()
+        self.conversation = Conversation("ipc:///x", SESSION, self.speaker)
+
+    def _open(self, endpoint: str) -> FakeSocket:
+        self.sockets.append(FakeSocket(endpoint))
+        return self.sockets[-1]
+
+    @property
+    def socket(self) -> FakeSocket:
+        return self.sockets[-1]
+
+    def step(self, after_ms: float = 0) -> None:
+        self.now += after_ms
+        self.conversation.step()
+
+    def say(self, kind: MessageKind, **fields: Any) -> None:
+        self.socket.incoming.append((kind, fields))
+        self.conversation.step()
+
+    def welcome(self, applied: int = 0, clock: float | None = None) -> None:
+        self.conversation.step()
+        self.say(
+            MessageKind.WELCOME, clock=self.now if clock is None else clock, applied=applied, scales={"latency": 7}
+        )
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    return Stage(monkeypatch)
+
+
+def test_nothing_is_said_before_the_welcome_but_hello(stage: Stage) -> None:
+    stage.speaker.queue(2)
+    stage.step()
+    stage.step()
+    assert stage.socket.kinds() == [MessageKind.HELLO]
+    assert not stage.conversation.welcomed
+
+
+def test_definitions_come_before_the_batches(stage: Stage) -> None:
+    stage.speaker.queue(1)
+    stage.speaker.definitions += [SeriesDefinition(n, "m", Kind.COUNTER, {}, "", "", 6, "sum") for n in range(300)]
+    stage.welcome()
+    assert stage.socket.kinds() == [MessageKind.HELLO, MessageKind.DEFINE, MessageKind.DEFINE, MessageKind.SAMPLES]
+    _, header, body = stage.socket.sent[-1]
+    assert frame.read_samples(header, 4) == (SESSION, 1, 1, 4, 9, 2, COUNTS)
+    assert body == b"body"
+    assert stage.speaker.scales == {"latency": 7}
+    stage.speaker.queue(1)
+    stage.step()
+    assert stage.socket.kinds()[-2:] == [MessageKind.SAMPLES] * 2
+
+
+def test_batches_are_stamped_in_the_agents_time(stage: Stage) -> None:
+    stage.speaker.queue(1)
+    stage.welcome(clock=stage.now + 50_000)
+    assert stage.socket.sent[-1][1]["a"] == 50_004
+    stage.say(MessageKind.ACK, q=1, clock=stage.now + 50_020)
+    assert stage.speaker.clock_offset_ms == 50_000
+
+
+def test_what_the_agent_has_applied_is_not_sent_again(stage: Stage) -> None:
+    stage.speaker.queue(3)
+    stage.welcome(applied=2)
+    assert [fields["q"] for _, fields, _ in stage.socket.sent if "q" in fields] == [3]
+    assert stage.speaker.outbox.acknowledged_samples == 4
+
+
+def test_a_full_socket_waits_in_the_outbox(stage: Stage) -> None:
+    stage.speaker.queue(3)
+    stage.step()
+    stage.socket.room = 2
+    stage.welcome()
+    assert [fields["q"] for _, fields, _ in stage.socket.sent if "q" in fields] == [1, 2]
+    stage.socket.room = 10
+    stage.step()
+    assert [fields["q"] for _, fields, _ in stage.socket.sent if "q" in fields] == [1, 2, 3]
+
+
+def test_a_disconnect_begins_again_with_hello_and_sends_what_is_unacknowledged(stage: Stage) -> None:
+    stage.speaker.queue(2)
+    stage.welcome()
+    stage.say(MessageKind.ACK, q=1, clock=stage.now)
+    stage.socket.is_gone = True
+    old = stage.socket
+    stage.step()
+    assert old.is_closed
+    assert stage.socket.kinds() == [MessageKind.HELLO]
+    stage.welcome(applied=1)
+    assert [fields["q"] for _, fields, _ in stage.socket.sent if "q" in fields] == [2]
+
+
+@pytest.mark.parametrize("code", ["session", "again"])
+def test_an_agent_that_asks_to_begin_again_gets_a_pause_and_a_hello(stage: Stage, code: str) -> None:
+    stage.speaker.queue(1)
+    stage.welcome()
+    stage.say(MessageKind.ERROR, code=code, message="not now")
+    stage.step()
+    assert len(stage.sockets) == 1
+    stage.step(module.BEGIN_AGAIN_PAUSE_MS)
+    stage.welcome()
+    assert stage.socket.kinds() == [MessageKind.HELLO, MessageKind.SAMPLES]
+    assert stage.speaker.refusals == []
+
+
+def test_a_refusal_is_reported_and_tried_again_later(stage: Stage) -> None:
+    stage.step()
+    stage.socket.incoming.append(ProtocolError("another version"))
+    stage.step()
+    stage.step()
+    assert stage.speaker.refusals == ["another version"]
+    assert len(stage.sockets) == 1
+    stage.step(module.REFUSED_PAUSE_MS)
+    assert len(stage.sockets) == 2
+
+
+def test_heartbeats_only_while_there_is_nothing_else(stage: Stage) -> None:
+    stage.welcome()
+    stage.step(HEARTBEAT_INTERVAL_MS - 1)
+    assert stage.socket.kinds() == [MessageKind.HELLO]
+    stage.step(1)
+    kind, fields, _ = stage.socket.sent[-1]
+    assert kind is MessageKind.HEARTBEAT
+    assert frame.read_counts(fields) == COUNTS
+    stage.speaker.queue(1)
+    stage.step(HEARTBEAT_INTERVAL_MS)
+    assert stage.socket.kinds()[-1] is MessageKind.SAMPLES
+
+
+def test_a_silent_agent_is_left(stage: Stage) -> None:
+    stage.step()
+    stage.step(WELCOME_LIMIT_MS + 1)
+    assert len(stage.sockets) == 2
+    stage.welcome()
+    stage.step(SILENCE_LIMIT_MS + 1)
+    assert len(stage.sockets) == 3
+
+
+def test_goodbye_is_said_once_welcomed(stage: Stage) -> None:
+    stage.conversation.say_goodbye()
+    assert stage.sockets == []
+    stage.welcome()
+    stage.conversation.say_goodbye()
+    assert stage.socket.kinds()[-1] is MessageKind.GOODBYE
+    stage.say(MessageKind.ACK, q=0, clock=stage.now, goodbye=True)
+    assert stage.conversation.goodbye_answered

@@ -25,7 +25,10 @@ State = Literal["live", "suspended", "closed"]
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One life of one model process. `accounts` is None if its counters so far are not known."""
+    """One life of one model process. `accounts` is None if its counters so far are not known.
+
+    `opened_at` is the journal position of the entry that opened it; -1 if a checkpoint brought it.
+    """
 
     session: bytes
     service: str
@@ -38,6 +41,7 @@ class Session:
     accounts: SessionAccounts | None = NOTHING_YET
     last_ms: int = 0
     state: State = "live"
+    opened_at: int = -1
     series: SeriesMap = field(default_factory=SeriesMap)
 
     def row(self) -> SessionRow:
@@ -108,7 +112,7 @@ class SessionTable:
         if known is not None and known.state != "closed" and state != "closed":
             known.state = state
 
-    def open(self, entry: SessionOpen) -> None:
+    def open(self, entry: SessionOpen, position: int) -> None:
         """Begin a session; one that is known goes on as it is."""
         known = self._sessions.get(entry.session)
         if known is not None and known.accounts is not None:
@@ -124,6 +128,7 @@ class SessionTable:
             entry.started_ms,
             entry.worker,
             intern(entry.version),
+            opened_at=position,
         )
         if known is not None:
             session.series = known.series
@@ -163,19 +168,17 @@ class SessionTable:
         """Every session, as a checkpoint that is to stand alone holds it."""
         return [session.row() for session in self]
 
-    def known(self, exact: bool) -> list[KnownSession]:
-        """Every open session and its series for the head of a journal file.
+    def known(self, base: int, exact: bool) -> list[KnownSession]:
+        """Every open session and its series for the head of a journal file that begins at `base`.
 
-        `exact` says that the file begins exactly here; otherwise, what the sessions have sent so far may
-        be ahead of the file's first entry, and is left out.
+        If that is not `exact`ly here, what happened from `base` on is in the file's entries: sessions that
+        were opened there are left out, and so is how far the others have come since.
         """
         entries = []
         for session in self:
-            if session.state == "closed":
+            if session.state == "closed" or (not exact and session.opened_at >= base):
                 continue
-            row = session.row()
-            if not exact:
-                row = _without_progress(row)
+            row = session.row() if exact else _without_progress(session.row())
             entries.append(KnownSession(row, list(chain.from_iterable(session.series.items()))))
         return entries
 

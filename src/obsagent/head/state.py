@@ -215,7 +215,7 @@ class HeadState:
 
     def _apply_open(self, entry: SessionOpen, position: int) -> None:
         if position >= self.mark.high or self.sessions.get(entry.session) is None:
-            self.sessions.open(entry)
+            self.sessions.open(entry, position)
 
     def _apply_close(self, entry: SessionClose, position: int) -> None:
         session = self._session(entry.session)

@@ -45,7 +45,7 @@ from obsagent.head.status import StatusParts, status_of
 from obsagent.head.view import View, last_head, last_seen_in
 from obsagent.limits import CHECKPOINT_DELAY_MS
 from obsagent.segment.recover import Damage
-from obsagent.segment.writer import SegmentWriter, cut_tail
+from obsagent.segment.writer import SegmentWriter, take_over
 
 __all__ = ["Budgets", "ReadOnlyStore", "Store"]
 
@@ -121,7 +121,7 @@ class Store:
     def _begin(self, recovered: Recovered) -> None:
         """Make what was recovered durable, and begin a journal file behind it."""
         root, budgets = self._directory, self._budgets
-        last = cut_tail(recovered.catalog, self._fs)
+        last = take_over(root.segments, recovered.catalog, self._fs)
         self._segments = SegmentWriter(root.segments, self._fs, self._store_id, last)
         position = recovered.position
         self._journal = Journal(root.journal, self._fs, self._store_id, position, budgets.journal_file_bytes)
@@ -132,7 +132,7 @@ class Store:
             except StoreError:
                 self._sync_files(recovered)
         try:
-            self._journal.begin_file(self._preamble(exact=True))
+            self._begin_journal_file()
         except StoreError:
             return  # the disk is full: entries are taken, and acknowledged when a file can be begun
         self._journal.remove_below(self._mark.low)
@@ -145,6 +145,7 @@ class Store:
                 self._fs.sync_data(descriptor)
             finally:
                 self._fs.close(descriptor)
+        self._fs.sync_directory(self._directory.journal)
 
     @property
     def series(self) -> SeriesTable:
@@ -225,8 +226,8 @@ class Store:
                 captured = self._journal.capture()
                 has_file = self._journal.has_file
                 full = has_file and self._journal.is_full(captured)
-                exact = full or captured == self._journal.durable
-                known = None if has_file and not full else self._known(exact)
+                base = captured if full else self._journal.durable
+                known = None if has_file and not full else self._known(base)
             if known is not None and not has_file:
                 self._journal.begin_file(_records(known))
             self._journal.commit(captured)
@@ -237,14 +238,17 @@ class Store:
                     pass  # everything is durable; the next sync tries again to begin a file
             return self._journal.durable
 
-    def _known(self, exact: bool) -> list[Entry]:
-        """What the head of a journal file says. `exact`: the file begins at the journal's end."""
-        return [KnownSeries(self._state.series.known_since(0)), *self._state.sessions.known(exact)]
+    def _known(self, base: int) -> list[Entry]:
+        """What the head of a journal file that begins at `base` says."""
+        exact = base == self._journal.position
+        return [KnownSeries(self._state.series.known_since(0)), *self._state.sessions.known(base, exact)]
 
-    def _preamble(self, exact: bool) -> list[Buffer]:
-        with self._lock:
-            known = self._known(exact)
-        return _records(known)
+    def _begin_journal_file(self) -> None:
+        """Begin a file while nothing waits to be synced."""
+        with self._sync_lock:
+            with self._lock:
+                known = self._known(self._journal.durable)
+            self._journal.begin_file(_records(known))
 
     def maybe_checkpoint(self, now_ms: int) -> bool:
         """Checkpoint if it is time: a window ended two seconds ago, or the head is over its budget.
@@ -382,8 +386,7 @@ class Store:
         """
         try:
             self.checkpoint()
-            with self._sync_lock:
-                self._journal.begin_file(self._preamble(exact=True))
+            self._begin_journal_file()
             self._journal.remove_below(self._mark.low)
         finally:
             self._journal.close()

@@ -192,6 +192,8 @@ def decode_frame(entry: FrameEntry, stored: Buffer) -> bytes:
 def decompress(stored: Buffer, raw_size: int) -> bytes:
     """The bytes that were compressed, which must be `raw_size` many. Raises CorruptData."""
     try:
+        if zstandard.frame_content_size(stored) > raw_size:
+            raise CorruptData("compressed bytes: larger than was promised")
         raw = zstandard.ZstdDecompressor().decompress(stored, max_output_size=raw_size)
     except zstandard.ZstdError as error:
         raise CorruptData(f"compressed bytes: {error}") from error

@@ -10,7 +10,6 @@ Invariants:
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from obsagent.errors import StoreError
@@ -98,25 +97,39 @@ class SegmentWriter:
             self.give_up()
 
 
-def cut_tail(catalog: Catalog, fs: Fs) -> ScannedFile | None:
-    """Cut what follows the last whole block of the newest file; returns that file, None if there is none.
+def take_over(directory: Path, catalog: Catalog, fs: Fs) -> ScannedFile | None:
+    """Make ready what was found for going on with; returns the newest file, None if there is none.
 
-    A tail that looks like a block is first copied to a file beside it. A file in which nothing is whole is
-    renamed. If the disk refuses, the file stays as it is, and `SegmentWriter` begins a new one.
+    The agent that wrote it may have died before it could sync: the newest file and the directory are
+    synced before anything is built on them. What follows the last whole block is cut; a tail that looks
+    like a block is first copied to a file beside it; a file in which nothing is whole is renamed. Raises
+    StoreError if the disk refuses.
     """
     if not catalog.files:
         return None
     last = catalog.files[-1]
-    with suppress(OSError):
+    try:
         if not last.blocks:
             fs.rename(last.path, last.path.with_name(last.path.name + CORRUPT_SUFFIX))
-            fs.sync_directory(last.path.parent)
         elif last.end < last.size:
             if any(damage.offset >= last.end for damage in last.damage):
                 _copy_tail(last, fs)
             fs.truncate(last.path, last.end)
             last.size = last.end
+        else:
+            _sync(last.path, fs)
+        fs.sync_directory(directory)
+    except OSError as error:
+        raise StoreError(f"cannot go on with {last.path}: {error.strerror}") from error
     return last
+
+
+def _sync(path: Path, fs: Fs) -> None:
+    descriptor = fs.open_for_writing(path)
+    try:
+        fs.sync_data(descriptor)
+    finally:
+        fs.close(descriptor)
 
 
 def _copy_tail(file: ScannedFile, fs: Fs) -> None:

@@ -1,0 +1,234 @@
+"""What the tests of the store share: a clock to turn, producers that know what they sent, and the truth."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from obsagent._native.codec import BodyWriter, Groups, SeriesMap, Window
+from obsagent.clock import window_start
+from obsagent.head.accounts import Accounts, SessionAccounts
+from obsagent.head.entries import (
+    REFUSED_SERIES,
+    Define,
+    DefinedSeries,
+    Entry,
+    Frame,
+    Refused,
+    SessionClose,
+    SessionOpen,
+)
+from obsagent.head.store import ReadOnlyStore, Store
+from obsagent.head.view import View
+from obsagent.limits import WINDOW_MS
+from obsagent.samples import Kind, Series
+
+BEGIN_MS = 1_700_000_000_000
+FAR_MS = BEGIN_MS + 10_000 * WINDOW_MS
+
+
+@dataclass
+class TurnedClock:
+    now_ms: int = BEGIN_MS
+
+    def wall_ms(self) -> int:
+        return self.now_ms
+
+    def monotonic_ms(self) -> int:
+        return self.now_ms
+
+
+@dataclass
+class Producer:
+    """One session. `sent` holds every frame and refusal by sequence; whole numbers make sums exact."""
+
+    name: str
+    service: str = "shop"
+    worker: int = 0
+    sent: list[Frame | Refused] = field(default_factory=list)
+    defined: list[Series] = field(default_factory=list)
+    accounts: SessionAccounts = SessionAccounts()  # noqa: RUF009 - immutable
+    closed: bool = False
+
+    @property
+    def session(self) -> bytes:
+        return self.name.encode().ljust(16, b"\0")
+
+    def open_entry(self) -> SessionOpen:
+        return SessionOpen(self.session, self.service, "host", 7, BEGIN_MS, self.worker, "v1")
+
+    def define_all(self) -> Define:
+        return Define(self.session, [DefinedSeries(i, one.id, one) for i, one in enumerate(self.defined)])
+
+    def frame(self, at_ms: int, body: bytes, samples: int, lost: int = 0) -> Frame:
+        observed = self.accounts.observed + samples + lost
+        self.accounts = self.accounts._replace(observed=observed, dropped_ring=self.accounts.dropped_ring + lost)
+        sequence = len(self.sent) + 1
+        end_ms = at_ms + 100 + sequence  # no two at one time: which of two gauge values is the last is not said
+        entry = Frame(self.session, sequence, 1, at_ms, end_ms, self.accounts, body)
+        self.sent.append(entry)
+        return entry
+
+    def refusal(self, at_ms: int, samples: int, reason: str = "time") -> Refused:
+        self.accounts = self.accounts._replace(observed=self.accounts.observed + samples)
+        entry = Refused(self.session, len(self.sent) + 1, 1, at_ms, at_ms + 100, self.accounts, reason, samples, at_ms)
+        self.sent.append(entry)
+        return entry
+
+    def close_entry(self, at_ms: int) -> SessionClose:
+        self.closed = True
+        return SessionClose(self.session, self.accounts, at_ms)
+
+
+def make_body(series: Iterable[tuple[int, Series]], chance: random.Random) -> tuple[bytes, int]:
+    """A body with samples for some of the series; and how many samples it has."""
+    writer = BodyWriter()
+    samples = 0
+    for number, one in series:
+        if one.kind == Kind.COUNTER:
+            count = chance.randint(1, 5)
+            writer.put_counter(number, count, float(chance.randint(0, 100)))
+        elif one.kind == Kind.GAUGE:
+            count = 1
+            writer.put_gauge(number, float(chance.randint(-50, 50)))
+        else:
+            count = chance.randint(1, 40)
+            values = [float(chance.randint(-3, 1000)) for _ in range(count)]
+            writer.put_run(number, values) if count < 16 else writer.put_loghist(number, values)
+        samples += count
+    return writer.take(), samples
+
+
+def resolve(store: Store, metric: str, kind: Kind, **labels: str) -> Series:
+    series = store.series.resolve(metric, kind, labels)
+    assert series is not None
+    return series
+
+
+def begin(store: Store, producer: Producer, kinds: Iterable[Kind] = (Kind.HISTOGRAM,)) -> None:
+    """Open the producer's session and define one series of each kind."""
+    store.write(producer.open_entry())
+    for kind in kinds:
+        labels = {"service": producer.service, "worker": producer.name}
+        producer.defined.append(resolve(store, f"m_{kind.word}", kind, **labels))
+    store.write(producer.define_all())
+
+
+@dataclass
+class Truth:
+    """What a store must hold after exactly these entries, worked out without journal or segments."""
+
+    windows: dict[int, Window] = field(default_factory=dict)
+    accounts: dict[tuple[int, str], Accounts] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, producers: Iterable[Producer], applied: dict[bytes, int]) -> Truth:
+        """The frames of each producer up to its last applied sequence, and its close if it was applied."""
+        truth = cls()
+        for producer in producers:
+            before = SessionAccounts()
+            numbers = SeriesMap()
+            for number, one in enumerate(producer.defined):
+                numbers.set(number, one.id, one.kind, one.scale)
+            for entry in producer.sent[: applied.get(producer.session, 0)]:
+                before = truth._apply(producer, entry, before, numbers)
+        return truth
+
+    def _apply(
+        self, producer: Producer, entry: Frame | Refused, before: SessionAccounts, numbers: SeriesMap
+    ) -> SessionAccounts:
+        now = entry.accounts
+        start = window_start(entry.start_ms if isinstance(entry, Frame) else entry.window_ms)
+        page = self.accounts.setdefault((start, producer.service), Accounts())
+        page.observed += now.observed - before.observed
+        page.dropped_ring += now.dropped_ring - before.dropped_ring
+        if isinstance(entry, Frame):
+            stored, refused = self.windows.setdefault(start, Window()).apply(entry.body, numbers, entry.end_ms)
+            page.stored += stored
+            page.rejected_frame += refused
+        elif entry.reason == "time":
+            page.rejected_time += entry.samples
+        else:
+            page.rejected_frame += entry.samples
+        return now
+
+
+def applied_of(store: Store | ReadOnlyStore) -> dict[bytes, int]:
+    """Session → last applied sequence."""
+    return {bytes.fromhex(session["session"]): session["last_applied"] for session in store.status()["sessions"]}
+
+
+def contents(view: View, series_ids: Iterable[int], starts: Iterable[int]) -> dict[tuple[int, int], Any]:
+    """(window, series) → histogram bytes, counter and gauge, where there is anything."""
+    ids = list(series_ids)
+    found = {}
+    for start in starts:
+        groups = Groups({series_id: index for index, series_id in enumerate(ids)}, len(ids))
+        view.collect(start, start + 1, groups)
+        for index, series_id in enumerate(ids):
+            if groups.samples(index):
+                found[start, series_id] = _measured(groups, index)
+    return found
+
+
+def _measured(groups: Groups, index: int) -> Any:
+    return groups.samples(index), groups.histogram(index), groups.counter(index), groups.gauge(index)
+
+
+def expected_contents(truth: Truth, series_ids: Iterable[int]) -> dict[tuple[int, int], Any]:
+    ids = list(series_ids)
+    found = {}
+    for start, window in truth.windows.items():
+        groups = Groups({series_id: index for index, series_id in enumerate(ids)}, len(ids))
+        window.collect(groups)
+        for index, series_id in enumerate(ids):
+            if groups.samples(index):
+                found[start, series_id] = _measured(groups, index)
+    return found
+
+
+def check_store(store: Store | ReadOnlyStore, producers: list[Producer]) -> dict[bytes, int]:
+    """The store holds exactly what its sessions' sequences say; returns these."""
+    applied = applied_of(store)
+    truth = Truth.of(producers, applied)
+    ids = sorted({one.id for producer in producers for one in producer.defined})
+    starts = sorted({window_start(entry.start_ms) for producer in producers for entry in producer.sent})
+    view = store.view()
+    assert contents(view, ids, starts) == expected_contents(truth, ids)
+    check_accounts(view, store, truth)
+    check_totals(view, ids, truth)
+    return applied
+
+
+def check_accounts(view: View, store: Store | ReadOnlyStore, truth: Truth) -> None:
+    totals: dict[str, Accounts] = {}
+    for (start, service), account in truth.accounts.items():
+        totals.setdefault(service, Accounts()).add(account)
+        assert view.accounts(start, start + 1)[service] == account.as_dict()
+    shown = store.status()["accounts"]["services"]
+    assert shown == {service: account.as_dict() for service, account in totals.items()}
+
+
+def check_totals(view: View, ids: list[int], truth: Truth) -> None:
+    everything = Window()
+    for window in truth.windows.values():
+        everything.merge(window)
+    wanted = Groups({series_id: index for index, series_id in enumerate(ids)}, len(ids))
+    everything.collect(wanted)
+    found = Groups({series_id: index for index, series_id in enumerate(ids)}, len(ids))
+    view.collect_totals(found)
+    for index in range(len(ids)):
+        assert _measured(found, index) == _measured(wanted, index)
+
+
+def refused_definition(number: int, metric: str) -> DefinedSeries:
+    return DefinedSeries(number, REFUSED_SERIES, None, metric)
+
+
+def write_all(store: Store, entries: Iterable[Entry]) -> int:
+    position = 0
+    for entry in entries:
+        position = store.write(entry)
+    return position

@@ -159,7 +159,7 @@ def decode(entry_type: int, payload: Buffer) -> Entry:
         raise CorruptData("journal entry without its marker")
     try:
         return decoder(view)
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise CorruptData(f"journal entry of type {entry_type}: {error}") from error
 
 

@@ -77,7 +77,7 @@ class Tables:
                 refused={text(metric): integer(count) for metric, count in refused.items()},
                 last_seen={text(metric): integer(at_ms) for metric, at_ms in last_seen.items()},
             )
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise CorruptData(f"tables of a block: {error}") from error
 
 

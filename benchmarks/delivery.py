@@ -45,7 +45,7 @@ def run(effort: Effort) -> list[Table]:
 
 def _arrays(client: Any, effort: Effort) -> Table:
     batches = [array("d", loads.lognormal(BATCH, seed).tolist()) for seed in range(SERIES)]
-    rounds = effort.size(40_000_000, 400_000) // (BATCH * SERIES)
+    rounds = effort.size(100_000_000, 400_000) // (BATCH * SERIES)
     copies = [partial(operator.setitem, memoryview(bytearray(8 * BATCH)).cast("d"), slice(None)) for _ in batches]
     measured = _measure(client, "observe_many", lambda sinks: _hand_over(sinks, batches, rounds), effort)
     copied = _timing("the same bytes copied", lambda: _hand_over(copies, batches, rounds), effort)

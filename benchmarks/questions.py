@@ -9,7 +9,20 @@ from concurrent.futures import ProcessPoolExecutor
 from benchmarks.measure import Effort
 from benchmarks.report import Table
 
-NAMES = ("record", "bulk", "scopes", "sketch", "accuracy", "delivery", "stored", "query", "startup", "memory")
+NAMES = (
+    "record",
+    "bulk",
+    "scopes",
+    "sketch",
+    "accuracy",
+    "delivery",
+    "apply",
+    "stored",
+    "query",
+    "startup",
+    "memory",
+    "cpu",
+)
 
 
 def ask_apart(name: str, effort: Effort) -> tuple[str, list[Table]]:

@@ -68,7 +68,7 @@ def comparison(title: str, reference: str, rows: Iterable[Row], note: str = "") 
     """A table of ratios to one reference."""
     rows = list(rows)
     cells = [[row.what, *_ratio_cells(row.ratio), row.here, ", ".join(map(str, row.goals))] for row in rows]
-    missed = [f"{row.what}: {text}" for row in rows for text in row.missed]
+    missed = [f"{title}: {row.what}, {text}" for row in rows for text in row.missed]
     return Table(title, ["", f"× {reference}", "rounds", "here", "goal"], cells, note, missed)
 
 

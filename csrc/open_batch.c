@@ -10,12 +10,12 @@
 #define GATHERED_VALUES 512
 #define PREFETCH_RECORDS 8
 #define ENTRY_BYTES 12   /* series, type, counts */
-#define SKETCH_BYTES 200 /* of a typical histogram */
+#define SKETCH_BYTES 150 /* of a typical histogram, and more than the values that it stands for at first */
 
-static void stocked_free(obs_stocked_hist_t *sketch)
+static void sketches_free(obs_sketch_t *sketch)
 {
     while (sketch != NULL) {
-        obs_stocked_hist_t *next = sketch->next;
+        obs_sketch_t *next = sketch->next;
         obs_loghist_free(&sketch->hist);
         obs_free(sketch);
         sketch = next;
@@ -32,7 +32,7 @@ int obs_open_batch_init(obs_open_batch_t *batch)
 void obs_open_batch_free(obs_open_batch_t *batch)
 {
     for (uint32_t i = 0; i < batch->touched_count; i++)
-        stocked_free(batch->touched[i]->sketch);
+        sketches_free(batch->touched[i]->sketch);
     for (size_t i = 0; i < OBS_SEGMENTS_MAX; i++)
         obs_free(atomic_load(&batch->segments[i]));
     obs_free(batch->touched);
@@ -163,60 +163,85 @@ static inline bool touch(obs_open_batch_t *batch, obs_series_t *series)
     return true;
 }
 
-/* The series' histogram of this batch, from the stock or new; NULL if there is no memory. */
-static obs_loghist_t *sketch_of(obs_open_batch_t *batch, obs_series_t *series)
+static obs_sketch_t *new_sketch(int scale)
+{
+    obs_sketch_t *sketch = obs_malloc(sizeof *sketch);
+    if (sketch == NULL || obs_loghist_init(&sketch->hist, scale) != OBS_OK) {
+        obs_free(sketch);
+        return NULL;
+    }
+    sketch->pending_count = 0;
+    return sketch;
+}
+
+/* The series' sketch of this batch, from the stock or new; NULL if there is no memory. */
+static obs_sketch_t *sketch_of(obs_open_batch_t *batch, obs_series_t *series)
 {
     if (series->sketch != NULL)
-        return &series->sketch->hist;
-    obs_stocked_hist_t *sketch = batch->stock[series->scale];
-    if (sketch != NULL) {
+        return series->sketch;
+    obs_sketch_t *sketch = batch->stock[series->scale];
+    if (sketch != NULL)
         batch->stock[series->scale] = sketch->next;
-    } else {
-        sketch = obs_malloc(sizeof *sketch);
-        if (sketch == NULL || obs_loghist_init(&sketch->hist, series->scale) != OBS_OK) {
-            obs_free(sketch);
-            return NULL;
-        }
-    }
+    else
+        sketch = new_sketch(series->scale);
+    if (sketch == NULL)
+        return NULL;
     sketch->next = NULL;
     series->sketch = sketch;
     batch->body_estimate += SKETCH_BYTES;
-    return &sketch->hist;
+    return sketch;
 }
 
 static void sketch_values(obs_open_batch_t *batch, obs_series_t *series, const double *values, size_t value_count)
 {
-    obs_loghist_t *hist = sketch_of(batch, series);
-    if (hist == NULL) {
+    obs_sketch_t *sketch = sketch_of(batch, series);
+    if (sketch == NULL) {
         batch->lost += value_count;
         return;
     }
-    uint64_t before = obs_delta_samples(hist);
-    if (obs_loghist_add_many(hist, values, value_count) != OBS_OK)
-        batch->lost += value_count - (obs_delta_samples(hist) - before);
+    uint64_t before = obs_delta_samples(&sketch->hist);
+    if (obs_loghist_add_many(&sketch->hist, values, value_count) != OBS_OK)
+        batch->lost += value_count - (obs_delta_samples(&sketch->hist) - before);
 }
 
 static void sketch_staged(obs_open_batch_t *batch, obs_series_t *series)
 {
+    batch->body_estimate -= series->staged_count * sizeof(double);
     sketch_values(batch, series, series->staged, series->staged_count);
     series->staged_count = 0;
 }
 
-static inline void add_value(obs_open_batch_t *batch, obs_series_t *series, double value)
+static void sketch_pending(obs_open_batch_t *batch, obs_series_t *series)
 {
-    if (!touch(batch, series)) {
-        batch->lost++;
-        return;
-    }
+    sketch_values(batch, series, series->sketch->pending, series->sketch->pending_count);
+    series->sketch->pending_count = 0;
+}
+
+static void stage(obs_open_batch_t *batch, obs_series_t *series, double value)
+{
     series->staged[series->staged_count++] = value;
     batch->body_estimate += sizeof value;
     if (series->staged_count == OBS_STAGED_VALUES)
         sketch_staged(batch, series);
 }
 
+static inline void add_value(obs_open_batch_t *batch, obs_series_t *series, double value)
+{
+    obs_sketch_t *sketch = series->sketch;
+    if (sketch != NULL) {
+        sketch->pending[sketch->pending_count++] = value;
+        if (sketch->pending_count == OBS_PENDING_VALUES)
+            sketch_pending(batch, series);
+    } else if (touch(batch, series)) {
+        stage(batch, series, value);
+    } else {
+        batch->lost++;
+    }
+}
+
 static void add_values(obs_open_batch_t *batch, obs_series_t *series, const double *values, size_t value_count)
 {
-    if (value_count < OBS_STAGED_VALUES) {
+    if (value_count < OBS_PENDING_VALUES / 2) {
         for (size_t i = 0; i < value_count; i++)
             add_value(batch, series, values[i]);
     } else if (touch(batch, series)) {
@@ -303,14 +328,14 @@ void obs_open_batch_add_hist(obs_open_batch_t *batch, uint32_t number, obs_loghi
 {
     obs_series_t *series = recorded_series(batch, number);
     assert(hist->scale == series->scale);
-    obs_loghist_t *sketch = touch(batch, series) ? sketch_of(batch, series) : NULL;
+    obs_sketch_t *sketch = touch(batch, series) ? sketch_of(batch, series) : NULL;
     if (sketch == NULL) {
         batch->lost += obs_delta_samples(hist);
-    } else if (obs_delta_samples(sketch) == 0) { /* to exchange the two is to merge into an empty one */
-        obs_loghist_t empty = *sketch;
-        *sketch = *hist;
+    } else if (obs_delta_samples(&sketch->hist) == 0) { /* to exchange the two is to merge into an empty one */
+        obs_loghist_t empty = sketch->hist;
+        sketch->hist = *hist;
         *hist = empty;
-    } else if (obs_loghist_merge(sketch, hist) != OBS_OK) {
+    } else if (obs_loghist_merge(&sketch->hist, hist) != OBS_OK) {
         batch->lost += obs_delta_samples(hist);
     }
 }
@@ -327,8 +352,8 @@ static void return_sketch(obs_open_batch_t *batch, obs_series_t *series)
 
 static void put_sketch(obs_open_batch_t *batch, obs_series_t *series, uint64_t *sample_count)
 {
-    if (series->staged_count > 0)
-        sketch_staged(batch, series);
+    sketch_staged(batch, series);
+    sketch_pending(batch, series);
     uint64_t samples = obs_delta_samples(&series->sketch->hist);
     if (samples > 0 && obs_body_put_loghist(&batch->body, series->number, &series->sketch->hist) == OBS_OK)
         *sample_count += samples;
@@ -391,7 +416,7 @@ int obs_open_batch_encode(obs_open_batch_t *batch, bool with_gauges, uint64_t *s
 void obs_open_batch_trim(obs_open_batch_t *batch)
 {
     for (size_t i = 0; i <= OBS_LOGHIST_MAX_SCALE; i++) {
-        stocked_free(batch->stock[i]);
+        sketches_free(batch->stock[i]);
         batch->stock[i] = NULL;
     }
 }

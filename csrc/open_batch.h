@@ -28,14 +28,17 @@
 enum { OBS_KIND_HISTOGRAM = 1, OBS_KIND_COUNTER = 2, OBS_KIND_GAUGE = 3 };
 
 #define OBS_STAGED_VALUES 16 /* this many samples of a series in one batch are sketched, fewer travel as they are */
+#define OBS_PENDING_VALUES 64
 #define OBS_SEGMENT_SERIES 256
 #define OBS_SEGMENTS_MAX 4096
 #define OBS_SERIES_MAX (OBS_SEGMENT_SERIES * OBS_SEGMENTS_MAX)
 
-typedef struct obs_stocked_hist {
+typedef struct obs_sketch {
     obs_loghist_t hist;
-    struct obs_stocked_hist *next; /* in the stock */
-} obs_stocked_hist_t;
+    struct obs_sketch *next; /* in the stock */
+    uint32_t pending_count;
+    double pending[OBS_PENDING_VALUES]; /* not yet in hist: to add many at a time costs half as much a value */
+} obs_sketch_t;
 
 typedef struct {
     /* set once, by define */
@@ -49,7 +52,7 @@ typedef struct {
     /* the drain's, empty between batches */
     bool is_touched;
     uint32_t staged_count;
-    obs_stocked_hist_t *sketch;
+    obs_sketch_t *sketch;
     uint64_t increments;
     double sum;
     double staged[OBS_STAGED_VALUES];
@@ -67,7 +70,7 @@ typedef struct {
     size_t body_estimate; /* bytes that the touched series will take, roughly */
     uint64_t lost;
     obs_body_t body;
-    obs_stocked_hist_t *stock[OBS_LOGHIST_MAX_SCALE + 1];
+    obs_sketch_t *stock[OBS_LOGHIST_MAX_SCALE + 1];
 } obs_open_batch_t;
 
 OBS_MUST_CHECK int obs_open_batch_init(obs_open_batch_t *batch);

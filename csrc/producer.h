@@ -22,7 +22,7 @@ enum { OBS_RECORD_SAMPLE = 0, OBS_RECORD_INCREMENT = 1, OBS_RECORD_RUN = 2 };
 #define OBS_RECORD_TAG(what, series) ((uint64_t)(what) << 32 | (series))
 #define OBS_RUN_VALUES_MAX (2 * OBS_RING_CLAIM_MAX - 1)
 #define OBS_RUN_TAG(series, value_count) (OBS_RECORD_TAG(OBS_RECORD_RUN, series) | (uint64_t)(value_count) << 40)
-#define OBS_BULK_VALUES_MIN 64 /* fewer go through the ring */
+#define OBS_BULK_VALUES_MIN 256 /* fewer go through the ring: cheaper for the thread than to bucket them */
 
 typedef struct obs_producer {
     obs_ring_t ring;

@@ -25,7 +25,7 @@ static void record_round(obs_producer_t *producer, uint32_t series, uint64_t *st
             obs_ring_push(&producer->ring, OBS_RECORD_TAG(OBS_RECORD_SAMPLE, (series + i) % OTHER_SERIES), (double)i);
         CHECK(status == OBS_OK || status == OBS_ERR_FULL);
     }
-    size_t bulk_count = check_random(state) % (check_random(state) % 4 == 0 ? 3000 : 100);
+    size_t bulk_count = check_random(state) % (check_random(state) % 4 == 0 ? 3000 : 400);
     obs_producer_add_many(producer, series, obs_open_batch_series(&drain->open, series)->scale, values, bulk_count);
     atomic_fetch_add(&recorded, count + bulk_count);
 }

@@ -491,11 +491,11 @@ static void bulk_goes_through_the_ring_while_the_drain_has_the_delta(void)
 static void a_busy_delta_is_wanted_and_handed_over(void)
 {
     fixture_t fixture;
-    double values[100] = {0};
+    double values[300] = {0};
     bool was_empty;
     set_up(&fixture);
     obs_producer_t *producer = attach(&fixture);
-    obs_producer_add_many(producer, fixture.histogram, 6, values, 100);
+    obs_producer_add_many(producer, fixture.histogram, 6, values, 300);
     obs_delta_t *delta = producer->deltas[fixture.histogram];
     CHECK_OK(obs_delta_begin(delta, &was_empty)); /* as a thread in the middle of a bulk call */
     CHECK(!was_empty);
@@ -505,7 +505,7 @@ static void a_busy_delta_is_wanted_and_handed_over(void)
     obs_delta_end(delta);
     CHECK_EQ(delta->state, OBS_DELTA_TAKEN);
     CHECK_OK(obs_drain_seal(fixture.drain, 0));
-    expect_batch(&fixture, 100);
+    expect_batch(&fixture, 300);
     CHECK_EQ(delta->state, OBS_DELTA_EMPTY);
     tear_down(&fixture);
 }
@@ -513,23 +513,23 @@ static void a_busy_delta_is_wanted_and_handed_over(void)
 static void threads_come_and_go(void)
 {
     fixture_t fixture;
-    double values[200] = {0};
+    double values[300] = {0};
     set_up(&fixture);
     for (int round = 0; round < 20; round++) {
         obs_producer_t *producer = attach(&fixture);
         observe(&fixture, producer, 7);
-        obs_producer_add_many(producer, fixture.histogram, 6, values, 200);
+        obs_producer_add_many(producer, fixture.histogram, 6, values, 300);
         leave(&fixture, producer);
         if (round % 3 == 0)
             step_after(&fixture, MS);
     }
     step_after(&fixture, 100 * MS);
     CHECK(fixture.drain->producers == NULL);
-    CHECK_EQ(accounts(&fixture).observed, 20 * 207);
+    CHECK_EQ(accounts(&fixture).observed, 20 * 307);
     obs_batch_t *batch;
     while ((batch = take(&fixture)) != NULL)
         obs_batch_free(batch);
-    CHECK_EQ(fixture.samples, 20 * 207);
+    CHECK_EQ(fixture.samples, 20 * 307);
     CHECK_EQ(fixture.drain->pool.credit, fixture.drain->pool.chunk_count);
     tear_down(&fixture);
 }

@@ -50,7 +50,7 @@ def in_child(work: Callable[[], None]) -> None:
 def run_python(program: str) -> None:
     """A new interpreter must run the program to its end and exit with 0."""
     program = "import threading, time, os, sys\nfrom obsagent._native.ring import Recorder\n" + program
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]  # fork beside a thread
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -6,6 +6,7 @@ after every step that reads, everything is compared with a truth that knows neit
 
 from __future__ import annotations
 
+import errno
 import random
 from pathlib import Path
 
@@ -257,3 +258,28 @@ def test_walk(tmp_path: Path, seed: int) -> None:
         assert walk.acknowledged.get(producer.session, 0) == len(producer.sent)
     assert walk.store.status()["corrupt"] == 0
     walk.store.close()
+
+
+def test_what_a_dead_process_wrote_is_synced_before_it_counts(tmp_path: Path) -> None:
+    """It was killed between write and sync, and the next one has no room for a checkpoint."""
+    walk = Walk(tmp_path, 1)
+    for _ in range(3):
+        walk.send()
+
+    def stop(call: str) -> None:
+        if call == "sync_data":
+            raise Stopped
+
+    walk.fs.before = stop
+    with pytest.raises(Stopped):
+        walk.store.sync()
+    walk.fs.before = None
+    walk.abandon()
+    walk.fs.errno = errno.ENOSPC
+    walk.fs.fail_always = {"create"}
+    walk.reopen()
+    applied = check_store(walk.store, walk.producers)
+    assert sum(applied.values()) == 3
+    walk.acknowledged.update(applied)  # as a welcome tells the clients
+    walk.fs.fail_always = set()
+    walk.cut_power()

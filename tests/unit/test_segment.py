@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -434,6 +433,6 @@ def test_a_frame_that_decompresses_to_another_size_is_corrupt() -> None:
 def test_vanished_files_are_the_callers_to_handle(tmp_path: Path) -> None:
     written(tmp_path, range(1, 2))
     catalog = scan_directory(tmp_path)
-    os.unlink(catalog.blocks[0].path)
+    catalog.blocks[0].path.unlink()
     with pytest.raises(FileNotFoundError):
         reader.collect(catalog.blocks, 0, 1 << 60, Groups({1: 0}, 1), lambda damage: None)

@@ -133,12 +133,17 @@ static void index_mixed(const double *values, size_t value_count, int scale, blo
 
 static int reserve_pages(obs_loghist_range_t *range, const indices_t *indices)
 {
-    int status = OBS_OK;
     if (indices->count == 0 || obs_range_pages_exist(range, indices->first_page, indices->last_page))
         return OBS_OK;
-    for (size_t i = 0; i < indices->count && status == OBS_OK; i++)
-        status = obs_range_reserve_page(range, obs_page_number(indices->buckets[i]));
-    return status;
+    for (size_t i = 0; i < indices->count; i++) {
+        int32_t page_number = obs_page_number(indices->buckets[i]);
+        if (OBS_LIKELY(obs_range_find(range, page_number) != SIZE_MAX))
+            continue;
+        int status = obs_range_reserve_page(range, page_number);
+        if (status != OBS_OK)
+            return status;
+    }
+    return OBS_OK;
 }
 
 static int reserve_block(obs_loghist_t *hist, const block_t *block)

@@ -103,15 +103,6 @@ static double positive_quantile(const obs_loghist_t *hist, uint64_t rank, double
     return inside_bucket(place.index, hist->scale, clamp(fraction, 0, 1));
 }
 
-/* ceil(q * count), from 1 to count; a double cannot hold every count. */
-static uint64_t nearest_rank(double exact_rank, uint64_t count)
-{
-    double rank = ceil(exact_rank);
-    if (rank < 1)
-        return 1;
-    return rank >= (double)count ? count : (uint64_t)rank;
-}
-
 int obs_loghist_quantile(const obs_loghist_t *hist, double q, int interpolate, double *out)
 {
     if (!(q >= 0 && q <= 1))
@@ -125,7 +116,7 @@ int obs_loghist_quantile(const obs_loghist_t *hist, double q, int interpolate, d
         return OBS_OK;
     }
     double exact_rank = q * (double)hist->count;
-    uint64_t rank = nearest_rank(exact_rank, hist->count);
+    uint64_t rank = (uint64_t)ceil(exact_rank); /* at least 1, and at most count as q is below 1 */
     uint64_t negative = range_total(&hist->negative);
     uint64_t not_positive = negative + hist->zero_count;
     double value = 0;

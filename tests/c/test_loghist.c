@@ -2,6 +2,7 @@
 /* Adding, merging, lowering the scale, and what is left when memory runs out. */
 #include "alloc_seam.h"
 #include "loghist_check.h"
+#include "obs_port.h"
 
 static void add(obs_loghist_t *hist, double value, uint64_t weight)
 {
@@ -33,6 +34,42 @@ static void special_values_have_their_own_places(void)
     CHECK_EQ(count_at(&hist.negative, obs_loghist_index(3.0, 6)), 2);
     check_consistent(&hist);
     obs_loghist_free(&hist);
+}
+
+/* Machine-learning libraries tell processors to take subnormals for zero. Buckets, minimum and maximum are
+ * found by integer arithmetic and stay what they are. */
+static void flushing_subnormals_changes_nothing(void)
+{
+#if OBS_ARCH_X86_64
+    static double values[600];
+    for (int i = 0; i < 600; i++)
+        values[i] = (i % 2 ? -1 : 1) * double_of(1 + (uint64_t)i * 7919);
+    obs_loghist_t expected = new_hist(6), hist = new_hist(6), bulk = new_hist(6);
+    CHECK_OK(obs_loghist_add_many_reference(&expected, values, 600));
+    obs_loghist_t normal = new_hist(6);
+    add(&normal, -8.0, 1);
+    add(&normal, -4.0, 1);
+    unsigned control = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(control | 0x8040); /* flush to zero, denormals are zero */
+    int status = obs_loghist_add_many_reference(&hist, values, 600);
+    int bulk_status = obs_loghist_add_many(&bulk, values, 600);
+    int merge_status = obs_loghist_merge(&hist, &bulk);
+    double lowest = 1;
+    int quantile_status = obs_loghist_quantile(&normal, 0x1p-1074, 0, &lowest);
+    __builtin_ia32_ldmxcsr(control);
+    CHECK_OK(status);
+    CHECK_OK(bulk_status);
+    CHECK_OK(merge_status);
+    CHECK_OK(quantile_status);
+    CHECK_OK(obs_loghist_merge(&expected, &expected));
+    check_same_counts(&hist, &expected);
+    CHECK(hist.min < 0 && hist.max > 0);
+    CHECK_NEAR(lowest, -8.0, 0.01);
+    obs_loghist_free(&normal);
+    obs_loghist_free(&expected);
+    obs_loghist_free(&hist);
+    obs_loghist_free(&bulk);
+#endif
 }
 
 static void scales_out_of_range_are_refused(void)
@@ -224,6 +261,29 @@ static void lowering_the_scale_is_exact(void)
         }
 }
 
+static void walking_starts_anywhere(void)
+{
+    obs_loghist_t hist = new_hist(6);
+    const int32_t occupied[] = {-70, -64, -1, 0, 63, 64, 200};
+    for (size_t i = 0; i < 7; i++)
+        add(&hist, obs_loghist_lower_bound(occupied[i] + 1, 6), i + 1);
+    size_t next = 0;
+    for (int32_t start = -300; start < 300; start++) {
+        while (next < 7 && occupied[next] < start)
+            next++;
+        int32_t index = start;
+        uint64_t count = 0;
+        CHECK_EQ(obs_loghist_next(&hist.positive, &index, &count), next < 7);
+        if (next < 7)
+            CHECK(index == occupied[next] && count == next + 1);
+    }
+    int32_t index = INT32_MAX;
+    uint64_t count;
+    CHECK_EQ(obs_loghist_next(&hist.positive, &index, &count), 0);
+    CHECK_EQ(obs_loghist_next(&hist.negative, &index, &count), 0);
+    obs_loghist_free(&hist);
+}
+
 static void reset_keeps_memory_and_leaves_no_trace(void)
 {
     obs_loghist_t hist = wild_hist(6, 500, 9), fresh = new_hist(6), empty = new_hist(6);
@@ -358,6 +418,7 @@ static void add_many_without_memory_adds_a_prefix(void)
 int main(void)
 {
     RUN(special_values_have_their_own_places);
+    RUN(flushing_subnormals_changes_nothing);
     RUN(scales_out_of_range_are_refused);
     RUN(totals_never_overflow);
     RUN(add_many_equals_the_reference);
@@ -367,6 +428,7 @@ int main(void)
     RUN(merging_is_free_of_order);
     RUN(merging_with_itself_doubles);
     RUN(lowering_the_scale_is_exact);
+    RUN(walking_starts_anywhere);
     RUN(reset_keeps_memory_and_leaves_no_trace);
     RUN(memory_follows_what_is_occupied);
     RUN(no_allocation_failure_changes_anything);

@@ -107,6 +107,34 @@ static void every_density_round_trips(void)
         }
 }
 
+static void the_bound_holds_where_every_count_is_escaped(void)
+{
+    for (uint64_t weight = 100; weight < UINT64_C(1) << 50; weight *= 3) {
+        obs_loghist_t hist = new_hist(6);
+        for (int i = 1; i <= 64 * 8; i++)
+            CHECK_OK(obs_loghist_add(&hist, obs_loghist_lower_bound(i, 6), weight));
+        check_round_trip(&hist);
+        obs_loghist_free(&hist);
+    }
+}
+
+/* On this processor's word for NaN, whatever it is, nothing may depend. */
+static void a_sum_that_overflowed_both_ways_round_trips(void)
+{
+    obs_loghist_t hist = new_hist(6), other = new_hist(6);
+    CHECK_OK(obs_loghist_add(&hist, 1e308, 10));
+    CHECK_OK(obs_loghist_add(&other, -1e308, 10));
+    CHECK(hist.sum == INFINITY && other.sum == -INFINITY);
+    check_round_trip(&hist);
+    check_round_trip(&other);
+    CHECK_OK(obs_loghist_merge(&hist, &other));
+    CHECK(isnan(hist.sum));
+    hist.sum = double_of(UINT64_C(0xfff8000000000001));
+    check_round_trip(&hist);
+    obs_loghist_free(&hist);
+    obs_loghist_free(&other);
+}
+
 static void sizes_are_small(void)
 {
     size_t total = 0;
@@ -314,7 +342,10 @@ static void wrong_totals_are_refused(void)
         put_page(&form, 0, 1, 0, 1, 2);
         REFUSED(&form);
     }
-    form_t form = start(POSITIVE, 3, INFINITY, 1.5, 2.0); /* an overflown sum, and the bucket's very bound */
+    form_t form = start(POSITIVE, 3, INFINITY, INFINITY, INFINITY); /* the last bucket ends at 2^1024 */
+    put_page(&form, 15, 1, 0, UINT64_C(1) << 63, 2);
+    REFUSED(&form);
+    form = start(POSITIVE, 3, INFINITY, 1.5, 2.0); /* an overflown sum, and the bucket's very bound */
     put_page(&form, 0, 1, 0, 1, 2);
     CHECK_OK(read_form(&form));
 }
@@ -325,6 +356,9 @@ static void wrong_zeros_and_non_finite_counts_are_refused(void)
     put_varint(&form, 2);
     CHECK_OK(read_form(&form));
     form = start(ZERO, 2, 0.0, -0.0, 0.0);
+    put_varint(&form, 2);
+    REFUSED(&form);
+    form = start(ZERO, 2, 0.0, 0.0, -0.0);
     put_varint(&form, 2);
     REFUSED(&form);
     form = start(ZERO, 2, -0.0, 0.0, 0.0);
@@ -343,6 +377,11 @@ static void wrong_zeros_and_non_finite_counts_are_refused(void)
     put_varint(&form, UINT64_MAX);
     put_varint(&form, 1);
     put_varint(&form, 0);
+    REFUSED(&form);
+    form.size = 3;
+    put_varint(&form, UINT64_MAX - 1);
+    put_varint(&form, 1);
+    put_varint(&form, 2);
     REFUSED(&form);
 }
 
@@ -389,6 +428,51 @@ static void wrong_pages_are_refused(void)
     REFUSED(&form);
 }
 
+/* A page of one bucket behind another one. */
+static void put_next_page(form_t *form, uint64_t gap, uint64_t bitmap, unsigned field)
+{
+    put_varint(form, gap << 2 | 3);
+    put_u64(form, bitmap);
+    if (bitmap != 0)
+        put_u8(form, field);
+}
+
+static void wrong_pages_behind_the_first_are_refused(void)
+{
+    form_t form = {{1, POSITIVE, 0, 0, 0}, 5}; /* a range of no pages */
+    REFUSED(&form);
+    form = start(POSITIVE, 6, INFINITY, 1.5, 0x1.8p64); /* pages 0 and 1 */
+    put_page(&form, 0, 2, 0, 1, 2);
+    put_next_page(&form, 0, 1, 2);
+    CHECK_OK(read_form(&form));
+    form = start(POSITIVE, 6, INFINITY, 1.5, 0x1.8p64); /* the same, but for a gap of 2^32 */
+    put_page(&form, 0, 2, 0, 1, 2);
+    put_next_page(&form, UINT64_C(1) << 32, 1, 2);
+    REFUSED(&form);
+    form = start(POSITIVE, 6, INFINITY, 1.5, 0x1.8p128); /* an empty page between two */
+    put_page(&form, 0, 3, 0, 1, 2);
+    put_next_page(&form, 0, 0, 0);
+    put_next_page(&form, 0, 1, 2);
+    REFUSED(&form);
+}
+
+/* Page numbers that add up to more than an integer holds. */
+static void a_very_long_range_is_refused(void)
+{
+    enum { PAGES = 40000 };
+    form_t head = start(POSITIVE, PAGES + 1, INFINITY, 1.5, 1.5), page = {.size = 0};
+    put_page(&head, 0, PAGES + 1, 0, 1, 0);
+    put_next_page(&page, 65535, 1, 0);
+    size_t size = head.size + PAGES * page.size;
+    uint8_t *bytes = malloc(size);
+    CHECK(bytes != NULL);
+    memcpy(bytes, head.bytes, head.size);
+    for (size_t i = 0; i < PAGES; i++)
+        memcpy(bytes + head.size + i * page.size, page.bytes, page.size);
+    CHECK_STATUS(hostile_read_copy(read_hostile, bytes, size), OBS_ERR_CORRUPT);
+    free(bytes);
+}
+
 /* Doubles end at 2^1024 and 2^-1074; buckets beyond must not appear even between others. */
 static void buckets_beyond_the_doubles_are_refused(void)
 {
@@ -428,6 +512,16 @@ static void overflowing_counts_are_refused(void)
     put_u8(&form, 255);
     put_varint(&form, UINT64_MAX - 255);
     put_varint(&form, UINT64_MAX - 255);
+    REFUSED(&form);
+    form = start(POSITIVE, 1, INFINITY, 1.5, 0x1.8p64); /* nor two pages: 2^64 - 1 and 2 */
+    put_page(&form, 0, 2, 0, 1, 255);
+    put_varint(&form, UINT64_MAX - 256);
+    put_next_page(&form, 0, 1, 1);
+    REFUSED(&form);
+    form = start(ZERO | POSITIVE, 1, 4.5, 0.0, 1.5); /* nor 2 zeros and 2^64 - 1 others */
+    put_varint(&form, 2);
+    put_page(&form, 0, 1, 0, 1, 255);
+    put_varint(&form, UINT64_MAX - 256);
     REFUSED(&form);
 }
 
@@ -474,6 +568,8 @@ int main(void)
     RUN(everything_round_trips);
     RUN(every_size_of_count_round_trips);
     RUN(every_density_round_trips);
+    RUN(the_bound_holds_where_every_count_is_escaped);
+    RUN(a_sum_that_overflowed_both_ways_round_trips);
     RUN(sizes_are_small);
     RUN(too_little_room_is_refused);
     RUN(merging_encoded_equals_merging);
@@ -484,6 +580,8 @@ int main(void)
     RUN(wrong_zeros_and_non_finite_counts_are_refused);
     RUN(wrong_heads_are_refused);
     RUN(wrong_pages_are_refused);
+    RUN(wrong_pages_behind_the_first_are_refused);
+    RUN(a_very_long_range_is_refused);
     RUN(buckets_beyond_the_doubles_are_refused);
     RUN(overflowing_counts_are_refused);
     RUN(no_allocation_failure_changes_anything);

@@ -142,7 +142,12 @@ static void answers_have_the_published_form(void)
     CHECK_OK(obs_loghist_add(&hist, -1.999, 1));
     CHECK_NEAR(quantile(&hist, 0.5, 0), -4.0 / 3.0, 1e-15);
     CHECK_NEAR(quantile(&hist, 0.25, 1), -exp2(0.75), 1e-15);
-    CHECK_OK(obs_loghist_add(&hist, 0.0, 4));
+    CHECK_OK(obs_loghist_add(&hist, -2.001, 2)); /* a bucket further out: -4 to -2 */
+    CHECK_OK(obs_loghist_add(&hist, -3.999, 2));
+    CHECK_NEAR(quantile(&hist, 0.125, 1), -exp2(1.75), 1e-15);
+    CHECK_NEAR(quantile(&hist, 0.75, 1), -exp2(0.5), 1e-15);
+    CHECK_NEAR(quantile(&hist, 0.25, 0), -8.0 / 3.0, 1e-15);
+    CHECK_OK(obs_loghist_add(&hist, 0.0, 8));
     CHECK(quantile(&hist, 0.75, 0) == 0);
     CHECK(quantile(&hist, 0.75, 1) == 0);
     obs_loghist_free(&hist);
@@ -196,7 +201,7 @@ static void shares_are_exact_at_bounds(void)
             uint64_t count;
             for (; obs_loghist_next(&hist.positive, &index, &count); index++) {
                 double bound = obs_loghist_lower_bound(index + 1, scale);
-                CHECK_NEAR(obs_loghist_cdf(&hist, bound), (double)values_up_to(sorted, VALUES, bound) / VALUES, 1e-15);
+                CHECK(obs_loghist_cdf(&hist, bound) == (double)values_up_to(sorted, VALUES, bound) / VALUES);
             }
             for (index = INT32_MIN; obs_loghist_next(&hist.negative, &index, &count); index++) {
                 double inner = nextafter(-obs_loghist_lower_bound(index, scale), -INFINITY); /* the last value in it */

@@ -136,8 +136,8 @@ def date_of(replay: Replay) -> str:
 def vitals_table(vitals: Sequence[Vitals]) -> Table:
     """One row an endpoint."""
     table = Table(caption="asked of the agent, the last 10 to 20 seconds", caption_justify="left", expand=False)
-    table.add_column("endpoint")
-    for column in ("requests/s", "p50", "p99", "refused (4xx)", "failed (5xx)"):
+    table.add_column("endpoint", no_wrap=True)
+    for column in ("requests/s", "p50", "p99", "4xx", "5xx"):
         table.add_column(column, justify="right", min_width=9)
     for row in vitals:
         latencies = milliseconds(row.p50_s), milliseconds(row.p99_s)

@@ -26,7 +26,7 @@ from obsagent.head.entries import (
     encode,
 )
 from obsagent.samples import Kind, Series
-from obsagent.segment.tables import SessionRow
+from obsagent.segment.tables import SessionRow, series_to_row
 
 SESSION = bytes(range(16))
 SERIES = Series(7, "latency", Kind.HISTOGRAM, {"service": "shop", "worker": "0"}, "seconds", "Time", 5, "max")
@@ -41,7 +41,7 @@ EXAMPLES: list[Entry] = [
     SessionClose(SESSION, SessionAccounts(1, 2, 3, 4, 5), 77),
     KnownSession(ROW, [0, 7, 1, 8]),
     KnownSession(SessionRow(SESSION, "shop", "host", 12, 99, 3, "", 0, None, 0, True), []),
-    KnownSeries([SERIES]),
+    KnownSeries([series_to_row(SERIES)]),
 ]
 
 

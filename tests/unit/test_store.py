@@ -6,9 +6,11 @@ import errno
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,7 @@ from store_lab import (
     resolve,
 )
 
-from obsagent._native.codec import BodyWriter, Groups
+from obsagent._native.codec import BodyWriter, Groups, crc32c
 from obsagent.errors import StoreError, StoreLocked
 from obsagent.head.accounts import Accounts, SessionAccounts
 from obsagent.head.budgets import Budgets
@@ -104,7 +106,8 @@ def test_two_agents_on_one_store(lab: Lab) -> None:
 
 def test_the_lock_is_free_again_when_opening_failed(lab: Lab) -> None:
     lab.store.close()
-    (lab.directory / "store.json").write_text(json.dumps({"format": 2, "store_id": "0" * 32}))
+    crc = crc32c(b"2" + bytes(16))
+    (lab.directory / "store.json").write_text(json.dumps({"format": 2, "store_id": "0" * 32, "crc": crc}))
     for _ in range(2):
         with pytest.raises(StoreError, match="newer obsagent"):
             Store.open(lab.directory)
@@ -112,7 +115,10 @@ def test_the_lock_is_free_again_when_opening_failed(lab: Lab) -> None:
         Store.open_read_only(lab.directory)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 1, "store_id": 5}'])
+NO_IDENTITY = [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 1, "store_id": 5}', b'{"format": 9, "crc": 1}']
+
+
+@pytest.mark.parametrize("content", NO_IDENTITY)
 def test_a_damaged_identity_is_made_up_for_by_the_files(lab: Lab, content: bytes) -> None:
     lab.send()
     store_id = lab.store.status()["store_id"]
@@ -628,3 +634,108 @@ def test_entries_before_the_low_position_of_a_checkpoint_do_nothing(lab: Lab) ->
     assert state.totals == {}
     lab.kill()
     lab.check()
+
+
+def day(lab: Lab) -> int:
+    """A bit of everything, in which any call of the file system may fail; returns the frames acknowledged."""
+    acknowledged = 0
+    for number in range(1, 7):
+        lab.send()
+        lab.clock.now_ms += 6_000
+        with suppress(StoreError):
+            lab.store.sync()
+            acknowledged = number
+        with suppress(StoreError):
+            lab.store.maybe_checkpoint(lab.clock.now_ms)
+    with suppress(StoreError):
+        lab.store.close()
+    return acknowledged
+
+
+def test_every_call_of_the_file_system_may_fail(tmp_path: Path) -> None:
+    budgets = Budgets(journal_file_bytes=700, segment_file_bytes=2_000)
+    calls = 0
+    while True:
+        lab = Lab(tmp_path / str(calls), budgets)
+        calls += 1
+        before = len(lab.fs.log)
+        lab.fs.failing = range(before + calls, before + calls + 1)
+        acknowledged = day(lab)
+        made = len(lab.fs.log) - before
+        lab.open()
+        applied = check_store(lab.store, [lab.producer])
+        assert acknowledged <= applied[lab.producer.session] <= 6
+        assert lab.store.status()["corrupt"] == 0
+        lab.store.close()
+        if calls > made:
+            break
+    assert calls > 30
+
+
+def test_every_call_while_opening_may_fail(tmp_path: Path) -> None:
+    """Opening then says so, or goes on without a journal file; the next one recovers all the same."""
+    lab = Lab(tmp_path / "store")
+    lab.send()
+    lab.store.checkpoint()
+    lab.send()
+    lab.store.sync()
+    outcomes = set()
+    for call in range(1, 100):
+        lab.store._store_lock.release()
+        fs = FailingFs()
+        fs.failing = range(call, call + 1)
+        try:
+            lab.store = Store.open(lab.directory, clock=lab.clock, fs=fs)
+        except StoreError:
+            outcomes.add("refused")
+            lab.open()
+        else:
+            outcomes.add("opened")
+        check_store(lab.store, [lab.producer])
+        if len(fs.log) < call:
+            break
+        lab.send()
+        lab.store.sync()
+    assert outcomes == {"opened", "refused"}
+    assert call > 8
+
+
+def small_store(lab: Lab) -> dict[str, bytes]:
+    """Two blocks in a segment, two frames in the journal; every file by its name."""
+    for _ in range(4):
+        lab.send()
+        lab.store.sync()
+        if lab.clock.now_ms < BEGIN_MS + 2 * WINDOW_MS:
+            lab.store.checkpoint()
+        lab.clock.now_ms += WINDOW_MS
+    lab.store._store_lock.release()
+    files = (path for path in lab.directory.rglob("*") if path.is_file() and path.name != "store.lock")
+    return {str(path.relative_to(lab.directory)): path.read_bytes() for path in files}
+
+
+def test_no_flipped_bit_keeps_the_agent_from_starting(lab: Lab, tmp_path: Path) -> None:
+    """And none brings back more than was stored, or costs more than the block or entry that it is in.
+
+    An entry that says what series numbers mean takes with it what is in the journal of that session.
+    """
+    whole = small_store(lab)
+    sent = [frame.accounts.observed for frame in lab.producer.sent]
+    each = [after - before for before, after in zip([0, *sent], sent, strict=False)]
+    assert len([name for name in whole if "segment" in name or "journal" in name]) == 2
+    copy = tmp_path / "copy"
+    for name, data in whole.items():
+        for offset in range(0, len(data), 13):
+            for other, content in whole.items():
+                (copy / other).parent.mkdir(parents=True, exist_ok=True)
+                (copy / other).write_bytes(content)
+            damaged = bytearray(data)
+            damaged[offset] ^= 1 << offset % 8
+            (copy / name).write_bytes(damaged)
+            store = Store.open(copy, clock=lab.clock, fs=FailingFs())
+            groups = Groups({one.id: 0 for one in lab.producer.defined}, 1)
+            store.view().collect(0, 1 << 60, groups)
+            lost = sum(each) - groups.samples(0)
+            assert lost in (0, *each, sum(each[2:])), (name, offset)
+            assert not lost or store.status()["corrupt"] or name.startswith("journal"), (name, offset)
+            store.close()
+            shutil.rmtree(copy)

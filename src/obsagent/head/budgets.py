@@ -14,7 +14,7 @@ class Budgets:
     series_per_metric: int = limits.SERIES_PER_METRIC
     series_total: int = limits.SERIES_TOTAL
     head_bytes: int = limits.HEAD_BYTES
-    unsynced_bytes: int = 8 * limits.JOURNAL_COMMIT_BYTES
+    unsynced_bytes: int = 2 * limits.JOURNAL_UNSYNCED_BYTES_MAX
     journal_file_bytes: int = limits.JOURNAL_FILE_BYTES
     segment_file_bytes: int = limits.SEGMENT_FILE_BYTES
     segment_file_age_ms: int = limits.SEGMENT_FILE_AGE_MS

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, StoreError, StoreLocked
 from obsagent.fs import FILE_MODE, Fs
 from obsagent.head import journal_format
@@ -92,6 +93,8 @@ def read_identity(directory: StoreDirectory) -> bytes | None:
         fields = json.loads((directory.root / IDENTITY_NAME).read_bytes())
         version = int(fields["format"])
         store_id = uuid.UUID(fields["store_id"]).bytes
+        if fields["crc"] != _identity_crc(version, store_id):
+            return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     if version > STORE_VERSION:
@@ -109,7 +112,11 @@ def make_identity(directory: StoreDirectory, fs: Fs) -> bytes:
     """
     path = directory.root / IDENTITY_NAME
     store_id = _id_in_files(directory) or uuid.uuid4().bytes
-    fields = {"format": STORE_VERSION, "store_id": str(uuid.UUID(bytes=store_id))}
+    fields = {
+        "format": STORE_VERSION,
+        "store_id": str(uuid.UUID(bytes=store_id)),
+        "crc": _identity_crc(STORE_VERSION, store_id),
+    }
     try:
         if path.exists():
             fs.rename(path, path.with_name(path.name + CORRUPT_SUFFIX))
@@ -117,6 +124,11 @@ def make_identity(directory: StoreDirectory, fs: Fs) -> bytes:
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
     return store_id
+
+
+def _identity_crc(version: int, store_id: bytes) -> int:
+    """Tells a store that a newer version made from one whose identity is damaged."""
+    return crc32c(store_id, crc32c(str(version).encode()))
 
 
 def _id_in_files(directory: StoreDirectory) -> bytes | None:

@@ -22,6 +22,7 @@ from obsagent.head import journal_format as layout
 from obsagent.head.accounts import SessionAccounts
 from obsagent.samples import Series
 from obsagent.segment.tables import (
+    NOT_ROWS,
     SessionRow,
     integer,
     integers,
@@ -124,9 +125,12 @@ class KnownSession:
 
 @dataclass(frozen=True, slots=True)
 class KnownSeries:
-    """At the head of a journal file: series that the store knows as of the file's base."""
+    """At the head of a journal file: series that the store knows as of the file's base.
 
-    series: list[Series]
+    They are rows still (`segment/tables.py`): most of them are known, and need not be made again.
+    """
+
+    rows: list[Any]
 
 
 Entry: TypeAlias = SessionOpen | Define | Frame | Refused | SessionClose | KnownSession | KnownSeries
@@ -159,7 +163,7 @@ def decode(entry_type: int, payload: Buffer) -> Entry:
         raise CorruptData("journal entry without its marker")
     try:
         return decoder(view)
-    except (ValueError, TypeError, AttributeError, LookupError) as error:
+    except NOT_ROWS as error:
         raise CorruptData(f"journal entry of type {entry_type}: {error}") from error
 
 
@@ -281,11 +285,14 @@ def _decode_known_session(payload: memoryview) -> KnownSession:
 
 
 def _encode_known_series(entry: KnownSeries) -> Encoded:
-    return _packed(layout.KNOWN_SERIES, [[series_to_row(series) for series in entry.series]])
+    return _packed(layout.KNOWN_SERIES, [entry.rows])
 
 
 def _decode_known_series(payload: memoryview) -> KnownSeries:
-    return KnownSeries([series_from_row(row) for row in _unpacked(payload)[0]])
+    rows = _unpacked(payload)[0]
+    for row in rows:
+        integer(row[0])
+    return KnownSeries(rows)
 
 
 _ENCODERS: dict[type[Any], Callable[[Any], Encoded]] = {

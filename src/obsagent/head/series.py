@@ -88,7 +88,7 @@ class SeriesTable:
         """Make a series known, because an entry or a checkpoint says so; False if its id is another's."""
         known = self._by_id.get(series.id)
         if known is not None:
-            return known.key == series.key
+            return known.metric == series.metric and known.labels == series.labels
         planned = self._planned.pop(series.id, None)
         if planned is None:
             self._index(series)

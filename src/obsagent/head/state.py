@@ -42,7 +42,7 @@ from obsagent.samples import Series
 from obsagent.segment.block import Mark
 from obsagent.segment.catalog import Checkpoint
 from obsagent.segment.format import CUTOFF_EVERYTHING
-from obsagent.segment.tables import SessionRow
+from obsagent.segment.tables import SessionRow, series_from_row
 
 
 @dataclass(slots=True, eq=False)
@@ -142,8 +142,9 @@ class HeadState:
             case KnownSession():
                 self._apply_numbers(self.sessions.restore(entry.row), entry.numbers)
             case KnownSeries():
-                for series in entry.series:
-                    self._adopt(series)
+                for row in entry.rows:
+                    if self.series.get(row[0]) is None:
+                        self._adopt(series_from_row(row))
         return True
 
     def _apply_frame(self, frame: Frame, position: int) -> bool:

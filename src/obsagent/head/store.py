@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from obsagent.clock import Clock, SystemClock, window_start
 from obsagent.errors import StoreError
@@ -34,7 +34,7 @@ from obsagent.fs import Buffer, Fs
 from obsagent.head.budgets import Budgets
 from obsagent.head.checkpoint import Draft, Whole, wants_file, write_checkpoint
 from obsagent.head.directory import StoreDirectory, StoreLock, make_identity, read_identity, set_aside
-from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, encode
+from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, KnownSession, encode
 from obsagent.head.journal import Journal, to_record
 from obsagent.head.read_only import ReadOnlyStore
 from obsagent.head.recovery import Recovered, recover
@@ -44,13 +44,22 @@ from obsagent.head.state import Detached
 from obsagent.head.status import StatusParts, status_of
 from obsagent.head.view import View, last_head, last_seen_in
 from obsagent.limits import CHECKPOINT_DELAY_MS
+from obsagent.samples import Series
 from obsagent.segment.recover import Damage
+from obsagent.segment.tables import series_to_row
 from obsagent.segment.writer import SegmentWriter, take_over
 
 __all__ = ["Budgets", "ReadOnlyStore", "Store"]
 
 RETRY_AFTER_MS = 5_000
 """How long a checkpoint that failed is not tried again."""
+
+
+class Known(NamedTuple):
+    """The preamble of a journal file, before it is encoded."""
+
+    series: list[Series]
+    sessions: list[KnownSession]
 
 
 class Store:
@@ -238,10 +247,10 @@ class Store:
                     pass  # everything is durable; the next sync tries again to begin a file
             return self._journal.durable
 
-    def _known(self, base: int) -> list[Entry]:
+    def _known(self, base: int) -> Known:
         """What the head of a journal file that begins at `base` says."""
         exact = base == self._journal.position
-        return [KnownSeries(self._state.series.known_since(0)), *self._state.sessions.known(base, exact)]
+        return Known(self._state.series.known_since(0), self._state.sessions.known(base, exact))
 
     def _begin_journal_file(self) -> None:
         """Begin a file while nothing waits to be synced."""
@@ -261,12 +270,13 @@ class Store:
             due = cutoff_ms != self._tried_cutoff_ms and self._state.has_before(cutoff_ms)
         if not (too_large or due) or now_ms < self._next_try_ms:
             return False
-        self._tried_cutoff_ms = cutoff_ms
         try:
-            return self.checkpoint(None if too_large else cutoff_ms)
+            written = self.checkpoint(None if too_large else cutoff_ms)
         except StoreError:
             self._next_try_ms = now_ms + RETRY_AFTER_MS
             raise
+        self._tried_cutoff_ms = cutoff_ms
+        return written
 
     def checkpoint(self, up_to_ms: int | None = None) -> bool:
         """Move all windows that start before `up_to_ms` (None: all) from memory into a segment.
@@ -394,5 +404,6 @@ class Store:
             self._store_lock.release()
 
 
-def _records(entries: list[Entry]) -> list[Buffer]:
+def _records(known: Known) -> list[Buffer]:
+    entries: list[Entry] = [KnownSeries([series_to_row(series) for series in known.series]), *known.sessions]
     return [buffer for entry in entries for buffer in to_record(encode(entry))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -166,11 +166,11 @@ def _check_sizes(header: BlockHeader) -> None:
         raise CorruptData("block header: sections larger than the block")
 
 
-def decode_tables(header: BlockHeader, stored: bytes) -> Tables:
-    """The tables of a block from their stored bytes. Raises CorruptData."""
+def decode_tables(header: BlockHeader, stored: bytes, known: Container[int] = ()) -> Tables:
+    """The tables of a block from their stored bytes, without known series. Raises CorruptData."""
     if crc32c(stored) != header.tables_crc:
         raise CorruptData("tables of a block: checksum does not match")
-    return Tables.from_bytes(decompress(stored, header.tables_raw_size))
+    return Tables.from_bytes(decompress(stored, header.tables_raw_size), known)
 
 
 def decode_index(header: BlockHeader, stored: bytes) -> Iterator[FrameEntry]:

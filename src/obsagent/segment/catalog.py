@@ -73,28 +73,26 @@ class Catalog:
         return len(self.damage) + self.missing_blocks
 
     def checkpoint(self) -> Checkpoint:
-        """Add up the tables, from the last head block that can be read."""
-        state = Checkpoint()
-        for descriptor, block in each_opened(self.blocks[self.last_head_index() :]):
-            try:
-                state.fold(block, read_tables(descriptor, block))
-            except CorruptData as error:
-                state.advance(block)
-                self.damage.append(Damage(block.path, block.offset, block.header.size, str(error)))
+        """Add up the tables: those of the last head block that can be read, and of all blocks behind it."""
+        heads = [index for index, block in enumerate(self.blocks) if block.header.kind == layout.BLOCK_HEAD]
+        for index in reversed(heads):
+            state = Checkpoint()
+            if self._fold(state, self.blocks[index]):
+                break
+        else:
+            index, state = -1, Checkpoint()
+        for block in self.blocks[index + 1 :]:
+            self._fold(state, block)
         return state
 
-    def last_head_index(self) -> int:
-        """Index in `blocks` of the last head block whose tables can be read; 0 if there is none."""
-        for index in range(len(self.blocks) - 1, 0, -1):
-            if self.blocks[index].header.kind == layout.BLOCK_HEAD and self._readable(self.blocks[index]):
-                return index
-        return 0
-
-    def _readable(self, block: BlockRef) -> bool:
+    def _fold(self, state: Checkpoint, block: BlockRef) -> bool:
+        """Take in a block; False, and counted, if its tables are damaged."""
         try:
             for descriptor, _ in each_opened([block]):
-                read_tables(descriptor, block)
-        except CorruptData:
+                state.fold(block, read_tables(descriptor, block, known=state.series))
+        except CorruptData as error:
+            state.advance(block)
+            self.damage.append(Damage(block.path, block.offset, block.header.size, str(error)))
             return False
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import groupby
 
 from obsagent._native.codec import Groups, Window
@@ -16,11 +16,11 @@ OnDamage = Callable[[Damage], None]
 """Called for what turns out to be damaged while reading; the rest is read nevertheless."""
 
 
-def read_tables(descriptor: int, block: BlockRef) -> Tables:
-    """The tables of a block. Raises CorruptData."""
+def read_tables(descriptor: int, block: BlockRef, known: Container[int] = ()) -> Tables:
+    """The tables of a block, without the series whose ids are `known`. Raises CorruptData."""
     header = block.header
     stored = read_at(descriptor, block.offset + layout.BLOCK_HEADER.size, header.tables_size)
-    return decode_tables(header, stored)
+    return decode_tables(header, stored, known)
 
 
 def read_index(descriptor: int, block: BlockRef) -> Iterator[FrameEntry]:

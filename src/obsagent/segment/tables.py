@@ -7,6 +7,7 @@ field can be added at the end: a reader takes the fields it knows.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -18,6 +19,9 @@ from obsagent.fs import Buffer
 from obsagent.samples import Kind, Series
 
 SESSION_ID_BYTES = 16
+NOT_ROWS = (ValueError, TypeError, AttributeError, LookupError)
+"""What reading rows raises when they are none."""
+KINDS = {int(kind): kind for kind in Kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,12 @@ class Tables:
         return packed
 
     @classmethod
-    def from_bytes(cls, data: Buffer) -> Tables:
-        """The opposite of `to_bytes`. Raises CorruptData."""
+    def from_bytes(cls, data: Buffer, known: Container[int] = ()) -> Tables:
+        """The opposite of `to_bytes`, without the series whose ids are `known`. Raises CorruptData."""
         try:
             series, sessions, forgotten, accounts, totals, refused, last_seen = unpack(data)[:7]
             return cls(
-                series=[series_from_row(row) for row in series],
+                series=[series_from_row(row) for row in series if row[0] not in known],
                 sessions=[session_from_row(row) for row in sessions],
                 forgotten=[session_id(value) for value in forgotten],
                 accounts=[(integer(window), text(service), integers(row)) for window, service, row in accounts],
@@ -77,7 +81,7 @@ class Tables:
                 refused={text(metric): integer(count) for metric, count in refused.items()},
                 last_seen={text(metric): integer(at_ms) for metric, at_ms in last_seen.items()},
             )
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+        except NOT_ROWS as error:
             raise CorruptData(f"tables of a block: {error}") from error
 
 
@@ -102,17 +106,17 @@ def series_to_row(series: Series) -> list[Any]:
 
 
 def series_from_row(row: Any) -> Series:
-    """The opposite of `series_to_row`; equal words share one object. Raises ValueError or TypeError."""
+    """The opposite of `series_to_row`; equal words share one object. Raises one of NOT_ROWS."""
     identity, metric, kind, unit, help_text, scale, across, labels = row[:8]
     return Series(
-        id=integer(identity),
-        metric=intern(text(metric)),
-        kind=Kind(kind),
-        labels={intern(text(name)): intern(text(value)) for name, value in labels.items()},
-        unit=intern(text(unit)),
-        help=intern(text(help_text)),
-        scale=integer(scale),
-        across=intern(text(across)),
+        integer(identity),
+        intern(metric),  # which also sees to it that this is a string
+        KINDS[kind],
+        {intern(name): intern(value) for name, value in labels.items()},
+        intern(unit),
+        intern(help_text),
+        integer(scale),
+        intern(across),
     )
 
 
@@ -134,16 +138,16 @@ def session_to_row(row: SessionRow) -> list[Any]:
 
 
 def session_from_row(row: Any) -> SessionRow:
-    """The opposite of `session_to_row`. Raises ValueError or TypeError."""
+    """The opposite of `session_to_row`. Raises one of NOT_ROWS."""
     session, service, host, pid, started_ms, worker, version, last_applied, accounts, last_ms, closed = row[:11]
     return SessionRow(
         session=session_id(session),
-        service=intern(text(service)),
-        host=intern(text(host)),
+        service=intern(service),
+        host=intern(host),
         pid=integer(pid),
         started_ms=integer(started_ms),
         worker=integer(worker),
-        version=intern(text(version)),
+        version=intern(version),
         last_applied=integer(last_applied),
         accounts=None if accounts is None else tuple(integers(accounts)),
         last_ms=integer(last_ms),

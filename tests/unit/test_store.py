@@ -409,10 +409,10 @@ def test_when_applying_fails_the_store_takes_no_more(lab: Lab, monkeypatch: pyte
         patch.setattr(HeadState, "apply", lambda *_: (_ for _ in ()).throw(MemoryError()))
         with pytest.raises(MemoryError):
             lab.send()
-    with pytest.raises(StoreError, match="restart"):
-        lab.store.write(lab.producer.sent[0])
-    lab.store.sync()
-    lab.kill()
+    for refused in (lambda: lab.store.write(lab.producer.sent[0]), lab.store.checkpoint, lab.store.close):
+        with pytest.raises(StoreError, match="restart"):
+            refused()
+    lab.open()
     lab.check()
     assert lab.store.status()["sessions"][0]["last_applied"] == 1
 

@@ -18,8 +18,8 @@ Invariants:
 4. A sample is in the open windows, or in `_detached`, or in `_blocks`, and moves between these under
    `_lock`: a view counts it once.
 5. Journal files are removed only after the block that replaces them is on disk.
-6. When applying fails half-way (no memory), the store takes no more entries: the journal is right, the
-   state is not, and a restart rebuilds it.
+6. When applying fails half-way (no memory), the store takes no more entries and writes no checkpoint: the
+   journal is right, the state is not, and a restart rebuilds it.
 """
 
 from __future__ import annotations
@@ -313,6 +313,8 @@ class Store:
         """Detach what the checkpoint is to hold; None if there is nothing."""
         now_ms = self._clock.wall_ms()
         with self._lock:
+            if self._broken:
+                raise StoreError(self._broken)
             position = self._journal.position
             if position == self._mark.high and not self._state.windows:
                 return None
@@ -395,13 +397,20 @@ class Store:
         Raises StoreError if something could not be written; what was synced is then in the journal.
         """
         try:
-            self.checkpoint()
+            self._checkpoint_or_sync()
             self._begin_journal_file()
             self._journal.remove_below(self._mark.low)
         finally:
             self._journal.close()
             self._segments.give_up()
             self._store_lock.release()
+
+    def _checkpoint_or_sync(self) -> None:
+        try:
+            self.checkpoint()
+        except StoreError:
+            self.sync()
+            raise
 
 
 def _records(known: Known) -> list[Buffer]:

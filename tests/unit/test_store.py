@@ -381,6 +381,21 @@ def test_samples_of_series_that_are_refused_or_unknown_are_rejected(lab: Lab) ->
     assert lab.store.status()["series"]["refused"] == {"much": 1}
 
 
+def test_definitions_that_cannot_be_refuse_their_samples_and_nothing_else(lab: Lab) -> None:
+    wild = lab.store.series.resolve("wild", Kind.HISTOGRAM, {}, scale=99)
+    assert wild is not None
+    rows = [DefinedSeries(7, wild.id, wild), DefinedSeries(-1, wild.id), DefinedSeries(1 << 40, 0)]
+    lab.store.write(Define(lab.producer.session, rows))
+    writer = BodyWriter()
+    writer.put_run(7, [1.0, 2.0])
+    frame = Frame(lab.producer.session, 1, 1, BEGIN_MS, BEGIN_MS + 9, SessionAccounts(2), writer.take())
+    lab.store.write(frame)
+    lab.store.sync()
+    lab.kill()
+    assert lab.store.status()["accounts"]["total"] == Accounts(observed=2, rejected_frame=2).as_dict()
+    assert lab.store.status()["corrupt"] == 0
+
+
 def test_refused_definitions_are_counted_once_across_restarts(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "store", Budgets(series_per_metric=2))
     names = [resolve(lab.store, "m", Kind.COUNTER, service="shop", n=str(index)) for index in range(5)]

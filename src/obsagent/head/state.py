@@ -18,6 +18,7 @@ Not thread-safe: the store's lock is held around every method.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from obsagent._native.codec import Window
@@ -206,13 +207,18 @@ class HeadState:
             self.series.count_refused(defined.metric)
 
     def _apply_numbers(self, session: Session, numbers: list[int]) -> None:
-        """Set what a session's series numbers mean, from pairs of number and store series."""
+        """Set what a session's series numbers mean, from pairs of number and store series.
+
+        A number or scale that cannot be stays undefined, and its samples are refused: applying never fails
+        for what an entry says.
+        """
         for number, store in zip(numbers[::2], numbers[1::2], strict=True):
             series = self.series.get(store)
-            if series is None:
-                session.series.set(number, REFUSED_SERIES)
-            else:
-                session.series.set(number, store, series.kind, series.scale)
+            with suppress(ValueError, OverflowError):
+                if series is None:
+                    session.series.set(number, REFUSED_SERIES)
+                else:
+                    session.series.set(number, store, series.kind, series.scale)
 
     def _apply_open(self, entry: SessionOpen, position: int) -> None:
         if position >= self.mark.high or self.sessions.get(entry.session) is None:

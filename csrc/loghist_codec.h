@@ -10,18 +10,23 @@
  *               [NEGATIVE:     range]
  *   head     := scale in bits 0..3; ZERO, NONFINITE, POSITIVE, NEGATIVE in bits 4..7
  *   range    := varint zigzag(number of the first page), varint page_count, page * page_count
- *   page     := varint (gap * 4 + width code), u64 bitmap, fields, varint excess for each escaped field
+ *   page     := varint (gap * 8 + form), [sparse form: u64 bitmap], fields, varint excess for each escaped field
+ *   form     := width code in bits 0..1, bit 2 set: dense
  *
- * Numbers are little-endian. A page stands for 64 neighbouring buckets, and its gap for the empty pages
- * since the one before (0 for the first page), so that far outliers cost a page and not a distance. Bit i of
- * the bitmap says that bucket 64 * page + i is occupied. Each occupied bucket has one field of 1 << code bits
- * (1, 2, 4 or 8), lowest bits first; the last byte is filled up with zeros. A field holds count - 1, except
- * that all ones are an escape: the count is then that field's value + 1 + excess. So a small window costs two
- * to four bits a bucket, and no bytes stand for a count of zero.
+ * Numbers are little-endian. A page stands for 64 neighbouring buckets, and its gap for the empty pages since
+ * the one before (0 for the first page), so that far outliers cost a page and not a distance. Fields are 1 <<
+ * code bits wide (1, 2, 4 or 8), lowest bits first; the last byte is filled up with zeros.
+ *
+ *   sparse   bit i of the bitmap says that bucket 64 * page + i is occupied; each occupied bucket has a
+ *            field, which holds count - 1
+ *   dense    no bitmap, 64 fields, which hold counts: shorter and faster where most buckets are occupied
+ *
+ * All ones in a field are an escape: the count is then what the field says plus its excess. So a small window
+ * costs two to four bits a bucket.
  *
  * Whatever could be said in two ways is refused: a flag without its counts, an empty page, fill that is not
  * zero, -0.0, a minimum or maximum outside the outermost buckets. What the check accepts, decoding and
- * encoding gives back, count for count and bit for bit (the width codes aside: they are the encoder's choice).
+ * encoding gives back, count for count and bit for bit (forms aside: they are the encoder's choice).
  */
 #ifndef OBS_LOGHIST_CODEC_H
 #define OBS_LOGHIST_CODEC_H
@@ -37,7 +42,10 @@
 #define OBS_LOGHIST_HEAD_POSITIVE 0x40u
 #define OBS_LOGHIST_HEAD_NEGATIVE 0x80u
 
-enum { OBS_LOGHIST_WIDTH_CODES = 4 };
+#define OBS_LOGHIST_FORM_BITS 3
+#define OBS_LOGHIST_FORM_WIDTH 3u /* mask of the width code */
+#define OBS_LOGHIST_FORM_DENSE 4u
+#define OBS_LOGHIST_FORMS 8u
 
 /* The greatest field, which is the escape. */
 static inline uint32_t obs_fields_escape(unsigned width_code)

@@ -48,111 +48,136 @@ static void write_f64(writer_t *writer, double value)
         obs_store_f64(at, value);
 }
 
-/* The occupied buckets of one page, in order. */
+/* One page in both forms, before the choice: what each field would hold if it were eight bits wide. */
 typedef struct {
     uint64_t bitmap;
-    unsigned count;
-    uint8_t fields[OBS_LOGHIST_PAGE_BUCKETS + 1]; /* count - 1, at most 255; zeros behind the last */
+    unsigned occupied_count;
+    uint8_t dense[OBS_LOGHIST_PAGE_BUCKETS];
+    uint8_t sparse[OBS_LOGHIST_PAGE_BUCKETS]; /* zeros behind the last */
 } gathered_t;
 
-static void reduce_narrow(const uint32_t *restrict counters, uint8_t *restrict occupied, uint8_t *restrict reduced)
+static void saturate_narrow(const uint32_t *restrict counters, uint8_t *restrict counts, uint8_t *restrict reduced)
 {
     for (unsigned i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++) {
-        occupied[i] = counters[i] != 0;
+        counts[i] = (uint8_t)(counters[i] > 255 ? 255 : counters[i]);
         reduced[i] = (uint8_t)(counters[i] > 255 ? 255 : counters[i] - 1);
     }
 }
 
-static void reduce_wide(const uint64_t *restrict counters, uint8_t *restrict occupied, uint8_t *restrict reduced)
+static void saturate_wide(const uint64_t *restrict counters, uint8_t *restrict counts, uint8_t *restrict reduced)
 {
     for (unsigned i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++) {
-        occupied[i] = counters[i] != 0;
+        counts[i] = (uint8_t)(counters[i] > 255 ? 255 : counters[i]);
         reduced[i] = (uint8_t)(counters[i] > 255 ? 255 : counters[i] - 1);
     }
 }
 
-/* Eight bytes that are 0 or 1 as eight bits: the product moves byte i's bit to bit 56 + i, and no two meet. */
-static unsigned bits_of_bytes(uint64_t bytes)
+/* Bit i is set where byte i is not 0. The product moves the lowest bits of eight bytes, which are 0 or 1, to the
+ * bits 56 and up, and no two of them meet. */
+static uint64_t bitmap_of(const uint8_t *counts)
 {
-    return (unsigned)((bytes * UINT64_C(0x0102040810204080)) >> 56);
+    uint64_t bitmap = 0;
+    uint8_t occupied[OBS_LOGHIST_PAGE_BUCKETS];
+    for (unsigned i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++)
+        occupied[i] = counts[i] != 0;
+    for (unsigned i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i += 8)
+        bitmap |= (obs_load_u64(occupied + i) * UINT64_C(0x0102040810204080)) >> 56 << i;
+    return bitmap;
 }
 
 static void gather_page(const obs_loghist_range_t *range, size_t page, gathered_t *gathered)
 {
-    uint8_t occupied[OBS_LOGHIST_PAGE_BUCKETS], reduced[OBS_LOGHIST_PAGE_BUCKETS];
+    uint8_t reduced[OBS_LOGHIST_PAGE_BUCKETS]; /* count - 1; means nothing where the count is 0 */
     if (range->wide)
-        reduce_wide((const uint64_t *)range->pages + page, occupied, reduced);
+        saturate_wide((const uint64_t *)range->pages + page, gathered->dense, reduced);
     else
-        reduce_narrow((const uint32_t *)range->pages + page, occupied, reduced);
-    *gathered = (gathered_t){0};
-    for (unsigned i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i += 8) {
-        unsigned bits = bits_of_bytes(obs_load_u64(occupied + i));
-        gathered->bitmap |= (uint64_t)bits << i;
-        for (unsigned j = i; bits != 0 && j < i + 8; j++) { /* an empty bucket's field gives way to the next one's */
-            gathered->fields[gathered->count] = (uint8_t)(reduced[j] & -occupied[j]);
-            gathered->count += occupied[j];
-        }
-    }
+        saturate_narrow((const uint32_t *)range->pages + page, gathered->dense, reduced);
+    gathered->bitmap = bitmap_of(gathered->dense);
+    gathered->occupied_count = obs_bits_set(gathered->bitmap);
+    memset(gathered->sparse, 0, sizeof gathered->sparse);
+    uint8_t *sparse = gathered->sparse;
+    for (uint64_t bitmap = gathered->bitmap; bitmap != 0; bitmap &= bitmap - 1)
+        *sparse++ = reduced[__builtin_ctzll(bitmap)];
 }
 
-static unsigned count_escapes(const gathered_t *gathered, unsigned width_code)
+static const uint8_t *fields_of(const gathered_t *gathered, unsigned form)
 {
-    uint8_t escape = (uint8_t)obs_fields_escape(width_code), escapes = 0; /* bytes throughout: 16 a vector */
+    return form & OBS_LOGHIST_FORM_DENSE ? gathered->dense : gathered->sparse;
+}
+
+static unsigned field_count(const gathered_t *gathered, unsigned form)
+{
+    return form & OBS_LOGHIST_FORM_DENSE ? OBS_LOGHIST_PAGE_BUCKETS : gathered->occupied_count;
+}
+
+static unsigned count_escapes(const gathered_t *gathered, unsigned form)
+{
+    const uint8_t *fields = fields_of(gathered, form);
+    uint8_t escape = (uint8_t)obs_fields_escape(form & OBS_LOGHIST_FORM_WIDTH);
+    uint8_t escapes = 0; /* bytes throughout: 16 a vector */
     for (unsigned i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++)
-        escapes = (uint8_t)(escapes + (gathered->fields[i] >= escape));
+        escapes = (uint8_t)(escapes + (fields[i] >= escape));
     return escapes;
 }
 
-/* The width with the fewest bytes, an excess counted as one. */
-static unsigned choose_width(const gathered_t *gathered)
+/* The form with the fewest bytes, where each excess counts as two: it costs the reader time. Where few or nearly
+ * all buckets are occupied, only one of the two kinds can be that. */
+static unsigned choose_form(const gathered_t *gathered)
 {
+    unsigned first = gathered->occupied_count > 56 ? OBS_LOGHIST_FORM_DENSE : 0;
+    unsigned last = gathered->occupied_count < 32 ? OBS_LOGHIST_FORM_WIDTH : OBS_LOGHIST_FORMS - 1;
     unsigned best = 0;
     size_t best_size = SIZE_MAX;
-    for (unsigned code = 0; code < OBS_LOGHIST_WIDTH_CODES; code++) {
-        size_t size = obs_fields_size(code, gathered->count) + count_escapes(gathered, code);
+    for (unsigned form = first; form <= last; form++) {
+        size_t size = form & OBS_LOGHIST_FORM_DENSE ? 0 : sizeof gathered->bitmap;
+        size += obs_fields_size(form & OBS_LOGHIST_FORM_WIDTH, field_count(gathered, form));
+        size += 2 * (size_t)count_escapes(gathered, form);
         if (size < best_size) {
-            best = code;
+            best = form;
             best_size = size;
         }
     }
     return best;
 }
 
-static void write_fields(writer_t *writer, const gathered_t *gathered, unsigned width_code)
+static void write_fields(writer_t *writer, const gathered_t *gathered, unsigned form)
 {
+    unsigned width_code = form & OBS_LOGHIST_FORM_WIDTH, count = field_count(gathered, form);
+    const uint8_t *unlimited = fields_of(gathered, form);
     uint8_t escape = (uint8_t)obs_fields_escape(width_code);
     uint8_t fields[OBS_LOGHIST_PAGE_BUCKETS], packed[OBS_LOGHIST_PAGE_BUCKETS + sizeof(uint64_t)];
     for (unsigned i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++)
-        fields[i] = gathered->fields[i] < escape ? gathered->fields[i] : escape;
-    for (unsigned i = 0; i < gathered->count; i += 8) /* whole words are written, each over the last one's zeros */
+        fields[i] = unlimited[i] < escape ? unlimited[i] : escape;
+    for (unsigned i = 0; i < count; i += 8) /* whole words are written, each over the last one's zeros */
         obs_store_u64(packed + (i >> 3 << width_code), obs_fields_squeeze(obs_load_u64(fields + i), width_code));
-    size_t size = obs_fields_size(width_code, gathered->count);
+    size_t size = obs_fields_size(width_code, count);
     uint8_t *out = take(writer, size);
     if (out != NULL)
         memcpy(out, packed, size);
 }
 
-static void write_excesses(writer_t *writer, const obs_loghist_range_t *range, size_t page, const gathered_t *gathered,
-                           uint64_t escape)
+static void write_excesses(writer_t *writer, const obs_loghist_range_t *range, size_t page, unsigned form)
 {
-    const uint8_t *field = gathered->fields;
-    for (uint64_t bitmap = gathered->bitmap; bitmap != 0; bitmap &= bitmap - 1)
-        if (*field++ >= escape)
-            write_varint(writer, obs_range_counter(range, page + (size_t)__builtin_ctzll(bitmap)) - 1 - escape);
+    uint64_t least = obs_fields_escape(form & OBS_LOGHIST_FORM_WIDTH) + (form & OBS_LOGHIST_FORM_DENSE ? 0u : 1u);
+    for (unsigned i = 0; i < OBS_LOGHIST_PAGE_BUCKETS; i++) {
+        uint64_t count = obs_range_counter(range, page + i);
+        if (count >= least)
+            write_varint(writer, count - least);
+    }
 }
 
 static void write_page(writer_t *writer, const obs_loghist_range_t *range, size_t page, uint64_t gap)
 {
     gathered_t gathered;
     gather_page(range, page, &gathered);
-    unsigned width_code = choose_width(&gathered);
-    write_varint(writer, gap << 2 | width_code);
-    uint8_t *bitmap = take(writer, sizeof gathered.bitmap);
+    unsigned form = choose_form(&gathered);
+    write_varint(writer, gap << OBS_LOGHIST_FORM_BITS | form);
+    uint8_t *bitmap = form & OBS_LOGHIST_FORM_DENSE ? NULL : take(writer, sizeof gathered.bitmap);
     if (bitmap != NULL)
         obs_store_u64(bitmap, gathered.bitmap);
-    write_fields(writer, &gathered, width_code);
-    if (count_escapes(&gathered, width_code) != 0)
-        write_excesses(writer, range, page, &gathered, obs_fields_escape(width_code));
+    write_fields(writer, &gathered, form);
+    if (count_escapes(&gathered, form) != 0)
+        write_excesses(writer, range, page, form);
 }
 
 /* The next page at or after *page_number that counts something, and its first counter; 0 at the end. */
@@ -234,8 +259,8 @@ size_t obs_loghist_encoded_bound(const obs_loghist_t *hist)
     size_t totals = 2 + 5 * OBS_VARINT_MAX_SIZE + 3 * sizeof(double) + 4 * OBS_VARINT_MAX_SIZE;
     size_t page_count = (size_t)hist->positive.page_count + hist->negative.page_count;
     size_t page = 5 + sizeof(uint64_t) + OBS_LOGHIST_PAGE_BUCKETS;
-    /* A page's fields and excesses of one byte together are no longer than one byte a bucket and an excess for
-     * each count above 255: that width was there to choose. Longer excesses need a count above 128. */
+    /* The chosen form is taken to be no longer than one byte for each field and two for each count above 255;
+     * it may be longer than taken only where an excess, and so a count, is above 2^14. */
     uint64_t excesses = hist->count / 128;
     if (excesses > page_count * OBS_LOGHIST_PAGE_BUCKETS)
         excesses = page_count * OBS_LOGHIST_PAGE_BUCKETS;

@@ -11,6 +11,7 @@ import pytest
 from obsagent.errors import ProtocolError
 from obsagent.limits import HEARTBEAT_INTERVAL_MS
 from obsagent.record import conversation as module
+from obsagent.record.agent_clock import AgentClock
 from obsagent.record.conversation import SILENCE_LIMIT_MS, WELCOME_LIMIT_MS, Conversation
 from obsagent.record.outbox import Outbox
 from obsagent.samples import Kind
@@ -62,7 +63,8 @@ class FakeSpeaker:
     def __init__(self) -> None:
         self.outbox = Outbox()
         self.definitions: list[SeriesDefinition] = []
-        self.clock_offset_ms = 0.0
+        self.clock = AgentClock(0.0)
+        self.clock_changes = 0
         self.refusals: list[str] = []
         self.scales: dict[str, int] = {}
 
@@ -75,8 +77,8 @@ class FakeSpeaker:
     def batch_counts(self, _batch: object) -> SessionCounts:
         return COUNTS
 
-    def set_clock(self, offset_ms: float) -> None:
-        self.clock_offset_ms = offset_ms
+    def clock_changed(self) -> None:
+        self.clock_changes += 1
 
     def welcomed(self, fields: dict[str, Any]) -> None:
         self.scales = fields.get("scales", {})
@@ -156,7 +158,7 @@ def test_batches_are_stamped_in_the_agents_time(stage: Stage) -> None:
     stage.welcome(clock=stage.now + 50_000)
     assert stage.socket.sent[-1][1]["a"] == 50_004
     stage.say(MessageKind.ACK, q=1, clock=stage.now + 50_020)
-    assert stage.speaker.clock_offset_ms == 50_000
+    assert (stage.speaker.clock.offset_ms, stage.speaker.clock_changes) == (50_000, 1)
 
 
 def test_what_the_agent_has_applied_is_not_sent_again(stage: Stage) -> None:

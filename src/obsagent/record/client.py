@@ -15,6 +15,7 @@ from obsagent._native.ring import Histogram, Recorder
 from obsagent.endpoints import check_endpoint, default_listen
 from obsagent.errors import InstrumentError, PendingSamples
 from obsagent.limits import CLIENT_RING_BYTES, CLIENTS_PER_PROCESS, EXIT_FLUSH_TIMEOUT_S
+from obsagent.record.agent_clock import AgentClock
 from obsagent.record.conversation import Conversation
 from obsagent.record.outbox import Outbox
 from obsagent.record.registry import Registry
@@ -80,7 +81,7 @@ class Client:
         self._base = SessionCounts(recorder.observed, recorder.dropped_ring, 0, 0, recorder.rejected_value)
         self.session = os.urandom(16)
         self.outbox = Outbox()
-        self.clock_offset_ms = time.time_ns() / 1e6 - time.monotonic_ns() / 1e6
+        self.clock = AgentClock(time.time_ns() / 1e6 - time.monotonic_ns() / 1e6)
         self._started_ms = time.time_ns() // 1_000_000
         self._sender: Sender | None = None
         self._closed = False
@@ -220,10 +221,9 @@ class Client:
             at.rejected_value - base.rejected_value,
         )
 
-    def set_clock(self, offset_ms: float) -> None:
-        """From now on batches are stamped, and windows cut, in the agent's time."""
-        self.clock_offset_ms = offset_ms
-        self._recorder.set_clock(offset_ms)
+    def clock_changed(self) -> None:
+        """From now on windows are cut in the agent's time."""
+        self._recorder.set_clock(self.clock.offset_ms)
 
     def welcomed(self, fields: Header) -> None:
         """Takes the scales that the agent asks for."""

@@ -23,13 +23,13 @@ from obsagent.wire.frame import (
 
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
+    from obsagent.record.agent_clock import AgentClock
     from obsagent.record.outbox import Outbox, QueuedBatch
     from obsagent.wire.socket import ClientSocket
 
 DEFINITIONS_PER_MESSAGE = 200
 SILENCE_LIMIT_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
 WELCOME_LIMIT_MS = 5_000
-CLOCK_TOLERANCE_MS = 50.0
 REFUSED_PAUSE_MS = 5_000
 BEGIN_AGAIN = ("session", "again")
 """Errors after which the client begins again with hello: it is not known, or a batch could not be taken."""
@@ -45,7 +45,7 @@ class Speaker(Protocol):
     """What a conversation needs to know of its client."""
 
     outbox: Outbox
-    clock_offset_ms: float
+    clock: AgentClock
 
     @property
     def definitions(self) -> list[SeriesDefinition]:
@@ -64,8 +64,8 @@ class Speaker(Protocol):
         """What had been counted when the batch was sealed."""
         ...
 
-    def set_clock(self, offset_ms: float) -> None:
-        """Agent time = monotonic time + offset."""
+    def clock_changed(self) -> None:
+        """The agent's clock has another offset than was thought."""
         ...
 
     def welcomed(self, fields: Header) -> None:
@@ -153,13 +153,15 @@ class Conversation:
 
     def _take(self, kind: MessageKind, fields: Header, now: float) -> None:
         if kind is MessageKind.WELCOME:
-            self._keep_clock(float(fields["clock"]), now)
+            if self._speaker.clock.welcome(float(fields["clock"]), now):
+                self._speaker.clock_changed()
             self._speaker.outbox.acknowledge(int(fields["applied"]))
             self._speaker.welcomed(fields)
             self._welcomed = True
             self._heartbeat_ms = now
         elif kind is MessageKind.ACK:
-            self._keep_clock(float(fields["clock"]), now)
+            if self._speaker.clock.hear(float(fields["clock"]), now):
+                self._speaker.clock_changed()
             self._speaker.outbox.acknowledge(int(fields["q"]))
             self.goodbye_answered = self.goodbye_answered or bool(fields.get("goodbye"))
         elif kind is MessageKind.ERROR and fields.get("code") in BEGIN_AGAIN:
@@ -167,11 +169,6 @@ class Conversation:
             self.close()
         elif kind is MessageKind.ERROR:
             self._refuse(str(fields.get("message")), now)
-
-    def _keep_clock(self, agent_ms: float, now: float) -> None:
-        offset = agent_ms - now
-        if abs(offset - self._speaker.clock_offset_ms) > CLOCK_TOLERANCE_MS:
-            self._speaker.set_clock(offset)
 
     def _refuse(self, message: str, now: float) -> None:
         self._speaker.refused(message)
@@ -203,7 +200,7 @@ class Conversation:
 
     def _send_batch(self, entry: QueuedBatch) -> bool:
         assert self._socket is not None
-        batch, offset = entry.batch, self._speaker.clock_offset_ms
+        batch, offset = entry.batch, self._speaker.clock.offset_ms
         header = pack(
             MessageKind.SAMPLES,
             s=self._session,

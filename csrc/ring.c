@@ -199,22 +199,13 @@ static obs_ring_record_t *ring_next_chunk(obs_ring_t *ring)
     return pool_claim(ring->pool);
 }
 
-static bool ring_has_slot(obs_ring_t *ring, uint64_t head)
-{
-    uint64_t reach = ring->directory_mask * OBS_RING_CHUNK_RECORDS;
-    if (head - ring->cached_tail <= reach)
-        return true;
-    ring->cached_tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
-    return head - ring->cached_tail <= reach;
-}
-
 int obs_ring_advance(obs_ring_t *ring)
 {
     if (atomic_load(&ring->is_closed))
         return OBS_ERR_STATE;
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     assert(head % OBS_RING_CHUNK_RECORDS == 0);
-    obs_ring_record_t *chunk = ring_has_slot(ring, head) ? ring_next_chunk(ring) : NULL;
+    obs_ring_record_t *chunk = ring_next_chunk(ring);
     if (chunk == NULL)
         return OBS_ERR_FULL;
     ring_enter_chunk(ring, head, chunk);

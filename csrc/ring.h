@@ -20,7 +20,8 @@
  *     tail by the consumer alone: two cache lines, so that neither side's store disturbs the other's loop.
  *  5. limit is the position at which the producer must leave the fast path: the end of head's chunk, or head
  *     itself when there is no next chunk yet, or 0 for ever once the ring is closed.
- *  6. A directory slot is written by the producer only when tail has left the chunk that it named before.
+ *  6. Chunks are retired in order, and a ring has more directory slots than there are chunks for it to have: the
+ *     producer that gets a chunk knows that the slot's last one is retired, without a look at tail.
  *  7. A chunk belongs to exactly one of: the pool (its bit is set), a ring from claim to retirement, the trim.
  *     The consumer retires a chunk when tail reaches its end, and never looks at it again.
  *  8. A home chunk goes from the consumer back to its own producer, through home_is_free.
@@ -28,9 +29,9 @@
  *     covered by a padding record, published at once: a slice that a consumer sees ends at a padding record.
  *
  * The positions are the classic single-producer queue of Lamport ("Specifying concurrent program modules",
- * 1983) with the cached opposite index of FastForward and MCRingBuffer (Lee et al., 2010): the producer reads
- * tail once a chunk, the consumer reads head once a drain. The consumer is meant to lag: to chase the head
- * would fetch lines that are dirty in the other core.
+ * 1983). Each side works against a cached bound of the other, as in FastForward and MCRingBuffer (Lee et al.,
+ * 2010): the producer against limit, once a chunk; the consumer against the head that it noted when its drain
+ * began. It is meant to lag: to chase the head would fetch lines that are dirty in the other core.
  */
 #ifndef OBS_RING_H
 #define OBS_RING_H
@@ -69,9 +70,8 @@ typedef struct {
     _Atomic uint64_t limit;
     obs_ring_record_t *records; /* of head's chunk */
     uint64_t chunks_end;        /* limit as it would be if the ring were not closed */
-    uint64_t cached_tail;
-    _Atomic uint64_t dropped; /* samples that found no room */
-    _Atomic uint64_t padded;  /* positions that padding has used up */
+    _Atomic uint64_t dropped;   /* samples that found no room */
+    _Atomic uint64_t padded;    /* positions that padding has used up */
     /* the consumer's line */
     _Alignas(OBS_CACHE_LINE) _Atomic uint64_t tail;
     /* set up once, or touched once a chunk */

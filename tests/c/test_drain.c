@@ -385,6 +385,33 @@ static void large_bodies_are_sealed_at_once(void)
     tear_down(&fixture);
 }
 
+static void a_batch_sealed_for_its_size_does_not_stretch_the_next(void)
+{
+    fixture_t fixture;
+    obs_drain_options_t chosen = options(1 << 20);
+    chosen.frame_bytes = 100;
+    set_up_with(&fixture, &chosen);
+    obs_producer_t *producer = attach(&fixture);
+    observe(&fixture, producer, 1);
+    step_after(&fixture, 100 * MS);
+    expect_batch(&fixture, 1);
+    int64_t opened_ns = fixture.now_ns;
+    observe(&fixture, producer, 1);
+    step_after(&fixture, 10 * MS);
+    while (obs_ring_head(&producer->ring) % OBS_RING_CHUNK_RECORDS != 0)
+        CHECK_OK(obs_ring_push(&producer->ring, OBS_RECORD_TAG(OBS_RECORD_SAMPLE, fixture.histogram), 1));
+    observe(&fixture, producer, 3); /* in the next chunk: read after the first was sealed */
+    step_after(&fixture, 10 * MS);
+    CHECK_OK(obs_drain_seal(fixture.drain, 0));
+    obs_batch_t *first = take(&fixture), *second = take(&fixture);
+    CHECK_EQ(first->start_ns, opened_ns);
+    CHECK_EQ(second->samples, 3);
+    CHECK_EQ(second->start_ns, opened_ns + 10 * MS);
+    obs_batch_free(first);
+    obs_batch_free(second);
+    tear_down(&fixture);
+}
+
 static void an_untaken_queue_is_bounded_and_counted(void)
 {
     enum { SERIES = 2000 };
@@ -605,8 +632,10 @@ static void wrong_definitions_are_refused(void)
     tear_down(&fixture);
 }
 
-/* Samples of three series by both ways; whatever allocation fails, the accounts hold. */
-static void record_everything(fixture_t *fixture)
+enum { FEW = 200 }; /* series with one sample each: more than the body has room for at first */
+
+/* Samples of many series by both ways; whatever allocation fails, the accounts hold. */
+static void record_everything(fixture_t *fixture, uint32_t few)
 {
     obs_producer_t *producer = NULL;
     double values[300];
@@ -622,30 +651,44 @@ static void record_everything(fixture_t *fixture)
     CHECK_OK(obs_ring_push(&producer->ring, OBS_RECORD_TAG(OBS_RECORD_INCREMENT, fixture->counter), 2));
     step_after(fixture, MS);
     obs_producer_add_many(producer, fixture->histogram, 6, values, 300);
+    for (uint32_t i = 0; i < FEW; i += 2) {
+        CHECK_OK(obs_ring_push(&producer->ring, OBS_RECORD_TAG(OBS_RECORD_SAMPLE, few + i), i));
+        CHECK_OK(obs_ring_push(&producer->ring, OBS_RECORD_TAG(OBS_RECORD_INCREMENT, few + i + 1), i));
+    }
     leave(fixture, producer);
     step_after(fixture, 100 * MS);
 }
 
+/* How many samples were dropped when the n-th allocation, or all from there on, failed. */
+static uint64_t dropped_without_memory(void (*fail)(size_t), size_t n)
+{
+    fixture_t fixture;
+    uint32_t last = 0;
+    set_up(&fixture);
+    for (int i = 0; i < FEW; i++)
+        CHECK_OK(obs_open_batch_define(&fixture.drain->open, i % 2 ? OBS_KIND_COUNTER : OBS_KIND_HISTOGRAM, 6, &last));
+    fail(n);
+    record_everything(&fixture, last + 1 - FEW);
+    obs_alloc_fail_at(0);
+    CHECK_OK(obs_drain_seal(fixture.drain, 0));
+    obs_batch_t *batch;
+    while ((batch = take(&fixture)) != NULL)
+        obs_batch_free(batch);
+    obs_accounts_t found = accounts(&fixture);
+    CHECK_EQ(found.observed, fixture.samples + found.dropped);
+    CHECK(found.observed == 641 + FEW || (found.observed == 1 && found.dropped == 1));
+    tear_down(&fixture);
+    return found.dropped;
+}
+
 static void every_failed_allocation_is_counted(void)
 {
-    bool has_dropped = true;
-    for (size_t n = 1; has_dropped; n++) {
-        fixture_t fixture;
-        set_up(&fixture);
-        obs_alloc_fail_at(n);
-        record_everything(&fixture);
-        obs_alloc_fail_at(0);
-        CHECK_OK(obs_drain_seal(fixture.drain, 0));
-        obs_batch_t *batch;
-        while ((batch = take(&fixture)) != NULL)
-            obs_batch_free(batch);
-        obs_accounts_t found = accounts(&fixture);
-        CHECK_EQ(found.observed, fixture.samples + found.dropped);
-        CHECK(found.observed == 641 || (found.observed == 1 && found.dropped == 1));
-        has_dropped = found.dropped > 0;
-        tear_down(&fixture);
-        CHECK(n < 100);
+    enum { FAILURES = 60 }; /* more than the recording allocates */
+    for (size_t n = 1; n < FAILURES; n++) {
+        dropped_without_memory(obs_alloc_fail_at, n);
+        dropped_without_memory(obs_alloc_fail_from, n);
     }
+    CHECK_EQ(dropped_without_memory(obs_alloc_fail_from, FAILURES), 0);
 }
 
 static int create_once(void)
@@ -691,6 +734,7 @@ int main(void)
     RUN(losses_are_told_even_alone);
     RUN(overflow_is_counted);
     RUN(large_bodies_are_sealed_at_once);
+    RUN(a_batch_sealed_for_its_size_does_not_stretch_the_next);
     RUN(an_untaken_queue_is_bounded_and_counted);
     RUN(a_long_queue_makes_longer_batches);
     RUN(bulk_values_are_bucketed_by_the_thread);

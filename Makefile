@@ -46,10 +46,10 @@ sanitize:  ## the C kernels' tests under ASan, UBSan and TSan
 lint: $(VENV)/.lint  ## formatting, style, types, stubs and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/cython-lint src/obsagent/_native
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint src/obsagent/_native benchmarks
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.c' '*.h')
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest obsagent._native.sketch obsagent._native.ring obsagent._native.codec
+	MYPYPATH=src $(BIN)/python -m mypy.stubtest obsagent._native.sketch obsagent._native.ring obsagent._native.codec
 	$(BIN)/lint-imports
 
 format: $(VENV)/.lint  ## format Python and C in place

@@ -8,13 +8,12 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from integration.agents import RunningAgent
 from integration.programs import run_program
-
 from obsagent.config import load
 
 ROOT = Path(__file__).parents[2]
@@ -38,13 +37,13 @@ MAKE = sorted({line for line in shown_commands() if line.startswith("make ")})
 
 
 @pytest.fixture
-def fed_agent(agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningAgent]:
+def fed_agent(agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> RunningAgent:
     """An agent that the README's own program has fed."""
     monkeypatch.setenv("OBSAGENT_AGENT", agent.serve)
     (program,) = fenced("python")
     run_program(program)
     time.sleep(1.5)  # gauges of workers are combined once a second
-    yield agent
+    return agent
 
 
 def test_the_program_and_every_question_work(fed_agent: RunningAgent) -> None:

@@ -29,7 +29,7 @@ class Effort:
         return quick if self.quick else full
 
 
-FULL = Effort(rounds=9, round_s=0.04)
+FULL = Effort(rounds=21, round_s=0.02)
 QUICK = Effort(rounds=5, round_s=0.005, quick=True)
 
 
@@ -44,7 +44,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Median and extremes of the ratios of the single rounds."""
+    """Median and quartiles of the ratios of the single rounds."""
 
     median: float
     low: float
@@ -81,7 +81,8 @@ class Timing:
 def ratio_of(numerators: Iterable[float], denominators: Iterable[float]) -> Ratio:
     """Ratios of pairs that were measured next to each other."""
     ratios = [above / below for above, below in zip(numerators, denominators, strict=True)]
-    return Ratio(statistics.median(ratios), min(ratios), max(ratios))
+    low, median, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return Ratio(median, low, high)
 
 
 def calls(name: str, statement: str, **names: Any) -> Arm:

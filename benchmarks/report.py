@@ -69,7 +69,7 @@ def comparison(title: str, reference: str, rows: Iterable[Row], note: str = "") 
     rows = list(rows)
     cells = [[row.what, *_ratio_cells(row.ratio), row.here, ", ".join(map(str, row.goals))] for row in rows]
     missed = [f"{title}: {row.what}, {text}" for row in rows for text in row.missed]
-    return Table(title, ["", f"× {reference}", "rounds", "here", "goal"], cells, note, missed)
+    return Table(title, ["", f"× {reference}", "middle half", "here", "goal"], cells, note, missed)
 
 
 def _ratio_cells(ratio: Ratio | None) -> tuple[str, str]:

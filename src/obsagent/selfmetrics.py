@@ -18,15 +18,11 @@ class SelfMetric(NamedTuple):
 
 MESSAGES = SelfMetric("obsagent_messages", Kind.COUNTER, "messages", "Messages received from clients")
 MALFORMED = SelfMetric("obsagent_malformed", Kind.COUNTER, "messages", "Messages refused as malformed")
-SYNC_DURATION = SelfMetric(
-    "obsagent_sync_duration", Kind.HISTOGRAM, "seconds", "Time to sync the journal once"
-)
+SYNC_DURATION = SelfMetric("obsagent_sync_duration", Kind.HISTOGRAM, "seconds", "Time to sync the journal once")
 CHECKPOINT_DURATION = SelfMetric(
     "obsagent_checkpoint_duration", Kind.HISTOGRAM, "seconds", "Time to write the head to a segment"
 )
-HEAD_BYTES = SelfMetric(
-    "obsagent_head_bytes", Kind.GAUGE, "bytes", "Memory of the windows not yet in a segment"
-)
+HEAD_BYTES = SelfMetric("obsagent_head_bytes", Kind.GAUGE, "bytes", "Memory of the windows not yet in a segment")
 SERIES = SelfMetric("obsagent_series", Kind.GAUGE, "series", "Series known to the store")
 SESSIONS = SelfMetric("obsagent_sessions", Kind.GAUGE, "sessions", "Sessions that are alive")
 CPU_SECONDS = SelfMetric("obsagent_cpu_seconds", Kind.COUNTER, "seconds", "Processor time of the agent")

@@ -153,9 +153,7 @@ class ServerSocket:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock_fd)
-            raise StoreLocked(
-                f"another agent is listening on {endpoint}; stop it or choose --listen/--serve"
-            ) from None
+            raise StoreLocked(f"another agent is listening on {endpoint}; stop it or choose --listen/--serve") from None
         if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
             path.unlink()
         return lock_fd

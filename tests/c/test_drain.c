@@ -451,6 +451,24 @@ static void a_long_queue_makes_longer_batches(void)
     tear_down(&fixture);
 }
 
+static void an_idle_drain_gives_memory_back(void)
+{
+    fixture_t fixture;
+    obs_drain_options_t chosen = options(8 << 20);
+    set_up_with(&fixture, &chosen);
+    observe(&fixture, attach(&fixture), 100000); /* twenty-five chunks */
+    step_after(&fixture, 100 * MS);
+    expect_batch(&fixture, 100000);
+    CHECK(fixture.drain->pool.touched_bits[0] > 0xfffff);
+    CHECK(fixture.drain->open.stock[6] != NULL);
+    step_after(&fixture, 1000 * MS);
+    CHECK(fixture.drain->pool.touched_bits[0] > 0xfffff);
+    step_after(&fixture, MS);
+    CHECK_EQ(fixture.drain->pool.touched_bits[0], 0xf); /* a few stay warm */
+    CHECK(fixture.drain->open.stock[6] == NULL);
+    tear_down(&fixture);
+}
+
 static void bulk_values_are_bucketed_by_the_thread(void)
 {
     fixture_t fixture;
@@ -737,6 +755,7 @@ int main(void)
     RUN(a_batch_sealed_for_its_size_does_not_stretch_the_next);
     RUN(an_untaken_queue_is_bounded_and_counted);
     RUN(a_long_queue_makes_longer_batches);
+    RUN(an_idle_drain_gives_memory_back);
     RUN(bulk_values_are_bucketed_by_the_thread);
     RUN(runs_of_every_length_pass_the_ring);
     RUN(bulk_goes_through_the_ring_while_the_drain_has_the_delta);

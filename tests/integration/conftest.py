@@ -17,6 +17,7 @@ def stopped_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
     """An agent that has not been started yet; clients of this process find it by OBSAGENT_ENDPOINT."""
     agent = RunningAgent(tmp_path)
     monkeypatch.setenv("OBSAGENT_ENDPOINT", agent.listen)
+    monkeypatch.setattr("obsagent.record.client._clients", {})  # else a closed one would take its slot in later forks
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     yield agent
     if agent.running:

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from obsagent.sketches import LogHist
 
 import obsagent
 from integration.agents import RunningAgent
 from integration.stored import stored_histogram
+from obsagent.sketches import LogHist
 
 PRODUCERS = 3
 KILLS = 20

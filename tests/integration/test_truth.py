@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from obsagent.sketches import LogHist
 
 import obsagent
 from integration.agents import RunningAgent
 from integration.stored import stored_histogram
+from obsagent.sketches import LogHist
 
 VALUE_COUNT = 1_000_000
 PRODUCERS = 4

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from benchmarks import questions, readme
 from benchmarks.measure import QUICK, Arm, Effort, Ratio, Timing, calls, interleave, ratio_of
 from benchmarks.report import Row, Table, at_least, at_most, byte_size, comparison, duration

@@ -76,6 +76,8 @@ class Sender:
         self._speaker.outbox.expire(int(now))
 
     def _part(self) -> None:
+        self._collect()  # what was sealed between the last round and the stop
+        self._conversation.step()
         self._speaker.outbox.give_up_unsent()
         self._conversation.say_goodbye()
         deadline = monotonic_ms() + GOODBYE_WAIT_MS

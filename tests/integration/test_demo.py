@@ -24,6 +24,9 @@ need_demo_packages()
 START_LIMIT_S = 120.0
 END_LIMIT_S = 40.0
 REPLAYING = "ask it yourself meanwhile"
+HEED_CTRL_C = ("env", "--default-signal=INT")  # what runs in the background of a script may have inherited its neglect
+README = (Path(__file__).parents[2] / "README.md").read_text()
+NUMBER = re.compile(r"[±]?\d[\d,.:–]*(?: ?(?:[nµm]?s|min|h|[kMG]?B|%))?\b")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -44,7 +47,7 @@ class Demo:
         environment = {**os.environ, "TMPDIR": str(self.sockets), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         environment.pop("OBSAGENT_AGENT", None)
         with self.out.open("wb") as out, self.errors.open("wb") as errors:
-            command = [sys.executable, "-m", "obsagent.cli", "demo", "--data", str(data), *options]
+            command = [*HEED_CTRL_C, sys.executable, "-m", "obsagent.cli", "demo", "--data", str(data), *options]
             self.process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
         self.seen: list[psutil.Process] = []
 
@@ -105,6 +108,18 @@ def query_store(data: Path, *words: str) -> dict:
     return json.loads(done.stdout)
 
 
+def masked(text: str) -> list[str]:
+    """Its lines, with every number and its unit as #, and the columns closed up."""
+    return [" ".join(NUMBER.sub("#", line).split()) for line in text.strip().splitlines()]
+
+
+def lines_of_the_readme_not_in(out: str) -> list[str]:
+    session = README.split("It ends like this:")[1].split("```")[1].removeprefix("console")
+    shown = [line for line in masked(session) if line]
+    assert len(shown) > 20
+    return [line for line in shown if line not in masked(out)]
+
+
 def test_five_seconds_of_it(data: Path, start: Callable[..., Demo]) -> None:
     demo = start("--duration", "5")
     demo.wait_until_replaying()
@@ -121,6 +136,7 @@ def test_five_seconds_of_it(data: Path, start: Callable[..., Demo]) -> None:
     assert re.search(r"^/score_batch  +[\d.]+ (ms|s|µs)\b", out, re.MULTILINE)
     assert "nothing lost" in out
     assert f"--data {data / 'store'}" in out
+    assert lines_of_the_readme_not_in(out.replace(str(data), "obsagent-data")) == []
 
     answer = query_store(data, "count", "requests", "since", "1h")
     assert [row["values"]["count"] for row in answer["series"]] == [requests]

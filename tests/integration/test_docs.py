@@ -26,8 +26,12 @@ def fenced(language: str) -> list[str]:
 
 
 def shown_commands() -> list[str]:
-    """Lines that begin with `$ ` in console blocks, and the commands of shell blocks."""
-    lines = [line[2:] for block in fenced("console") for line in block.splitlines() if line.startswith("$ ")]
+    """Lines that begin with `$ ` in console blocks, and the commands of shell blocks.
+
+    Those of the demo's session are left to test_demo.py, which has a demo.
+    """
+    blocks = [block for block in fenced("console") if not block.startswith("Replayed")]
+    lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
     lines += [line for block in fenced("sh") for line in block.splitlines()]
     return [line.split("#")[0].strip() for line in lines if line.strip()]
 

@@ -160,6 +160,23 @@ def test_exit_codes_live_on_the_exceptions(error, code, monkeypatch, capsys):
     assert capsys.readouterr().err == f"obsagent query: {error}\n"
 
 
+def test_a_client_alone_says_what_the_agent_needs(tmp_path):
+    (tmp_path / "store.json").write_text("{}")
+    program = (
+        "import sys; sys.modules['zstandard'] = None; from obsagent import cli\n"  # its import fails
+        f"sys.exit(cli.main(['query', 'p99', 'latency', '--data', {str(tmp_path)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    said = "obsagent query: needs zstandard: pip install 'obsagent[agent]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
+def test_another_missing_module_is_a_bug_and_shows_its_traceback(monkeypatch):
+    monkeypatch.setattr(cli, "_dispatch", lambda _: import_module("obsagent.no_such_module"))
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["status"])
+
+
 def test_ctrl_c_is_not_a_traceback(monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -16,6 +16,7 @@ from obsagent.errors import ObsagentError, UsageError
 
 PROGRAM = "obsagent"
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+AGENT_PACKAGES = ("rich", "zstandard")  # as the extra `agent` lists them: a client alone has neither
 
 COMMANDS = {
     "agent": "run the agent: receive samples, keep them, answer questions",
@@ -45,6 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ObsagentError as error:
         print(f"{_program(arguments)}: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if error.name not in AGENT_PACKAGES:
+            raise
+        print(f"{_program(arguments)}: needs {error.name}: pip install 'obsagent[agent]'", file=sys.stderr)
+        return ObsagentError.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

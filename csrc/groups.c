@@ -3,28 +3,33 @@
 #include "obs_alloc.h"
 #include "rows.h"
 
-int obs_groups_init(obs_groups_t *groups, size_t group_count)
+#define ABSENT SIZE_MAX
+
+int obs_groups_init(obs_groups_t *groups, size_t group_count, int64_t first_ms, int64_t step_ms, size_t step_count)
 {
-    *groups = (obs_groups_t){0};
+    *groups = (obs_groups_t){.first_ms = first_ms, .step_ms = step_ms, .step_count = step_count};
     obs_series_index_init(&groups->index);
-    if (group_count >= OBS_SERIES_INDEX_ABSENT)
+    if (step_count == 0 || step_ms < 0 || (step_ms == 0 && step_count > 1))
+        return OBS_ERR_RANGE;
+    if (group_count >= OBS_SERIES_INDEX_ABSENT / step_count)
         return OBS_ERR_RANGE;
     if (group_count == 0)
         return OBS_OK;
-    groups->accumulators = obs_calloc(group_count, sizeof *groups->accumulators);
+    groups->accumulators = obs_calloc(group_count * step_count, sizeof *groups->accumulators);
     if (groups->accumulators == NULL)
         return OBS_ERR_NOMEM;
-    /* The finest scale: the first histogram that a group takes lowers it to its own. */
+    groups->group_count = group_count;
+    /* The finest scale: the first histogram that an accumulator takes lowers it to its own. */
     int status = OBS_OK;
-    for (; status == OBS_OK && groups->group_count < group_count; groups->group_count++)
-        status = obs_accumulator_init(&groups->accumulators[groups->group_count], OBS_LOGHIST_MAX_SCALE);
+    for (size_t index = 0; status == OBS_OK && index < group_count * step_count; index++)
+        status = obs_accumulator_init(&groups->accumulators[index], OBS_LOGHIST_MAX_SCALE);
     return status;
 }
 
 void obs_groups_free(obs_groups_t *groups)
 {
-    for (size_t group = 0; group < groups->group_count; group++)
-        obs_accumulator_free(&groups->accumulators[group]);
+    for (size_t index = 0; index < groups->group_count * groups->step_count; index++)
+        obs_accumulator_free(&groups->accumulators[index]);
     obs_free(groups->accumulators);
     obs_series_index_free(&groups->index);
     *groups = (obs_groups_t){0};
@@ -37,10 +42,22 @@ int obs_groups_select(obs_groups_t *groups, uint32_t series, size_t group)
     return obs_series_index_set(&groups->index, series, (uint32_t)group);
 }
 
-static obs_accumulator_t *find_group(const obs_groups_t *groups, uint32_t series)
+/* The step that a window belongs to, ABSENT if it lies outside. */
+static size_t step_of(const obs_groups_t *groups, int64_t window_ms)
+{
+    if (groups->step_ms == 0)
+        return 0;
+    if (window_ms < groups->first_ms)
+        return ABSENT;
+    uint64_t step = ((uint64_t)window_ms - (uint64_t)groups->first_ms) / (uint64_t)groups->step_ms;
+    return step < groups->step_count ? (size_t)step : ABSENT;
+}
+
+/* The accumulator of a series' group in a step that is not ABSENT, or NULL. */
+static obs_accumulator_t *find(const obs_groups_t *groups, uint32_t series, size_t step)
 {
     uint32_t group = obs_series_index_get(&groups->index, series);
-    return group == OBS_SERIES_INDEX_ABSENT ? NULL : &groups->accumulators[group];
+    return group == OBS_SERIES_INDEX_ABSENT ? NULL : &groups->accumulators[group * groups->step_count + step];
 }
 
 /* Checks where every row is and what the selected ones hold. */
@@ -52,7 +69,7 @@ static int check_rows(const obs_groups_t *groups, const uint8_t *rows, size_t si
     size_t selected = 0;
     int status;
     while ((status = obs_rows_next(&reader, &row)) > 0) {
-        if (find_group(groups, row.series) == NULL)
+        if (find(groups, row.series, 0) == NULL)
             continue;
         selected++;
         status = obs_row_check(&row);
@@ -63,9 +80,13 @@ static int check_rows(const obs_groups_t *groups, const uint8_t *rows, size_t si
     return status;
 }
 
-int obs_groups_merge_rows(obs_groups_t *groups, const uint8_t *rows, size_t size, size_t *rows_used)
+int obs_groups_merge_rows(obs_groups_t *groups, int64_t window_ms, const uint8_t *rows, size_t size, size_t *rows_used)
 {
-    size_t selected;
+    size_t selected = 0, step = step_of(groups, window_ms);
+    if (step == ABSENT) {
+        *rows_used = 0;
+        return OBS_OK;
+    }
     int status = check_rows(groups, rows, size, &selected);
     if (status != OBS_OK)
         return status;
@@ -73,7 +94,7 @@ int obs_groups_merge_rows(obs_groups_t *groups, const uint8_t *rows, size_t size
     obs_rows_reader_init(&reader, rows, size);
     obs_row_t row;
     for (size_t merged = 0; merged < selected && (status = obs_rows_next(&reader, &row)) > 0;) {
-        obs_accumulator_t *accumulator = find_group(groups, row.series);
+        obs_accumulator_t *accumulator = find(groups, row.series, step);
         if (accumulator == NULL)
             continue;
         status = obs_accumulator_merge_row(accumulator, &row);
@@ -85,11 +106,14 @@ int obs_groups_merge_rows(obs_groups_t *groups, const uint8_t *rows, size_t size
     return OBS_OK;
 }
 
-int obs_groups_collect(obs_groups_t *groups, const obs_window_t *window)
+int obs_groups_collect(obs_groups_t *groups, int64_t window_ms, const obs_window_t *window)
 {
+    size_t step = step_of(groups, window_ms);
+    if (step == ABSENT)
+        return OBS_OK;
     for (size_t index = 0; index < window->slot_count; index++) {
         const obs_window_slot_t *slot = obs_window_slot_at(window, index);
-        obs_accumulator_t *accumulator = find_group(groups, slot->series);
+        obs_accumulator_t *accumulator = find(groups, slot->series, step);
         if (accumulator == NULL)
             continue;
         int status = obs_accumulator_merge(accumulator, &slot->accumulator);

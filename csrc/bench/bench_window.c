@@ -133,7 +133,7 @@ static void merge_rows(void *opaque)
     for (size_t index = 0; index < state->frames.frame_count; index++) {
         const obs_frame_t *frame = &state->frames.frames[index];
         size_t used;
-        must(obs_groups_merge_rows(&state->groups, state->frames.rows.bytes + frame->offset, frame->size, &used));
+        must(obs_groups_merge_rows(&state->groups, 0, state->frames.rows.bytes + frame->offset, frame->size, &used));
         BENCH_KEEP(used);
     }
 }
@@ -151,7 +151,7 @@ static void bench_rows(void)
            obs_window_memory_bytes(&state.window) / MAX_SERIES);
     bench("encode a window into frames", "series", MAX_SERIES, encode, &state);
     printf("  rows: %zu B a series\n", state.frames.rows.size / MAX_SERIES);
-    must(obs_groups_init(&state.groups, 1));
+    must(obs_groups_init(&state.groups, 1, 0, 0, 1));
     bench("pass over the rows of series nobody asked for", "series", MAX_SERIES, merge_rows, &state);
     for (uint32_t series = 1; series <= MAX_SERIES; series++)
         must(obs_groups_select(&state.groups, series, 0));

@@ -15,7 +15,7 @@ static int group_of(uint32_t series)
 
 static int make_groups(obs_groups_t *groups, uint32_t series_count)
 {
-    int status = obs_groups_init(groups, 3);
+    int status = obs_groups_init(groups, 3, 0, 0, 1);
     for (uint32_t series = 1; status == OBS_OK && series <= series_count; series++)
         if (group_of(series) >= 0)
             status = obs_groups_select(groups, series, (size_t)group_of(series));
@@ -52,9 +52,9 @@ static void gathers_selected_series(void)
     CHECK_OK(make_groups(&by_rows, 400));
     CHECK_OK(make_groups(&by_window, 400));
     size_t rows_used;
-    CHECK_OK(obs_groups_merge_rows(&by_rows, rows.bytes, rows.size, &rows_used));
+    CHECK_OK(obs_groups_merge_rows(&by_rows, 0, rows.bytes, rows.size, &rows_used));
     CHECK_EQ(rows_used, 200 + 40);
-    CHECK_OK(obs_groups_collect(&by_window, &window));
+    CHECK_OK(obs_groups_collect(&by_window, 0, &window));
     check_groups(&by_rows, 400, 10);
     check_groups(&by_window, 400, 10);
     obs_groups_free(&by_rows);
@@ -70,32 +70,70 @@ static void selecting_nothing_gathers_nothing(void)
     CHECK_OK(fill_window(&window, 30, 2));
     obs_bytes_t rows = rows_of(&window);
     obs_groups_t groups;
-    CHECK_OK(obs_groups_init(&groups, 0));
+    CHECK_OK(obs_groups_init(&groups, 0, 0, 0, 1));
     CHECK_STATUS(obs_groups_select(&groups, 1, 0), OBS_ERR_RANGE);
     size_t rows_used = 1;
-    CHECK_OK(obs_groups_merge_rows(&groups, rows.bytes, rows.size, &rows_used));
+    CHECK_OK(obs_groups_merge_rows(&groups, 0, rows.bytes, rows.size, &rows_used));
     CHECK_EQ(rows_used, 0);
-    CHECK_OK(obs_groups_collect(&groups, &window));
+    CHECK_OK(obs_groups_collect(&groups, 0, &window));
     obs_groups_free(&groups);
     obs_bytes_free(&rows);
     obs_window_free(&window);
-    CHECK_STATUS(obs_groups_init(&groups, UINT32_MAX), OBS_ERR_RANGE);
+    CHECK_STATUS(obs_groups_init(&groups, UINT32_MAX, 0, 0, 1), OBS_ERR_RANGE);
     obs_groups_free(&groups);
 }
 
 static void a_series_may_change_its_group(void)
 {
     obs_groups_t groups;
-    CHECK_OK(obs_groups_init(&groups, 2));
+    CHECK_OK(obs_groups_init(&groups, 2, 0, 0, 1));
     CHECK_OK(obs_groups_select(&groups, 5, 0));
     CHECK_OK(obs_groups_select(&groups, 5, 1));
     CHECK_STATUS(obs_groups_select(&groups, 5, 2), OBS_ERR_RANGE);
     obs_window_t window;
     obs_window_init(&window);
     CHECK_OK(obs_window_add_counter(&window, 5, 3, 1));
-    CHECK_OK(obs_groups_collect(&groups, &window));
+    CHECK_OK(obs_groups_collect(&groups, 0, &window));
     CHECK(groups.accumulators[0].increments == 0 && groups.accumulators[1].increments == 3);
     obs_window_free(&window);
+    obs_groups_free(&groups);
+}
+
+/* Windows of 10 ms from 100 on, steps of 30 ms: [100, 130) [130, 160). */
+static void windows_go_to_their_steps(void)
+{
+    obs_groups_t groups;
+    CHECK_OK(obs_groups_init(&groups, 2, 100, 30, 2));
+    CHECK_OK(obs_groups_select(&groups, 5, 1));
+    obs_window_t window;
+    obs_window_init(&window);
+    CHECK_OK(obs_window_add_counter(&window, 5, 1, 1));
+    obs_bytes_t rows = rows_of(&window);
+    size_t rows_used, used = 0;
+    for (int64_t start_ms = 80; start_ms <= 180; start_ms += 10) {
+        CHECK_OK(obs_groups_collect(&groups, start_ms, &window));
+        CHECK_OK(obs_groups_merge_rows(&groups, start_ms, rows.bytes, rows.size, &rows_used));
+        used += rows_used;
+    }
+    CHECK_EQ(used, 6);
+    for (size_t step = 0; step < 2; step++) {
+        CHECK_EQ(obs_groups_at(&groups, 0, step)->increments, 0);
+        CHECK_EQ(obs_groups_at(&groups, 1, step)->increments, 6);
+    }
+    CHECK_OK(obs_groups_collect(&groups, INT64_MAX, &window));
+    CHECK_OK(obs_groups_collect(&groups, INT64_MIN, &window));
+    obs_groups_free(&groups);
+    obs_bytes_free(&rows);
+    obs_window_free(&window);
+}
+
+static void refuses_impossible_steps(void)
+{
+    obs_groups_t groups;
+    CHECK_STATUS(obs_groups_init(&groups, 1, 0, 0, 0), OBS_ERR_RANGE);
+    CHECK_STATUS(obs_groups_init(&groups, 1, 0, 0, 2), OBS_ERR_RANGE);
+    CHECK_STATUS(obs_groups_init(&groups, 1, 0, -10, 1), OBS_ERR_RANGE);
+    CHECK_STATUS(obs_groups_init(&groups, 70000, 0, 10, 70000), OBS_ERR_RANGE);
     obs_groups_free(&groups);
 }
 
@@ -104,7 +142,7 @@ static int merge_hostile_rows(const uint8_t *bytes, size_t size)
     obs_groups_t groups;
     CHECK_OK(make_groups(&groups, 12));
     size_t rows_used = 99;
-    int status = obs_groups_merge_rows(&groups, bytes, size, &rows_used);
+    int status = obs_groups_merge_rows(&groups, 0, bytes, size, &rows_used);
     if (status != OBS_OK) {
         CHECK_EQ(rows_used, 99);
         for (size_t group = 0; group < 3; group++)
@@ -131,9 +169,9 @@ static int gather(obs_groups_t *groups, const obs_window_t *window, const obs_by
     size_t rows_used;
     int status = make_groups(groups, 60);
     if (status == OBS_OK)
-        status = obs_groups_collect(groups, window);
+        status = obs_groups_collect(groups, 0, window);
     if (status == OBS_OK)
-        status = obs_groups_merge_rows(groups, rows->bytes, rows->size, &rows_used);
+        status = obs_groups_merge_rows(groups, 0, rows->bytes, rows->size, &rows_used);
     return status;
 }
 
@@ -163,6 +201,8 @@ int main(void)
     RUN(gathers_selected_series);
     RUN(selecting_nothing_gathers_nothing);
     RUN(a_series_may_change_its_group);
+    RUN(windows_go_to_their_steps);
+    RUN(refuses_impossible_steps);
     RUN(bad_rows_change_nothing);
     RUN(survives_each_failed_allocation);
     return 0;

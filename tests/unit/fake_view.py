@@ -61,7 +61,7 @@ class FakeView:
     def collect(self, from_ms, to_ms, groups):
         starts = [start for start in self._windows if window_start(from_ms) <= start < to_ms]
         for start in starts:
-            self._windows[start].collect(groups)
+            self._windows[start].collect(groups, start)
         if not starts:
             return FakeCoverage(None, None)
         return FakeCoverage(min(starts), max(starts) + WINDOW_MS)

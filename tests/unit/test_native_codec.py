@@ -435,3 +435,23 @@ def test_two_threads_without_a_lock_never_corrupt_a_window():
         thread.join()
     assert len(outcomes) == 180
     assert window.sample_count == sum(outcomes) > 0
+
+
+def test_groups_keep_steps_of_time_apart():
+    groups = Groups({HISTOGRAM: 0, COUNTER: 1}, 2, first_ms=60_000, step_ms=30_000, step_count=2)
+    for start_ms in range(0, 200_000, 10_000):
+        window = Window()
+        window.add_value(HISTOGRAM, Kind.HISTOGRAM, float(start_ms))
+        window.add_counter(COUNTER, 1, 1.0)
+        window.collect(groups, start_ms)
+    assert [groups.samples(0, step) for step in range(2)] == [3, 3]
+    assert groups.counter(1, 1) == (3, 3.0)
+    assert LogHist._from_compact(groups.histogram(0, 1)).max == 110_000
+    with pytest.raises(IndexError, match="step 2 of 2"):
+        groups.counter(0, 2)
+
+
+@pytest.mark.parametrize(("step_ms", "step_count"), [(0, 2), (-1, 1), (10, 0), (10, 2**33)])
+def test_steps_that_cannot_be_are_refused(step_ms, step_count):
+    with pytest.raises(ValueError, match="there cannot be 1 groups of"):
+        Groups({}, 1, 0, step_ms, step_count)

@@ -1,17 +1,19 @@
 """csrc/groups.h for Cython."""
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from obsagent._native.c_window cimport obs_accumulator_t, obs_window_t
 
 
 cdef extern from "groups.h" nogil:
     ctypedef struct obs_groups_t:
-        obs_accumulator_t *accumulators
         size_t group_count
+        size_t step_count
 
-    int obs_groups_init(obs_groups_t *groups, size_t group_count)
+    int obs_groups_init(obs_groups_t *groups, size_t group_count, int64_t first_ms, int64_t step_ms, size_t step_count)
     void obs_groups_free(obs_groups_t *groups)
     int obs_groups_select(obs_groups_t *groups, uint32_t series, size_t group)
-    int obs_groups_merge_rows(obs_groups_t *groups, const uint8_t *rows, size_t size, size_t *rows_used)
-    int obs_groups_collect(obs_groups_t *groups, const obs_window_t *window)
+    const obs_accumulator_t *obs_groups_at(const obs_groups_t *groups, size_t group, size_t step)
+    int obs_groups_merge_rows(obs_groups_t *groups, int64_t window_ms, const uint8_t *rows, size_t size,
+                              size_t *rows_used)
+    int obs_groups_collect(obs_groups_t *groups, int64_t window_ms, const obs_window_t *window)

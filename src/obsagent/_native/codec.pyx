@@ -365,15 +365,15 @@ cdef class Window(_Shared):
         finally:
             self.end_read()
 
-    def collect(self, Groups groups not None):
-        """Merges each selected series into its group."""
+    def collect(self, Groups groups not None, int64_t window_ms=0):
+        """Merges each selected series into its group, as the window that starts at window_ms."""
         cdef int status
         self.begin_read()
         try:
             groups.begin_write()
             try:
                 with nogil:
-                    status = obs_groups_collect(&groups.groups, &self.window)
+                    status = obs_groups_collect(&groups.groups, window_ms, &self.window)
             finally:
                 groups.end_write()
         finally:
@@ -404,15 +404,22 @@ cdef object last_of(const obs_accumulator_t *accumulator):
 
 @cython.final
 cdef class Groups(_Shared):
-    """What a query gathers: each selected series' samples, merged by group."""
+    """What a query gathers: each selected series' samples, merged by group and step of time.
+
+    `mapping` is series id -> group. The step of a window is (its start - first_ms) // step_ms; windows outside
+    the steps are passed over. With step_ms 0 there is one step for all windows.
+    """
 
     cdef obs_groups_t groups
     cdef array.array selected  # series ids, ascending
 
-    def __cinit__(self, mapping, size_t group_count):
+    def __cinit__(self, mapping, size_t group_count, int64_t first_ms=0, int64_t step_ms=0, size_t step_count=1):
         cdef int status
         self.selected = array.array("I", sorted(mapping))
-        check(obs_groups_init(&self.groups, group_count))
+        status = obs_groups_init(&self.groups, group_count, first_ms, step_ms, step_count)
+        if status == OBS_ERR_RANGE:
+            raise ValueError(f"there cannot be {group_count} groups of {step_count} steps of {step_ms} ms")
+        check(status)
         for series_id, group in mapping.items():
             status = obs_groups_select(&self.groups, series_id, group)
             if status == OBS_ERR_RANGE:
@@ -434,29 +441,31 @@ cdef class Groups(_Shared):
                 high = middle
         return low < len(self.selected) and selected[low] <= last_series
 
-    def merge_rows(self, rows):
-        """Merges the rows of selected series and returns how many; on bad rows (CorruptData) none."""
+    def merge_rows(self, rows, int64_t window_ms=0):
+        """Merges the rows of selected series of a window and returns how many; on bad rows (CorruptData) none."""
         cdef _View view = _View(rows)
         cdef size_t rows_used = 0
         cdef int status
         self.begin_write()
         try:
             with nogil:
-                status = obs_groups_merge_rows(&self.groups, view.data, view.size, &rows_used)
+                status = obs_groups_merge_rows(&self.groups, window_ms, view.data, view.size, &rows_used)
         finally:
             self.end_write()
         check(status)
         return rows_used
 
-    cdef const obs_accumulator_t *accumulator(self, Py_ssize_t group) except NULL:
+    cdef const obs_accumulator_t *accumulator(self, Py_ssize_t group, Py_ssize_t step) except NULL:
         self.check_readable()
         if group < 0 or <size_t>group >= self.groups.group_count:
             raise IndexError(f"group {group} of {self.groups.group_count}")
-        return &self.groups.accumulators[group]
+        if step < 0 or <size_t>step >= self.groups.step_count:
+            raise IndexError(f"step {step} of {self.groups.step_count}")
+        return obs_groups_at(&self.groups, group, step)
 
-    def histogram(self, group):
+    def histogram(self, group, step=0):
         """The group's histogram (of gauges: of their samples) as loghist compact bytes; None without samples."""
-        cdef const obs_loghist_t *hist = &self.accumulator(group).hist
+        cdef const obs_loghist_t *hist = &self.accumulator(group, step).hist
         cdef size_t size = 0
         if hist.count + hist.nan_count + hist.positive_infinity_count + hist.negative_infinity_count == 0:
             return None
@@ -464,15 +473,15 @@ cdef class Groups(_Shared):
         check(obs_loghist_encode(hist, <uint8_t *>out, <size_t>len(out), &size))
         return bytes(memoryview(out)[:size])
 
-    def counter(self, group):
+    def counter(self, group, step=0):
         """(increments, sum) of the group's counters."""
-        cdef const obs_accumulator_t *accumulator = self.accumulator(group)
+        cdef const obs_accumulator_t *accumulator = self.accumulator(group, step)
         return accumulator.increments, accumulator.sum
 
-    def gauge(self, group):
+    def gauge(self, group, step=0):
         """(value, time in ms) of the latest sample of the group's gauges; None without one."""
-        return last_of(self.accumulator(group))
+        return last_of(self.accumulator(group, step))
 
-    def samples(self, group):
+    def samples(self, group, step=0):
         """Samples that were merged into the group."""
-        return obs_accumulator_samples(self.accumulator(group))
+        return obs_accumulator_samples(self.accumulator(group, step))

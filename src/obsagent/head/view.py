@@ -63,7 +63,7 @@ class View:
         for window in self.windows:
             if first_ms <= window.start_ms < to_ms:
                 with self.lock:
-                    window.samples.collect(groups)
+                    window.samples.collect(groups, window.start_ms)
                 starts.add(window.start_ms)
         if not starts:
             return Coverage(None, None, 0)
@@ -77,7 +77,7 @@ class View:
         reader.collect_totals(self.blocks[last_head(self.blocks) :], groups, self.on_damage)
         for window in self.windows:
             with self.lock:
-                window.samples.collect(groups)
+                window.samples.collect(groups, window.start_ms)
 
     def accounts(self, from_ms: int, to_ms: int) -> dict[str, dict[str, Any]]:
         """Service → `observed stored pending dropped{reason} rejected{reason}` of the windows in the range."""

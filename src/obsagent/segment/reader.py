@@ -85,7 +85,7 @@ def _merge(descriptor: int, block: BlockRef, entry: FrameEntry, groups: Groups, 
     if not groups.selects_any(entry.first_series, entry.last_series):
         return
     try:
-        groups.merge_rows(read_frame(descriptor, block, entry))
+        groups.merge_rows(read_frame(descriptor, block, entry), entry.window_ms)
     except CorruptData as error:
         on_damage(Damage(block.path, block.offset + entry.offset, entry.size, str(error)))
 

@@ -5,12 +5,27 @@ from typing import NamedTuple
 from obsagent._native.codec import Window
 from obsagent.clock import window_start
 from obsagent.limits import WINDOW_MS
-from obsagent.samples import Kind, Series
+from obsagent.samples import Event, Kind, Series
+
+
+class FakeReads(NamedTuple):
+    segments: int = 0
+    blocks: int = 0
+    frames: int = 0
+    bytes: int = 0
+    raw_bytes: int = 0
+    head_windows: int = 0
 
 
 class FakeCoverage(NamedTuple):
     first_ms: int | None
     last_ms: int | None
+    reads: FakeReads = FakeReads()
+
+
+class FakeClients(NamedTuple):
+    live: int = 1
+    last_ms: int | None = None
 
 
 class FakeView:
@@ -22,6 +37,8 @@ class FakeView:
         self._windows = {}
         self._accounts = {}
         self._last_ms = {}
+        self._events = []
+        self._clients = FakeClients()
 
     # --- filling
 
@@ -53,6 +70,12 @@ class FakeView:
         }
         self._accounts[window_start(at_ms), service] = entry
 
+    def add_event(self, name, at_ms, **labels):
+        self._events.append(Event(name, at_ms, labels))
+
+    def set_clients(self, live, last_ms):
+        self._clients = FakeClients(live, last_ms)
+
     # --- View
 
     def series(self):
@@ -64,7 +87,20 @@ class FakeView:
             self._windows[start].collect(groups, start)
         if not starts:
             return FakeCoverage(None, None)
-        return FakeCoverage(min(starts), max(starts) + WINDOW_MS)
+        return FakeCoverage(min(starts), max(starts) + WINDOW_MS, FakeReads(head_windows=len(starts)))
+
+    def last_samples(self, series_ids, from_ms):
+        found = {}
+        for start, window in sorted(self._windows.items()):
+            if start >= window_start(from_ms):
+                found |= {series_id: start + WINDOW_MS for series_id in series_ids if series_id in window}
+        return found
+
+    def events(self, name=None):
+        return sorted((event for event in self._events if name in (None, event.name)), key=lambda event: event.at_ms)
+
+    def clients(self):
+        return self._clients
 
     def accounts(self, from_ms, to_ms):
         inside = {key: entry for key, entry in self._accounts.items() if window_start(from_ms) <= key[0] < to_ms}

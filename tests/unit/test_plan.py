@@ -4,10 +4,16 @@ import pytest
 
 from obsagent.answer.language import parse
 from obsagent.answer.mistakes import QueryError
-from obsagent.answer.plan import plan
+from obsagent.answer.plan import Divided, labels_of, plan
+from obsagent.answer.query import Since
+from obsagent.answer.ranges import Span
+from obsagent.errors import UsageError
 from obsagent.samples import Kind, Series
 
 NOW_MS = 1_700_000_005_000
+
+
+HISTOGRAM_STATS = "p0 … p100, mean, min, max, sum, count, rate, stddev, under VALUE, over VALUE or age"
 
 
 class Catalogue:
@@ -21,7 +27,9 @@ class Catalogue:
         return len(self.series) - 1
 
     def plan(self, text):
-        return plan(parse(text), self.series, NOW_MS)
+        query = parse(text)
+        assert isinstance(query.range.when, Since)
+        return plan(query, self.series, Span(NOW_MS - query.range.when.duration_ms, NOW_MS))
 
     def error(self, text):
         with pytest.raises(QueryError) as caught:
@@ -40,20 +48,26 @@ def catalogue():
     return store
 
 
+def groups(planned):
+    (source,) = planned.sources
+    return source.groups
+
+
 def ids(planned):
-    return [sorted(series.id for series in group.series) for group in planned.groups]
+    return [sorted(series.id for series in group.series) for group in groups(planned)]
 
 
 def test_without_by_everything_is_one_group(catalogue):
     planned = catalogue.plan("p99 latency")
     assert ids(planned) == [[0, 2, 4, 6]]
-    assert planned.groups[0].labels == {}
-    assert (planned.kind, planned.unit) == (Kind.HISTOGRAM, "seconds")
+    assert groups(planned)[0].labels == {}
+    (output,) = planned.outputs
+    assert (output.kind, output.unit) == ("histogram", "seconds")
 
 
 def test_groups_are_ordered_by_their_labels_in_the_order_of_by(catalogue):
     planned = catalogue.plan("latency by worker,endpoint")
-    assert [group.labels for group in planned.groups] == [
+    assert [group.labels for group in groups(planned)] == [
         {"worker": "0", "endpoint": "/batch"},
         {"worker": "0", "endpoint": "/score"},
         {"worker": "1", "endpoint": "/batch"},
@@ -72,30 +86,25 @@ def test_filters_all_have_to_pass(catalogue):
 )
 def test_default_stats_follow_the_kind(catalogue, metric, stats):
     catalogue.add("depth", Kind.GAUGE, service="fraud")
-    assert [stat.name for stat in catalogue.plan(metric).stats] == stats
-
-
-def test_the_asked_time_and_the_windows_read_for_it(catalogue):
-    planned = catalogue.plan("latency since 1m")
-    assert (planned.from_ms, planned.to_ms) == (NOW_MS - 60_000, NOW_MS)
-    assert planned.read_from_ms == 1_699_999_940_000
-
-
-def test_asking_for_more_time_than_there_was_starts_at_the_epoch(catalogue):
-    assert catalogue.plan("latency since 99999w").from_ms == 0
+    assert [stat.name for stat in catalogue.plan(metric).outputs[0].shown] == stats
 
 
 @pytest.mark.parametrize(
     ("text", "summary", "word"),
     [
-        ("p99 requests", "`requests` is a counter: it has no p99; ask for rate, sum or count", "p99"),
-        ("mean requests", "`requests` is a counter: it has no mean; ask for rate, sum or count", "mean"),
+        ("p99 requests", "`requests` is a counter: it has no p99; ask for rate, sum, count or age", "p99"),
+        ("mean requests", "`requests` is a counter: it has no mean; ask for rate, sum, count or age", "mean"),
         (
             "p50,last latency",
-            "`latency` is a histogram: it has no last; ask for p0 … p100, mean, min, max, sum, count or rate",
+            "`latency` is a histogram: it has no last; ask for " + HISTOGRAM_STATS,
             "last",
         ),
-        ("rate depth", "`depth` is a gauge: it has no rate; ask for last, mean, min, max or p0 … p100", "rate"),
+        (
+            "rate depth",
+            "`depth` is a gauge: it has no rate; ask for last, mean, min, max, p0 … p100, stddev, count, "
+            "under VALUE, over VALUE or age",
+            "rate",
+        ),
         (
             "p99 latency by endpont",
             "`latency` has no label `endpont`: its labels are endpoint, host, service and worker; "
@@ -107,11 +116,40 @@ def test_asking_for_more_time_than_there_was_starts_at_the_epoch(catalogue):
             "`latency` has no label `country`: its labels are endpoint, host, service and worker",
             "country",
         ),
-        ("error_rate by service", "`error_rate` is computed from other metrics; that is not built yet", "error_rate"),
+        ("psi by feature", "`psi` is computed from other metrics; that is not built yet", "psi"),
+        ("mean error_rate", "`error_rate` is computed from other metrics: ask for it without a stat", "mean"),
+        ("error_rate by status", "`errors` has no label `status`: its labels are endpoint and service", "status"),
+        ("under 2GB latency", "`2GB` does not fit: this is measured in seconds", "under 2GB"),
+        ("over 5s depth", "`5s` does not fit: this is a number without a unit", "over 5s"),
+        ("p99 latency where p99 above 2GB", "`2GB` does not fit: this is measured in seconds", "2GB"),
+        (
+            "rate requests where p99 above 1",
+            "`requests` is a counter: it has no p99; ask for rate, sum, count or age",
+            "p99",
+        ),
+        (
+            "p99 latency where average above 1",
+            "`average` is not a stat: expected " + HISTOGRAM_STATS + "; did you mean `mean`?",
+            "average",
+        ),
+        ("error_rate where p99 above 1", "`error_rate` has no p99: expected error_rate or count", "p99"),
+        ("errors / requests where sum above 1", "`errors / requests` has no sum: expected ratio or count", "sum"),
+        (
+            "latency / requests",
+            "`latency` is a histogram: say which stat of it, such as `mean latency`",
+            "latency",
+        ),
+        ("age latency step 1m", "an age has no steps: ask for it without `step`", "age"),
+        (
+            "p99 latency since 4w step 10s",
+            "that is 241,921 steps of 1 rows; 20,000 are the most: a longer step, or fewer rows",
+            "10s",
+        ),
     ],
 )
 def test_what_has_no_meaning_is_an_error_that_points_at_the_word(catalogue, text, summary, word):
     catalogue.add("depth", Kind.GAUGE, service="fraud")
+    catalogue.add("errors", Kind.COUNTER, service="fraud", endpoint="/score")
     error = catalogue.error(text)
     assert error.summary == summary
     assert text[error.start : error.end] == word
@@ -128,18 +166,18 @@ def test_a_metric_of_two_kinds_must_be_narrowed_to_one(catalogue):
     assert catalogue.error("latency").summary == (
         "`latency` is a histogram in fraud and a counter in old: choose with service=NAME"
     )
-    assert catalogue.plan("latency service=old").kind is Kind.COUNTER
+    assert catalogue.plan("latency service=old").outputs[0].kind == "counter"
 
 
 def test_a_metric_called_like_a_derived_one_is_itself(catalogue):
     catalogue.add("recall", Kind.GAUGE, service="fraud")
-    assert catalogue.plan("last recall").kind is Kind.GAUGE
+    assert catalogue.plan("last recall").outputs[0].kind == "gauge"
 
 
 def test_an_unknown_metric_is_no_error_but_an_empty_plan(catalogue):
     planned = catalogue.plan("p99 latnecy by nothing")
-    assert planned.kind is None
-    assert planned.groups == ()
+    assert planned.outputs[0].kind is None
+    assert groups(planned) == ()
 
 
 @pytest.fixture
@@ -184,7 +222,7 @@ def test_overflow_counts_in_totals_and_stands_apart_where_its_labels_are_lost(ca
     assert ids(catalogue.plan("count latency")) == [[0, 2, 4, 6, lost]]
     assert ids(catalogue.plan("count latency by service")) == [[0, 2, 4, 6, lost]]
     planned = catalogue.plan("count latency by endpoint")
-    assert [group.labels for group in planned.groups] == [
+    assert [group.labels for group in groups(planned)] == [
         {"endpoint": "", "overflow": "true"},
         {"endpoint": "/batch"},
         {"endpoint": "/score"},
@@ -195,7 +233,7 @@ def test_overflow_counts_in_totals_and_stands_apart_where_its_labels_are_lost(ca
 def test_a_label_that_some_series_lack_is_empty_there(catalogue):
     catalogue.add("latency", Kind.HISTOGRAM, service="fraud", endpoint="/score", version="2")
     planned = catalogue.plan("latency by version")
-    assert [group.labels for group in planned.groups] == [{"version": ""}, {"version": "2"}]
+    assert [group.labels for group in groups(planned)] == [{"version": ""}, {"version": "2"}]
 
 
 def test_the_services_whose_losses_count(catalogue):
@@ -204,3 +242,75 @@ def test_the_services_whose_losses_count(catalogue):
     assert catalogue.plan("latency service=risk").services == {"risk"}
     assert catalogue.plan("nothing").services is None
     assert catalogue.plan("latency endpoint=/none").services is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [
+        ("endpoint not /score", [[4, 6]]),
+        ("endpoint!=/score,/batch", []),
+        ("endpoint matches ^/s", [[0, 2]]),
+        ("endpoint matches atc", [[4, 6]]),
+        ("endpoint matches . worker not 0", [[2, 6]]),
+        ('worker not ""', [[0, 2, 4, 6]]),
+    ],
+)
+def test_filters_that_exclude_and_search(catalogue, condition, kept):
+    assert ids(catalogue.plan(f"latency {condition}")) == kept
+
+
+def test_an_expression_that_would_take_for_ever_is_given_up(catalogue):
+    catalogue.add("latency", Kind.HISTOGRAM, service="x" * 60 + "y")
+    with pytest.raises(UsageError, match=r"the expression `.*` takes too long"):
+        catalogue.plan('latency service matches "^(x+x+)+$"')
+
+
+def test_a_derived_metric_reads_its_two_sources_and_groups_by_either(catalogue):
+    catalogue.add("errors", Kind.COUNTER, service="fraud", endpoint="/odd")
+    (output,) = catalogue.plan("error_rate by endpoint").outputs
+    assert isinstance(output, Divided)
+    assert (output.name, output.kind, output.unit) == ("error_rate", "derived", "ratio")
+    assert [labels["endpoint"] for labels in labels_of(output)] == ["/batch", "/odd", "/score"]
+
+
+def test_several_metrics_share_stats_filters_and_groups(catalogue):
+    catalogue.add("queue_delay", Kind.HISTOGRAM, unit="seconds", service="fraud", endpoint="/score")
+    planned = catalogue.plan("p99 latency,queue_delay by endpoint")
+    assert [(output.name, [stat.name for stat in output.shown]) for output in planned.outputs] == [
+        ("latency", ["p99"]),
+        ("queue_delay", ["p99"]),
+    ]
+    assert [len(source.groups) for source in planned.sources] == [2, 1]
+
+
+def test_one_metric_on_both_sides_is_read_once(catalogue):
+    assert len(catalogue.plan("p99 latency / p50 latency").sources) == 1
+
+
+def test_what_where_asks_for_is_computed_and_not_shown(catalogue):
+    (output,) = catalogue.plan("p99 latency where count above 5").outputs
+    assert [stat.name for stat in output.shown] == ["p99"]
+    assert {stat.name for stat in output.needed} == {"p99", "count"}
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("p99 latency where p99 above 500ms", 0.5),
+        ("p99 latency where count above 5", 5.0),
+        ("p99 latency where under 1s below 99%", 0.99),
+        ("age latency where age above 1m", 60.0),
+        ("errors / requests where ratio above 5%", 0.05),
+        ("error_rate where error_rate above 0.5", 0.5),
+    ],
+)
+def test_the_limit_is_in_the_unit_of_its_stat(catalogue, text, limit):
+    catalogue.add("errors", Kind.COUNTER, service="fraud", endpoint="/score")
+    assert catalogue.plan(text).limits == (limit,)
+
+
+def test_steps_are_aligned_to_the_epoch(catalogue):
+    steps = catalogue.plan("p99 latency since 2m step 1m").steps
+    # Now is 22:13:25, two minutes ago 22:11:25.
+    assert (steps.first_ms % 60_000, steps.count) == (0, 3)
+    assert steps.span(2).from_ms <= NOW_MS < steps.span(2).to_ms

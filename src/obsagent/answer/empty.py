@@ -2,60 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import tzinfo
 
 from obsagent.answer.durations import format_duration
-from obsagent.answer.language import Query
 from obsagent.answer.mistakes import did_you_mean, listing, nearest
-from obsagent.answer.plan import Plan
+from obsagent.answer.plan import Divided, Plan
+from obsagent.answer.query import DEFAULT_RANGE, Query, Since
+from obsagent.answer.rows import Row
+from obsagent.answer.select import Source, accepts
 from obsagent.answer.view import View
+from obsagent.answer.zones import local_time
 from obsagent.samples import Series
 
-
-def why_empty(plan: Plan, view: View) -> str:
-    """One line for an answer without series."""
-    query = plan.query
-    every_series = list(view.series())
-    if plan.kind is None:
-        return _unknown_metric(query, {series.metric for series in every_series}, view, plan.to_ms)
-    of_metric = [series for series in every_series if series.metric == query.metric]
-    if not plan.groups:
-        return _nothing_passes(query, of_metric)
-    filters = "".join(f" {each}" for each in query.filters)
-    return f"no `{query.metric}{filters}` in the last {query.since}{_last_sample(query.metric, view, plan.to_ms)}"
+DAY_MS = 86_400_000
 
 
-def _unknown_metric(query: Query, metrics: set[str], view: View, now_ms: int) -> str:
-    said = f"no `{query.metric}` in the last {query.since}"
-    if not metrics:
-        return f"{said}: the store holds no metric yet; no client has sent a sample"
-    near = nearest(query.metric, metrics)
-    if near:
-        return f"{said}; did you mean `{near}`?{_last_sample(near, view, now_ms, '')}"
-    return f"{said}, nor ever; there are {listing(sorted(metrics), last='and')}"
+def why_empty(plan: Plan, view: View, now_ms: int, zone: tzinfo | None, measured: Sequence[Row]) -> str:
+    """One line for an answer without series; `measured` are the rows that `where` has refused."""
+    if measured:
+        return _where_refused(plan, measured)
+    writer = _Writer(plan.query, view, now_ms, zone)
+    source = next((each for each in plan.sources if each.kind is None), None)
+    if source is not None:
+        return writer.unknown_metric(source)
+    source = next((each for each in plan.sources if not each.groups), None)
+    if source is not None:
+        return writer.nothing_passes(source)
+    return writer.nothing_in_range(_divisor(plan))
 
 
-def _nothing_passes(query: Query, of_metric: list[Series]) -> str:
-    """Names the filters that no series passes, with the values that exist."""
-    for each in query.filters:
-        values = {series.labels.get(each.label, "") for series in of_metric}
-        if not any(each.accepts(value) for value in values):
-            hint = did_you_mean(each.values[0], values) if each.values else ""
-            have = listing(sorted(value for value in values if value), last="and")
-            return f"no `{query.metric}` with {each}; {each.label} has been {have}{hint}"
-    return f"no `{query.metric}` with {_all_filters(query.filters)} at once"
+def _divisor(plan: Plan) -> Source:
+    """The metric without which there is no row."""
+    output = plan.outputs[0]
+    return output.denominator if isinstance(output, Divided) else output.source
 
 
-def _all_filters(filters: Iterable[object]) -> str:
-    return " ".join(map(str, filters))
+def _where_refused(plan: Plan, measured: Sequence[Row]) -> str:
+    where = plan.query.where
+    assert where is not None
+    rows = f"{len(measured)} row{'' if len(measured) == 1 else 's'}"
+    what = f"none of the steps of {rows}" if plan.steps else f"none of {rows}"
+    return f"{what} has {where}"
 
 
-def _last_sample(metric: str, view: View, now_ms: int, separator: str = ";") -> str:
-    last_ms = view.metric_last_ms(metric)
-    if last_ms is None:
-        return f"{separator} no sample of it is stored"
-    at = datetime.fromtimestamp(last_ms // 1000, UTC)
-    same_day = now_ms - last_ms < 86_400_000
-    shown = at.strftime("%H:%M:%SZ" if same_day else "%Y-%m-%d %H:%M:%SZ")
-    return f"{separator} last sample {shown}, {format_duration(max(0, now_ms - last_ms))} ago"
+class _Writer:
+    def __init__(self, query: Query, view: View, now_ms: int, zone: tzinfo | None) -> None:
+        self._query = query
+        self._view = view
+        self._now_ms = now_ms
+        self._zone = zone
+
+    def unknown_metric(self, source: Source) -> str:
+        name = source.metric.text
+        metrics = {series.metric for series in self._view.series()}
+        said = f"no `{name}` {self._range()}"
+        if not metrics:
+            return f"{said}: the store holds no metric yet; no client has sent a sample"
+        near = nearest(name, metrics)
+        if near:
+            return f"{said}; did you mean `{near}`?{self._last_sample(near, '')}{self._silence()}"
+        return f"{said}, nor ever; there are {listing(sorted(metrics), last='and')}"
+
+    def nothing_passes(self, source: Source) -> str:
+        """Names the filter that no series passes, with the values that exist."""
+        name = source.metric.text
+        of_metric = [series for series in self._view.series() if series.metric == name]
+        for each in self._query.filters:
+            values = {series.labels.get(each.label, "") for series in of_metric}
+            if not any(accepts(each, value) for value in values):
+                hint = did_you_mean(each.values[0], values) if each.values else ""
+                return f"no `{name}` with {each}; {each.label} has been {_listed(of_metric, each.label)}{hint}"
+        return f"no `{name}` with {self._filters()} at once"
+
+    def nothing_in_range(self, source: Source) -> str:
+        filters = f" {self._filters()}" if self._query.filters else ""
+        name = source.metric.text
+        return f"no `{name}{filters}` {self._range()}{self._last_sample(name)}{self._silence()}"
+
+    def _filters(self) -> str:
+        return " ".join(map(str, self._query.filters))
+
+    def _range(self) -> str:
+        when = self._query.range.when
+        if isinstance(when, Since):
+            text = self._query.range.text.removeprefix("since ")
+            return (
+                f"in the last {text if self._query.range is not DEFAULT_RANGE else format_duration(when.duration_ms)}"
+            )
+        return self._query.range.text
+
+    def _last_sample(self, metric: str, separator: str = ";") -> str:
+        last_ms = self._view.metric_last_ms(metric)
+        if last_ms is None:
+            return f"{separator} no sample of it is stored"
+        return f"{separator} last sample {self._at(last_ms)}"
+
+    def _silence(self) -> str:
+        """That nobody is connected is reason enough for silence."""
+        clients = self._view.clients()
+        if clients.live or clients.last_ms is None:
+            return ""
+        return f"; no client connected since {self._at(clients.last_ms)}"
+
+    def _at(self, at_ms: int) -> str:
+        ago_ms = max(0, self._now_ms - at_ms)
+        shown = f"{local_time(at_ms, self._zone):{'%H:%M:%S' if ago_ms < DAY_MS else '%Y-%m-%d %H:%M:%S'}}"
+        return f"{shown}, {format_duration(ago_ms)} ago"
+
+
+def _listed(series: Sequence[Series], label: str) -> str:
+    values = sorted({one.labels[label] for one in series if one.labels.get(label)})
+    return listing(values, last="and")

@@ -1,59 +1,146 @@
 """Runs a query on a view and says how good the answer is.
 
-The answer is a dict that goes into JSON as it is:
+The answer is a dict that goes into JSON as it is. A key in brackets is there only if the query asks for it:
 
     query       the text
-    metric      {"name", "kind", "unit"}; kind is null for a metric that the store does not know
+    metric      {"name", "kind", "unit"}; kind is "derived" for what is computed from others, null for a metric that
+                the store does not know
+    [metrics]   the same for each, if the query names several
     from, to    the asked time, ISO 8601 in UTC
     covered     {"from", "to"}: the time that was read, whole windows; null if the store holds none of it
+    [step_ms]   length of a step
     losses      {"dropped": {reason: samples}, "rejected": {reason: samples}, "pending": samples,
                 "overflow_series": series that the budget refused} of the services that the answer is about
-    series      one object a row, sorted by labels: {"labels", "count", "error_bound": {stat: bound},
-                "values": {stat: number or null}}, and "not_finite" if NaN or infinities were observed.
-                A bound is 0 (exact) or {"relative": share of the value}
-    empty       why, only if there are no series
+    [vs]        {"what", "from", "to", "covered", "losses"} of the other side
+    [where]     {"stat", "above" or "below": number in the unit of the stat}
+    series      one object a row, by labels:
+                    [metric]     of several
+                    labels, count (samples behind the row)
+                    values       {stat: number or null}
+                    error_bound  {stat: 0 if exact, else {"relative" | "absolute" | "rank": bound}}
+                    [not_finite] if NaN or infinities were observed: {"nan" | "positive_infinity" | …: samples}
+                    [points]     {"from", "to", "count", "values", "error_bound"} of each step that has samples
+                    [vs]         {"count", "values", "error_bound", [points]} of the other side, or null
+                    [change]     {stat: {"absolute", "relative", "beyond_error"}}
+    [empty]     why, if there are no series
+    [explain]   {"reads": what was read, "promql": [query], "notes": [text]}
 """
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
-from obsagent._native.codec import Groups
+from obsagent.answer.compare import changes, other_key, other_query, other_span, with_gone
 from obsagent.answer.empty import why_empty
-from obsagent.answer.language import Query
-from obsagent.answer.measure import Measured, measure_counter, measure_gauge, measure_histogram
-from obsagent.answer.plan import Plan, plan
-from obsagent.answer.view import Coverage, View
+from obsagent.answer.explain import explain
+from obsagent.answer.gather import gather
+from obsagent.answer.measure import Measured
+from obsagent.answer.options import TDIGEST, Options
+from obsagent.answer.plan import Output, Plan, plan
+from obsagent.answer.query import Query
+from obsagent.answer.ranges import Span, resolve
+from obsagent.answer.rows import Row, limited, passing, rows_of
+from obsagent.answer.stats import Stat
+from obsagent.answer.view import View
+from obsagent.errors import UsageError
 from obsagent.samples import Kind
 
 DROPPED = ("ring", "budget", "expired")
 REJECTED = ("value", "frame", "time")
+DEFAULTS = Options()
 
 Answer = dict[str, Any]
-Span = tuple[int, int]
 
 
-def answer(query: Query, view: View, now_ms: int) -> Answer:
+class _Side:
+    """One side of a question: its plan, and what was read for it."""
+
+    def __init__(self, planned: Plan, view: View, options: Options) -> None:
+        self.plan = planned
+        self.gathered = gather(planned, view)
+        self.rows = rows_of(planned, self.gathered, digest=options.sketch == TDIGEST)
+
+    @property
+    def covered(self) -> dict[str, str] | None:
+        """The time that was read."""
+        return _span(self.gathered.covered) if self.gathered.covered else None
+
+
+def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -> Answer:
     """The answer to `query` as of `now_ms`; raises `QueryError` for what has no meaning."""
-    planned = plan(query, view.series(), now_ms)
-    span, rows = _read(planned, view)
-    result: Answer = {
-        "query": query.text,
-        "metric": {
-            "name": query.metric,
-            "kind": planned.kind.word if planned.kind else None,
-            "unit": planned.unit,
-        },
-        "from": iso_utc(planned.from_ms),
-        "to": iso_utc(planned.to_ms),
-        "covered": {"from": iso_utc(span[0]), "to": iso_utc(span[1])} if span else None,
-        "losses": _losses(planned, view),
-        "series": rows,
-    }
+    began = time.perf_counter()
+    series = list(view.series())
+    span = resolve(query, view, now_ms, options.zone)
+    planned = plan(query, series, span)
+    _check_sketch(planned, options)
+    side = _Side(planned, view, options)
+    other = None
+    if query.versus is not None:
+        versus = query.versus
+        other = _Side(plan(other_query(query, versus), series, other_span(span, versus)), view, options)
+    measured = with_gone(side.rows, other.rows, query) if other else side.rows
+    rows = limited(planned, passing(planned, measured))
+    result = _head(planned, side, view)
+    if other is not None:
+        result["vs"] = _other_head(query, other, view)
+    result["series"] = [_row(planned, row) for row in rows]
+    if other is not None:
+        _compare(planned, rows, other.rows, result["series"])
     if not rows:
-        result["empty"] = why_empty(planned, view)
+        result["empty"] = why_empty(planned, view, now_ms, options.zone, measured)
+    if options.explain:
+        took_ms = (time.perf_counter() - began) * 1000
+        result["explain"] = explain(planned, [each.gathered.reads for each in (side, other) if each], took_ms)
     return result
+
+
+def _check_sketch(planned: Plan, options: Options) -> None:
+    if options.sketch != TDIGEST:
+        return
+    for output in planned.outputs:
+        for source in output.sources:
+            if source.kind not in (Kind.HISTOGRAM, None):
+                raise UsageError(f"`{source.metric.text}` is a {source.kind.word}: only histograms keep t-digests")
+            if source.groups and not any(series.sketch == TDIGEST for series in source.series):
+                name = source.metric.text
+                raise UsageError(
+                    f'`{name}` keeps no t-digest: define it with sketch="tdigest", or ask without --sketch'
+                )
+
+
+def _head(planned: Plan, side: _Side, view: View) -> Answer:
+    query = planned.query
+    result: Answer = {"query": query.text, "metric": _metric(planned.outputs[0])}
+    if len(planned.outputs) > 1:
+        result["metrics"] = [_metric(output) for output in planned.outputs]
+    result |= {**_span(planned.span), "covered": side.covered}
+    if planned.steps:
+        result["step_ms"] = planned.steps.step_ms
+    result["losses"] = _losses(planned, view)
+    if query.where:
+        side_word = "above" if query.where.is_above else "below"
+        result["where"] = {"stat": query.where.stat.name, side_word: planned.limits[0]}
+    return result
+
+
+def _other_head(query: Query, other: _Side, view: View) -> Answer:
+    assert query.versus is not None
+    return {
+        "what": query.versus.text,
+        **_span(other.plan.span),
+        "covered": other.covered,
+        "losses": _losses(other.plan, view),
+    }
+
+
+def _metric(output: Output) -> Answer:
+    return {"name": output.name, "kind": output.kind, "unit": output.unit}
+
+
+def _span(span: Span) -> dict[str, str]:
+    return {"from": iso_utc(span.from_ms), "to": iso_utc(span.to_ms)}
 
 
 def iso_utc(at_ms: int) -> str:
@@ -62,61 +149,50 @@ def iso_utc(at_ms: int) -> str:
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
 
 
-def _read(planned: Plan, view: View) -> tuple[Span | None, list[dict[str, Any]]]:
-    """The covered time and the rows that have samples."""
-    per_series = planned.kind is Kind.GAUGE  # last values combine by a rule of their own, not by merging
-    mapping: dict[int, int] = {}
-    members: list[list[int]] = []
-    group_count = 0
-    for group in planned.groups:
-        own = range(group_count, group_count + (len(group.series) if per_series else 1))
-        mapping.update((series.id, own[index if per_series else 0]) for index, series in enumerate(group.series))
-        members.append(list(own))
-        group_count = own.stop
-    groups = Groups(mapping, group_count)
-    span = _covered(planned, view.collect(planned.read_from_ms, planned.to_ms, groups))
-    seconds = (span[1] - span[0]) / 1000 if span else 0.0
-    rows = []
-    for group, own_groups in zip(planned.groups, members, strict=True):
-        measured = _measure(planned, groups, own_groups, seconds, group.series[0].across)
-        if measured is not None:
-            rows.append(_row(group.labels, measured))
-    return span, rows
+def _row(planned: Plan, row: Row) -> Answer:
+    shown = row.output.shown
+    result: Answer = {"metric": row.output.name} if len(planned.outputs) > 1 else {}
+    result |= {"labels": dict(row.key), **_numbers(row.measured, shown)}
+    if row.measured.not_finite:
+        result["not_finite"] = row.measured.not_finite
+    if planned.steps:
+        result["points"] = _points(row)
+    return result
 
 
-def _covered(planned: Plan, coverage: Coverage) -> Span | None:
-    """From the first window's start to the last one's end, but not beyond now."""
-    if coverage.first_ms is None or coverage.last_ms is None:
-        return None
-    return max(coverage.first_ms, planned.read_from_ms), min(coverage.last_ms, planned.to_ms)
+def _compare(planned: Plan, rows: list[Row], others: list[Row], series: list[Answer]) -> None:
+    """Adds the other side to each row."""
+    versus = planned.query.versus
+    assert versus is not None
+    by_key = {(row.output.name, row.key): row for row in others}
+    for row, shown in zip(rows, series, strict=True):
+        before = by_key.get(other_key(row, versus))
+        shown["vs"] = _numbers(before.measured, row.output.shown) if before else None
+        if before and planned.steps:
+            shown["vs"]["points"] = _points(before)
+        shown["change"] = changes(row.output.shown, row.measured, before.measured) if before else {}
 
 
-def _measure(planned: Plan, groups: Groups, members: list[int], seconds: float, across: str) -> Measured | None:
-    if planned.kind is Kind.GAUGE:
-        return measure_gauge(groups, members, planned.stats, across)
-    if planned.kind is Kind.COUNTER:
-        return measure_counter(groups, members[0], planned.stats, seconds)
-    return measure_histogram(groups, members[0], planned.stats, seconds)
+def _points(row: Row) -> list[Answer]:
+    return [{**_span(point.span), **_numbers(point.measured, row.output.shown)} for point in row.points]
 
 
-def _row(labels: dict[str, str], measured: Measured) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "labels": labels,
+def _numbers(measured: Measured, shown: tuple[Stat, ...]) -> Answer:
+    estimates = {stat.name: measured.estimates[stat.name] for stat in shown}
+    return {
         "count": measured.count,
-        "error_bound": measured.error_bound,
-        "values": measured.values,
+        "error_bound": {name: estimate.error_bound for name, estimate in estimates.items()},
+        "values": {name: estimate.value for name, estimate in estimates.items()},
     }
-    if measured.not_finite:
-        row["not_finite"] = measured.not_finite
-    return row
 
 
-def _losses(planned: Plan, view: View) -> dict[str, Any]:
+def _losses(planned: Plan, view: View) -> Answer:
     dropped = dict.fromkeys(DROPPED, 0)
     rejected = dict.fromkeys(REJECTED, 0)
     pending = 0
-    for service, accounts in view.accounts(planned.read_from_ms, planned.to_ms).items():
-        if planned.services is not None and service not in planned.services:
+    services = planned.services
+    for service, accounts in view.accounts(planned.span.read_from_ms, planned.span.to_ms).items():
+        if services is not None and service not in services:
             continue
         for reason in DROPPED:
             dropped[reason] += accounts["dropped"].get(reason, 0)
@@ -124,9 +200,5 @@ def _losses(planned: Plan, view: View) -> dict[str, Any]:
             rejected[reason] += accounts["rejected"].get(reason, 0)
         settled = accounts["stored"] + sum(accounts["dropped"].values()) + sum(accounts["rejected"].values())
         pending += max(0, accounts["observed"] - settled)
-    return {
-        "dropped": dropped,
-        "rejected": rejected,
-        "pending": pending,
-        "overflow_series": view.overflowed.get(planned.query.metric, 0),
-    }
+    refused = sum(view.overflowed.get(source.metric.text, 0) for source in planned.sources)
+    return {"dropped": dropped, "rejected": rejected, "pending": pending, "overflow_series": refused}

@@ -1,299 +1,299 @@
-"""The query language, first form.
+"""The query language.
 
-    query    = [ stat { "," stat } ] metric { filter } [ "by" label { "," label } ] [ "since" duration ]
-    stat     = "p" number | "mean" | "min" | "max" | "sum" | "count" | "rate" | "last"
-    filter   = label "=" value { "," value }
+    query    = expr { filter } [ "by" label { "," label } ] [ range ] [ "step" duration ]
+               [ "vs" ( duration "ago" | filter ) ] [ "where" stat ( "above" | "below" ) value ]
+               [ ( "top" | "bottom" ) count ]
+    expr     = [ stat { "," stat } ] metric { "," metric } | [ stat ] metric "/" [ stat ] metric
+    stat     = "p" number | "mean" | "min" | "max" | "sum" | "count" | "rate" | "stddev" | "last" | "age"
+             | "under" value | "over" value
+    filter   = label ( "=" | "!=" | "not" ) value { "," value } | label ( "matches" | "=~" ) regex
     value    = word | digit "xx" | quoted
+    range    = "since" ( duration | time | event ) | "from" time "to" time | "today" | "yesterday"
     duration = number unit { number unit }                                          unit = ms s m h d w
 
-Filters, `by` and `since` may come in any order. Every construct is made of words that a shell leaves alone.
-What the full language adds is refused by name, so that nobody takes it for a typing error.
+Filters and clauses may come in any order. Every construct is made of words that a shell leaves alone; `!=`, `=~`,
+`>` and `<` are other ways to write `not`, `matches`, `above` and `below`. Quoted, anything is a name.
+
+Recursive descent: one function for each rule, here for the clauses and in `expression.py` for what comes first.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from obsagent.answer.cursor import CLAUSES, Cursor
 from obsagent.answer.durations import parse_duration
+from obsagent.answer.expression import parse_expression, parse_stat_at, parse_value_at
+from obsagent.answer.instants import Instant, parse_instant
 from obsagent.answer.mistakes import QueryError, did_you_mean
-from obsagent.answer.stats import ALIASES, WORDS, Stat, looks_like_quantile, parse_stat
-from obsagent.answer.tokens import COMMA, END, EQUALS, NOT_EQUALS, QUOTED, WORD, Token, tokenize
-from obsagent.limits import QUERY_BYTES_MAX
+from obsagent.answer.patterns import check_pattern
+from obsagent.answer.query import (
+    DEFAULT_RANGE,
+    EQUAL,
+    MATCHES,
+    NO_STEP,
+    UNEQUAL,
+    Between,
+    Day,
+    Filter,
+    Limit,
+    Name,
+    Query,
+    Range,
+    Since,
+    SinceEvent,
+    Versus,
+    Where,
+)
+from obsagent.answer.stats import SHARES, Stat, parse_stat
+from obsagent.answer.tokens import ABOVE, BELOW, COMMA, END, WORD
+from obsagent.limits import QUERY_BYTES_MAX, WINDOW_MS
 
-DEFAULT_SINCE = "5m"
-CLAUSES = ("by", "since")
+LIMIT_MAX = 10_000
 
-NOT_BUILT_STATS = ("stddev", "age", "under", "over")
-NOT_BUILT_WORDS = ("vs", "where", "top", "bottom", "step", "from", "to", "today", "yesterday", "matches", "ago", "/")
-NOT_BUILT_RANGES = re.compile(r"deploy|today|yesterday|\d{1,2}:\d\d.*|\d{4}-\d\d.*")
-
-_METRIC = re.compile(r"[^\W\d][\w.:/-]*")
-_LABEL = re.compile(r"[^\W\d][\w.]*")
 _STATUS_CLASS = re.compile(r"[1-9]xx")
-_STATS_EXPECTED = "expected p0 … p100, " + ", ".join(WORDS[:-1]) + " or " + WORDS[-1]
+_EVENT = re.compile(r"[^\W\d][\w.:/-]*")
+_COUNT = re.compile(r"[0-9]{1,6}")
+_OPERATORS = {"=": EQUAL, "!=": UNEQUAL, "not": UNEQUAL, "=~": MATCHES, "matches": MATCHES}
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """`label=value,value`: one of the values must fit. `classes` holds the `5` of `5xx`."""
+@dataclass(slots=True)
+class _Clauses:
+    """What the clauses have said so far."""
 
-    label: str
-    values: tuple[str, ...]
-    classes: tuple[str, ...] = ()
-    start: int = 0
-    end: int = 0
-
-    def accepts(self, value: str) -> bool:
-        """True if a label with this value passes."""
-        if value in self.values:
-            return True
-        return len(value) == 3 and value.isascii() and value.isdecimal() and value[0] in self.classes
-
-    def __str__(self) -> str:
-        return f"{self.label}={','.join([*self.values, *(digit + 'xx' for digit in self.classes)])}"
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A label after `by`, with its place."""
-
-    name: str
-    start: int = 0
-    end: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A parsed query. No stats means: the default of the metric's kind."""
-
-    text: str
-    metric: str
-    stats: tuple[Stat, ...] = ()
-    filters: tuple[Filter, ...] = ()
-    by: tuple[Label, ...] = ()
-    since_ms: int = 300_000
-    since: str = DEFAULT_SINCE
-    metric_start: int = 0
-    metric_end: int = 0
+    filters: list[Filter] = field(default_factory=list)
+    by: tuple[Name, ...] = ()
+    range: Range | None = None
+    step_ms: int = 0
+    step: Name = NO_STEP
+    versus: Versus | None = None
+    where: Where | None = None
+    limit: Limit | None = None
 
 
 def parse(text: str) -> Query:
     """The query that `text` asks; raises `QueryError` (a `UsageError`) that points at the wrong word."""
     if len(text.encode("utf-8", "surrogatepass")) > QUERY_BYTES_MAX:
         raise QueryError(f"the query is longer than {QUERY_BYTES_MAX:,} bytes", text[:80], 0, 0)
-    return _Parser(text).query()
+    cursor = Cursor(text)
+    terms, is_ratio = parse_expression(cursor)
+    said = _Clauses()
+    while cursor.token.kind != END:
+        _clause(cursor, said)
+    return Query(
+        text=text,
+        terms=terms,
+        is_ratio=is_ratio,
+        filters=tuple(said.filters),
+        by=said.by,
+        range=said.range or DEFAULT_RANGE,
+        step_ms=said.step_ms,
+        step=said.step,
+        versus=said.versus,
+        where=said.where,
+        limit=said.limit,
+    )
 
 
-class _Parser:
-    """Recursive descent over the tokens; one method for each rule of the grammar."""
+def _clause(cursor: Cursor, said: _Clauses) -> None:
+    if cursor.starts_filter():
+        said.filters.append(_filter(cursor, said.filters))
+        return
+    rule = _RULES.get(cursor.token.text) if cursor.token.kind == WORD else None
+    if rule is None:
+        hint = _since_hint(cursor.token.text) or did_you_mean(cursor.token.text, CLAUSES)
+        expected = "expected label=value, by, since, from, step, vs, where, top or bottom"
+        raise cursor.error(f"`{cursor.shown(cursor.token)}` is not understood here: {expected}{hint}")
+    rule(cursor, said)
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens = tokenize(text)
-        self._index = 0
-        self._filters: list[Filter] = []
-        self._by: tuple[Label, ...] = ()
-        self._since: tuple[str, int] | None = None
 
-    # --- tokens
+def _since_hint(text: str) -> str:
+    """What a lone duration was probably meant to be."""
+    try:
+        parse_duration(text)
+    except ValueError:
+        return ""
+    return f"; did you mean `since {text}`?"
 
-    @property
-    def _token(self) -> Token:
-        return self._tokens[self._index]
 
-    def _peek(self, ahead: int = 1) -> Token:
-        return self._tokens[min(self._index + ahead, len(self._tokens) - 1)]
+def _refuse_twice(cursor: Cursor, given: object, what: str, hint: str = "") -> None:
+    if given:
+        raise cursor.error(f"{what} is given twice{hint}")
 
-    def _next(self) -> Token:
-        token = self._token
-        self._index = min(self._index + 1, len(self._tokens) - 1)
-        return token
 
-    def _accept(self, kind: str) -> bool:
-        if self._token.kind != kind:
-            return False
-        self._next()
-        return True
+# --- filters
 
-    def _error(self, summary: str, token: Token) -> QueryError:
-        return QueryError(summary, self._text, token.start, token.end)
 
-    def _not_built(self, token: Token) -> QueryError:
-        return self._error(f"`{token.text}` is not built yet", token)
+def _filter(cursor: Cursor, before: list[Filter]) -> Filter:
+    if not cursor.is_label():
+        raise cursor.error(f"`{cursor.token.text}` is not the name of a label")
+    label = cursor.next()
+    operator = _OPERATORS[cursor.next().text]
+    if operator == EQUAL and label.text in [each.label for each in before if each.operator == EQUAL]:
+        raise cursor.error(f"`{label.text}` is filtered twice: write {label.text}=one,other", label)
+    if operator == MATCHES:
+        value = cursor.value(label.text)
+        check_pattern(value, cursor.text)
+        return Filter(label.text, (value.text,), (), MATCHES, label.start, value.end)
+    values, classes, end = _values(cursor, label.text)
+    return Filter(label.text, tuple(values), tuple(classes), operator, label.start, end)
 
-    def _starts_filter(self, ahead: int = 0) -> bool:
-        return self._peek(ahead).kind == WORD and self._peek(ahead + 1).kind in (EQUALS, NOT_EQUALS)
 
-    # --- rules
+def _values(cursor: Cursor, label: str) -> tuple[list[str], list[str], int]:
+    values: list[str] = []
+    classes: list[str] = []
+    while True:
+        value = cursor.value(label)
+        is_class = value.kind == WORD and _STATUS_CLASS.fullmatch(value.text)
+        (classes if is_class else values).append(value.text[0] if is_class else value.text)
+        if not cursor.accept(COMMA):
+            return values, classes, value.end
 
-    def query(self) -> Query:
-        stats = self._stats()
-        metric = self._metric(bool(stats))
-        while self._token.kind != END:
-            self._clause()
-        since, since_ms = self._since or (DEFAULT_SINCE, parse_duration(DEFAULT_SINCE))
-        return Query(
-            text=self._text,
-            metric=metric.text,
-            stats=stats,
-            filters=tuple(self._filters),
-            by=self._by,
-            since_ms=since_ms,
-            since=since,
-            metric_start=metric.start,
-            metric_end=metric.end,
-        )
 
-    def _stats(self) -> tuple[Stat, ...]:
-        """The stats, if the query opens with any; what stands where a stat should and is none is an error."""
-        if not self._opens_with_stats():
-            return ()
-        stats = [self._stat()]
-        while self._accept(COMMA):
-            stats.append(self._stat())
-            if stats[-1].name in [stat.name for stat in stats[:-1]]:
-                place = self._tokens[self._index - 1]
-                raise self._error(f"`{stats[-1].name}` is asked twice", place)
-        return tuple(stats)
+# --- clauses
 
-    def _opens_with_stats(self) -> bool:
-        """True if the first word is meant as a stat: it is one, looks like one, or stands before a metric."""
-        first, second = self._token, self._peek()
-        if first.kind != WORD or first.text in (*CLAUSES, *NOT_BUILT_WORDS) or self._starts_filter():
-            return False
-        if parse_stat(first.text) or looks_like_quantile(first.text) or first.text in NOT_BUILT_STATS:
-            return True
-        if second.kind == COMMA:
-            self._refuse_several_metrics()
-            return True
-        words_follow = second.kind == WORD and not self._starts_filter(1)
-        return words_follow and second.text not in (*CLAUSES, *NOT_BUILT_WORDS) and not self._near_clause(second.text)
 
-    def _refuse_several_metrics(self) -> None:
-        """`latency,queue_delay` with no stat in it and none after it asks for two metrics."""
-        ahead = 0
-        while self._peek(ahead + 1).kind == COMMA and self._peek(ahead + 2).kind == WORD:
-            if parse_stat(self._peek(ahead + 2).text):
-                return
-            ahead += 2
-        after = self._peek(ahead + 1)
-        if after.kind != WORD or after.text in CLAUSES or self._starts_filter(ahead + 1):
-            raise self._error("several metrics in one query are not built yet", self._peek())
+def _by(cursor: Cursor, said: _Clauses) -> None:
+    _refuse_twice(cursor, said.by, "`by`", ": write by label,label")
+    cursor.next()
+    labels: list[Name] = []
+    while True:
+        token = cursor.token
+        if not cursor.is_label() or cursor.starts_filter():
+            after = "the comma" if labels else "`by`"
+            quoted = f" (a label called {token.text} needs quotes)" if cursor.is_clause() else ""
+            raise cursor.error(f"expected the name of a label after {after}{quoted}")
+        if token.text in [label.text for label in labels]:
+            raise cursor.error(f"`{token.text}` is named twice after `by`")
+        cursor.next()
+        labels.append(Name(token.text, token.start, token.end))
+        if not cursor.accept(COMMA):
+            said.by = tuple(labels)
+            return
 
-    @staticmethod
-    def _near_clause(text: str) -> bool:
-        return bool(did_you_mean(text, CLAUSES))
 
-    def _stat(self) -> Stat:
-        token = self._next()
-        stat = parse_stat(token.text, token.start, token.end) if token.kind == WORD else None
-        if stat:
-            return stat
-        if token.text in NOT_BUILT_STATS:
-            raise self._not_built(token)
-        if token.kind != WORD:
-            raise self._error(_STATS_EXPECTED, token)
-        folded = token.text.lower()
-        meant = folded if parse_stat(folded) else ALIASES.get(folded)
-        if looks_like_quantile(token.text) and not meant:
-            raise self._error(f"`{token.text}` is not a quantile: expected p0 … p100, decimals allowed (p99.9)", token)
-        hint = f"; did you mean `{meant}`?" if meant else did_you_mean(token.text, WORDS)
-        raise self._error(f"`{token.text}` is not a stat: {_STATS_EXPECTED}{hint}", token)
+def _since(cursor: Cursor, said: _Clauses) -> None:
+    _refuse_twice(cursor, said.range, "the range")
+    keyword, token = cursor.next(), cursor.token
+    when = _since_what(cursor)
+    cursor.next()
+    said.range = Range(when, f"since {token.text}", keyword.start, token.end)
 
-    def _metric(self, after_stats: bool) -> Token:
-        token = self._token
-        if token.kind == WORD and token.text in NOT_BUILT_WORDS and not self._may_be_name(after_stats):
-            raise self._not_built(token)
-        is_name = token.kind == WORD and _METRIC.fullmatch(token.text) and token.text not in CLAUSES
-        if not is_name or self._starts_filter():
-            what = "the name of a metric after the stats" if after_stats else "a stat or the name of a metric"
-            raise self._error(f"expected {what}, such as `p99 latency`", token)
-        self._next()
-        if self._token.kind == COMMA:
-            raise self._error("several metrics in one query are not built yet", self._token)
-        return token
 
-    def _may_be_name(self, after_stats: bool) -> bool:
-        """A metric may be called `step` or `top`: after the stats, or where no word follows that is no clause."""
-        after = self._peek()
-        return after_stats or after.kind == END or after.text in CLAUSES or self._starts_filter(1)
+def _since_what(cursor: Cursor) -> Since | SinceEvent | Between:
+    text = cursor.token.text
+    if ":" in text[:6] or re.match(r"[0-9]{4}-", text) or text == "now":
+        return Between(_instant(cursor))
+    if cursor.token.kind != END and _EVENT.fullmatch(text) and not cursor.is_clause():
+        return SinceEvent(text)
+    try:
+        return Since(parse_duration(text))
+    except ValueError as error:
+        raise cursor.error(str(error)) from None
 
-    def _clause(self) -> None:
-        token = self._token
-        if self._starts_filter():
-            self._filter()
-        elif token.text == "by" and token.kind == WORD:
-            self._by_clause()
-        elif token.text == "since" and token.kind == WORD:
-            self._since_clause()
-        elif token.kind == WORD and token.text in NOT_BUILT_WORDS:
-            raise self._not_built(token)
-        elif self._peek().kind == WORD and self._peek().text == "matches":
-            raise self._not_built(self._peek())
-        else:
-            shown = self._text[token.start : token.end]
-            hint = did_you_mean(token.text, CLAUSES)
-            raise self._error(f"`{shown}` is not understood here: expected label=value, `by` or `since`{hint}", token)
 
-    def _filter(self) -> None:
-        label, operator = self._next(), self._next()
-        if operator.kind == NOT_EQUALS:
-            raise self._not_built(operator)
-        if not _LABEL.fullmatch(label.text):
-            raise self._error(f"`{label.text}` is not the name of a label", label)
-        if label.text in [each.label for each in self._filters]:
-            raise self._error(f"`{label.text}` is filtered twice: write {label.text}=one,other", label)
-        values: list[str] = []
-        classes: list[str] = []
-        while True:
-            value = self._value(label.text)
-            is_class = value.kind == WORD and _STATUS_CLASS.fullmatch(value.text)
-            (classes if is_class else values).append(value.text[0] if is_class else value.text)
-            if not self._accept(COMMA):
-                break
-        self._filters.append(Filter(label.text, tuple(values), tuple(classes), label.start, value.end))
+def _instant(cursor: Cursor) -> Instant:
+    try:
+        return parse_instant(cursor.token.text)
+    except ValueError as error:
+        raise cursor.error(str(error)) from None
 
-    def _value(self, label: str) -> Token:
-        """A quoted text, or everything up to the next space or comma (so that `=` may stand inside)."""
-        first = self._token
-        if first.kind == QUOTED:
-            return self._next()
-        if first.kind != WORD:
-            raise self._error(f"expected a value, such as {label}=value", first)
-        last = self._next()
-        while self._token.start == last.end and self._token.kind in (WORD, EQUALS, NOT_EQUALS):
-            last = self._next()
-        return Token(WORD, self._text[first.start : last.end], first.start, last.end)
 
-    def _by_clause(self) -> None:
-        keyword = self._next()
-        if self._by:
-            raise self._error("`by` is given twice: write by label,label", keyword)
-        labels: list[Label] = []
-        while True:
-            token = self._token
-            is_label = token.kind == WORD and _LABEL.fullmatch(token.text) and token.text not in CLAUSES
-            if not is_label or self._starts_filter():
-                after = "the comma" if labels else "`by`"
-                raise self._error(f"expected the name of a label after {after}", token)
-            if token.text in [label.name for label in labels]:
-                raise self._error(f"`{token.text}` is named twice after `by`", token)
-            self._next()
-            labels.append(Label(token.text, token.start, token.end))
-            if not self._accept(COMMA):
-                break
-        self._by = tuple(labels)
+def _from(cursor: Cursor, said: _Clauses) -> None:
+    _refuse_twice(cursor, said.range, "the range")
+    keyword = cursor.next()
+    begin = _instant(cursor)
+    cursor.next()
+    if not cursor.is_word("to"):
+        raise cursor.error("expected `to` and a time, such as `from 14:00 to 15:00`")
+    cursor.next()
+    end = _instant(cursor)
+    last = cursor.next()
+    said.range = Range(Between(begin, end), f"from {begin.text} to {end.text}", keyword.start, last.end)
 
-    def _since_clause(self) -> None:
-        keyword, token = self._next(), self._token
-        if self._since:
-            raise self._error("`since` is given twice", keyword)
-        if token.kind == WORD and NOT_BUILT_RANGES.fullmatch(token.text):
-            raise self._error(f"`since {token.text}` is not built yet: expected a duration such as 15m", token)
-        try:
-            since_ms = parse_duration(token.text)
-        except ValueError as error:
-            raise self._error(str(error), token) from None
-        self._next()
-        self._since = (token.text, since_ms)
+
+def _day(cursor: Cursor, said: _Clauses) -> None:
+    _refuse_twice(cursor, said.range, "the range")
+    token = cursor.next()
+    said.range = Range(Day(1 if token.text == "yesterday" else 0), token.text, token.start, token.end)
+
+
+def _step(cursor: Cursor, said: _Clauses) -> None:
+    _refuse_twice(cursor, said.step_ms, "`step`")
+    cursor.next()
+    token = cursor.token
+    try:
+        step_ms = parse_duration(token.text)
+    except ValueError as error:
+        raise cursor.error(str(error)) from None
+    if step_ms % WINDOW_MS:
+        raise cursor.error(f"windows are {WINDOW_MS // 1000} s long: expected a multiple, such as 10s, 1m or 1h")
+    cursor.next()
+    said.step_ms, said.step = step_ms, Name(token.text, token.start, token.end)
+
+
+def _vs(cursor: Cursor, said: _Clauses) -> None:
+    _refuse_twice(cursor, said.versus, "`vs`")
+    cursor.next()
+    if cursor.starts_filter():
+        other = _filter(cursor, [])
+        said.versus = Versus(filter=other, text=str(other))
+        return
+    token = cursor.token
+    try:
+        earlier_ms = parse_duration(token.text)
+    except ValueError:
+        raise cursor.error("expected `vs 1h ago` or another filter, such as `vs version=3`") from None
+    cursor.next()
+    if not cursor.is_word("ago"):
+        raise cursor.error(f"expected `ago`, as in `vs {token.text} ago`")
+    cursor.next()
+    said.versus = Versus(earlier_ms, text=f"{token.text} ago")
+
+
+def _where(cursor: Cursor, said: _Clauses) -> None:
+    _refuse_twice(cursor, said.where, "`where`")
+    cursor.next()
+    stat = _where_stat(cursor)
+    is_above = cursor.is_word("above") or cursor.token.kind == ABOVE
+    if not is_above and not cursor.is_word("below") and cursor.token.kind != BELOW:
+        raise cursor.error(f"expected `above` or `below`, as in `where {stat.name} above 500ms`")
+    cursor.next()
+    value, token = parse_value_at(cursor, f"where {stat.name} above 500ms")
+    said.where = Where(stat, is_above, value, token.start, token.end)
+
+
+def _where_stat(cursor: Cursor) -> Stat:
+    """A stat, or the name of a derived metric, which only `plan` can tell from a mistake."""
+    token = cursor.token
+    followed = cursor.is_word("above", "below", ahead=1) or cursor.peek().kind in (ABOVE, BELOW)
+    if token.kind != END and followed and token.text not in SHARES and not parse_stat(token.text):
+        cursor.next()
+        return Stat(token.text, start=token.start, end=token.end)
+    return parse_stat_at(cursor)
+
+
+def _limit(cursor: Cursor, said: _Clauses) -> None:
+    _refuse_twice(cursor, said.limit, "`top` or `bottom`")
+    keyword, token = cursor.next(), cursor.token
+    count = int(token.text) if token.kind == WORD and _COUNT.fullmatch(token.text) else 0
+    if not 1 <= count <= LIMIT_MAX:
+        raise cursor.error(f"expected a whole number from 1 to {LIMIT_MAX:,}, such as `{keyword.text} 5`")
+    cursor.next()
+    said.limit = Limit(count, keyword.text == "top")
+
+
+_RULES: dict[str, Callable[[Cursor, _Clauses], None]] = {
+    "by": _by,
+    "since": _since,
+    "from": _from,
+    "today": _day,
+    "yesterday": _day,
+    "step": _step,
+    "vs": _vs,
+    "where": _where,
+    "top": _limit,
+    "bottom": _limit,
+}

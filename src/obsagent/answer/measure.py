@@ -1,77 +1,152 @@
-"""From merged accumulators to the numbers of one row: by kind of instrument, each with its error bound."""
+"""From merged accumulators to numbers: by kind of instrument, each with its error bound."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from obsagent._native.codec import Groups
-from obsagent._native.sketch import LogHist
-from obsagent.answer.stats import Stat
+from obsagent._native.sketch import LogHist, TDigest
+from obsagent.answer.stats import UNDER, Stat
 from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 
-EXACT = 0
 STALE_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
 """A gauge that has been silent for this long, compared with the latest of its group, no longer counts."""
 
 Number = int | float | None
+Steps = Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
+class Estimate(NamedTuple):
+    """A number, its error bound as it is shown (0 is exact), and between which numbers the truth lies."""
+
+    value: Number
+    error_bound: Any = 0
+    low: float = math.nan
+    high: float = math.nan
+
+
+@dataclass(slots=True)
 class Measured:
-    """The numbers of one row. `count` is the number of samples behind them (finite ones, for sketches)."""
+    """The numbers of one row by stat. `count` is the number of samples behind them (finite ones, for sketches)."""
 
     count: int
-    values: dict[str, Number]
-    error_bound: dict[str, Any]
-    not_finite: dict[str, int]
+    estimates: dict[str, Estimate]
+    not_finite: dict[str, int] = field(default_factory=dict)
 
 
-def measure_histogram(groups: Groups, group: int, stats: Iterable[Stat], seconds: float) -> Measured | None:
-    """A histogram's row, or None if the group has no sample. `seconds` is the covered time."""
-    encoded = groups.histogram(group)
-    if encoded is None:
-        return None
-    hist = LogHist._from_compact(encoded)
-    return _measured(hist, {stat.name: _of_histogram(hist, stat, seconds) for stat in stats}, stats)
+def exact(value: float | int | None) -> Estimate:
+    """A number without an error; JSON has no NaN and no infinity: they are null."""
+    if value is None or not math.isfinite(value):
+        return Estimate(None)
+    return Estimate(value, 0, value, value)
 
 
-def measure_counter(groups: Groups, group: int, stats: Iterable[Stat], seconds: float) -> Measured | None:
-    """A counter's row, or None if it was never incremented."""
-    increments, total = groups.counter(group)
-    if not increments:
-        return None
-    values: dict[str, Number] = {}
-    for stat in stats:
-        values[stat.name] = _ratio(total, seconds) if stat.name == "rate" else _whole(total)
-    return Measured(increments, values, dict.fromkeys(values, EXACT), {})
+def within(value: float, absolute: float) -> Estimate:
+    """A number that may be off by so much."""
+    if not math.isfinite(value):
+        return Estimate(None)
+    return Estimate(value, {"absolute": absolute} if absolute else 0, value - absolute, value + absolute)
 
 
-def measure_gauge(groups: Groups, members: Iterable[int], stats: Iterable[Stat], across: str) -> Measured | None:
-    """A gauge's row, or None without samples. Each series is a group of its own in `members`."""
-    hist: LogHist | None = None
-    lasts: list[tuple[float, int]] = []
-    for member in members:
-        encoded = groups.histogram(member)
-        if encoded is None:
-            continue
-        part = LogHist._from_compact(encoded)
-        if hist is None:
-            hist = part
-        else:
-            hist.merge(part)
-        last = groups.gauge(member)
-        if last is not None:
-            lasts.append(last)
+def measure_histogram(
+    groups: Groups, group: int, steps: Steps, stats: Iterable[Stat], unit: str, seconds: float, *, digest: bool = False
+) -> Measured | None:
+    """A histogram's row, or None if the group has no sample. `seconds` is the covered time.
+
+    With `digest` quantiles are answered from the t-digest, with their error in rank; null where none is kept.
+    """
+    hist = merged_histogram(groups, [group], steps)
     if hist is None:
         return None
-    values = {
-        stat.name: _finite(combine(lasts, across)) if stat.name == "last" else _of_histogram(hist, stat, 0.0)
-        for stat in stats
-    }
-    return _measured(hist, values, stats)
+    tdigest = _merged_digest(groups, group, steps) if digest else None
+    estimates = {}
+    for stat in stats:
+        if digest and stat.q is not None:
+            estimates[stat.name] = _of_digest(tdigest, stat.q)
+        else:
+            estimates[stat.name] = _of_histogram(hist, stat, unit, seconds)
+    return Measured(hist.count, estimates, _not_finite(hist))
+
+
+def measure_counter(groups: Groups, group: int, steps: Steps, stats: Iterable[Stat], seconds: float) -> Measured | None:
+    """A counter's row, or None if it was never incremented."""
+    parts = [groups.counter(group, step) for step in steps]
+    increments = sum(part[0] for part in parts)
+    if not increments:
+        return None
+    total = math.fsum(part[1] for part in parts)
+    estimates = {}
+    for stat in stats:
+        estimates[stat.name] = exact(ratio(total, seconds) if stat.name == "rate" else whole(total))
+    return Measured(increments, estimates)
+
+
+def measure_gauge(
+    groups: Groups, members: Sequence[int], steps: Steps, stats: Iterable[Stat], unit: str, across: str
+) -> Measured | None:
+    """A gauge's row, or None without samples. Each series is a group of its own in `members`."""
+    hist = merged_histogram(groups, members, steps)
+    if hist is None:
+        return None
+    lasts = [last for member in members if (last := _last(groups, member, steps)) is not None]
+    estimates = {}
+    for stat in stats:
+        if stat.name == "last":
+            estimates[stat.name] = exact(combine(lasts, across))
+        else:
+            estimates[stat.name] = _of_histogram(hist, stat, unit, 0.0)
+    return Measured(hist.count, estimates, _not_finite(hist))
+
+
+def merged_histogram(groups: Groups, members: Sequence[int], steps: Steps) -> LogHist | None:
+    """The histogram of all samples of these groups and steps; None if there are none."""
+    merged: LogHist | None = None
+    for member in members:
+        for step in steps:
+            encoded = groups.histogram(member, step)
+            if encoded is None:
+                continue
+            part = LogHist._from_compact(encoded)
+            if merged is None:
+                merged = part
+            else:
+                merged.merge(part)
+    return merged
+
+
+def _merged_digest(groups: Groups, group: int, steps: Steps) -> TDigest | None:
+    """The t-digest of all samples; None if it would not be of all: a part without one."""
+    merged: TDigest | None = None
+    for step in steps:
+        if not groups.samples(group, step):
+            continue
+        encoded = groups.tdigest(group, step)
+        if encoded is None:
+            return None
+        part = TDigest._from_compact(encoded)
+        if merged is None:
+            merged = part
+        else:
+            merged.merge(part)
+    return merged
+
+
+def _of_digest(digest: TDigest | None, q: float) -> Estimate:
+    if digest is None or not digest.count:
+        return Estimate(None)
+    if q in (0.0, 1.0):
+        return exact(digest.quantile(q))
+    rank = digest.rank_error(q)
+    low, high = digest.quantiles([max(0.0, q - rank), min(1.0, q + rank)])
+    return Estimate(digest.quantile(q), {"rank": rank} if rank else 0, low, high)
+
+
+def _last(groups: Groups, member: int, steps: Steps) -> tuple[float, int] | None:
+    found = [last for step in steps if (last := groups.gauge(member, step)) is not None]
+    return max(found, key=lambda last: last[1], default=None)
 
 
 def combine(lasts: list[tuple[float, int]], across: str) -> float:
@@ -91,41 +166,122 @@ def combine(lasts: list[tuple[float, int]], across: str) -> float:
     return total / len(values) if across == "mean" else total
 
 
-def _of_histogram(hist: LogHist, stat: Stat, seconds: float) -> Number:
+def _of_histogram(hist: LogHist, stat: Stat, unit: str, seconds: float) -> Estimate:
     if stat.q is not None:
-        return _finite(hist.quantile(stat.q))
+        return _quantile(hist, stat.q)
+    if stat.value is not None:
+        return _share(hist, stat.value.in_unit(unit), is_under=stat.word == UNDER)
     if stat.name == "count":
-        return hist.count
+        return exact(hist.count)
     if stat.name == "mean":
-        return _ratio(hist.sum, hist.count)
+        return exact(ratio(hist.sum, hist.count))
     if stat.name == "rate":
-        return _ratio(hist.count, seconds)
+        return exact(ratio(hist.count, seconds))
+    if stat.name == "stddev":
+        return _stddev(hist)
     value: float = getattr(hist, stat.name)
-    return _finite(value)
+    return exact(value)
 
 
-def _measured(hist: LogHist, values: dict[str, Number], stats: Iterable[Stat]) -> Measured:
-    error_bound: dict[str, Any] = {}
-    for stat in stats:
-        sketched = stat.q is not None and 0.0 < stat.q < 1.0
-        error_bound[stat.name] = {"relative": hist.relative_error} if sketched else EXACT
+def _quantile(hist: LogHist, q: float) -> Estimate:
+    value = hist.quantile(q)
+    if q in (0.0, 1.0) or not math.isfinite(value):
+        return exact(value)
+    relative = hist.relative_error
+    edges = value / (1 + relative), value / (1 - relative)  # of the bucket whose harmonic middle the value is
+    return Estimate(value, {"relative": relative}, min(edges), max(edges))
+
+
+def _share(hist: LogHist, limit: float, *, is_under: bool) -> Estimate:
+    """The share at most (or above) a limit. Only the bucket that holds the limit is in doubt."""
+    if not hist.count:
+        return Estimate(None)
+    below, within_bucket = _ranks_around(hist, limit)
+    under = hist.cdf(limit)
+    low, high = below / hist.count, (below + within_bucket) / hist.count
+    if not is_under:
+        under, low, high = 1 - under, 1 - high, 1 - low
+    absolute = max(under - low, high - under, 0.0)
+    return Estimate(under, {"absolute": absolute} if absolute else 0, low, high)
+
+
+def _ranks_around(hist: LogHist, limit: float) -> tuple[int, int]:
+    """How many values are certainly at most `limit`, and how many share its bucket."""
+    if limit < hist.min:
+        return 0, 0
+    if limit >= hist.max:
+        return hist.count, 0
+    probe = LogHist(hist.scale)
+    probe.add(limit)
+    is_negative = limit < 0
+    negative, positive = hist.buckets(negative=True), hist.buckets()
+    if limit == 0:
+        return sum(negative[1]) + hist.zero_count, 0
+    (own,), _ = probe.buckets(negative=is_negative)
+    indices, counts = negative if is_negative else positive
+    shared = sum(count for index, count in zip(indices, counts, strict=True) if index == own)
+    if is_negative:
+        return sum(count for index, count in zip(indices, counts, strict=True) if index > own), shared
+    before = sum(count for index, count in zip(indices, counts, strict=True) if index < own)
+    return sum(negative[1]) + hist.zero_count + before, shared
+
+
+def _stddev(hist: LogHist) -> Estimate:
+    """Of the buckets' middles. Each value is off by at most a share r of itself, and the deviation is a seminorm:
+    so it is off by at most r times the root mean square of the values.
+    """
+    if not hist.count:
+        return Estimate(None)
+    if hist.min == hist.max:
+        return exact(0.0)
+    squares, total = 0.0, 0.0
+    for is_negative in (False, True):
+        for index, count in zip(*hist.buckets(negative=is_negative), strict=True):
+            middle = _middle(index, hist.scale)
+            squares += count * middle * middle
+            total += count * (-middle if is_negative else middle)
+    mean, mean_square = total / hist.count, squares / hist.count
+    deviation = math.sqrt(max(0.0, mean_square - mean * mean))
+    relative = hist.relative_error / (1 - hist.relative_error)
+    return within(deviation, relative * math.sqrt(mean_square))
+
+
+def _middle(index: int, scale: int) -> float:
+    """The harmonic middle of bucket (base**index, base**(index + 1)], base = 2**(2**-scale)."""
+    low, base = math.exp2(index / 2**scale), math.exp2(1 / 2**scale)
+    return low * (2 * base / (1 + base))
+
+
+def _not_finite(hist: LogHist) -> dict[str, int]:
     apart = {
         "nan": hist.nan_count,
         "positive_infinity": hist.positive_infinity_count,
         "negative_infinity": hist.negative_infinity_count,
     }
-    return Measured(hist.count, values, error_bound, {name: count for name, count in apart.items() if count})
+    return {name: count for name, count in apart.items() if count}
 
 
-def _finite(value: float) -> Number:
-    """JSON has no NaN and no infinity: they are null."""
-    return value if math.isfinite(value) else None
+def divide(top: Estimate | None, bottom: Estimate | None) -> Estimate:
+    """One estimate by another: null where there is nothing to divide by, or nothing that can be told from 0."""
+    if top is None or bottom is None or top.value is None or not bottom.value:
+        return Estimate(None)
+    value = top.value / bottom.value
+    if not math.isfinite(value):
+        return Estimate(None)
+    if top.error_bound == 0 and bottom.error_bound == 0:
+        return exact(value)
+    if bottom.low <= 0 <= bottom.high:  # it may be anything
+        return Estimate(None)
+    ends = [a / b for a in (top.low, top.high) for b in (bottom.low, bottom.high)]
+    low, high = min(ends), max(ends)
+    return Estimate(value, {"absolute": max(value - low, high - value)}, low, high)
 
 
-def _ratio(value: float, by: float) -> Number:
-    return _finite(value / by) if by else None
+def ratio(value: float, by: float) -> float | None:
+    """Their quotient; None if there is nothing to divide by."""
+    return value / by if by else None
 
 
-def _whole(value: float) -> Number:
+def whole(value: float) -> float | int:
     """An integer where the double is one and says so exactly."""
-    return int(value) if value.is_integer() and abs(value) < 2**53 else _finite(value)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value

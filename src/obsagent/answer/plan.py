@@ -1,7 +1,10 @@
-"""What a query reads: from names to series, groups and statistics.
+"""What a query computes: from names to sources, outputs and statistics.
 
-A query that asks for something meaningless (a label that does not exist, a quantile of a counter) ends here,
-in an error that points at the word. One that merely finds nothing gets a plan without groups that says why.
+    Query ──► Source (metric, its series by group) ──► Output: Direct (statistics of one source)
+                                                           or Divided (one statistic by another)
+
+A query that asks for something meaningless (a quantile of a counter, bytes of a latency) ends here, in an error
+that points at the word. One that merely finds nothing gets sources without groups.
 """
 
 from __future__ import annotations
@@ -9,156 +12,271 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from obsagent.answer.language import Filter, Label, Query
+from obsagent.answer import derived
 from obsagent.answer.mistakes import QueryError, did_you_mean, listing
-from obsagent.answer.stats import MEANING, Stat, default_stats, works_for
-from obsagent.clock import window_start
+from obsagent.answer.query import Name, Query, Term
+from obsagent.answer.ranges import Span
+from obsagent.answer.select import Group, Source, select
+from obsagent.answer.stats import AGE, ALIASES, MEANING, SHARES, Stat, default_stats, works_for
+from obsagent.answer.values import RATIO, SECONDS
 from obsagent.samples import Kind, Series
 
-WORKER_LABELS = frozenset({"worker", "host"})
-OVERFLOW = "overflow"
-
-DERIVED = frozenset({"error_rate", "psi", "js_distance", "roc_auc", "recall", "accuracy", "truth_maturity"})
-"""Metrics that the full language computes from others."""
+POINTS_MAX = 20_000
+RATIO_NAME = "ratio"
+DERIVED_KIND = "derived"
+COUNT = Stat("count")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Series that are answered as one row, under `labels` (those of `by`)."""
+class Steps:
+    """The steps of the asked time: `count` of them, the first from `first_ms`, a multiple of `step_ms`."""
 
-    labels: dict[str, str]
-    series: tuple[Series, ...]
+    first_ms: int
+    step_ms: int
+    count: int
+
+    def span(self, step: int) -> Span:
+        """One step, whole."""
+        start_ms = self.first_ms + step * self.step_ms
+        return Span(start_ms, start_ms + self.step_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """Statistics of one metric; `needed` are those shown and those that `where` asks for."""
+
+    name: str
+    source: Source
+    shown: tuple[Stat, ...]
+    needed: tuple[Stat, ...]
+
+    @property
+    def kind(self) -> str | None:
+        """The kind in a word; None for a metric that the store does not know."""
+        return self.source.kind.word if self.source.kind else None
+
+    @property
+    def unit(self) -> str:
+        """The metric's unit."""
+        return self.source.unit
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What it reads."""
+        return (self.source,)
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """One statistic by another, under the name of its only stat; both sides group alike."""
+
+    name: str
+    stat: Stat
+    numerator: Source
+    numerator_stat: Stat
+    denominator: Source
+    denominator_stat: Stat
+    unit: str = ""
+
+    @property
+    def kind(self) -> str | None:
+        """`derived`; None if the store does not know what it divides by."""
+        return DERIVED_KIND if self.denominator.kind else None
+
+    @property
+    def shown(self) -> tuple[Stat, ...]:
+        """The quotient."""
+        return (self.stat,)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What it reads."""
+        return (self.numerator, self.denominator)
+
+
+Output = Direct | Divided
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to read and what to make of it.
-
-    `from_ms` is the asked start; reading begins at `read_from_ms`, the start of its window. `services` are
-    those whose losses touch the answer; None means all. `kind` is None if the metric is unknown.
-    """
+    """What to read and what to make of it. `limit` is the number behind `where`, by output, in its unit."""
 
     query: Query
-    from_ms: int
-    to_ms: int
-    kind: Kind | None = None
-    unit: str = ""
-    stats: tuple[Stat, ...] = ()
-    groups: tuple[Group, ...] = ()
-    services: frozenset[str] | None = None
+    span: Span
+    outputs: tuple[Output, ...]
+    steps: Steps | None = None
+    limits: tuple[float, ...] = ()
 
     @property
-    def read_from_ms(self) -> int:
-        """Start of the window that holds `from_ms`."""
-        return window_start(self.from_ms)
+    def sources(self) -> tuple[Source, ...]:
+        """Every metric that is read, once."""
+        found = {source.metric.text: source for output in self.outputs for source in output.sources}
+        return tuple(found.values())
+
+    @property
+    def services(self) -> frozenset[str] | None:
+        """The services whose losses touch the answer; None means all."""
+        services = [series.labels.get("service") for source in self.sources for series in source.series]
+        return frozenset(name for name in services if name) if services and all(services) else None
+
+    @property
+    def asks_age(self) -> bool:
+        """True if the last sample of each series must be looked for."""
+        return any(stat.name == AGE for output in self.outputs if isinstance(output, Direct) for stat in output.needed)
 
 
-def plan(query: Query, every_series: Iterable[Series], now_ms: int) -> Plan:
-    """The plan of `query` at `now_ms`; raises `QueryError` for what has no meaning."""
-    from_ms = max(0, now_ms - query.since_ms)
-    of_metric = [series for series in every_series if series.metric == query.metric]
-    if not of_metric:
-        _refuse_derived(query)
-        return Plan(query, from_ms, now_ms)
-    _check_labels(query, of_metric)
-    matching = [series for series in of_metric if _passes(series, query.filters)]
-    kind = _only_kind(query, matching or of_metric)
-    stats = query.stats or default_stats(kind)
-    _check_stats(query, kind)
-    if kind is Kind.GAUGE:
-        matching = _choose_gauges(query, matching)
-    groups = _group(query.by, matching)
-    if any(stat.name == "last" for stat in stats):
-        _check_across(query, groups)
-    return Plan(
-        query=query,
-        from_ms=from_ms,
-        to_ms=now_ms,
-        kind=kind,
-        unit=next((series.unit for series in of_metric if series.unit), ""),
-        stats=stats,
-        groups=groups,
-        services=_services(matching),
+def plan(query: Query, every_series: Iterable[Series], span: Span) -> Plan:
+    """The plan of `query` for a time; raises `QueryError` for what has no meaning."""
+    series = list(every_series)
+    outputs = (
+        (_ratio(query, series),) if query.is_ratio else tuple(_output(query, term, series) for term in query.terms)
     )
+    steps = _steps(query, span, outputs)
+    return Plan(query, span, outputs, steps, tuple(_limit(query, output) for output in outputs))
 
 
-def _passes(series: Series, filters: tuple[Filter, ...]) -> bool:
-    return all(each.accepts(series.labels.get(each.label, "")) for each in filters)
+def _output(query: Query, term: Term, series: list[Series]) -> Output:
+    quotient = derived.DERIVED.get(term.metric.text)
+    stored = any(each.metric == term.metric.text for each in series)
+    if quotient is None or stored:
+        return _direct(query, term, series)
+    if term.stats:
+        summary = f"`{term.metric.text}` is computed from other metrics: ask for it without a stat"
+        raise QueryError(summary, query.text, term.stats[0].start, term.stats[-1].end)
+    top, bottom = quotient.numerator, quotient.denominator
+    place = term.metric.start, term.metric.end
+    numerator = select(query, Name(top.metric, *place), series)
+    denominator = select(query, Name(bottom.metric, *place), series)
+    name = term.metric.text
+    return Divided(name, Stat(name), numerator, top.stat, denominator, bottom.stat, quotient.unit)
 
 
-def _refuse_derived(query: Query) -> None:
-    if query.metric in DERIVED:
-        summary = f"`{query.metric}` is computed from other metrics; that is not built yet"
-        raise QueryError(summary, query.text, query.metric_start, query.metric_end)
+def _direct(query: Query, term: Term, series: list[Series]) -> Direct:
+    source = select(query, term.metric, series)
+    name = term.metric.text
+    if source.kind is None:
+        _refuse_not_built(query, term.metric)
+        return Direct(name, source, term.stats, term.stats)
+    shown = term.stats or default_stats(source.kind)
+    where = (query.where.stat,) if query.where else ()
+    for stat in (*shown, *where):
+        _check_stat(query, source, stat)
+    if any(stat.name == "last" for stat in (*shown, *where)):
+        _check_across(query, source)
+    needed = {stat.name: stat for stat in (*where, *shown)}
+    return Direct(name, source, shown, tuple(needed.values()))
 
 
-def _check_labels(query: Query, of_metric: list[Series]) -> None:
-    """Every label of a filter or of `by` must exist on at least one series of the metric."""
-    known = {label for series in of_metric for label in series.labels}
-    named = [(each.label, each.start) for each in query.filters] + [(each.name, each.start) for each in query.by]
-    for label, start in named:
-        if label not in known:
-            have = f"its labels are {listing(sorted(known), last='and')}" if known else "it has no labels"
-            summary = f"`{query.metric}` has no label `{label}`: {have}{did_you_mean(label, known)}"
-            raise QueryError(summary, query.text, start, start + len(label))
+def _ratio(query: Query, series: list[Series]) -> Divided:
+    top, bottom = query.terms
+    numerator, denominator = (select(query, term.metric, series) for term in query.terms)
+    stats = []
+    for term, source in ((top, numerator), (bottom, denominator)):
+        stat = term.stats[0] if term.stats else _operand_stat(query, source)
+        if source.kind is not None:
+            _check_stat(query, source, stat)
+        stats.append(stat)
+    name = f"{top.metric.text} / {bottom.metric.text}"
+    return Divided(name, Stat(RATIO_NAME), numerator, stats[0], denominator, stats[1])
 
 
-def _only_kind(query: Query, series: list[Series]) -> Kind:
-    kinds = sorted({each.kind for each in series})
-    if len(kinds) == 1:
-        return kinds[0]
-    by_kind = {kind: sorted({each.labels.get("service", "") for each in series if each.kind is kind}) for kind in kinds}
-    where = [f"a {kind.word} in {listing(services, last='and')}" for kind, services in by_kind.items()]
-    summary = f"`{query.metric}` is {listing(where, last='and')}: choose with service=NAME"
-    raise QueryError(summary, query.text, query.metric_start, query.metric_end)
+def _operand_stat(query: Query, source: Source) -> Stat:
+    """What a metric without a stat means in a ratio."""
+    if source.kind is Kind.HISTOGRAM:
+        summary = f"`{source.metric.text}` is a histogram: say which stat of it, such as `mean {source.metric.text}`"
+        raise QueryError(summary, query.text, source.metric.start, source.metric.end)
+    return Stat("last") if source.kind is Kind.GAUGE else derived.SUM
 
 
-def _check_stats(query: Query, kind: Kind) -> None:
-    for stat in query.stats:
-        if stat.word not in MEANING[kind]:
-            summary = f"`{query.metric}` is a {kind.word}: it has no {stat.name}; ask for {listing(works_for(kind))}"
-            raise QueryError(summary, query.text, stat.start, stat.end)
+def _refuse_not_built(query: Query, metric: Name) -> None:
+    if metric.text in derived.NOT_BUILT:
+        summary = f"`{metric.text}` is computed from other metrics; that is not built yet"
+        raise QueryError(summary, query.text, metric.start, metric.end)
 
 
-def _choose_gauges(query: Query, series: list[Series]) -> list[Series]:
-    """The gauges combined across workers, or each worker's own if the query is about workers or hosts.
+def _check_stat(query: Query, source: Source, stat: Stat) -> None:
+    assert source.kind is not None
+    name = source.metric.text
+    if stat.word not in MEANING[source.kind]:
+        if not any(stat.word in meanings for meanings in MEANING.values()):
+            expected = listing(works_for(source.kind), limit=12)
+            meant = ALIASES.get(stat.name)
+            hint = f"; did you mean `{meant}`?" if meant else did_you_mean(stat.name, MEANING[source.kind])
+            raise QueryError(
+                f"`{stat.name}` is not a stat: expected {expected}{hint}", query.text, stat.start, stat.end
+            )
+        can = listing(works_for(source.kind), limit=12)
+        summary = f"`{name}` is a {source.kind.word}: it has no {stat.name}; ask for {can}"
+        raise QueryError(summary, query.text, stat.start, stat.end)
+    if stat.name == AGE and query.step_ms:
+        raise QueryError("an age has no steps: ask for it without `step`", query.text, stat.start, stat.end)
+    if stat.value is not None:
+        _in_unit(query, stat, source.unit, stat.start, stat.end)
 
-    A gauge that has only one of the two forms is answered from that one.
-    """
-    named = {each.label for each in query.filters} | {each.name for each in query.by}
-    per_worker = not named.isdisjoint(WORKER_LABELS)
-    chosen = [each for each in series if ("worker" in each.labels) is per_worker]
-    return chosen or series
+
+def _in_unit(query: Query, stat: Stat, unit: str, start: int, end: int) -> None:
+    assert stat.value is not None
+    try:
+        stat.value.in_unit(unit)
+    except ValueError as error:
+        raise QueryError(str(error), query.text, start, end) from None
 
 
-def _check_across(query: Query, groups: tuple[Group, ...]) -> None:
-    for group in groups:
+def _check_across(query: Query, source: Source) -> None:
+    for group in source.groups:
         ways = sorted({series.across for series in group.series})
         if len(ways) > 1:
             summary = (
-                f"`{query.metric}` is combined across workers by {listing(ways, last='and')} "
+                f"`{source.metric.text}` is combined across workers by {listing(ways, last='and')} "
                 "in different services: choose with service=NAME or group by service"
             )
-            raise QueryError(summary, query.text, query.metric_start, query.metric_end)
+            raise QueryError(summary, query.text, source.metric.start, source.metric.end)
 
 
-def _group(by: tuple[Label, ...], series: list[Series]) -> tuple[Group, ...]:
-    """Groups by the values of the `by` labels, in the order of those values.
-
-    What overflowed its budget has lost its labels; it stays a row of its own, marked `overflow`, rather than
-    be mistaken for samples with empty labels.
-    """
-    members: dict[tuple[tuple[str, str], ...], list[Series]] = {}
-    for each in series:
-        key = [(label.name, each.labels.get(label.name, "")) for label in by]
-        lost_labels = any(label.name not in each.labels for label in by)
-        if OVERFLOW in each.labels and lost_labels:
-            key.append((OVERFLOW, each.labels[OVERFLOW]))
-        members.setdefault(tuple(key), []).append(each)
-    ordered = sorted(members, key=lambda key: [value for _, value in key])
-    return tuple(Group(dict(key), tuple(members[key])) for key in ordered)
+def _limit(query: Query, output: Output) -> float:
+    """The number behind `where` in the unit of its stat."""
+    where = query.where
+    if where is None or output.kind is None:
+        return 0.0
+    if isinstance(output, Divided) and where.stat.name not in (output.stat.name, RATIO_NAME, COUNT.name):
+        summary = f"`{output.name}` has no {where.stat.name}: expected {output.stat.name} or count"
+        raise QueryError(summary, query.text, where.stat.start, where.stat.end)
+    try:
+        return where.value.in_unit(unit_of(where.stat, output))
+    except ValueError as error:
+        raise QueryError(str(error), query.text, where.value_start, where.value_end) from None
 
 
-def _services(series: list[Series]) -> frozenset[str] | None:
-    services = [each.labels.get("service") for each in series]
-    return frozenset(name for name in services if name) if services and all(services) else None
+def unit_of(stat: Stat, output: Output) -> str:
+    """The unit in which a statistic of an output is measured."""
+    if isinstance(output, Divided):
+        return RATIO if stat.name != COUNT.name else ""
+    if stat.word in SHARES:
+        return RATIO
+    if stat.name == AGE:
+        return SECONDS
+    counts = stat.name in ("count", "rate") and output.source.kind is not Kind.COUNTER
+    return "" if counts else output.unit
+
+
+def _steps(query: Query, span: Span, outputs: tuple[Output, ...]) -> Steps | None:
+    """Steps from the one that holds the first window to the one that holds the end; aligned to the epoch in UTC."""
+    if not query.step_ms:
+        return None
+    first_ms = span.read_from_ms - span.read_from_ms % query.step_ms
+    count = -(-(span.to_ms - first_ms) // query.step_ms)
+    rows = max(1, sum(len(source.groups) for output in outputs for source in output.sources))
+    if count * rows > POINTS_MAX:
+        summary = f"that is {count:,} steps of {rows:,} rows; {POINTS_MAX:,} are the most: a longer step, or fewer rows"
+        raise QueryError(summary, query.text, query.step.start, query.step.end)
+    return Steps(first_ms, query.step_ms, count)
+
+
+def labels_of(output: Output) -> list[dict[str, str]]:
+    """The labels of every row that an output may have, in their order."""
+    groups: dict[tuple[tuple[str, str], ...], Group] = {}
+    for source in output.sources:
+        for group in source.groups:
+            groups.setdefault(group.key, group)
+    ordered = sorted(groups, key=lambda key: [value for _, value in key])
+    return [groups[key].labels for key in ordered]

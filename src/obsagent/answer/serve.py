@@ -15,7 +15,9 @@ from typing import Any, Protocol
 
 from obsagent.answer.execute import answer
 from obsagent.answer.language import parse
+from obsagent.answer.options import LOGHIST, Options
 from obsagent.answer.view import View
+from obsagent.answer.zones import zone_of
 from obsagent.errors import ObsagentError, ProtocolError
 
 POLL_INTERVAL_MS = 1_000
@@ -94,10 +96,20 @@ class QueryServer:
             text = fields.get("text")
             if not isinstance(text, str):
                 raise ProtocolError("a query message needs the field `text`")
-            return answer(parse(text), self._view(), self._now_ms())
+            return answer(parse(text), self._view(), self._now_ms(), _options(fields))
         if kind == "status":
             return self._status()
         raise ProtocolError(f"a message of kind {kind!r} is not answered here")
 
     def _refuse(self, identity: bytes, error: ObsagentError) -> None:
         self._socket.send(identity, "error", message=str(error), exit_code=error.exit_code)
+
+
+def _options(fields: Mapping[str, Any]) -> Options:
+    """What a query message says beside the query; what it does not say has a default."""
+    sketch, zone, explains = fields.get("sketch", LOGHIST), fields.get("zone"), fields.get("explain", False)
+    if not isinstance(sketch, str) or not isinstance(zone, str | None) or not isinstance(explains, bool):
+        raise ProtocolError(
+            "a query message has the fields `sketch` (text), `zone` (text) and `explain` (true or false)"
+        )
+    return Options(sketch, explains, zone_of(zone) if zone is not None else None)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from obsagent.answer.values import Value
 from obsagent.samples import Kind
 
 QUANTILE = "quantile"
 """The word under which all of `p0` … `p100` stand in the tables below."""
 
-WORDS = ("mean", "min", "max", "sum", "count", "rate", "last")
+UNDER = "under"
+OVER = "over"
+AGE = "age"
+
+WORDS = ("mean", "min", "max", "sum", "count", "rate", "stddev", "last", AGE)
+SHARES = (UNDER, OVER)
 
 MEANING: dict[Kind, dict[str, str]] = {
     Kind.HISTOGRAM: {
@@ -21,11 +27,16 @@ MEANING: dict[Kind, dict[str, str]] = {
         "sum": "sum of the observations",
         "count": "number of observations",
         "rate": "observations per second of the covered time",
+        "stddev": "standard deviation of the observations",
+        UNDER: "share of the observations that are at most the value",
+        OVER: "share of the observations that are above the value",
+        AGE: "time since the last observation",
     },
     Kind.COUNTER: {
         "rate": "increment per second of the covered time",
         "sum": "increment in the asked time",
         "count": "the same as sum",
+        AGE: "time since the last increment",
     },
     Kind.GAUGE: {
         "last": "latest value, combined across workers",
@@ -33,6 +44,11 @@ MEANING: dict[Kind, dict[str, str]] = {
         "min": "smallest sample",
         "max": "largest sample",
         QUANTILE: "value below which that percentage of the samples lies",
+        "stddev": "standard deviation of the samples",
+        "count": "number of samples",
+        UNDER: "share of the samples that are at most the value",
+        OVER: "share of the samples that are above the value",
+        AGE: "time since the last sample",
     },
 }
 """Kind → stat → meaning; a stat that is absent is an error for that kind."""
@@ -51,8 +67,12 @@ ALIASES = {
     "minimum": "min",
     "maximum": "max",
     "latest": "last",
+    "std": "stddev",
+    "stdev": "stddev",
     "qps": "rate",
     "rps": "rate",
+    "below": UNDER,
+    "above": OVER,
 }
 """Words of other tools, for suggestions."""
 
@@ -61,23 +81,26 @@ _QUANTILE_SHAPE = re.compile(r"p([0-9]{1,3})(?:\.([0-9]{1,12}))?")
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """One statistic of a query. `start` and `end` say where it stands in the text."""
+    """One statistic of a query: `q` of a quantile, `value` of a share. `start` and `end` say where it stands."""
 
     name: str
     q: float | None = None
+    value: Value | None = None
     start: int = 0
     end: int = 0
 
     @property
     def word(self) -> str:
         """Its key in `MEANING`."""
+        if self.value is not None:
+            return self.name.split(" ", 1)[0]
         return QUANTILE if self.q is not None else self.name
 
 
 def parse_stat(text: str, start: int = 0, end: int = 0) -> Stat | None:
-    """The statistic that `text` names, or None. `p99.90` is `p99.9`."""
+    """The statistic that one word names, or None. `p99.90` is `p99.9`."""
     if text in WORDS:
-        return Stat(text, None, start, end)
+        return Stat(text, start=start, end=end)
     shape = _QUANTILE_SHAPE.fullmatch(text)
     if not shape:
         return None
@@ -85,7 +108,7 @@ def parse_stat(text: str, start: int = 0, end: int = 0) -> Stat | None:
     percent = f"{whole}.{fraction}" if fraction else whole
     # Shifting the decimal point in the text gives the double nearest to 0.999; 99.9 / 100 does not.
     q = float(f"{percent}e-2")
-    return Stat(f"p{percent}", q, start, end) if q <= 1.0 else None
+    return Stat(f"p{percent}", q, None, start, end) if q <= 1.0 else None
 
 
 def looks_like_quantile(text: str) -> bool:
@@ -95,7 +118,8 @@ def looks_like_quantile(text: str) -> bool:
 
 def works_for(kind: Kind) -> list[str]:
     """The stats that have a meaning for `kind`, as they are written."""
-    return ["p0 … p100" if word == QUANTILE else word for word in MEANING[kind]]
+    shown = {QUANTILE: "p0 … p100", UNDER: "under VALUE", OVER: "over VALUE"}
+    return [shown.get(word, word) for word in MEANING[kind]]
 
 
 def default_stats(kind: Kind) -> tuple[Stat, ...]:

@@ -12,6 +12,10 @@ QUOTED = "quoted"
 COMMA = ","
 EQUALS = "="
 NOT_EQUALS = "!="
+MATCHES = "=~"
+ABOVE = ">"
+BELOW = "<"
+SLASH = "/"
 END = "end"
 
 
@@ -25,20 +29,21 @@ class Token(NamedTuple):
 
 
 _TOKEN = re.compile(
-    r"""(?P<comma>,)
-      | (?P<not_equals>!=)
-      | (?P<equals>=)
+    r"""(?P<operator>,|!=|=~|=|>|<)
       | (?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<word>(?:[^\s,="'!]|!(?!=))+)
+      | (?P<word>(?:[^\s,=<>"'!]|!(?!=))+)
       | (?P<space>\s+)""",
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
-_KINDS = {"comma": COMMA, "not_equals": NOT_EQUALS, "equals": EQUALS, "quoted": QUOTED, "word": WORD}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 def tokenize(text: str) -> list[Token]:
-    """The tokens in order, the last one an empty `END` token behind the text; raises `QueryError`."""
+    """The tokens in order, the last one an empty `END` token behind the text; raises `QueryError`.
+
+    A word reaches to the next space, comma, quote or operator: `gen_ai.request.model`, `vllm:ttft`, `/score` and
+    `0.5` are words. A slash is an operator only where it stands alone.
+    """
     tokens: list[Token] = []
     offset = 0
     while offset < len(text):
@@ -46,17 +51,18 @@ def tokenize(text: str) -> list[Token]:
         if match is None:
             raise QueryError("this quote is never closed", text, offset, offset + 1)
         offset = match.end()
-        group = match.lastgroup or "space"
-        if group != "space":
-            tokens.append(_token(group, match))
+        if match.lastgroup != "space":
+            tokens.append(_token(match))
     end = tokens[-1].end if tokens else 0
-    if tokens and tokens[-1].kind in (WORD, QUOTED):
+    if tokens and tokens[-1].kind in (WORD, QUOTED, SLASH):
         end += 1  # what is missing would be a word of its own
     return [*tokens, Token(END, "", end, end)]
 
 
-def _token(group: str, match: re.Match[str]) -> Token:
+def _token(match: re.Match[str]) -> Token:
     text = match[0]
-    if group == "quoted":
-        text = _ESCAPE.sub(r"\1", text[1:-1])
-    return Token(_KINDS[group], text, match.start(), match.end())
+    if match.lastgroup == "quoted":
+        return Token(QUOTED, _ESCAPE.sub(r"\1", text[1:-1]), match.start(), match.end())
+    if match.lastgroup == "operator" or text == SLASH:
+        return Token(text, text, match.start(), match.end())
+    return Token(WORD, text, match.start(), match.end())

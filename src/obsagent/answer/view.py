@@ -6,17 +6,51 @@ few lines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from obsagent.samples import Series
+from obsagent.samples import Event, Series
 
 if TYPE_CHECKING:
     from obsagent._native.codec import Groups
 
 
+class Reads(Protocol):
+    """What was read for an answer. Bytes are those stored; raw bytes, those after decompression."""
+
+    @property
+    def segments(self) -> int:
+        """Files."""
+        ...
+
+    @property
+    def blocks(self) -> int:
+        """Blocks whose index was read."""
+        ...
+
+    @property
+    def frames(self) -> int:
+        """Frames that were decompressed."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Stored bytes."""
+        ...
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes after decompression."""
+        ...
+
+    @property
+    def head_windows(self) -> int:
+        """Windows in memory."""
+        ...
+
+
 class Coverage(Protocol):
-    """Which windows of the asked range the store holds at all, whatever the series."""
+    """Which windows of the asked range the store holds at all, whatever the series, and what was read of it."""
 
     @property
     def first_ms(self) -> int | None:
@@ -26,6 +60,25 @@ class Coverage(Protocol):
     @property
     def last_ms(self) -> int | None:
         """End of the last window, or None if there is none."""
+        ...
+
+    @property
+    def reads(self) -> Reads:
+        """What was read."""
+        ...
+
+
+class Clients(Protocol):
+    """Who talks to the agent."""
+
+    @property
+    def live(self) -> int:
+        """Sessions that are alive."""
+        ...
+
+    @property
+    def last_ms(self) -> int | None:
+        """When any session last said something; None if there never was one."""
         ...
 
 
@@ -45,10 +98,22 @@ class View(Protocol):
         """Merges the windows that start in `[window_start(from_ms), to_ms)` into `groups`."""
         ...
 
+    def last_samples(self, series_ids: Collection[int], from_ms: int) -> Mapping[int, int]:
+        """Series → end of the newest window that holds a sample of it, of windows that start at `from_ms` or later."""
+        ...
+
     def accounts(self, from_ms: int, to_ms: int) -> Mapping[str, Mapping[str, Any]]:
         """Service → `observed`, `stored`, `dropped{reason}`, `rejected{reason}` of those windows."""
         ...
 
     def metric_last_ms(self, metric: str) -> int | None:
         """Time of the metric's last sample as far as it is known."""
+        ...
+
+    def events(self, name: str | None = None) -> Sequence[Event]:
+        """The events, oldest first; of one name, or all."""
+        ...
+
+    def clients(self) -> Clients:
+        """Who talks to the agent."""
         ...

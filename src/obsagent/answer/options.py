@@ -1,0 +1,25 @@
+"""How to answer, beside what is asked: what a reader chooses that is not part of the query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from obsagent.errors import UsageError
+
+LOGHIST = "loghist"
+TDIGEST = "tdigest"
+SKETCHES = (LOGHIST, TDIGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`sketch` answers quantiles, `zone` is the reader's (None: this machine's), `explain` adds what was read."""
+
+    sketch: str = LOGHIST
+    explain: bool = False
+    zone: tzinfo | None = None
+
+    def __post_init__(self) -> None:
+        if self.sketch not in SKETCHES:
+            raise UsageError(f"there is no sketch `{self.sketch}`: expected {' or '.join(SKETCHES)}")

@@ -1,0 +1,53 @@
+"""Regular expressions on label values, within a time limit.
+
+An expression is searched for anywhere in the value; `^` and `$` tie it to the ends. The engine is the `regex`
+package: it takes a time limit, without which one question could keep the agent busy for ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from obsagent.answer.mistakes import QueryError
+from obsagent.errors import UsageError
+
+if TYPE_CHECKING:
+    from obsagent.answer.tokens import Token
+
+TIME_LIMIT_S = 1.0
+PATTERN_CHARACTERS_MAX = 1_000
+
+
+def check_pattern(token: Token, text: str) -> None:
+    """Raises `QueryError` for a token that is no regular expression."""
+    try:
+        _compile(token.text)
+    except ValueError as error:
+        raise QueryError(f"not a regular expression: {error}", text, token.start, token.end) from None
+
+
+def matching(pattern: str, values: Iterable[str]) -> frozenset[str]:
+    """The values in which the expression is found; raises `UsageError` if that takes more than a second."""
+    expression = _compile(pattern)
+    deadline = time.monotonic() + TIME_LIMIT_S
+    found = set()
+    for value in values:
+        try:
+            if expression.search(value, timeout=max(deadline - time.monotonic(), 0.001)):
+                found.add(value)
+        except TimeoutError:
+            raise UsageError(f"the expression `{pattern}` takes too long: make it simpler") from None
+    return frozenset(found)
+
+
+def _compile(pattern: str) -> Any:
+    import regex  # only queries with `matches` pay for it
+
+    if len(pattern) > PATTERN_CHARACTERS_MAX:
+        raise ValueError(f"longer than {PATTERN_CHARACTERS_MAX:,} characters")
+    try:
+        return regex.compile(pattern)
+    except regex.error as error:
+        raise ValueError(str(error)) from None

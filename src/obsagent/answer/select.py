@@ -1,0 +1,133 @@
+"""Which series of a metric a query reads, and how they group into rows.
+
+A query that asks for something meaningless (a label that does not exist, a metric of two kinds) ends here, in an
+error that points at the word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from obsagent.answer.mistakes import QueryError, did_you_mean, listing
+from obsagent.answer.patterns import matching
+from obsagent.answer.query import EQUAL, MATCHES, Filter, Name, Query
+from obsagent.samples import Kind, Series
+
+WORKER_LABELS = frozenset({"worker", "host"})
+OVERFLOW = "overflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Series that are answered as one row, under `labels` (those of `by`)."""
+
+    labels: dict[str, str]
+    series: tuple[Series, ...]
+
+    @property
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """What tells it from other groups."""
+        return tuple(self.labels.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A metric as a query reads it. `kind` is None if the store does not know the metric."""
+
+    metric: Name
+    kind: Kind | None = None
+    unit: str = ""
+    groups: tuple[Group, ...] = ()
+
+    @property
+    def series(self) -> Iterable[Series]:
+        """All series of all groups."""
+        return (series for group in self.groups for series in group.series)
+
+
+def select(query: Query, metric: Name, every_series: Iterable[Series]) -> Source:
+    """What to read of a metric; raises `QueryError` for what has no meaning."""
+    of_metric = [series for series in every_series if series.metric == metric.text]
+    if not of_metric:
+        return Source(metric)
+    _check_labels(query, metric, of_metric)
+    matching_series = _matching(of_metric, query.filters)
+    kind = _only_kind(query, metric, matching_series or of_metric)
+    if kind is Kind.GAUGE:
+        matching_series = _choose_gauges(query, matching_series)
+    unit = next((series.unit for series in of_metric if series.unit), "")
+    return Source(metric, kind, unit, _group(query.by, matching_series))
+
+
+def passes(labels: Mapping[str, str], filters: Iterable[Filter]) -> bool:
+    """True if labels pass all filters; a label that is not there has the value ""."""
+    return all(accepts(each, labels.get(each.label, "")) for each in filters)
+
+
+def accepts(condition: Filter, value: str) -> bool:
+    """True if a label of this value passes the filter."""
+    if condition.operator == MATCHES:
+        return bool(matching(condition.values[0], [value]))
+    return condition.lists(value) is (condition.operator == EQUAL)
+
+
+def _matching(series: list[Series], filters: tuple[Filter, ...]) -> list[Series]:
+    """The series that pass; an expression is searched for once in each distinct value."""
+    for each in filters:
+        values = {one.labels.get(each.label, "") for one in series}
+        if each.operator == MATCHES:
+            good = matching(each.values[0], values)
+        else:
+            good = frozenset(value for value in values if accepts(each, value))
+        series = [one for one in series if one.labels.get(each.label, "") in good]
+    return series
+
+
+def _check_labels(query: Query, metric: Name, of_metric: list[Series]) -> None:
+    """Every label of a filter or of `by` must exist on at least one series of the metric."""
+    known = {label for series in of_metric for label in series.labels}
+    named = [(each.label, each.start) for each in query.filters] + [(each.text, each.start) for each in query.by]
+    for label, start in named:
+        if label not in known:
+            have = f"its labels are {listing(sorted(known), last='and')}" if known else "it has no labels"
+            summary = f"`{metric.text}` has no label `{label}`: {have}{did_you_mean(label, known)}"
+            raise QueryError(summary, query.text, start, start + len(label))
+
+
+def _only_kind(query: Query, metric: Name, series: list[Series]) -> Kind:
+    kinds = sorted({each.kind for each in series})
+    if len(kinds) == 1:
+        return kinds[0]
+    by_kind = {kind: sorted({each.labels.get("service", "") for each in series if each.kind is kind}) for kind in kinds}
+    where = [f"a {kind.word} in {listing(services, last='and')}" for kind, services in by_kind.items()]
+    summary = f"`{metric.text}` is {listing(where, last='and')}: choose with service=NAME"
+    raise QueryError(summary, query.text, metric.start, metric.end)
+
+
+def _choose_gauges(query: Query, series: list[Series]) -> list[Series]:
+    """The gauges combined across workers, or each worker's own if the query is about workers or hosts.
+
+    A gauge that has only one of the two forms is answered from that one.
+    """
+    named = {each.label for each in query.filters} | {each.text for each in query.by}
+    per_worker = not named.isdisjoint(WORKER_LABELS)
+    chosen = [each for each in series if ("worker" in each.labels) is per_worker]
+    return chosen or series
+
+
+def _group(by: tuple[Name, ...], series: list[Series]) -> tuple[Group, ...]:
+    """Groups by the values of the `by` labels, in the order of those values.
+
+    What overflowed its budget has lost its labels; it stays a row of its own, marked `overflow`, rather than
+    be mistaken for samples with empty labels.
+    """
+    members: dict[tuple[tuple[str, str], ...], list[Series]] = {}
+    for each in series:
+        key = [(label.text, each.labels.get(label.text, "")) for label in by]
+        lost_labels = any(label.text not in each.labels for label in by)
+        if OVERFLOW in each.labels and lost_labels:
+            key.append((OVERFLOW, each.labels[OVERFLOW]))
+        members.setdefault(tuple(key), []).append(each)
+    ordered = sorted(members, key=lambda key: [value for _, value in key])
+    return tuple(Group(dict(key), tuple(members[key])) for key in ordered)

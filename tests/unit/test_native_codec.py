@@ -455,3 +455,12 @@ def test_groups_keep_steps_of_time_apart():
 def test_steps_that_cannot_be_are_refused(step_ms, step_count):
     with pytest.raises(ValueError, match="there cannot be 1 groups of"):
         Groups({}, 1, 0, step_ms, step_count)
+
+
+def test_the_series_in_rows_are_listed_without_reading_what_they_say():
+    window = full_window()
+    rows = rows_of(window)
+    assert codec.series_in_rows(rows) == window.series_ids()
+    assert codec.series_in_rows(b"") == []
+    with pytest.raises(CorruptData):
+        codec.series_in_rows(rows[:-1])

@@ -262,7 +262,7 @@ def test_filters_that_exclude_and_search(catalogue, condition, kept):
 def test_an_expression_that_would_take_for_ever_is_given_up(catalogue):
     catalogue.add("latency", Kind.HISTOGRAM, service="x" * 60 + "y")
     with pytest.raises(UsageError, match=r"the expression `.*` takes too long"):
-        catalogue.plan('latency service matches "^(x+x+)+$"')
+        catalogue.plan('latency service matches "(x|xx)+$"')
 
 
 def test_a_derived_metric_reads_its_two_sources_and_groups_by_either(catalogue):

@@ -204,8 +204,9 @@ def test_only_frames_that_hold_a_selected_series_are_read(tmp_path: Path, monkey
 def test_the_windows_found_do_not_depend_on_what_is_selected(tmp_path: Path) -> None:
     written(tmp_path, range(1, 4))
     groups = Groups({}, 0)
-    found = reader.collect(scan_directory(tmp_path).blocks, 15_000, 1 << 60, groups, lambda damage: None)
+    found, reads = reader.collect(scan_directory(tmp_path).blocks, 15_000, 1 << 60, groups, lambda damage: None)
     assert found == {20_000, 30_000}
+    assert (reads.segments, reads.blocks, reads.frames) == (1, 2, 0)
 
 
 def ends(path: Path) -> list[int]:

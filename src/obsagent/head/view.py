@@ -8,9 +8,9 @@ it, and the windows that it was made from still are. Samples that arrive later m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from obsagent._native.codec import Groups
@@ -28,11 +28,27 @@ from obsagent.segment.recover import BlockRef, Damage
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Which part of the asked range the store holds: start of the first window, end of the last, how many."""
+    """Which part of the asked range the store holds: start of the first window, end of the last, how many.
+
+    `reads` is what finding that out has read.
+    """
 
     first_ms: int | None
     last_ms: int | None
     windows: int
+    reads: Reads
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What was read: of segments as `segment.reader.Reads`, and how many windows in memory were merged."""
+
+    segments: int = 0
+    blocks: int = 0
+    frames: int = 0
+    bytes: int = 0
+    raw_bytes: int = 0
+    head_windows: int = 0
 
 
 @dataclass(slots=True)
@@ -59,15 +75,32 @@ class View:
         The coverage is that of the store, whatever series are selected.
         """
         first_ms = window_start(from_ms)
-        starts = reader.collect(self.blocks, first_ms, to_ms, groups, self.on_damage)
-        for window in self.windows:
-            if first_ms <= window.start_ms < to_ms:
-                with self.lock:
-                    window.samples.collect(groups, window.start_ms)
-                starts.add(window.start_ms)
+        starts, read = reader.collect(self.blocks, first_ms, to_ms, groups, self.on_damage)
+        inside = [window for window in self.windows if first_ms <= window.start_ms < to_ms]
+        for window in inside:
+            with self.lock:
+                window.samples.collect(groups, window.start_ms)
+        starts.update(window.start_ms for window in inside)
+        reads = Reads(**asdict(read), head_windows=len(inside))
         if not starts:
-            return Coverage(None, None, 0)
-        return Coverage(min(starts), max(starts) + WINDOW_MS, len(starts))
+            return Coverage(None, None, 0, reads)
+        return Coverage(min(starts), max(starts) + WINDOW_MS, len(starts), reads)
+
+    def last_samples(self, series_ids: Collection[int], from_ms: int) -> dict[int, int]:
+        """Series → end (ms) of the newest window that holds a sample of it, not before `from_ms`.
+
+        Reads backwards from now, until every series is found.
+        """
+        first_ms = window_start(from_ms)
+        wanted = set(series_ids)
+        newest: dict[int, int] = {}
+        for window in self.windows:
+            if window.start_ms >= first_ms:
+                with self.lock:
+                    found = [series_id for series_id in wanted if series_id in window.samples]
+                newest.update((each, max(window.start_ms, newest.get(each, 0))) for each in found)
+        stored = reader.last_windows(self.blocks, wanted, first_ms, newest, self.on_damage)
+        return {series_id: start_ms + WINDOW_MS for series_id, start_ms in stored.items()}
 
     def collect_totals(self, groups: Groups) -> None:
         """Merge everything that was ever stored of the selected series into their groups.

@@ -44,6 +44,10 @@ class AgentClient:
         """The agent's accounts and state."""
         return self._ask("STATUS")
 
+    def catalogue(self, service: str | None = None) -> dict[str, Any]:
+        """Everything that can be asked about, as documented in `obsagent.answer.catalogue`; `service` restricts it."""
+        return self._ask("CATALOGUE", **({} if service is None else {"service": service}))
+
     def close(self) -> None:
         """Ends the conversation, if one began."""
         if self._requests is not None:

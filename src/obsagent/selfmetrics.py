@@ -16,6 +16,9 @@ class SelfMetric(NamedTuple):
     help: str
 
 
+SERVICE = "obsagent"
+"""The service of the agent's own session: no client."""
+
 MESSAGES = SelfMetric("obsagent_messages", Kind.COUNTER, "messages", "Messages received from clients")
 MALFORMED = SelfMetric("obsagent_malformed", Kind.COUNTER, "messages", "Messages refused as malformed")
 SYNC_DURATION = SelfMetric("obsagent_sync_duration", Kind.HISTOGRAM, "seconds", "Time to sync the journal once")

@@ -27,7 +27,6 @@ class SinkSession:
 
     stored: Session
     heard_ms: int = 0
-    skew_ms: int = 0
     gauges: list[Series] = field(default_factory=list)
     reported: SessionCounts | None = None
 
@@ -110,8 +109,7 @@ class StoreSink:
         """The session is alive."""
         session = self._sessions[name]
         session.heard_ms = monotonic_ms
-        if skew_ms is not None:
-            session.skew_ms = skew_ms
+        self._store.heard(name, skew_ms)
         if session.stored.state == "suspended":
             self._store.sessions.set_state(name, "live")
 

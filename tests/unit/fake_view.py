@@ -24,8 +24,8 @@ class FakeCoverage(NamedTuple):
 
 
 class FakeClients(NamedTuple):
-    live: int = 1
-    last_ms: int | None = None
+    live: int
+    last_ms: int | None
 
 
 class FakeView:
@@ -38,7 +38,7 @@ class FakeView:
         self._accounts = {}
         self._last_ms = {}
         self._events = []
-        self._clients = FakeClients()
+        self._clients = {}
 
     # --- filling
 
@@ -73,8 +73,8 @@ class FakeView:
     def add_event(self, name, at_ms, **labels):
         self._events.append(Event(name, at_ms, labels))
 
-    def set_clients(self, live, last_ms):
-        self._clients = FakeClients(live, last_ms)
+    def connect(self, service, live=1, last_ms=None):
+        self._clients[service] = FakeClients(live, last_ms)
 
     # --- View
 
@@ -99,9 +99,6 @@ class FakeView:
     def events(self, name=None):
         return sorted((event for event in self._events if name in (None, event.name)), key=lambda event: event.at_ms)
 
-    def clients(self):
-        return self._clients
-
     def accounts(self, from_ms, to_ms):
         inside = {key: entry for key, entry in self._accounts.items() if window_start(from_ms) <= key[0] < to_ms}
         assert len({service for _, service in inside}) == len(inside), "the fake keeps one account a service"
@@ -109,3 +106,10 @@ class FakeView:
 
     def metric_last_ms(self, metric):
         return self._last_ms.get(metric)
+
+    def clients_by_service(self):
+        return dict(self._clients)
+
+    def clients(self):
+        heard = [clients.last_ms for clients in self._clients.values() if clients.last_ms is not None]
+        return FakeClients(sum(clients.live for clients in self._clients.values()), max(heard, default=None))

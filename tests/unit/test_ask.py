@@ -56,6 +56,16 @@ def test_a_query_and_the_status_go_out_and_their_answers_come_back(client):
     ]
 
 
+def test_the_catalogue_can_be_asked_of_one_service(client):
+    agent, conversation = client(answered({"metrics": []}), answered({}))
+    assert agent.catalogue() == {"metrics": []}
+    assert agent.catalogue("fraud") == {}
+    assert [asked[::2] for asked in conversation.asked] == [
+        (MessageKind.CATALOGUE, {}),
+        (MessageKind.CATALOGUE, {"service": "fraud"}),
+    ]
+
+
 @pytest.mark.parametrize(
     ("code", "kind"), [(2, UsageError), (78, ConfigError), (1, ObsagentError), (None, ObsagentError)]
 )

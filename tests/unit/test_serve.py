@@ -78,6 +78,13 @@ def test_the_status_is_answered_with_what_the_agent_says(view):
     assert json.loads(body) == {"accounts": {}}
 
 
+@pytest.mark.parametrize(("fields", "names"), [({}, ["größe"]), ({"service": "x"}, []), ({"service": 7}, ["größe"])])
+def test_the_catalogue_is_answered_for_all_or_for_one_service(view, fields, names):
+    ((_, kind, body, _),) = serve(view, (b"me", "catalogue", fields))
+    assert kind == "answer"
+    assert [service["name"] for service in json.loads(body)["services"]] == names
+
+
 def test_a_mistake_comes_back_as_a_usage_error_with_its_caret(view):
     (reply,) = serve(view, (b"me", "query", {"text": "p99 latency sinse 5m"}))
     identity, exit_code, message = error_of(reply)

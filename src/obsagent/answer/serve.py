@@ -1,8 +1,9 @@
 """Answers readers: one request, one answer, and no request can end the server.
 
-query  {text}  ──►  answer, its body the JSON of obsagent.answer.execute
-status         ──►  answer, its body the JSON of the agent's accounts and state
-anything else  ──►  error {message, exit_code}
+query  {text}        ──►  answer, its body the JSON of obsagent.answer.execute
+catalogue {service}  ──►  answer, its body the JSON of obsagent.answer.catalogue
+status               ──►  answer, its body the JSON of the agent's accounts and state
+anything else        ──►  error {message, exit_code}
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from obsagent.answer.catalogue import catalogue
 from obsagent.answer.execute import answer
 from obsagent.answer.language import parse
 from obsagent.answer.options import LOGHIST, Options
@@ -99,6 +101,9 @@ class QueryServer:
             return answer(parse(text), self._view(), self._now_ms(), _options(fields))
         if kind == "status":
             return self._status()
+        if kind == "catalogue":
+            service = fields.get("service")
+            return catalogue(self._view(), service if isinstance(service, str) else None)
         raise ProtocolError(f"a message of kind {kind!r} is not answered here")
 
     def _refuse(self, identity: bytes, error: ObsagentError) -> None:

@@ -69,7 +69,7 @@ class Coverage(Protocol):
 
 
 class Clients(Protocol):
-    """Who talks to the agent."""
+    """Who sends samples."""
 
     @property
     def live(self) -> int:
@@ -78,7 +78,7 @@ class Clients(Protocol):
 
     @property
     def last_ms(self) -> int | None:
-        """When any session last said something; None if there never was one."""
+        """When one of them, or one that has ended, was last heard of; None if it is not known."""
         ...
 
 
@@ -106,14 +106,18 @@ class View(Protocol):
         """Service → `observed`, `stored`, `dropped{reason}`, `rejected{reason}` of those windows."""
         ...
 
+    def clients(self) -> Clients:
+        """The sessions of all services but the agent's own."""
+        ...
+
+    def clients_by_service(self) -> Mapping[str, Clients]:
+        """The sessions that are remembered, by service, the agent's own included."""
+        ...
+
     def metric_last_ms(self, metric: str) -> int | None:
         """Time of the metric's last sample as far as it is known."""
         ...
 
     def events(self, name: str | None = None) -> Sequence[Event]:
         """The events, oldest first; of one name, or all."""
-        ...
-
-    def clients(self) -> Clients:
-        """Who talks to the agent."""
         ...

@@ -47,6 +47,7 @@ class ReadOnlyStore:
         return View(
             lock=self._lock,
             table=state.series,
+            sessions=state.sessions,
             windows=list(state.windows.values()),
             books=[state.book],
             blocks=self._recovered.catalog.blocks,

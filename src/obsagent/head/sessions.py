@@ -12,22 +12,31 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from sys import intern
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from obsagent._native.codec import SeriesMap
 from obsagent.head.accounts import SessionAccounts
 from obsagent.head.entries import KnownSession, SessionOpen
 from obsagent.segment.tables import SessionRow
+from obsagent.selfmetrics import SERVICE
 
 NOTHING_YET = SessionAccounts()
 State = Literal["live", "suspended", "closed"]
+
+
+class Clients(NamedTuple):
+    """Sessions that are live, and when (ms) any of those remembered was last heard of."""
+
+    live: int
+    last_ms: int | None
 
 
 @dataclass(slots=True, eq=False)
 class Session:
     """One life of one model process. `accounts` is None if its counters so far are not known.
 
-    `opened_at` is the journal position of the entry that opened it; -1 if a checkpoint brought it.
+    `opened_at` is the journal position of the entry that opened it; -1 if a checkpoint brought it. When it was
+    heard and by how much its clock was ahead of the agent's at the hello is known in memory only.
     """
 
     session: bytes
@@ -42,6 +51,8 @@ class Session:
     last_ms: int = 0
     state: State = "live"
     opened_at: int = -1
+    heard_ms: int = 0
+    skew_ms: int | None = None
     series: SeriesMap = field(default_factory=SeriesMap)
 
     def row(self) -> SessionRow:
@@ -78,6 +89,13 @@ def from_row(row: SessionRow) -> Session:
     )
 
 
+def clients_of(sessions: Iterable[Session]) -> Clients:
+    """What is said of several sessions at once."""
+    sessions = list(sessions)
+    last_ms = max((max(each.last_ms, each.heard_ms) for each in sessions), default=None)
+    return Clients(sum(each.state == "live" for each in sessions), last_ms)
+
+
 class SessionTable:
     """All sessions that the store remembers."""
 
@@ -99,6 +117,24 @@ class SessionTable:
     def live(self) -> list[Session]:
         """Sessions that are neither suspended nor closed."""
         return [session for session in self if session.state == "live"]
+
+    def heard(self, session: bytes, at_ms: int, skew_ms: int | None = None) -> None:
+        """The session said something at `at_ms`, and, in a hello, what its own clock showed."""
+        known = self._sessions.get(session)
+        if known is not None:
+            known.heard_ms = at_ms
+            known.skew_ms = known.skew_ms if skew_ms is None else skew_ms
+
+    def clients_by_service(self) -> dict[str, Clients]:
+        """The sessions by service."""
+        by_service: dict[str, list[Session]] = {}
+        for session in self:
+            by_service.setdefault(session.service, []).append(session)
+        return {service: clients_of(sessions) for service, sessions in by_service.items()}
+
+    def clients(self) -> Clients:
+        """All sessions but the agent's own."""
+        return clients_of([session for session in self if session.service != SERVICE])
 
     def free_worker(self, service: str, host: str) -> int:
         """The lowest worker slot that no live session of this service and host has."""

@@ -4,7 +4,8 @@ store_id, directory
 accounts         {"services": {service: account}, "total": account}; an account is
                  {"observed", "stored", "pending", "dropped": {reason}, "rejected": {reason}}
 sessions         [{"session", "service", "host", "pid", "worker", "version", "started_ms", "last_ms",
-                 "last_applied", "state"}], open ones first
+                 "skew_ms", "last_applied", "state"}], open ones first; `last_ms` is when it was last heard
+                 of, `skew_ms` how much its clock was ahead of the agent's at its hello, null if not known
 series           {"known", "metrics", "refused": {metric: definitions that its budget refused}}
 head             {"bytes", "windows"}
 journal          {"bytes", "files", "unsynced_bytes", "position", "durable"}
@@ -88,7 +89,8 @@ def _session(session: Session) -> dict[str, Any]:
         "worker": session.worker,
         "version": session.version,
         "started_ms": session.started_ms,
-        "last_ms": session.last_ms,
+        "last_ms": max(session.last_ms, session.heard_ms),
+        "skew_ms": session.skew_ms,
         "last_applied": session.last_applied,
         "state": session.state,
     }

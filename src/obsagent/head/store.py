@@ -166,6 +166,10 @@ class Store:
         """The sessions; they change only by `write`."""
         return self._state.sessions
 
+    def heard(self, session: bytes, skew_ms: int | None = None) -> None:
+        """The session is alive; `skew_ms` is how much its clock is ahead of ours, where it has just said so."""
+        self._state.sessions.heard(session, self._clock.wall_ms(), skew_ms)
+
     def position(self) -> int:
         """The end of the journal as written, synced or not."""
         return self._journal.position
@@ -355,6 +359,7 @@ class Store:
             return View(
                 lock=self._lock,
                 table=self._state.series,
+                sessions=self._state.sessions,
                 windows=[*(detached.windows if detached else ()), *self._state.windows.values()],
                 books=[*([detached.book] if detached else ()), self._state.book],
                 blocks=self._blocks,

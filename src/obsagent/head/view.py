@@ -18,6 +18,7 @@ from obsagent.clock import window_start
 from obsagent.errors import CorruptData
 from obsagent.head.accounts import AccountBook, Accounts
 from obsagent.head.series import SeriesTable
+from obsagent.head.sessions import Clients, SessionTable
 from obsagent.head.state import HeadWindow
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Series
@@ -57,6 +58,7 @@ class View:
 
     lock: AbstractContextManager[Any]
     table: SeriesTable
+    sessions: SessionTable
     windows: Sequence[HeadWindow]
     books: Sequence[AccountBook]
     blocks: tuple[BlockRef, ...]
@@ -134,6 +136,14 @@ class View:
             for book in self.books:
                 entries += book.items()
         return entries
+
+    def clients(self) -> Clients:
+        """The sessions of all services but the agent's own."""
+        return self.sessions.clients()
+
+    def clients_by_service(self) -> dict[str, Clients]:
+        """The sessions that are remembered, by service, the agent's own included."""
+        return self.sessions.clients_by_service()
 
     def last_window_ms(self) -> int | None:
         """Start of the newest window that holds anything."""

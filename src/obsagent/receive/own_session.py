@@ -14,9 +14,8 @@ from obsagent.errors import StoreError
 from obsagent.receive.gauges import combine, combined_labels, group, readings_of
 from obsagent.receive.sink import Mapped, Sink
 from obsagent.samples import Kind
+from obsagent.selfmetrics import SERVICE
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
-
-SERVICE = "obsagent"
 
 SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
 

@@ -53,6 +53,7 @@ class MessageKind(IntEnum):
     STATUS = 15
     ANSWER = 16
     ERROR = 17
+    CATALOGUE = 18
 
 
 NOT_BUILT = frozenset(

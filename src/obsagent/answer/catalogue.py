@@ -1,0 +1,83 @@
+"""What there is to ask about: services, metrics, labels and their values.
+
+The catalogue is a dict that goes into JSON as it is:
+
+    services    [{"name", "versions", "hosts", "sessions": that are live, "last_ms"}], by name; `last_ms` is null
+                where the store has forgotten the sessions (two hours after they ended)
+    metrics     [{"name", "kind", "unit", "help", "series", "labels": {label: {"values", "count"}}, "services",
+                "last_ms"}], by name; at most 200 values a label, the first ones in order; `count` counts them all
+    models, references, features, events
+                [] for now: nothing in a store is one
+
+Lists of names are sorted. Times are milliseconds since the epoch, or null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from obsagent.answer.view import Clients, View
+from obsagent.samples import Series
+
+VALUES_MAX = 200
+PILLARS = ("models", "references", "features", "events")
+
+Catalogue = dict[str, Any]
+
+
+def catalogue(view: View, service: str | None = None) -> Catalogue:
+    """Everything in the view, or what belongs to one service; an unknown service has an empty catalogue."""
+    metrics: dict[str, list[Series]] = {}
+    services: dict[str, list[Series]] = {}
+    for series in view.series():
+        name = series.labels.get("service", "")
+        if service is None or name == service:
+            metrics.setdefault(series.metric, []).append(series)
+            services.setdefault(name, []).append(series)
+    clients = view.clients_by_service()
+    names = {name for name in (*services, *clients) if name and service in (None, name)}
+    return {
+        "services": [_service(name, services.get(name, ()), clients.get(name)) for name in sorted(names)],
+        "metrics": [_metric(name, metrics[name], view) for name in sorted(metrics)],
+        **{pillar: [] for pillar in PILLARS},
+    }
+
+
+def _service(name: str, of_service: Iterable[Series], clients: Clients | None) -> Catalogue:
+    values = _label_values(of_service)
+    return {
+        "name": name,
+        "versions": sorted(values.get("version", ())),
+        "hosts": sorted(values.get("host", ())),
+        "sessions": clients.live if clients else 0,
+        "last_ms": clients.last_ms if clients else None,
+    }
+
+
+def _metric(name: str, of_metric: list[Series], view: View) -> Catalogue:
+    values = _label_values(of_metric)
+    return {
+        "name": name,
+        "kind": of_metric[0].kind.word,
+        "unit": next((series.unit for series in of_metric if series.unit), ""),
+        "help": next((series.help for series in of_metric if series.help), ""),
+        "series": len(of_metric),
+        "labels": {label: _values(values[label]) for label in sorted(values)},
+        "services": sorted(values.get("service", ())),
+        "last_ms": view.metric_last_ms(name),
+    }
+
+
+def _values(values: set[str]) -> Catalogue:
+    return {"values": sorted(values)[:VALUES_MAX], "count": len(values)}
+
+
+def _label_values(every: Iterable[Series]) -> dict[str, set[str]]:
+    """Label → its distinct values, empty ones left out."""
+    found: dict[str, set[str]] = {}
+    for series in every:
+        for label, value in series.labels.items():
+            if value:
+                found.setdefault(label, set()).add(value)
+    return found

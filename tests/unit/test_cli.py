@@ -84,12 +84,12 @@ def test_each_command_is_one_module_whose_docstring_is_its_help(name, capsys):
     ("words", "message"),
     [
         (["quer"], "obsagent: there is no command `quer`; did you mean `query`?"),
-        (["xyzzy"], "obsagent: there is no command `xyzzy`; there are agent, demo, query, status"),
-        (["--verbose"], "obsagent: there is no option `--verbose`; there are agent, demo, query, status"),
-        (["top"], "obsagent: the command `top` is not built yet; there are agent, demo, query, status"),
+        (["xyzzy"], "obsagent: there is no command `xyzzy`; there are agent, demo, list, query, status"),
+        (["--verbose"], "obsagent: there is no option `--verbose`; there are agent, demo, list, query, status"),
+        (["top"], "obsagent: the command `top` is not built yet; there are agent, demo, list, query, status"),
         (
             ["fsck", "--data", "x"],
-            "obsagent: the command `fsck` is not built yet; there are agent, demo, query, status",
+            "obsagent: the command `fsck` is not built yet; there are agent, demo, list, query, status",
         ),
         (["query"], "obsagent query: expected a query, such as `p99 latency by endpoint since 15m`"),
     ],

@@ -21,6 +21,7 @@ AGENT_PACKAGES = ("rich", "zstandard")  # as the extra `agent` lists them: a cli
 COMMANDS = {
     "agent": "run the agent: receive samples, keep them, answer questions",
     "demo": "serve a real model under load and watch it",
+    "list": "list what there is to ask about",
     "query": "ask for quantiles, rates and counts",
     "status": "show what the agent has received, kept and lost",
 }
@@ -29,7 +30,7 @@ COMMANDS = {
 # fmt: off
 NOT_BUILT = (
     "shell", "top", "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
-    "truth", "init", "config", "fsck", "forget", "export", "keys", "completion", "list",
+    "truth", "init", "config", "fsck", "forget", "export", "keys", "completion",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""
@@ -37,7 +38,7 @@ NOT_BUILT = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (default: this process's) and returns its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = [*(sys.argv[1:] if argv is None else argv)]  # `list` is a command's module here, once imported
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without ± or · is no reason to fail
     try:

@@ -45,6 +45,17 @@ def ask_status(args: Namespace) -> dict[str, Any]:
     return status
 
 
+def ask_catalogue(args: Namespace, service: str | None = None) -> dict[str, Any]:
+    """What there is to ask about, of all services or of one, from the source that the command line names."""
+    from obsagent.cli.stored import open_source
+
+    source = open_source(args)
+    try:
+        return source.catalogue(service)
+    finally:
+        source.close()
+
+
 def open_store(directory: str) -> Any:
     """The store in `directory`, read-only; raises `StoreError` if there is none."""
     from pathlib import Path

@@ -126,6 +126,7 @@ class Agent:
         self._query = QueryServer(self._readers, self._store.view, self.status, self._clock.wall_ms)
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
         self._stopping = threading.Event()
+        self._checkpoint_failure = ""
         self._checkpoint_thread = threading.Thread(target=self._checkpoint_loop, name="obsagent-checkpoint")
 
     def start(self) -> None:
@@ -161,15 +162,15 @@ class Agent:
         """Accounts, sessions and sizes of the store, and the agent's own state."""
         state = self._store.status()
         self._sink.add_pending(state)
-        failure = self._committer.failure
+        problems = [failure for failure in (self._committer.failure, self._checkpoint_failure) if failure]
         state["agent"] = {
             "version": __version__,
             "pid": os.getpid(),
             "uptime_ms": self._clock.wall_ms() - self._started_ms,
             "listen": self._config.listen,
             "serve": self._config.serve,
-            "health": "failing" if failure else "ok",
-            "problems": [failure] if failure else [],
+            "health": "failing" if problems else "ok",
+            "problems": problems,
             "messages": self._ingest.messages,
             "malformed": self._ingest.malformed,
             "unsupported": self._ingest.unsupported,
@@ -183,17 +184,16 @@ class Agent:
 
     def _checkpoint_loop(self) -> None:
         took = self._took(selfmetrics.CHECKPOINT_DURATION)
-        failure = ""
         while not self._stopping.wait(CHECKPOINT_LOOK_S):
             began = time.monotonic()
             try:
                 if self._store.maybe_checkpoint(self._clock.wall_ms()):
                     took(time.monotonic() - began)
-                failure = ""
+                self._checkpoint_failure = ""
             except (StoreError, OSError) as error:
-                if str(error) != failure:
+                if str(error) != self._checkpoint_failure:
                     logger.error("the head cannot be written to a segment: %s", error)
-                failure = str(error)
+                self._checkpoint_failure = str(error)
 
     def _every_second(self) -> None:
         self._sink.suspend_silent(self._clock.monotonic_ms())

@@ -8,6 +8,8 @@ import pytest
 from obsagent import cli
 from obsagent.cli.accounts import write_status
 
+NOW_MS = 1_767_258_125_250
+
 
 def account(observed=0, stored=0, pending=0, dropped=(0, 0, 0), rejected=(0, 0, 0)):
     return {
@@ -17,6 +19,24 @@ def account(observed=0, stored=0, pending=0, dropped=(0, 0, 0), rejected=(0, 0, 
         "dropped": dict(zip(("ring", "budget", "expired"), dropped, strict=True)),
         "rejected": dict(zip(("value", "frame", "time"), rejected, strict=True)),
     }
+
+
+def session(service, worker, state, age_ms=40, skew_ms=None):
+    return {
+        "service": service,
+        "host": "a",
+        "worker": worker,
+        "pid": 100 + worker,
+        "version": "4" if service == "fraud" else "",
+        "state": state,
+        "last_ms": NOW_MS - age_ms,
+        "skew_ms": skew_ms,
+    }
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    monkeypatch.setattr("time.time_ns", lambda: NOW_MS * 1_000_000)
 
 
 @pytest.fixture
@@ -32,12 +52,19 @@ def status():
             "total": account(1_000_010, 998_010, 790, dropped=(1200, 0, 3), rejected=(7, 0, 0)),
         },
         "sessions": [
-            {"service": "fraud", "state": "live"},
-            {"service": "fraud", "state": "live"},
-            {"service": "risk", "state": "suspended"},
-            {"service": "risk", "state": "closed"},
+            session("fraud", 0, "live", skew_ms=-2),
+            session("fraud", 1, "live", age_ms=5_250, skew_ms=125_000),
+            session("risk", 0, "suspended", age_ms=61_000),
+            session("risk", 1, "closed", age_ms=3_600_000),
         ],
-        "series": {"known": 120, "metrics": 8, "refused": {}},
+        "series": {"known": 120, "metrics": 8, "refused": {}, "culprits": []},
+        "cost": {
+            "since_ms": NOW_MS - 90_000,
+            "metrics": {
+                "hits": {"series": 2, "samples": 5, "bytes": 99},
+                "latency": {"series": 118, "samples": 998_005, "bytes": 45_200},
+            },
+        },
         "head": {"bytes": 12_300_000, "windows": 1},
         "journal": {"bytes": 4_500_000, "files": 1, "unsynced_bytes": 0, "position": 9, "durable": 9},
         "segments": {"bytes": 20_000_000, "files": 3, "blocks": 17},
@@ -64,9 +91,9 @@ def agent():
     }
 
 
-def text(status):
+def text(status, **options):
     stream = io.StringIO()
-    write_status(status, stream)
+    write_status(status, stream, **options)
     return stream.getvalue()
 
 
@@ -87,13 +114,24 @@ def test_a_healthy_agent(status, agent):
         "fraud     1,000,000   998,000       790   1,200 ring, 3 expired   7 value\n"
         "risk             10        10         0   0                       0\n"
         "total     1,000,010   998,010       790   1,200 ring, 3 expired   7 value\n"
+        "\n"
+        "service   host   worker   pid   version   state          heard   clock\n"
+        "fraud     a           0   100   4         live        40ms ago    -2ms\n"
+        "fraud     a           1   101   4         live          5s ago   +2m5s\n"
+        "risk      a           0   100   –         suspended   1m1s ago       –\n"
+        "\n"
+        "metric    series   samples   row bytes\n"
+        "latency      118   998,005     45.2 kB\n"
+        "hits           2         5        99 B\n"
+        "written by checkpoints since the agent opened the store 1m30s ago; bytes before compression\n"
     )
 
 
 def test_a_store_without_an_agent(status):
     shown = text(status)
     assert shown.startswith("store      /var/lib/obsagent\n")
-    assert "agent" not in shown.replace("/obsagent", "")
+    assert "\nagent " not in shown
+    assert "\nwriters " not in shown
 
 
 def test_the_last_checkpoint_has_an_age(status, monkeypatch):
@@ -104,23 +142,51 @@ def test_the_last_checkpoint_has_an_age(status, monkeypatch):
 def test_nothing_yet(status):
     status["accounts"] = {"services": {}, "total": account()}
     status["sessions"] = []
+    status["cost"]["metrics"] = {}
     assert text(status).endswith("sessions   none\n\nno client has sent a sample yet\n")
 
 
 def test_what_is_wrong_stands_at_the_end(status, agent):
     agent |= {"health": "failing", "problems": ["no space left on device"], "malformed": 1, "unsupported": 2}
     status["series"]["refused"] = {"latency": 12, "hits": 300}
+    status["series"]["culprits"] = [
+        {"metric": "hits", "series": 300, "refused": 3, "label": "user", "values": 297, "examples": ["z", "y", "x"]},
+        {"metric": "bare", "series": 1, "refused": 9, "label": None, "values": 0, "examples": []},
+    ]
     status["corrupt"] = 1
     lines = text({**status, "agent": agent}).splitlines()
     assert lines[0].startswith("agent      failing: ")
-    assert lines[-6:] == [
+    assert lines[-8:] == [
         "problem: no space left on device",
         'over budget: hits (300 series definitions beyond it went to {overflow="true"} or nowhere)',
         'over budget: latency (12 series definitions beyond it went to {overflow="true"} or nowhere)',
+        "many series: hits has 300; its label user has 297 values, such as z, y, x",
+        "many series: bare has 1",
         "corrupt: 1 damaged or lost place in the store's files",
         "refused: 1 message malformed",
         "refused: 2 messages of an unsupported kind or version",
     ]
+
+
+def test_long_tables_are_cut_unless_everything_is_wanted(status):
+    status["sessions"] = [session("fraud", worker, "live") for worker in range(15)] + status["sessions"][-1:]
+    status["cost"]["metrics"] = {f"m{index}": {"series": 1, "samples": 0, "bytes": 0} for index in range(10)}
+    assert "… and 3 more: --all\n" in text(status)
+    assert "… and 2 more: --all\n" in text(status)
+    whole = text(status, everything=True)
+    assert "more: --all" not in whole
+    assert " closed " in whole
+    assert whole.count("\nm") == 11
+
+
+def test_a_store_alone_has_counted_no_cost(status):
+    status["cost"] = {"since_ms": None, "metrics": {"hits": {"series": 2, "samples": None, "bytes": None}}}
+    assert "hits          2         –           –\nsamples and bytes by metric are counted" in text(status)
+
+
+def test_a_probe_needs_an_agent(capsys):
+    assert cli.main(["status", "--probe", "--data", "x"]) == 2
+    assert "--probe needs a running agent" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [[], ["--format", "json"]])

@@ -10,7 +10,7 @@ cdef extern from "rows.h" nogil:
         OBS_KIND_GAUGE
 
     ctypedef struct obs_rows_reader_t:
-        pass
+        const uint8_t *cursor
 
     ctypedef struct obs_row_t:
         uint32_t series

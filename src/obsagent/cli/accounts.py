@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
+from obsagent.cli.costs import cost_lines, culprit_lines
+from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
 from obsagent.cli.units import format_count, format_quantity
 
@@ -18,8 +20,11 @@ LOSSES = ("dropped", "rejected")
 SIDES = [LEFT, *[RIGHT] * len(COUNTS), *[LEFT] * len(LOSSES)]
 
 
-def write_status(status: Status, stream: TextIO) -> None:
-    """What the agent is and has, then its accounts, then what is wrong, if anything is."""
+def write_status(status: Status, stream: TextIO, *, everything: bool = False) -> None:
+    """What the agent is and has, its accounts, sessions and costs, then what is wrong, if anything is.
+
+    `everything` shows closed sessions too and cuts no table.
+    """
     style = Style(stream)
     print(*_facts(status), sep="\n", file=stream)
     print(file=stream)
@@ -28,10 +33,18 @@ def write_status(status: Status, stream: TextIO) -> None:
         print(style.bold(header), *lines, sep="\n", file=stream)
     else:
         print("no client has sent a sample yet", file=stream)
+    for header, *lines in filter(None, _tables(status, style.width, everything)):
+        print(file=stream)
+        print(style.bold(header), *lines, sep="\n", file=stream)
     troubles = list(_troubles(status))
     if troubles:
         print(file=stream)
         print(*troubles, sep="\n", file=stream)
+
+
+def _tables(status: Status, width: int | None, everything: bool) -> list[list[str]]:
+    sessions = session_lines(status["sessions"], width, everything=everything)
+    return [sessions, cost_lines(status["cost"], width, everything=everything)]
 
 
 def _facts(status: Status) -> Iterator[str]:
@@ -101,6 +114,7 @@ def _troubles(status: Status) -> Iterator[str]:
     for metric, count in sorted(refused.items(), key=lambda item: (-item[1], item[0])):
         definitions = _plural(count, "series definition")
         yield f'over budget: {metric} ({definitions} beyond it went to {{overflow="true"}} or nowhere)'
+    yield from culprit_lines(status["series"]["culprits"])
     if status["corrupt"]:
         yield f"corrupt: {_plural(status['corrupt'], 'damaged or lost place')} in the store's files"
     for key, what in (("malformed", "malformed"), ("unsupported", "of an unsupported kind or version")):

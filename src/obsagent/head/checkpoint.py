@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from obsagent._native.codec import Window
+from obsagent._native.codec import Window, row_sizes
 from obsagent.head.budgets import Budgets
 from obsagent.head.state import Detached
 from obsagent.samples import Series
@@ -28,7 +29,10 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A checkpoint that is about to be written. `whole` is there if it begins a new file."""
+    """A checkpoint that is about to be written. `whole` is there if it begins a new file.
+
+    `row_bytes` is filled while it is written: series id → bytes of its rows.
+    """
 
     sequence: int
     written_ms: int
@@ -36,6 +40,7 @@ class Draft:
     series: list[Series]
     last_seen: dict[str, int]
     whole: Whole | None
+    row_bytes: Counter[int] = field(default_factory=Counter)
 
 
 def wants_file(writer: SegmentWriter, budgets: Budgets, now_ms: int) -> bool:
@@ -71,6 +76,8 @@ def _checkpoint_block(draft: Draft, frame_bytes: int) -> EncodedBlock:
         last_seen=draft.last_seen,
     )
     frames = [frame for window in detached.windows for frame in _frames(window.start_ms, window.samples, frame_bytes)]
+    for frame in frames:
+        draft.row_bytes.update(row_sizes(frame.rows))
     kind = layout.BLOCK_CHECKPOINT
     return encode_block(kind, draft.sequence, detached.mark, draft.written_ms, tables, frames)
 

@@ -6,7 +6,11 @@ accounts         {"services": {service: account}, "total": account}; an account 
 sessions         [{"session", "service", "host", "pid", "worker", "version", "started_ms", "last_ms",
                  "skew_ms", "last_applied", "state"}], open ones first; `last_ms` is when it was last heard
                  of, `skew_ms` how much its clock was ahead of the agent's at its hello, null if not known
-series           {"known", "metrics", "refused": {metric: definitions that its budget refused}}
+series           {"known", "metrics", "refused": {metric: definitions that its budget refused},
+                 "culprits": [{"metric", "series", "refused", "label", "values", "examples"}]: where the series
+                 come from if any were refused, see `head/culprits.py`}
+cost             {"since_ms", "metrics": {metric: {"series", "samples", "bytes"}}}: samples and row bytes (before
+                 compression) that checkpoints wrote since the agent opened the store; null without an agent
 head             {"bytes", "windows"}
 journal          {"bytes", "files", "unsynced_bytes", "position", "durable"}
 segments         {"bytes", "files", "blocks"}
@@ -17,12 +21,15 @@ last_checkpoint_ms   null before the first
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from obsagent.head.accounts import Accounts
+from obsagent.head.cost import Cost
+from obsagent.head.culprits import culprits
 from obsagent.head.directory import StoreDirectory
 from obsagent.head.journal import journal_paths
 from obsagent.head.series import SeriesTable
@@ -46,6 +53,8 @@ class StatusParts:
     blocks: int
     corrupt: int
     last_checkpoint_ms: int | None
+    costs: Mapping[str, Cost] | None = None
+    costs_since_ms: int | None = None
 
 
 def status_of(parts: StatusParts) -> dict[str, Any]:
@@ -66,7 +75,9 @@ def status_of(parts: StatusParts) -> dict[str, Any]:
             "known": len(parts.series),
             "metrics": len(parts.series.metrics()),
             "refused": dict(parts.series.refused),
+            "culprits": culprits(parts.series),
         },
+        "cost": {"since_ms": parts.costs_since_ms, "metrics": _costs(parts)},
         "head": {"bytes": parts.head_bytes, "windows": parts.windows},
         "journal": {
             **_sizes(journal_paths(parts.directory.journal)),
@@ -77,6 +88,19 @@ def status_of(parts: StatusParts) -> dict[str, Any]:
         "segments": {**_sizes(segment_paths(parts.directory.segments)), "blocks": parts.blocks},
         "corrupt": parts.corrupt,
         "last_checkpoint_ms": parts.last_checkpoint_ms,
+    }
+
+
+def _costs(parts: StatusParts) -> dict[str, Any]:
+    table, costs = parts.series, parts.costs
+    measured = {metric: Cost() if costs is None else costs.get(metric, Cost()) for metric in table.metrics()}
+    return {
+        metric: {
+            "series": len(table.ids_of(metric)),
+            "samples": None if costs is None else cost.samples,
+            "bytes": None if costs is None else cost.bytes,
+        }
+        for metric, cost in measured.items()
     }
 
 

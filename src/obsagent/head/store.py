@@ -33,6 +33,7 @@ from obsagent.errors import StoreError
 from obsagent.fs import Buffer, Fs
 from obsagent.head.budgets import Budgets
 from obsagent.head.checkpoint import Draft, Whole, wants_file, write_checkpoint
+from obsagent.head.cost import CostBook, cost_of
 from obsagent.head.directory import StoreDirectory, StoreLock, make_identity, read_identity, set_aside
 from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, KnownSession, encode
 from obsagent.head.journal import Journal, to_record
@@ -81,6 +82,7 @@ class Store:
         self._broken = ""
         self._detached: Detached | None = None
         self._damage: set[Damage] = set()
+        self._costs = CostBook(clock.wall_ms())
         recovered = recover(directory, budgets)
         self._adopt(recovered)
         self._begin(recovered)
@@ -302,7 +304,9 @@ class Store:
                     self._state.give_back(draft.detached)
                     self._detached = None
                 raise
+            costs = cost_of(draft.detached.windows, draft.row_bytes, self._state.series)
             with self._lock:
+                self._costs.add(costs)
                 self._blocks = (*self._blocks, *written)
                 self._detached = None
                 self._sequence = draft.sequence
@@ -387,6 +391,8 @@ class Store:
                 sessions=list(self._state.sessions),
                 windows=len(self._state.windows),
                 series=self._state.series,
+                costs=self._costs.copy(),
+                costs_since_ms=self._costs.since_ms,
                 head_bytes=self._head_bytes(),
                 journal_position=self._journal.position,
                 journal_durable=self._journal.durable,

@@ -240,60 +240,6 @@ def test_pending_is_never_negative(view, latency):
     assert ask(view, "latency")["losses"]["pending"] == 0
 
 
-# --- empty answers
-
-
-def empty(view, text):
-    result = ask(view, text)
-    assert result["series"] == []
-    return result["empty"]
-
-
-def test_an_answer_with_rows_has_no_excuse(view, latency):
-    view.observe(latency, NOW_MS, 0.1)
-    assert "empty" not in ask(view, "latency")
-
-
-def test_an_empty_store(view):
-    result = ask(view, "p99 latency")
-    assert result["empty"] == (
-        "no `latency` in the last 5m: the store holds no metric yet; no client has sent a sample"
-    )
-    assert result["covered"] is None
-    assert result["metric"] == {"name": "latency", "kind": None, "unit": ""}
-
-
-def test_a_misspelled_metric(view, latency):
-    view.observe(latency, NOW_MS - 90_000, 0.1)
-    assert empty(view, "p99 latnecy by nothing") == (
-        "no `latnecy` in the last 5m; did you mean `latency`? last sample 09:00:35Z, 1m30s ago"
-    )
-
-
-def test_an_unknown_metric_unlike_any_other(view, latency, requests):
-    assert empty(view, "p99 xyzzy since 1h") == "no `xyzzy` in the last 1h, nor ever; there are latency and requests"
-
-
-def test_a_metric_that_has_gone_silent(view, latency):
-    view.observe(latency, NOW_MS - 3 * 86_400_000, 0.1)
-    assert empty(view, "p99 latency endpoint=/score") == (
-        "no `latency endpoint=/score` in the last 5m; last sample 2025-12-29 09:02:05Z, 3d ago"
-    )
-
-
-def test_a_metric_of_which_nothing_is_left(view, latency):
-    assert empty(view, "p99 latency") == "no `latency` in the last 5m; no sample of it is stored"
-
-
-def test_a_value_that_no_series_has(view, latency):
-    view.observe(latency, NOW_MS, 0.1)
-    view.add_series("latency", Kind.HISTOGRAM, "seconds", service="fraud", endpoint="/batch")
-    assert empty(view, "p99 latency endpoint=/scroe") == (
-        "no `latency` with endpoint=/scroe; endpoint has been /batch and /score; did you mean `/score`?"
-    )
-    assert empty(view, "p99 latency endpoint=/batch worker=0") == ("no `latency` with endpoint=/batch worker=0 at once")
-
-
 def test_a_meaningless_query_is_an_error_not_an_empty_answer(view, requests):
     with pytest.raises(QueryError, match="has no p99"):
         ask(view, "p99 requests")

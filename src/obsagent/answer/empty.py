@@ -8,7 +8,7 @@ from datetime import tzinfo
 from obsagent.answer.durations import format_duration
 from obsagent.answer.mistakes import did_you_mean, listing, nearest
 from obsagent.answer.plan import Divided, Plan
-from obsagent.answer.query import DEFAULT_RANGE, Query, Since
+from obsagent.answer.query import DEFAULT_RANGE, EQUAL, Query, Since
 from obsagent.answer.rows import Row
 from obsagent.answer.select import Source, accepts
 from obsagent.answer.view import View
@@ -71,7 +71,7 @@ class _Writer:
         for each in self._query.filters:
             values = {series.labels.get(each.label, "") for series in of_metric}
             if not any(accepts(each, value) for value in values):
-                hint = did_you_mean(each.values[0], values) if each.values else ""
+                hint = did_you_mean(each.values[0], values) if each.values and each.operator == EQUAL else ""
                 return f"no `{name}` with {each}; {each.label} has been {_listed(of_metric, each.label)}{hint}"
         return f"no `{name}` with {self._filters()} at once"
 

@@ -47,13 +47,13 @@ def promql(plan: Plan, *, is_past: bool) -> tuple[list[str], list[str]]:
     queries: list[str] = []
     notes: list[str] = []
     writer = _Writer(plan, is_past)
-    for output in plan.outputs:
+    for output, limit in zip(plan.outputs, plan.limits, strict=True):
         for stat in output.shown:
             text = writer.text(output, stat)
             if text is None:
                 notes.append(f"PromQL has no {stat.word} of a {output.kind}")
             else:
-                queries.append(writer.with_clauses(text, output, stat))
+                queries.append(writer.with_clauses(text, stat, limit))
     if plan.steps:
         notes.append(f"as a range query with a step of {format_duration(plan.steps.step_ms)}")
     return queries, notes
@@ -84,11 +84,10 @@ class _Writer:
         bottom = self._stat(output.denominator, output.denominator_stat)
         return f"{top} / {bottom}" if top and bottom else None
 
-    def with_clauses(self, text: str, output: Output, stat: Stat) -> str:
+    def with_clauses(self, text: str, stat: Stat, limit: float) -> str:
         query = self._plan.query
-        limits = dict(zip(self._plan.outputs, self._plan.limits, strict=True))
         if query.where and stat.name == query.where.stat.name:
-            text = f"({text}) {'>' if query.where.is_above else '<'} {limits[output]:g}"
+            text = f"({text}) {'>' if query.where.is_above else '<'} {limit:g}"
         if query.limit:
             text = f"{'topk' if query.limit.is_top else 'bottomk'}({query.limit.count}, {text})"
         return text

@@ -49,5 +49,9 @@ class InstrumentError(ObsagentError, ValueError):
     """An instrument is defined wrongly or differently from before, or its labels do not fit."""
 
 
+class EventError(ObsagentError, ValueError):
+    """An event's name or labels do not fit; the message says what would."""
+
+
 class PendingSamples(ObsagentError):
     """Raised by `FlushResult.raise_if_pending`: the agent has not acknowledged everything yet."""

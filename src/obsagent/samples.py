@@ -1,7 +1,7 @@
 """What a sample is about: the kind of its instrument, the instrument and the series.
 
 An *instrument* is a named thing that is measured; a *series* is one instrument with one set of label
-values; a *sample* is one measured value of a series.
+values; a *sample* is one measured value of a series. An *event* belongs to none of these: it is a moment with a name.
 """
 
 from __future__ import annotations
@@ -38,6 +38,15 @@ class Instrument:
     label_names: tuple[str, ...] = ()
     scale: int = 6
     across: str = "sum"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A moment that a service named, such as a deploy; `at_ms` is since the epoch, UTC."""
+
+    name: str
+    at_ms: int
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

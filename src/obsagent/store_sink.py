@@ -10,11 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from obsagent.head.accounts import SessionAccounts
-from obsagent.head.entries import REFUSED_SERIES, Define, DefinedSeries, Frame, Refused, SessionClose, SessionOpen
+from obsagent.head.entries import (
+    REFUSED_SERIES,
+    Define,
+    DefinedSeries,
+    Events,
+    Frame,
+    Refused,
+    SessionClose,
+    SessionOpen,
+)
 from obsagent.head.sessions import Session
 from obsagent.head.store import Store
 from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
-from obsagent.receive.sink import Mapped, Refusal
+from obsagent.receive.sink import Mapped, Refusal, TakenEvents
 from obsagent.samples import Kind, Series
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
 
@@ -44,6 +53,11 @@ class SinkSession:
     def last_applied(self) -> int:
         """The sequence of its last applied batch."""
         return self.stored.last_applied
+
+    @property
+    def last_event(self) -> int:
+        """The sequence of its last taken event."""
+        return self.stored.last_event
 
     @property
     def worker(self) -> int:
@@ -170,6 +184,10 @@ class StoreSink:
                 window_ms,
             )
         )
+
+    def write_events(self, name: bytes, taken: TakenEvents) -> None:
+        """Keeps a session's events."""
+        self._store.write(Events(name, *taken))
 
     def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:
         """Ends a session."""

@@ -58,7 +58,16 @@ class Ledger:
             assert self.acknowledged[session] <= self.stored[session]
         total = status["accounts"]["total"]
         assert total["observed"] == total["stored"] == sum(map(sender.observed, self.stored))
+        self.check_events(store)
         self.check_buckets(store)
+
+    def check_events(self, store: Store | ReadOnlyStore) -> None:
+        """Each session's events up to its last one, once, and at least those sent before its last stored frame."""
+        last = {session["worker"]: session["last_event"] for session in store.status()["sessions"]}
+        expected = [sender.event(session, n) for session, count in last.items() for n in range(1, count + 1)]
+        assert sorted(store.view().events(), key=repr) == sorted(expected, key=repr)
+        for session, stored in enumerate(self.stored):
+            assert stored // sender.FRAMES_PER_EVENT <= last.get(session, 0)
 
     def check_buckets(self, store: Store | ReadOnlyStore) -> None:
         """Window by window and series by series, against windows filled from the stored frames alone."""

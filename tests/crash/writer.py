@@ -17,14 +17,15 @@ from obsagent._native.codec import BodyWriter
 from obsagent.errors import StoreError
 from obsagent.head.accounts import SessionAccounts
 from obsagent.head.budgets import Budgets
-from obsagent.head.entries import Define, DefinedSeries, Frame, SessionOpen
+from obsagent.head.entries import Define, DefinedSeries, Events, Frame, SessionOpen
 from obsagent.head.store import Store
 from obsagent.limits import WINDOW_MS
-from obsagent.samples import Kind, Series
+from obsagent.samples import Event, Kind, Series
 
 BEGIN_MS = 1_700_000_000_000
 FRAMES_PER_WINDOW = 25
 SAMPLES = 20
+FRAMES_PER_EVENT = 10
 TINY = Budgets(journal_file_bytes=20_000, segment_file_bytes=30_000, frame_bytes=1_000)
 METRICS = {"latency": Kind.HISTOGRAM, "served": Kind.COUNTER, "depth": Kind.GAUGE}
 
@@ -66,6 +67,11 @@ def observed(sequence: int) -> int:
     return sequence * (SAMPLES + 4)
 
 
+def event(session: int, number: int) -> Event:
+    """The event that is sent before every tenth frame."""
+    return Event("deploy", frame_ms(number * FRAMES_PER_EVENT), {"session": str(session), "number": str(number)})
+
+
 def define(store: Store, session: int) -> list[Series]:
     """Open a session, if it is not known, and define its series."""
     if store.sessions.get(session_id(session)) is None:
@@ -81,6 +87,9 @@ def send(store: Store, session: int, sequence: int) -> int:
     body, _ = frame_body(session, sequence)
     at_ms = frame_ms(sequence)
     accounts = SessionAccounts(observed(sequence))
+    if sequence % FRAMES_PER_EVENT == 0:
+        number = sequence // FRAMES_PER_EVENT
+        store.write(Events(session_id(session), number, 0, 0, [event(session, number)]))
     return store.write(Frame(session_id(session), sequence, 1, at_ms, at_ms + 100 + sequence % 50, accounts, body))
 
 

@@ -63,7 +63,7 @@ def test_threads_and_coroutines_are_all_counted(agent: RunningAgent) -> None:
         print(client.flush(10))
         """
     )
-    assert "pending=0, dropped=0, rejected=0" in out
+    assert "pending=0, dropped=0, rejected=0, pending_events=0, dropped_events=0" in out
     answer = agent.query("count step since 1h by kind")["series"]
     assert [(row["labels"]["kind"], row["values"]["count"]) for row in answer] == [
         ("coroutine", 500),
@@ -137,7 +137,7 @@ def test_an_agent_that_comes_late_gets_everything(stopped_agent: RunningAgent) -
     step.observe_many([1.0] * 5000)
     assert client.flush(0.3).pending == 5000
     stopped_agent.start()
-    assert client.flush(10) == (5000, 0, 0, 0)
+    assert client.flush(10) == (5000, 0, 0, 0, 0, 0)
     assert count(stopped_agent, "step") == 5000
     client.close()
 
@@ -150,11 +150,11 @@ def test_a_restarted_agent_gets_what_was_observed_meanwhile(agent: RunningAgent)
     assert agent.stop() == 0
     step.observe_many([1.0] * 100)
     agent.start()
-    assert client.flush(10) == (200, 0, 0, 0)
+    assert client.flush(10) == (200, 0, 0, 0, 0, 0)
     agent.kill()
     step.observe_many([1.0] * 100)
     agent.start()
-    assert client.flush(10) == (300, 0, 0, 0)
+    assert client.flush(10) == (300, 0, 0, 0, 0, 0)
     assert count(agent, "step") == 300
     client.close()
 
@@ -166,7 +166,7 @@ def test_a_closed_client_can_connect_again(agent: RunningAgent) -> None:
     same = obsagent.connect(service="again")
     assert same is client
     same.histogram("step").observe(2)
-    assert same.flush(10) == (1, 0, 0, 0)
+    assert same.flush(10) == (1, 0, 0, 0, 0, 0)
     assert count(agent, "step") == 2
     client.close()
 

@@ -15,6 +15,7 @@ from obsagent.head.entries import (
     Define,
     DefinedSeries,
     Entry,
+    Events,
     Frame,
     Refused,
     SessionClose,
@@ -23,7 +24,7 @@ from obsagent.head.entries import (
 from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.head.view import View
 from obsagent.limits import WINDOW_MS
-from obsagent.samples import Kind, Series
+from obsagent.samples import Event, Kind, Series
 
 BEGIN_MS = 1_700_000_000_000
 FAR_MS = BEGIN_MS + 10_000 * WINDOW_MS
@@ -49,6 +50,7 @@ class Producer:
     worker: int = 0
     sent: list[Frame | Refused] = field(default_factory=list)
     defined: list[Series] = field(default_factory=list)
+    happened: list[Event] = field(default_factory=list)
     accounts: SessionAccounts = SessionAccounts()  # noqa: RUF009 - immutable
     closed: bool = False
 
@@ -76,6 +78,16 @@ class Producer:
         entry = Refused(self.session, len(self.sent) + 1, 1, at_ms, at_ms + 100, self.accounts, reason, samples, at_ms)
         self.sent.append(entry)
         return entry
+
+    def happens(self, at_ms: int, dropped: int = 0, rejected: int = 0) -> Events:
+        """The next event; its sequence is how many happened, dropped and rejected ones included."""
+        event = Event(f"e{len(self.happened) + 1}", at_ms, {"session": self.name})
+        self.happened.append(event)
+        return Events(self.session, len(self.happened), dropped, rejected, [event])
+
+    def event_entries(self, after: int) -> list[Events]:
+        """What is sent again of the events behind a sequence."""
+        return [Events(self.session, after + 1 + index, 0, 0, [one]) for index, one in enumerate(self.happened[after:])]
 
     def close_entry(self, at_ms: int) -> SessionClose:
         self.closed = True
@@ -200,6 +212,19 @@ def check_store(store: Store | ReadOnlyStore, producers: list[Producer]) -> dict
     check_accounts(view, store, truth)
     check_totals(view, ids, truth)
     return applied
+
+
+def check_events(store: Store | ReadOnlyStore, producers: Iterable[Producer]) -> dict[bytes, int]:
+    """The store holds each session's events up to its last one, once; returns how many."""
+    last = {bytes.fromhex(session["session"]): session["last_event"] for session in store.status()["sessions"]}
+    found = store.view().events()
+    assert [event.at_ms for event in found] == sorted(event.at_ms for event in found)
+    for producer in producers:
+        of_session = [event for event in found if event.labels["session"] == producer.name]
+        expected = producer.happened[: last.get(producer.session, 0)]
+        assert sorted(of_session, key=repr) == sorted(expected, key=repr)
+    assert store.status()["events"]["kept"] == len(found)
+    return last
 
 
 def check_accounts(view: View, store: Store | ReadOnlyStore, truth: Truth) -> None:

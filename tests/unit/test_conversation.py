@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from obsagent.errors import ProtocolError
-from obsagent.limits import HEARTBEAT_INTERVAL_MS
+from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS
 from obsagent.record import conversation as module
 from obsagent.record.agent_clock import AgentClock
 from obsagent.record.conversation import SILENCE_LIMIT_MS, WELCOME_LIMIT_MS, Conversation
+from obsagent.record.events import EventQueue, QueuedEvent
 from obsagent.record.outbox import Outbox
 from obsagent.samples import Kind
 from obsagent.wire import frame
@@ -62,6 +63,7 @@ class FakeSocket:
 class FakeSpeaker:
     def __init__(self) -> None:
         self.outbox = Outbox()
+        self.events = EventQueue()
         self.definitions: list[SeriesDefinition] = []
         self.clock = AgentClock(0.0)
         self.clock_changes = 0
@@ -85,6 +87,10 @@ class FakeSpeaker:
 
     def refused(self, message: str) -> None:
         self.refusals.append(message)
+
+    def happen(self, count: int = 1) -> None:
+        for number in range(count):
+            self.events.put(QueuedEvent("deploy", 100.0 + number, {"version": "4"}))
 
     def queue(self, count: int = 1) -> None:
         for _ in range(count):
@@ -119,11 +125,16 @@ class Stage:
         self.socket.incoming.append((kind, fields))
         self.conversation.step()
 
-    def welcome(self, applied: int = 0, clock: float | None = None) -> None:
+    def welcome(self, applied: int = 0, clock: float | None = None, **more: Any) -> None:
         self.conversation.step()
-        self.say(
-            MessageKind.WELCOME, clock=self.now if clock is None else clock, applied=applied, scales={"latency": 7}
-        )
+        now = self.now if clock is None else clock
+        self.say(MessageKind.WELCOME, clock=now, applied=applied, scales={"latency": 7}, **more)
+
+    @property
+    def event_sequences(self) -> list[list[int]]:
+        """Per message on the present socket, the sequences of its events."""
+        headers = [frame.read_events(fields) for kind, fields, _ in self.socket.sent if kind is MessageKind.EVENTS]
+        return [list(range(each.sequence, each.last_sequence + 1)) for each in headers]
 
 
 @pytest.fixture
@@ -246,3 +257,45 @@ def test_goodbye_is_said_once_welcomed(stage: Stage) -> None:
     assert stage.socket.kinds()[-1] is MessageKind.GOODBYE
     stage.say(MessageKind.ACK, q=0, clock=stage.now, goodbye=True)
     assert stage.conversation.goodbye_answered
+
+
+def test_events_go_first_in_the_agents_time_and_are_settled_by_its_acknowledgement(stage: Stage) -> None:
+    stage.speaker.queue(1)
+    stage.speaker.happen(EVENTS_PER_MESSAGE + 1)
+    stage.welcome(clock=stage.now + 50_000, events=0)
+    assert stage.socket.kinds()[1:] == [MessageKind.EVENTS] * 2 + [MessageKind.SAMPLES]
+    assert stage.event_sequences == [list(range(1, 9)), [9]]
+    assert stage.socket.sent[1][1]["events"][0] == ["deploy", 50_100, {"version": "4"}]
+    stage.say(MessageKind.ACK, q=0, e=8, clock=stage.now + 50_000)
+    assert (stage.speaker.events.first_kept, stage.speaker.events.pending, stage.speaker.events.waiting) == (9, 1, True)
+
+
+def test_a_new_conversation_sends_the_events_that_the_agent_has_not_taken(stage: Stage) -> None:
+    stage.speaker.happen(3)
+    stage.welcome(events=0)
+    stage.socket.is_gone = True
+    stage.step()
+    stage.welcome(events=2)
+    assert stage.event_sequences == [[3]]
+    assert stage.socket.sent[-1][1]["f"] == 3
+
+
+def test_events_wait_for_an_agent_that_takes_them(stage: Stage) -> None:
+    stage.speaker.happen(1)
+    stage.speaker.queue(1)
+    stage.welcome()
+    assert stage.socket.kinds() == [MessageKind.HELLO, MessageKind.SAMPLES]
+    stage.socket.is_gone = True
+    stage.step()
+    stage.welcome(applied=1, events=0)
+    assert stage.socket.kinds() == [MessageKind.HELLO, MessageKind.EVENTS]
+
+
+def test_a_full_socket_leaves_events_in_their_queue(stage: Stage) -> None:
+    stage.speaker.happen(EVENTS_PER_MESSAGE + 1)
+    stage.step()
+    stage.socket.room = 1
+    stage.welcome(events=0)
+    stage.socket.room = 10
+    stage.step()
+    assert stage.event_sequences == [list(range(1, 9)), [9]]

@@ -16,6 +16,7 @@ from obsagent.head.entries import (
     Define,
     DefinedSeries,
     Entry,
+    Events,
     Frame,
     KnownSeries,
     KnownSession,
@@ -25,7 +26,7 @@ from obsagent.head.entries import (
     decode,
     encode,
 )
-from obsagent.samples import Kind, Series
+from obsagent.samples import Event, Kind, Series
 from obsagent.segment.tables import SessionRow, series_to_row
 
 SESSION = bytes(range(16))
@@ -38,6 +39,7 @@ EXAMPLES: list[Entry] = [
     Frame(SESSION, 5, 2, -10, 90, SessionAccounts(1, 2, 3, 4, 5), b"the body"),
     Refused(SESSION, 6, 2, 10, 90, SessionAccounts(9, 8, 7, 6, 5), "time", 17, 20_000),
     Refused(SESSION, 7, 2, 10, 90, SessionAccounts(), "frame", 0, 0),
+    Events(SESSION, 8, 1, 2, [Event("deploy", 1_700_000_000_000, {"version": "4"}), Event("reload", 5)]),
     SessionClose(SESSION, SessionAccounts(1, 2, 3, 4, 5), 77),
     KnownSession(ROW, [0, 7, 1, 8]),
     KnownSession(SessionRow(SESSION, "shop", "host", 12, 99, 3, "", 0, None, 0, True), []),

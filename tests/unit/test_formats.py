@@ -33,6 +33,8 @@ def directory(tmp_path: Path) -> Path:
         producer = producers[step % 2]
         body, samples = make_body(enumerate(producer.defined), chance)
         store.write(producer.frame(clock.now_ms, body, samples))
+        if step in (0, 10, 11):
+            store.write(producers[0].happens(BEGIN_MS))
         clock.now_ms += WINDOW_MS // 2
         store.checkpoint(clock.now_ms - WINDOW_MS)
     store._begin_journal_file()
@@ -42,6 +44,7 @@ def directory(tmp_path: Path) -> Path:
     store.write(producers[0].refusal(clock.now_ms, 5, "time"))
     body, samples = make_body(enumerate(producers[0].defined), chance)
     store.write(producers[0].frame(clock.now_ms, body, samples))
+    store.write(producers[0].happens(clock.now_ms, dropped=2, rejected=1))
     store.write(SessionClose(producers[1].session, producers[1].accounts, clock.now_ms))
     store.sync()
     store._store_lock.release()
@@ -87,15 +90,19 @@ def test_totals_are_those_of_all_files_before(directory: Path) -> None:
 def test_tables_read_by_their_description(directory: Path) -> None:
     blocks = blocks_of(directory)
     store = Store.open_read_only(directory)
-    series, sessions, _, _, totals, _, last_seen = blocks[-1].tables
+    series, sessions, _, _, totals, _, last_seen, _, event_totals = blocks[-1].tables
     head = next(block for block in reversed(blocks) if block.kind == plain_reader.HEAD)
     known = {row[0]: (row[1], row[7]) for row in head.tables[0]}
     assert known == {one.id: (one.metric, one.labels) for one in store.view().series() if one.metric != "later"}
     assert {row[0].rstrip(b"\0") for row in head.tables[1]} == {b"p0", b"p1"}
-    assert all(len(row) == 11 for row in sessions)
+    assert all(len(row) == 12 for row in sessions)
     assert totals["shop"][0] == totals["shop"][1] > 0
     assert set(last_seen) <= {one.metric for one in store.view().series()}
     assert series == []
+    events = [row for block in blocks if block.kind == plain_reader.CHECKPOINT for row in block.tables[7]]
+    assert events == [[f"e{number}", BEGIN_MS, {"session": "p0"}] for number in (1, 2, 3)]
+    assert head.tables[7] == events[: len(head.tables[7])] != []
+    assert event_totals == {"shop": [3, 0, 0]}
     booked = sum(row[2][1] for block in blocks for row in block.tables[3])
     assert booked == totals["shop"][1]
 
@@ -103,15 +110,16 @@ def test_tables_read_by_their_description(directory: Path) -> None:
 def test_the_journal_read_by_its_description(directory: Path) -> None:
     preamble, entries = plain_reader.read_journal(sorted((directory / "journal").iterdir())[-1])
     assert [entry.type for entry in preamble] == [17, 16, 16]
-    assert [entry.type for entry in entries] == [1, 2, 4, 3, 5]
+    assert [entry.type for entry in entries] == [1, 2, 4, 3, 6, 5]
     assert [row[1] for row in preamble[0].fields[0]] == ["m_histogram", "m_counter", "m_gauge"] * 2
     assert preamble[1].fields[1] == [0, 0, 1, 1, 2, 2]
-    opened, defined, refused, frame, closed = (entry.fields for entry in entries)
+    opened, defined, refused, frame, happened, closed = (entry.fields for entry in entries)
     assert opened[1:4] == ["shop", "host", 7]
     assert [row[:2] for row in defined[1]] == [[0, 0], [1, 1], [2, 2], [3, 6]]
     assert [row[2] is None for row in defined[1]] == [True, True, True, False]
     assert refused[6:] == [5, refused[3], 1]
     assert frame[5][0] - refused[5][0] == check_body(frame[6])
+    assert happened[1:] == [4, 2, 1, [["e4", frame[3], {"session": "p0"}]]]
     assert closed[0].rstrip(b"\0") == b"p1"
     status = Store.open_read_only(directory).status()
     assert entries[-1].position < status["journal"]["position"]

@@ -10,8 +10,10 @@ import pytest
 
 from obsagent._native.codec import BodyWriter
 from obsagent.errors import StoreError
+from obsagent.limits import EVENT_BYTES_MAX, EVENTS_PER_MESSAGE
 from obsagent.receive.ingest import Ingest
-from obsagent.samples import Kind, Series
+from obsagent.receive.sink import TakenEvents
+from obsagent.samples import Event, Kind, Series
 from obsagent.wire import frame
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
 
@@ -41,10 +43,11 @@ class FakeSink:
             service=hello.service,
             worker=3,
             last_applied=0,
+            last_event=0,
             counts=SessionCounts(0, 0, 0, 0, 0),
             numbers=known,
             knows=known.__contains__,
-            labels=lambda: {"service": hello.service, "worker": "3"},
+            labels=lambda: {"service": hello.service, "host": hello.host, "worker": "3", "version": "v1"},
         )
         self.entries.append(("open", hello.service))
         return self.sessions[hello.session]
@@ -74,6 +77,10 @@ class FakeSink:
     def write_refusal(self, header: frame.SamplesHeader, counts: SessionCounts, reason: str, window_ms: int) -> None:
         self._applied(header, counts)
         self.entries.append(("refusal", header.sequence, reason, header.samples, window_ms))
+
+    def write_events(self, name: bytes, taken: TakenEvents) -> None:
+        self.sessions[name].last_event = taken.sequence
+        self.entries.append(("events", taken))
 
     def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:
         del self.sessions[name]
@@ -112,6 +119,19 @@ class Desk:
         fields = {"q": sequence, "f": 1, "a": at, "b": at, "n": values, **counts, **changes}
         self.say(MessageKind.SAMPLES, body or writer.take(), **fields)
 
+    def events(self, sequence: int, *events: Event, kept: int = 1) -> None:
+        self.say(MessageKind.EVENTS, q=sequence, f=kept, events=[frame.event_row(event) for event in events])
+
+    @property
+    def taken(self) -> list[TakenEvents]:
+        return [entry[1] for entry in self.sink.entries if entry[0] == "events"]
+
+
+DEPLOY = Event("deploy", NOW_MS - 5, {"version": "4"})
+RELOAD = Event("reload", NOW_MS, {})
+TAKEN_DEPLOY = Event("deploy", NOW_MS - 5, {"service": "fraud", "host": "h", "version": "4"})
+TAKEN_RELOAD = Event("reload", NOW_MS, {"service": "fraud", "host": "h", "version": "v1"})
+
 
 @pytest.fixture
 def desk() -> Desk:
@@ -141,7 +161,7 @@ def test_definitions_are_written_once_with_the_session_labels(desk: Desk) -> Non
     ]
     desk.say(MessageKind.DEFINE, series=rows)
     desk.say(MessageKind.DEFINE, series=rows)
-    labels = {"endpoint": "/a", "service": "fraud", "worker": "3"}
+    labels = {"endpoint": "/a", "service": "fraud", "host": "h", "worker": "3", "version": "v1"}
     assert desk.sink.entries[1:] == [("define", [(0, labels), (1, None)])]
 
 
@@ -221,6 +241,60 @@ def test_heartbeat_and_goodbye_are_acknowledged(desk: Desk) -> None:
     assert desk.sink.entries[-1] == ("close", SessionCounts(9, 1, 0, 2, 6))
     desk.ingest.acknowledge(99)
     assert [reply[1].get("goodbye") for reply in desk.replies[1:]] == [False, True]
+
+
+def test_events_are_taken_once_with_the_sessions_labels_and_acknowledged_when_synced(desk: Desk) -> None:
+    desk.events(1, DEPLOY, RELOAD)
+    desk.events(1, DEPLOY, RELOAD)
+    desk.events(2, RELOAD, RELOAD)
+    assert desk.taken == [TakenEvents(2, 0, 0, [TAKEN_DEPLOY, TAKEN_RELOAD]), TakenEvents(3, 0, 0, [TAKEN_RELOAD])]
+    desk.ingest.acknowledge(2)
+    assert desk.replies[-1][1]["e"] == 2
+    desk.ingest.acknowledge(3)
+    assert desk.replies[-1][1]["e"] == 3
+    desk.hello()
+    assert desk.replies[-1][1]["events"] == 3
+
+
+def test_events_that_a_client_gave_up_are_counted(desk: Desk) -> None:
+    desk.events(4, RELOAD, kept=4)
+    desk.events(8, RELOAD, kept=7)
+    assert desk.replies[-1][1]["code"] == "again"
+    desk.events(7, RELOAD, RELOAD, kept=7)
+    assert [(taken.sequence, taken.dropped) for taken in desk.taken] == [(4, 3), (8, 2)]
+
+
+def test_a_session_whose_past_is_not_known_gave_up_nothing(desk: Desk) -> None:
+    desk.sink.sessions[SESSION].counts = None
+    desk.events(4, RELOAD, kept=4)
+    assert desk.taken == [TakenEvents(4, 0, 0, [TAKEN_RELOAD])]
+
+
+@pytest.mark.parametrize("shift", [-2 * 3_600_000 - 1, 10_001])
+def test_an_event_out_of_time_is_refused_and_its_sequence_consumed(desk: Desk, shift: int) -> None:
+    desk.events(1, Event("deploy", NOW_MS + shift, {}), RELOAD)
+    assert desk.taken == [TakenEvents(2, 0, 1, [TAKEN_RELOAD])]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [["deploy", NOW_MS, {}]] * (EVENTS_PER_MESSAGE + 1),
+        [["", NOW_MS, {}]],
+        [["deploy", -1, {}]],
+        [["deploy", NOW_MS, {"a": 1}]],
+        [["deploy", NOW_MS]],
+        [["deploy", NOW_MS, {f"label{number}": "x" * (EVENT_BYTES_MAX // 8) for number in range(8)}]],
+        {"deploy": NOW_MS},
+    ],
+)
+def test_malformed_events_cost_that_message(desk: Desk, events: Any) -> None:
+    desk.say(MessageKind.EVENTS, q=1, f=1, events=events)
+    assert desk.taken == []
+    assert desk.ingest.malformed == 1
+    desk.events(1, RELOAD)
+    assert desk.taken == [TakenEvents(1, 0, 0, [TAKEN_RELOAD])]
 
 
 @pytest.mark.parametrize("kind", sorted(frame.NOT_BUILT))

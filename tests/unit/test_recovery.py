@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from faulty_fs import PowerCutFs
-from store_lab import BEGIN_MS, Producer, TurnedClock, begin, check_store, make_body, resolve
+from store_lab import BEGIN_MS, Producer, TurnedClock, begin, check_events, check_store, make_body, resolve
 
 from obsagent.errors import StoreError
 from obsagent.head.budgets import Budgets
-from obsagent.head.store import Store
+from obsagent.head.entries import Events
+from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Kind
 
@@ -38,6 +39,8 @@ class Walk:
         self.producers: list[Producer] = []
         self.acknowledged: dict[bytes, int] = {}
         self.waiting: list[tuple[int, bytes, int]] = []
+        self.acknowledged_events: dict[bytes, int] = {}
+        self.waiting_events: list[tuple[int, bytes, int]] = []
         self.open(root / "0")
 
     def open(self, directory: Path) -> None:
@@ -51,6 +54,7 @@ class Walk:
     def reopen(self) -> None:
         self.store = Store.open(self.directory, clock=self.clock, budgets=TINY, fs=self.fs)
         self.waiting = []
+        self.waiting_events = []
 
     def new_session(self) -> None:
         if len(self.producers) >= 6:
@@ -91,6 +95,13 @@ class Walk:
         position = self.store.write(entry)  # type: ignore[arg-type]
         self.waiting.append((position, producer.session, len(producer.sent)))
 
+    def happen(self) -> None:
+        producer = self.any_producer()
+        self.write_event(producer.happens(self.clock.now_ms))
+
+    def write_event(self, entry: Events) -> None:
+        self.waiting_events.append((self.store.write(entry), entry.session, entry.sequence))
+
     def send_again(self) -> None:
         producer = self.any_producer()
         for entry in producer.sent[-3:]:
@@ -102,6 +113,9 @@ class Walk:
             if position <= synced:
                 self.acknowledged[session] = max(sequence, self.acknowledged.get(session, 0))
         self.waiting = [one for one in self.waiting if one[0] > synced]
+        for position, session, sequence in self.waiting_events:
+            if position <= synced:
+                self.acknowledged_events[session] = max(sequence, self.acknowledged_events.get(session, 0))
 
     def turn_clock(self) -> None:
         self.clock.now_ms += self.chance.choice([500, 3_000, WINDOW_MS, 25_000])
@@ -138,7 +152,7 @@ class Walk:
 
         def others(call: str) -> None:
             if self.chance.random() < 0.3:
-                self.send()
+                self.chance.choice([self.send, self.happen])()
             if self.chance.random() < 0.2:
                 self.look()
 
@@ -167,16 +181,18 @@ class Walk:
         self.chance.choice([self.cut_power, self.kill])()
 
     def look(self) -> None:
-        self.check(check_store(self.store, self.producers))
+        self.check(self.store)
 
     def look_from_outside(self) -> None:
-        reader = Store.open_read_only(self.directory, clock=self.clock)
-        self.check(check_store(reader, self.producers))
+        self.check(Store.open_read_only(self.directory, clock=self.clock))
 
-    def check(self, applied: dict[bytes, int]) -> None:
+    def check(self, store: Store | ReadOnlyStore) -> None:
+        applied, events = check_store(store, self.producers), check_events(store, self.producers)
         for producer in self.producers:
             stored = applied.get(producer.session, 0)
             assert self.acknowledged.get(producer.session, 0) <= stored <= len(producer.sent)
+            kept = events.get(producer.session, 0)
+            assert self.acknowledged_events.get(producer.session, 0) <= kept <= len(producer.happened)
 
     def cut_power(self) -> None:
         """Only what is on the disk remains."""
@@ -220,11 +236,14 @@ class Walk:
                 self.store.write(producer.define_all())
             for entry in producer.sent[self.acknowledged.get(producer.session, 0) :]:
                 self.write(producer, entry)
-        self.check(check_store(self.store, self.producers))
+            for event in producer.event_entries(self.acknowledged_events.get(producer.session, 0)):
+                self.write_event(event)
+        self.check(self.store)
 
 
 STEPS = {
     Walk.send: 30,
+    Walk.happen: 8,
     Walk.sync: 12,
     Walk.turn_clock: 8,
     Walk.checkpoint_some: 5,
@@ -256,6 +275,7 @@ def test_walk(tmp_path: Path, seed: int) -> None:
     walk.look_from_outside()
     for producer in walk.producers:
         assert walk.acknowledged.get(producer.session, 0) == len(producer.sent)
+        assert walk.acknowledged_events.get(producer.session, 0) == len(producer.happened)
     assert walk.store.status()["corrupt"] == 0
     walk.store.close()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import msgpack
 import pytest
 from faulty_fs import FailingFs
 from format_tables import check_layout, tables
@@ -11,7 +13,7 @@ from format_tables import check_layout, tables
 import obsagent.segment
 from obsagent._native.codec import Groups, Window, crc32c
 from obsagent.errors import CorruptData, StoreError
-from obsagent.samples import Kind, Series
+from obsagent.samples import Event, Kind, Series
 from obsagent.segment import format as layout
 from obsagent.segment import reader
 from obsagent.segment.block import (
@@ -32,7 +34,7 @@ from obsagent.segment.writer import SegmentWriter, take_over
 
 STORE_ID = b"store-id-16bytes"
 FORMAT = Path(obsagent.segment.__file__).parent / "FORMAT.md"
-SESSION = SessionRow(b"s" * 16, "shop", "host", 1, 2, 0, "v", 9, (5, 4, 3, 2, 1), 77, False)
+SESSION = SessionRow(b"s" * 16, "shop", "host", 1, 2, 0, "v", 9, (5, 4, 3, 2, 1), 77, False, 6)
 SERIES = Series(3, "m", Kind.COUNTER, {"service": "shop"}, "things", "How many", 6, "sum")
 ACCOUNT = [8, 7, 6, 5, 4, 3, 2, 1]
 
@@ -46,6 +48,8 @@ def example_tables(sequence: int = 1) -> Tables:
         totals={"shop": ACCOUNT},
         refused={"m": 4},
         last_seen={"m": 12_345 + sequence},
+        events=[Event("deploy", sequence, {"service": "shop"})],
+        event_totals={"shop": [sequence, 2, 1]},
     )
 
 
@@ -94,13 +98,24 @@ def test_format_md_says_what_the_constants_say() -> None:
     assert f"header, {layout.BLOCK_HEADER.size} bytes" in text
     assert f"Index, {layout.INDEX_ENTRY.size} bytes a line" in text
     assert f"zstd level {layout.ZSTD_LEVEL}" in text
-    fields = [line for line in text.splitlines() if line.startswith("| ") and line[2].isdigit()][-7:]
+    fields = [line for line in text.splitlines() if line.startswith("| ") and line[2].isdigit()][
+        -len(Tables.__slots__) :
+    ]
     assert [line.split("|")[2].strip().replace(" ", "_") for line in fields] == list(Tables.__slots__)
 
 
 def test_tables_survive() -> None:
     assert Tables.from_bytes(example_tables().to_bytes()) == example_tables()
     assert Tables.from_bytes(Tables().to_bytes()) == Tables()
+
+
+def test_tables_from_before_events_were_kept_are_read() -> None:
+    rows = msgpack.unpackb(example_tables().to_bytes(), strict_map_key=False)[:7]
+    rows[1] = [row[:11] for row in rows[1]]
+    tables = Tables.from_bytes(msgpack.packb(rows))
+    assert (tables.series, tables.last_seen) == ([SERIES], example_tables().last_seen)
+    assert tables.sessions == [dataclasses.replace(SESSION, last_event=0)]
+    assert (tables.events, tables.event_totals) == ([], {})
 
 
 def test_tables_of_a_later_version_may_have_more_fields() -> None:
@@ -155,6 +170,16 @@ def test_blocks_are_found_again_and_add_up(tmp_path: Path) -> None:
     assert checkpoint.totals == {"shop": ACCOUNT}
     assert checkpoint.refused == {"m": 4}
     assert checkpoint.last_seen == {"m": 12_349}
+
+
+def test_events_are_added_up_once_although_a_head_block_has_those_of_the_block_behind_it() -> None:
+    checkpoint = Catalog().checkpoint()
+    for number, kind, names in [(4, layout.BLOCK_HEAD, "abc"), (4, layout.BLOCK_CHECKPOINT, "c"), (5, 2, "d")]:
+        ref = reader.BlockRef(Path("x"), 0, block(number, kind).header)
+        tables = Tables(events=[Event(name, 1) for name in names], event_totals={"shop": [number, 0, 0]})
+        checkpoint.fold(ref, tables)
+    assert [event.name for event in checkpoint.events] == ["a", "b", "c", "d"]
+    assert checkpoint.event_totals == {"shop": [5, 0, 0]}
 
 
 def test_a_session_that_is_forgotten_is_gone_and_may_come_back() -> None:

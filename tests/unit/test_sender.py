@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from obsagent._native.ring import Recorder
+from obsagent.record.events import EventQueue, checked_event
 from obsagent.record.outbox import Outbox
 from obsagent.record.sender import Sender
 from obsagent.samples import Kind
@@ -11,6 +12,7 @@ from obsagent.samples import Kind
 class Speaker:
     def __init__(self) -> None:
         self.outbox = Outbox()
+        self.events = EventQueue()
 
 
 class Conversation:
@@ -62,3 +64,24 @@ def test_the_last_batch_is_given_up_and_counted_without_an_agent() -> None:
     conversation, outbox = stopped_with_a_batch(welcomed=False)
     assert conversation.said == ["goodbye", "closed"]
     assert (outbox.queued_samples, outbox.dropped_expired) == (5, 5)
+
+
+def test_waiting_for_what_is_settled_includes_the_events() -> None:
+    recorder, speaker = Recorder(5), Speaker()
+    sender = Sender(recorder, speaker, Conversation(speaker.outbox))
+    speaker.events.put(checked_event("deploy", 1.0, {}))
+    assert sender.wait_settled(0, 0, 0.0)
+    assert not sender.wait_settled(0, 1, 0.01)
+    speaker.events.acknowledge(1)
+    assert sender.wait_settled(0, 1, 0.0)
+    assert not sender.wait_settled(1, 1, 0.01)
+
+
+def test_an_event_that_was_never_sent_is_given_up_and_counted() -> None:
+    recorder, speaker = Recorder(6), Speaker()
+    sender = Sender(recorder, speaker, Conversation(speaker.outbox, welcomed=False))
+    speaker.events.put(checked_event("deploy", 1.0, {}))
+    sender._stopping = True
+    sender.start()
+    sender.stop(10)
+    assert (speaker.events.pending, speaker.events.dropped) == (0, 1)

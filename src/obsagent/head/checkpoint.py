@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from obsagent._native.codec import Window, row_sizes
 from obsagent.head.budgets import Budgets
 from obsagent.head.state import Detached
-from obsagent.samples import Series
+from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import EncodedBlock, RawFrame, encode_block
 from obsagent.segment.reader import OnDamage, merge_everything
@@ -25,6 +25,7 @@ class Whole:
     series: list[Series]
     sessions: list[SessionRow]
     last_seen: dict[str, int]
+    events: list[Event]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ def _checkpoint_block(draft: Draft, frame_bytes: int) -> EncodedBlock:
         totals=detached.totals,
         refused=detached.refused,
         last_seen=draft.last_seen,
+        events=detached.events,
+        event_totals=detached.event_totals,
     )
     frames = [frame for window in detached.windows for frame in _frames(window.start_ms, window.samples, frame_bytes)]
     for frame in frames:
@@ -93,6 +96,8 @@ def _head_block(
         totals=draft.detached.totals,
         refused=draft.detached.refused,
         last_seen=whole.last_seen,
+        events=whole.events,
+        event_totals=draft.detached.event_totals,
     )
     frames = _frames(layout.TOTALS_WINDOW_MS, totals, frame_bytes)
     mark = draft.detached.mark

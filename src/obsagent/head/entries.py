@@ -20,10 +20,12 @@ from obsagent.errors import CorruptData, UnsupportedVersion
 from obsagent.fs import Buffer
 from obsagent.head import journal_format as layout
 from obsagent.head.accounts import SessionAccounts
-from obsagent.samples import Series
+from obsagent.samples import Event, Series
 from obsagent.segment.tables import (
     NOT_ROWS,
     SessionRow,
+    event_from_row,
+    event_to_row,
     integer,
     integers,
     series_from_row,
@@ -106,6 +108,20 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """Events of a session up to `sequence`, with all their labels.
+
+    Of those behind the session's last one `dropped` were given up by the client and `rejected` refused.
+    """
+
+    session: bytes
+    sequence: int
+    dropped: int
+    rejected: int
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True)
 class SessionClose:
     """A model process said goodbye; its counters have their last values."""
 
@@ -133,7 +149,7 @@ class KnownSeries:
     rows: list[Any]
 
 
-Entry: TypeAlias = SessionOpen | Define | Frame | Refused | SessionClose | KnownSession | KnownSeries
+Entry: TypeAlias = SessionOpen | Define | Frame | Refused | Events | SessionClose | KnownSession | KnownSeries
 
 
 class Encoded(NamedTuple):
@@ -266,6 +282,17 @@ def _decode_refused(payload: memoryview) -> Refused:
     )
 
 
+def _encode_events(entry: Events) -> Encoded:
+    rows = [event_to_row(event) for event in entry.events]
+    return _packed(layout.EVENTS_TYPE, [entry.session, entry.sequence, entry.dropped, entry.rejected, rows])
+
+
+def _decode_events(payload: memoryview) -> Events:
+    session, sequence, dropped, rejected, rows = _unpacked(payload)[:5]
+    events = [event_from_row(row) for row in rows]
+    return Events(session_id(session), integer(sequence), integer(dropped), integer(rejected), events)
+
+
 def _encode_close(entry: SessionClose) -> Encoded:
     return _packed(layout.SESSION_CLOSE, [entry.session, list(entry.accounts), entry.at_ms])
 
@@ -300,6 +327,7 @@ _ENCODERS: dict[type[Any], Callable[[Any], Encoded]] = {
     Define: _encode_define,
     Frame: _encode_frame,
     Refused: _encode_refused,
+    Events: _encode_events,
     SessionClose: _encode_close,
     KnownSession: _encode_known_session,
     KnownSeries: _encode_known_series,
@@ -309,6 +337,7 @@ _DECODERS: dict[int, Callable[[memoryview], Entry]] = {
     layout.DEFINE: _decode_define,
     layout.FRAME_TYPE: _decode_frame,
     layout.REFUSED_TYPE: _decode_refused,
+    layout.EVENTS_TYPE: _decode_events,
     layout.SESSION_CLOSE: _decode_close,
     layout.KNOWN_SESSION: _decode_known_session,
     layout.KNOWN_SERIES: _decode_known_series,

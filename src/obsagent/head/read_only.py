@@ -53,6 +53,7 @@ class ReadOnlyStore:
             blocks=self._recovered.catalog.blocks,
             last_seen=self._recovered.checkpoint.last_seen,
             overflowed=dict(state.series.refused),
+            log=state.events,
             now_ms=self._clock.wall_ms(),
             on_damage=self._damage.add,
         )
@@ -68,6 +69,7 @@ class ReadOnlyStore:
             sessions=list(state.sessions),
             windows=len(state.windows),
             series=state.series,
+            events=state.events,
             head_bytes=state.memory_bytes,
             journal_position=recovered.position,
             journal_durable=recovered.position,

@@ -22,7 +22,7 @@ from obsagent.head.state import HeadState
 from obsagent.segment.catalog import Catalog, Checkpoint, scan_directory
 from obsagent.segment.tables import NOT_ROWS
 
-NOT_BEFORE_LOW = (layout.FRAME_TYPE, layout.REFUSED_TYPE, layout.SESSION_CLOSE)
+NOT_BEFORE_LOW = (layout.FRAME_TYPE, layout.REFUSED_TYPE, layout.EVENTS_TYPE, layout.SESSION_CLOSE)
 """Entries that do nothing at all before the low position of the checkpoint."""
 
 

@@ -53,6 +53,7 @@ class Session:
     opened_at: int = -1
     heard_ms: int = 0
     skew_ms: int | None = None
+    last_event: int = 0
     series: SeriesMap = field(default_factory=SeriesMap)
 
     def row(self) -> SessionRow:
@@ -69,6 +70,7 @@ class Session:
             self.accounts,
             self.last_ms,
             self.state == "closed",
+            self.last_event,
         )
 
 
@@ -86,6 +88,7 @@ def from_row(row: SessionRow) -> Session:
         None if row.accounts is None else SessionAccounts(*row.accounts),
         row.last_ms,
         "closed" if row.closed else "live",
+        last_event=row.last_event,
     )
 
 

@@ -30,6 +30,7 @@ from obsagent.head.entries import (
     Define,
     DefinedSeries,
     Entry,
+    Events,
     Frame,
     KnownSeries,
     KnownSession,
@@ -37,9 +38,10 @@ from obsagent.head.entries import (
     SessionClose,
     SessionOpen,
 )
+from obsagent.head.events import EventLog
 from obsagent.head.series import SeriesTable, is_overflow
 from obsagent.head.sessions import Session, SessionTable
-from obsagent.samples import Series
+from obsagent.samples import Event, Series
 from obsagent.segment.block import Mark
 from obsagent.segment.catalog import Checkpoint
 from obsagent.segment.format import CUTOFF_EVERYTHING
@@ -75,6 +77,8 @@ class Detached:
     sessions: list[SessionRow]
     totals: dict[str, list[int]]
     refused: dict[str, int]
+    events: list[Event]
+    event_totals: dict[str, list[int]]
     series_count: int
     previous_cutoff_ms: int
 
@@ -84,7 +88,7 @@ class UnknownSession(CorruptData):
 
 
 class HeadState:
-    """Series, sessions, windows and accounts of a store."""
+    """Series, sessions, windows, events and accounts of a store."""
 
     def __init__(self, series: SeriesTable, checkpoint: Checkpoint | None = None) -> None:
         """The state as of a checkpoint; empty without one."""
@@ -93,6 +97,7 @@ class HeadState:
         self.sessions = SessionTable()
         self.windows: dict[int, HeadWindow] = {}
         self.book = AccountBook()
+        self.events = EventLog(checkpoint.events, checkpoint.event_totals)
         self.totals = {service: Accounts.from_row(row) for service, row in checkpoint.totals.items()}
         self.mark = checkpoint.mark
         self.conflicts = 0
@@ -114,15 +119,17 @@ class HeadState:
 
     def require_session(self, entry: Entry) -> None:
         """Raise UnknownSession for an entry of a session that was never opened."""
-        if isinstance(entry, Frame | Refused | Define | SessionClose):
+        if isinstance(entry, Frame | Refused | Events | Define | SessionClose):
             self._session(entry.session)
 
     def is_duplicate(self, entry: Entry) -> bool:
-        """True for a frame or refusal whose sequence has been applied already."""
-        if not isinstance(entry, Frame | Refused):
+        """True for a frame or refusal, or for events, whose sequence has been applied already."""
+        if not isinstance(entry, Frame | Refused | Events):
             return False
         session = self.sessions.get(entry.session)
-        return session is not None and entry.sequence <= session.last_applied
+        if session is None:
+            return False
+        return entry.sequence <= (session.last_event if isinstance(entry, Events) else session.last_applied)
 
     def apply(self, entry: Entry, position: int) -> bool:
         """Apply the entry that begins at `position` of the journal; False if it was there already.
@@ -134,6 +141,8 @@ class HeadState:
                 return self._apply_frame(entry, position)
             case Refused():
                 return self._apply_refused(entry, position)
+            case Events():
+                return self._apply_events(entry, position)
             case Define():
                 self._apply_define(entry, position)
             case SessionOpen():
@@ -185,6 +194,15 @@ class HeadState:
         self._settle(session, entry.accounts, entry.samples, booked, window_start(entry.window_ms))
         session.last_applied = entry.sequence
         self.sessions.touch(session, entry.window_ms)
+        return True
+
+    def _apply_events(self, entry: Events, position: int) -> bool:
+        session = self._session(entry.session)
+        if position < self.mark.high or entry.sequence <= session.last_event:
+            return False
+        self.events.take(session.service, entry.events, entry.dropped, entry.rejected)
+        session.last_event = entry.sequence
+        self.sessions.touch(session, max((event.at_ms for event in entry.events), default=0))
         return True
 
     def _apply_define(self, entry: Define, position: int) -> None:
@@ -278,6 +296,8 @@ class HeadState:
             sessions=changed,
             totals={service: account.to_row() for service, account in self.totals.items()},
             refused=dict(self.series.refused),
+            events=self.events.take_new(),
+            event_totals=self.events.rows(),
             series_count=len(self.series),
             previous_cutoff_ms=previous,
         )
@@ -289,6 +309,7 @@ class HeadState:
             self.windows[window.start_ms] = window.merged(newer) if newer else window
         self.book = detached.book.merged(self.book)
         self.sessions.return_changes(detached.forgotten, detached.sessions)
+        self.events.return_new()
         self._cutoff_ms = detached.previous_cutoff_ms
 
 

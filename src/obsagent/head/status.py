@@ -4,13 +4,14 @@ store_id, directory
 accounts         {"services": {service: account}, "total": account}; an account is
                  {"observed", "stored", "pending", "dropped": {reason}, "rejected": {reason}}
 sessions         [{"session", "service", "host", "pid", "worker", "version", "started_ms", "last_ms",
-                 "skew_ms", "last_applied", "state"}], open ones first; `last_ms` is when it was last heard
+                 "skew_ms", "last_applied", "last_event", "state"}], open ones first; `last_ms` is when it was last heard
                  of, `skew_ms` how much its clock was ahead of the agent's at its hello, null if not known
 series           {"known", "metrics", "refused": {metric: definitions that its budget refused},
                  "culprits": [{"metric", "series", "refused", "label", "values", "examples"}]: where the series
                  come from if any were refused, see `head/culprits.py`}
 cost             {"since_ms", "metrics": {metric: {"series", "samples", "bytes"}}}: samples and row bytes (before
                  compression) that checkpoints wrote since the agent opened the store; null without an agent
+events           {"kept", "services": {service: {"stored", "dropped", "rejected": {"time"}}}}
 head             {"bytes", "windows"}
 journal          {"bytes", "files", "unsynced_bytes", "position", "durable"}
 segments         {"bytes", "files", "blocks"}
@@ -31,6 +32,7 @@ from obsagent.head.accounts import Accounts
 from obsagent.head.cost import Cost
 from obsagent.head.culprits import culprits
 from obsagent.head.directory import StoreDirectory
+from obsagent.head.events import EventLog
 from obsagent.head.journal import journal_paths
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import Session
@@ -47,6 +49,7 @@ class StatusParts:
     sessions: list[Session]
     windows: int
     series: SeriesTable
+    events: EventLog
     head_bytes: int
     journal_position: int
     journal_durable: int
@@ -71,6 +74,10 @@ def status_of(parts: StatusParts) -> dict[str, Any]:
             "total": total.as_dict(),
         },
         "sessions": [_session(session) for session in sessions],
+        "events": {
+            "kept": len(parts.events),
+            "services": {service: totals.as_dict() for service, totals in sorted(parts.events.totals.items())},
+        },
         "series": {
             "known": len(parts.series),
             "metrics": len(parts.series.metrics()),
@@ -116,6 +123,7 @@ def _session(session: Session) -> dict[str, Any]:
         "last_ms": max(session.last_ms, session.heard_ms),
         "skew_ms": session.skew_ms,
         "last_applied": session.last_applied,
+        "last_event": session.last_event,
         "state": session.state,
     }
 

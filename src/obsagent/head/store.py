@@ -332,9 +332,10 @@ class Store:
             series = self._state.series.known_since(self._series_written)
             all_series = self._state.series.known_since(0) if new_file else []
             sessions = self._state.sessions.rows() if new_file else []
+            events = self._state.events.kept() if new_file else []
         seen = last_seen_in(detached.windows, self._state.series)
         seen = {metric: max(at_ms, self._last_seen.get(metric, at_ms)) for metric, at_ms in seen.items()}
-        whole = Whole(all_series, sessions, {**self._last_seen, **seen}) if new_file else None
+        whole = Whole(all_series, sessions, {**self._last_seen, **seen}, events) if new_file else None
         return Draft(self._sequence + 1, now_ms, detached, series, seen, whole)
 
     def _await_journal(self, detached: Detached) -> None:
@@ -369,6 +370,7 @@ class Store:
                 blocks=self._blocks,
                 last_seen=self._last_seen,
                 overflowed=dict(self._state.series.refused),
+                log=self._state.events,
                 now_ms=self._clock.wall_ms(),
                 on_damage=self._note,
             )
@@ -393,6 +395,7 @@ class Store:
                 series=self._state.series,
                 costs=self._costs.copy(),
                 costs_since_ms=self._costs.since_ms,
+                events=self._state.events,
                 head_bytes=self._head_bytes(),
                 journal_position=self._journal.position,
                 journal_durable=self._journal.durable,

@@ -17,11 +17,12 @@ from obsagent._native.codec import Groups
 from obsagent.clock import window_start
 from obsagent.errors import CorruptData
 from obsagent.head.accounts import AccountBook, Accounts
+from obsagent.head.events import EventLog
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import Clients, SessionTable
 from obsagent.head.state import HeadWindow
 from obsagent.limits import WINDOW_MS
-from obsagent.samples import Series
+from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
 from obsagent.segment import reader
 from obsagent.segment.recover import BlockRef, Damage
@@ -64,6 +65,7 @@ class View:
     blocks: tuple[BlockRef, ...]
     last_seen: Mapping[str, int]
     overflowed: Mapping[str, int]
+    log: EventLog
     now_ms: int
     on_damage: Callable[[Damage], None]
 
@@ -144,6 +146,11 @@ class View:
     def clients_by_service(self) -> dict[str, Clients]:
         """The sessions that are remembered, by service, the agent's own included."""
         return self.sessions.clients_by_service()
+
+    def events(self, name: str | None = None) -> list[Event]:
+        """The events of this name, or all, oldest first; labels are the event's own, `service`, `host`, `version`."""
+        with self.lock:
+            return self.log.named(name)
 
     def last_window_ms(self) -> int | None:
         """Start of the newest window that holds anything."""

@@ -14,6 +14,7 @@ class Ack(NamedTuple):
     sequence: int
     position: int
     goodbye: bool = False
+    event: int = 0
 
 
 class PendingAcks:

@@ -16,6 +16,7 @@ from obsagent.errors import CorruptData, ProtocolError, StoreError, UnsupportedV
 from obsagent.limits import SAMPLE_FUTURE_LIMIT_MS, SAMPLE_PAST_LIMIT_MS, SESSIONS_MAX
 from obsagent.receive.acks import Ack, PendingAcks
 from obsagent.receive.admit import Admission
+from obsagent.receive.events import take_events
 from obsagent.receive.settle import settle
 from obsagent.receive.sink import LiveSession, Refusal, Sink
 from obsagent.wire.frame import (
@@ -26,6 +27,7 @@ from obsagent.wire.frame import (
     pack,
     read_counts,
     read_definitions,
+    read_events,
     read_hello,
     read_samples,
     session_of,
@@ -60,6 +62,7 @@ class Ingest:
             MessageKind.HELLO: self._hello,
             MessageKind.DEFINE: self._define,
             MessageKind.SAMPLES: self._samples,
+            MessageKind.EVENTS: self._events,
             MessageKind.HEARTBEAT: self._heartbeat,
             MessageKind.GOODBYE: self._goodbye,
         }
@@ -107,6 +110,7 @@ class Ingest:
             s=hello.session,
             clock=self._clock.wall_ms(),
             applied=session.last_applied,
+            events=session.last_event,
             worker=session.worker,
             scales=self._scales,
         )
@@ -136,7 +140,7 @@ class Ingest:
             if header.sequence not in (session.last_applied + 1, header.first_kept):
                 raise StoreError("a batch before this one was not taken")
             self._apply(session, header, body)
-        self._acks.add(Ack(identity, header.session, session.last_applied, self._sink.position()))
+        self._acknowledge_later(identity, session)
 
     def _apply(self, session: LiveSession, header: SamplesHeader, body: Any) -> None:
         counts = settle(session.counts, header.counts, header.samples)
@@ -163,12 +167,22 @@ class Ingest:
         self.malformed += 1
         return "frame"
 
+    def _events(self, identity: bytes, fields: Header, _body: Any) -> None:
+        header = read_events(fields)
+        session = self._known(identity, fields)
+        if session is None:
+            return
+        taken = take_events(session, header, self._clock.wall_ms())
+        if taken is not None:
+            self._sink.write_events(session.name, taken)
+        self._acknowledge_later(identity, session)
+
     def _heartbeat(self, identity: bytes, fields: Header, _body: Any) -> None:
         counts = read_counts(fields)
         session = self._known(identity, fields)
         if session is not None:
             self._sink.reported(session.name, counts)
-            self._acks.add(Ack(identity, session.name, session.last_applied, self._sink.position()))
+            self._acknowledge_later(identity, session)
 
     def _goodbye(self, identity: bytes, fields: Header, _body: Any) -> None:
         counts = read_counts(fields)
@@ -178,9 +192,13 @@ class Ingest:
         settled = settle(session.counts, counts, 0)
         if settled is None:
             raise CorruptData("the counts of the goodbye contradict those of the batches before it")
-        last_applied = session.last_applied
         self._sink.write_close(session.name, settled, self._clock.wall_ms())
-        self._acks.add(Ack(identity, session.name, last_applied, self._sink.position(), goodbye=True))
+        self._acknowledge_later(identity, session, goodbye=True)
+
+    def _acknowledge_later(self, identity: bytes, session: LiveSession, *, goodbye: bool = False) -> None:
+        """Everything that the session has sent so far, once it is on disk."""
+        position = self._sink.position()
+        self._acks.add(Ack(identity, session.name, session.last_applied, position, goodbye, session.last_event))
 
     def acknowledge(self, synced: int) -> None:
         """Tells the clients what is on disk now that the journal is durable up to `synced`."""
@@ -189,6 +207,7 @@ class Ingest:
                 MessageKind.ACK,
                 s=ack.session,
                 q=ack.sequence,
+                e=ack.event,
                 clock=self._clock.wall_ms(),
                 goodbye=ack.goodbye,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, Protocol
 
-from obsagent.samples import Series
+from obsagent.samples import Event, Series
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
 
 Refusal = Literal["frame", "time"]
@@ -27,6 +27,11 @@ class LiveSession(Protocol):
     @property
     def last_applied(self) -> int:
         """The sequence of its last applied batch; 0 before the first."""
+        ...
+
+    @property
+    def last_event(self) -> int:
+        """The sequence of its last taken event; 0 before the first."""
         ...
 
     @property
@@ -53,6 +58,15 @@ class Mapped(NamedTuple):
 
     number: int
     series: Series | None
+
+
+class TakenEvents(NamedTuple):
+    """What an events message brought up to `sequence`: events to keep, and how many are given up or refused."""
+
+    sequence: int
+    dropped: int
+    rejected: int
+    events: list[Event]
 
 
 class Sink(Protocol):
@@ -96,6 +110,10 @@ class Sink(Protocol):
 
     def write_refusal(self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int) -> None:
         """Consumes a batch's sequence and counts its samples as rejected."""
+        ...
+
+    def write_events(self, name: bytes, taken: TakenEvents) -> None:
+        """Keeps a session's events."""
         ...
 
     def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:

@@ -16,7 +16,8 @@ from obsagent.endpoints import check_endpoint, default_listen
 from obsagent.errors import InstrumentError, PendingSamples
 from obsagent.limits import CLIENT_RING_BYTES, CLIENTS_PER_PROCESS, EXIT_FLUSH_TIMEOUT_S
 from obsagent.record.agent_clock import AgentClock
-from obsagent.record.conversation import Conversation
+from obsagent.record.conversation import Conversation, monotonic_ms
+from obsagent.record.events import EventQueue, checked_event
 from obsagent.record.outbox import Outbox
 from obsagent.record.registry import Registry
 from obsagent.record.request import Request, RequestInstruments
@@ -32,17 +33,20 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 class FlushResult(NamedTuple):
-    """What became of the samples observed so far (cumulative since the session began)."""
+    """What became of the samples observed so far, and of the events (cumulative since the session began)."""
 
     acknowledged: int
     pending: int
     dropped: int
     rejected: int
+    pending_events: int = 0
+    dropped_events: int = 0
 
     def raise_if_pending(self) -> None:
         """Raises `PendingSamples` unless the agent has acknowledged everything that was kept."""
-        if self.pending:
-            raise PendingSamples(f"{self.pending} samples are not acknowledged by the agent yet")
+        if self.pending or self.pending_events:
+            events = f" and {self.pending_events} events" if self.pending_events else ""
+            raise PendingSamples(f"{self.pending} samples{events} are not acknowledged by the agent yet")
 
 
 def default_service() -> str:
@@ -81,6 +85,7 @@ class Client:
         self._base = SessionCounts(recorder.observed, recorder.dropped_ring, 0, 0, recorder.rejected_value)
         self.session = os.urandom(16)
         self.outbox = Outbox()
+        self.events = EventQueue()
         self.clock = AgentClock(time.time_ns() / 1e6 - time.monotonic_ns() / 1e6)
         self._started_ms = time.time_ns() // 1_000_000
         self._sender: Sender | None = None
@@ -128,20 +133,39 @@ class Client:
             self._requests = RequestInstruments(self._registry)
         return Request(self._requests.endpoint(endpoint), id, queued_at)
 
+    def event(self, name: str, /, **labels: object) -> None:
+        """Something happened to the service just now, such as `event("deploy", version="4")`.
+
+        Kept one by one, apart from samples, with the labels given and `service`, `host` and `version`. Never waits
+        for the agent; what does not fit the queue is dropped, oldest first, and counted in `FlushResult`. Values are
+        turned into text. Raises `EventError` for a name or labels that the agent would not take.
+        """
+        event = checked_event(name, monotonic_ms(), labels)
+        if self._disabled:
+            return
+        if self._closed:
+            self.events.refuse()
+            return
+        self.events.put(event)
+        if self._sender is None:
+            self._start()
+        self._recorder.wake()
+
     # Delivery
 
     def flush(self, timeout: float = 2.0) -> FlushResult:
-        """Waits until everything observed before the call is acknowledged, at most `timeout` seconds.
+        """Waits until every sample and event from before the call is acknowledged, at most `timeout` seconds.
 
         Never raises for an absent agent: the result says what is pending.
         """
         if not self._disabled and not self._closed:
             deadline = time.monotonic() + timeout
+            last_event = self.events.last_sequence
             self._start()
             self._recorder.seal(int(timeout * 1000))
             samples = self._sealed_samples()
             if self._sender is not None:
-                self._sender.wait_settled(samples, max(deadline - time.monotonic(), 0.0))
+                self._sender.wait_settled(samples, last_event, max(deadline - time.monotonic(), 0.0))
         return self._result()
 
     def _sealed_samples(self) -> int:
@@ -154,13 +178,14 @@ class Client:
         acknowledged, counts = self.outbox.acknowledged_samples, self.counts()
         dropped = counts.dropped_ring + counts.dropped_budget + counts.dropped_expired
         pending = max(counts.observed - counts.rejected_value - dropped - acknowledged, 0)
-        return FlushResult(acknowledged, pending, dropped, counts.rejected_value)
+        events = self.events
+        return FlushResult(acknowledged, pending, dropped, counts.rejected_value, events.pending, events.dropped)
 
     def close(self, timeout: float = EXIT_FLUSH_TIMEOUT_S) -> FlushResult:
         """Flushes, says goodbye and stops the threads; called by itself at a normal exit."""
         if self._closed or self._disabled:
             return self._result()
-        if self._sender is None and self.counts().observed == 0:
+        if self._sender is None and self.counts().observed == 0 and not self.events.pending:
             return self._result()
         self.flush(timeout)
         self._recorder.stop()

@@ -1,7 +1,7 @@
-"""One client's conversation with the agent: hello, welcome, defines, batches, acknowledgements.
+"""One client's conversation with the agent: hello, welcome, defines, batches, events, acknowledgements.
 
 A disconnect ends the conversation: the socket is closed (a DEALER would otherwise deliver old batches before
-the new hello) and a new one begins with hello. Batches wait in the outbox, never inside libzmq.
+the new hello) and a new one begins with hello. Batches wait in the outbox, events in theirs, never inside libzmq.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from obsagent.errors import CorruptData, ProtocolError
-from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
+from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 from obsagent.wire.frame import (
     Header,
     MessageKind,
@@ -18,12 +18,14 @@ from obsagent.wire.frame import (
     SessionCounts,
     counts_fields,
     definition_row,
+    event_row,
     pack,
 )
 
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
     from obsagent.record.agent_clock import AgentClock
+    from obsagent.record.events import EventQueue
     from obsagent.record.outbox import Outbox, QueuedBatch
     from obsagent.wire.socket import ClientSocket
 
@@ -45,6 +47,7 @@ class Speaker(Protocol):
     """What a conversation needs to know of its client."""
 
     outbox: Outbox
+    events: EventQueue
     clock: AgentClock
 
     @property
@@ -87,6 +90,7 @@ class Conversation:
         self._speaker = speaker
         self._socket: ClientSocket | None = None
         self._welcomed = False
+        self._takes_events = False
         self._defined = 0
         self._opened_ms = 0.0
         self._heard_ms = 0.0
@@ -136,6 +140,7 @@ class Conversation:
         self._welcomed = False
         self._defined = 0
         self._speaker.outbox.rewind()
+        self._speaker.events.rewind()
         fields = self._speaker.hello_fields()
         self._socket.send(pack(MessageKind.HELLO, s=self._session, clock=time.time_ns() // 1_000_000, **fields))
 
@@ -156,6 +161,8 @@ class Conversation:
             if self._speaker.clock.welcome(float(fields["clock"]), now):
                 self._speaker.clock_changed()
             self._speaker.outbox.acknowledge(int(fields["applied"]))
+            self._takes_events = "events" in fields
+            self._speaker.events.acknowledge(int(fields.get("events", 0)))
             self._speaker.welcomed(fields)
             self._welcomed = True
             self._heartbeat_ms = now
@@ -163,6 +170,7 @@ class Conversation:
             if self._speaker.clock.hear(float(fields["clock"]), now):
                 self._speaker.clock_changed()
             self._speaker.outbox.acknowledge(int(fields["q"]))
+            self._speaker.events.acknowledge(int(fields.get("e", 0)))
             self.goodbye_answered = self.goodbye_answered or bool(fields.get("goodbye"))
         elif kind is MessageKind.ERROR and fields.get("code") in BEGIN_AGAIN:
             self._pause_until_ms = now + BEGIN_AGAIN_PAUSE_MS
@@ -176,7 +184,7 @@ class Conversation:
         self.close()
 
     def _speak(self, now: float) -> None:
-        if not self._define():
+        if not self._send_events() or not self._define():
             return
         while entry := self._speaker.outbox.next_unsent():
             if not self._send_batch(entry):
@@ -186,6 +194,21 @@ class Conversation:
         if now - self._heartbeat_ms >= HEARTBEAT_INTERVAL_MS:
             self._heartbeat_ms = now
             self._send_counts(MessageKind.HEARTBEAT)
+
+    def _send_events(self) -> bool:
+        """Events go first: they need no definition, and are never many."""
+        assert self._socket is not None
+        events, offset_ms = self._speaker.events, self._speaker.clock.offset_ms
+        while self._takes_events:
+            sequence, unsent = events.unsent(EVENTS_PER_MESSAGE)
+            if not unsent:
+                break
+            rows = [event_row(event.stamped(offset_ms)) for event in unsent]
+            header = pack(MessageKind.EVENTS, s=self._session, q=sequence, f=events.first_kept, events=rows)
+            if not self._socket.send(header):
+                return False
+            events.mark_sent(sequence + len(unsent) - 1)
+        return True
 
     def _define(self) -> bool:
         """Tells the agent every series that it has not heard of in this conversation, before any batch."""

@@ -38,10 +38,16 @@ class Sender:
         """Starts the thread."""
         self._thread.start()
 
-    def wait_settled(self, samples: int, timeout_s: float) -> bool:
-        """Waits until that many samples are acknowledged or given up; False after `timeout_s`."""
+    def wait_settled(self, samples: int, last_event: int, timeout_s: float) -> bool:
+        """Waits until so many samples, and the events up to a sequence, are acknowledged or given up.
+
+        False after `timeout_s`.
+        """
+        outbox, events = self._speaker.outbox, self._speaker.events
         with self._settled:
-            return self._settled.wait_for(lambda: self._speaker.outbox.settled_samples >= samples, timeout_s)
+            return self._settled.wait_for(
+                lambda: outbox.settled_samples >= samples and events.first_kept > last_event, timeout_s
+            )
 
     def stop(self, timeout_s: float) -> None:
         """Says goodbye and ends the thread."""
@@ -59,7 +65,7 @@ class Sender:
         self._part()
 
     def _wait(self) -> None:
-        if self._speaker.outbox.waiting:
+        if self._speaker.outbox.waiting or self._speaker.events.waiting:
             self._conversation.poll(ACK_WAIT_MS)
             return
         batch = self._recorder.take(IDLE_WAIT_MS if self._conversation.welcomed else UNWELCOME_WAIT_MS)
@@ -79,6 +85,7 @@ class Sender:
         self._collect()  # what was sealed between the last round and the stop
         self._conversation.step()
         self._speaker.outbox.give_up_unsent()
+        self._speaker.events.give_up_unsent()
         self._conversation.say_goodbye()
         deadline = monotonic_ms() + GOODBYE_WAIT_MS
         while self._conversation.welcomed and not self._conversation.goodbye_answered and monotonic_ms() < deadline:

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from obsagent.errors import CorruptData
-from obsagent.samples import Series
+from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import Mark
 from obsagent.segment.reader import each_opened, read_tables
@@ -36,6 +36,9 @@ class Checkpoint:
     totals: dict[str, list[int]] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     last_seen: dict[str, int] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    events_sequence: int = 0
+    event_totals: dict[str, list[int]] = field(default_factory=dict)
 
     def fold(self, block: BlockRef, tables: Tables) -> None:
         """Take in the tables of the next block."""
@@ -49,7 +52,15 @@ class Checkpoint:
         self.refused.update(tables.refused)
         for metric, at_ms in tables.last_seen.items():
             self.last_seen[metric] = max(at_ms, self.last_seen.get(metric, at_ms))
+        self._fold_events(block, tables)
         self.advance(block)
+
+    def _fold_events(self, block: BlockRef, tables: Tables) -> None:
+        """A head block has the events of the checkpoint block behind it, whose sequence it shares, already."""
+        if block.header.sequence > self.events_sequence:
+            self.events += tables.events
+            self.events_sequence = block.header.sequence
+        self.event_totals.update(tables.event_totals)
 
     def advance(self, block: BlockRef) -> None:
         """Take in where the block stands, which its header says even when its tables are damaged."""

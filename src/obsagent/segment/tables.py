@@ -16,7 +16,7 @@ import msgpack
 
 from obsagent.errors import CorruptData
 from obsagent.fs import Buffer
-from obsagent.samples import Kind, Series
+from obsagent.samples import Event, Kind, Series
 
 SESSION_ID_BYTES = 16
 NOT_ROWS = (ValueError, TypeError, AttributeError, LookupError)
@@ -39,6 +39,7 @@ class SessionRow:
     accounts: tuple[int, ...] | None
     last_ms: int
     closed: bool
+    last_event: int = 0
 
 
 @dataclass(slots=True)
@@ -52,6 +53,8 @@ class Tables:
     totals: dict[str, list[int]] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     last_seen: dict[str, int] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    event_totals: dict[str, list[int]] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """As the section `tables` of a block, before compression."""
@@ -63,6 +66,8 @@ class Tables:
             self.totals,
             self.refused,
             self.last_seen,
+            [event_to_row(event) for event in self.events],
+            self.event_totals,
         ]
         packed: bytes = msgpack.packb(rows)
         return packed
@@ -71,7 +76,9 @@ class Tables:
     def from_bytes(cls, data: Buffer, known: Container[int] = ()) -> Tables:
         """The opposite of `to_bytes`, without the series whose ids are `known`. Raises CorruptData."""
         try:
-            series, sessions, forgotten, accounts, totals, refused, last_seen = unpack(data)[:7]
+            rows = unpack(data)
+            series, sessions, forgotten, accounts, totals, refused, last_seen = rows[:7]
+            events, event_totals = rows[7:9] or ([], {})
             return cls(
                 series=[series_from_row(row) for row in series if row[0] not in known],
                 sessions=[session_from_row(row) for row in sessions],
@@ -80,6 +87,8 @@ class Tables:
                 totals={text(service): integers(row) for service, row in totals.items()},
                 refused={text(metric): integer(count) for metric, count in refused.items()},
                 last_seen={text(metric): integer(at_ms) for metric, at_ms in last_seen.items()},
+                events=[event_from_row(row) for row in events],
+                event_totals={text(service): integers(row) for service, row in event_totals.items()},
             )
         except NOT_ROWS as error:
             raise CorruptData(f"tables of a block: {error}") from error
@@ -134,6 +143,7 @@ def session_to_row(row: SessionRow) -> list[Any]:
         row.accounts,
         row.last_ms,
         row.closed,
+        row.last_event,
     ]
 
 
@@ -152,7 +162,19 @@ def session_from_row(row: Any) -> SessionRow:
         accounts=None if accounts is None else tuple(integers(accounts)),
         last_ms=integer(last_ms),
         closed=bool(closed),
+        last_event=integer(row[11]) if len(row) > 11 else 0,
     )
+
+
+def event_to_row(event: Event) -> list[Any]:
+    """An event as an array: name, time in ms, labels."""
+    return [event.name, event.at_ms, event.labels]
+
+
+def event_from_row(row: Any) -> Event:
+    """The opposite of `event_to_row`; equal words share one object. Raises one of NOT_ROWS."""
+    name, at_ms, labels = row[:3]
+    return Event(intern(name), integer(at_ms), {intern(label): text(value) for label, value in labels.items()})
 
 
 def text(value: Any) -> str:

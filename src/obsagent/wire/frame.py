@@ -15,6 +15,9 @@ from obsagent.errors import CorruptData, ProtocolError
 from obsagent.limits import (
     BODY_BYTES_MAX,
     DEFINE_BYTES_MAX,
+    EVENT_BYTES_MAX,
+    EVENT_NAME_BYTES_MAX,
+    EVENTS_PER_MESSAGE,
     HEADER_BYTES_MAX,
     HELP_BYTES_MAX,
     LABEL_NAME_BYTES_MAX,
@@ -22,7 +25,7 @@ from obsagent.limits import (
     LABELS_MAX,
     METRIC_NAME_BYTES_MAX,
 )
-from obsagent.samples import ACROSS, Kind
+from obsagent.samples import ACROSS, Event, Kind
 
 MAJOR = 1
 MINOR = 0
@@ -63,7 +66,6 @@ NOT_BUILT = frozenset(
         MessageKind.FEATURES,
         MessageKind.PREDICTIONS,
         MessageKind.TRUTHS,
-        MessageKind.EVENTS,
     }
 )
 """Reserved kinds that this version refuses."""
@@ -102,6 +104,20 @@ class SamplesHeader(NamedTuple):
     end_ms: int
     samples: int
     counts: SessionCounts
+
+
+class EventsHeader(NamedTuple):
+    """A checked events message; `sequence` is that of its first event, and the others follow it."""
+
+    session: bytes
+    sequence: int
+    first_kept: int
+    events: list[Event]
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of its last event."""
+        return self.sequence + len(self.events) - 1
 
 
 class Hello(NamedTuple):
@@ -263,9 +279,45 @@ def _read_definition(row: Any) -> SeriesDefinition:
         raise CorruptData(f"unknown kind of instrument {kind!r}")
     if across not in ACROSS:
         raise CorruptData(f"unknown combination across workers {across!r}")
+    return SeriesDefinition(number, metric, Kind(kind), _labels(labels), unit, help_text, scale, across)
+
+
+def _labels(labels: Any) -> dict[str, str]:
     if not isinstance(labels, dict) or len(labels) > LABELS_MAX:
         raise CorruptData(f"labels must be a map of at most {LABELS_MAX} entries")
     for name, value in labels.items():
         _text({"label name": name}, "label name", LABEL_NAME_BYTES_MAX, empty=False)
         _text({"label value": value}, "label value", LABEL_VALUE_BYTES_MAX)
-    return SeriesDefinition(number, metric, Kind(kind), labels, unit, help_text, scale, across)
+    return labels
+
+
+def event_row(event: Event) -> list[Any]:
+    """An event as it stands in an events message."""
+    return [event.name, event.at_ms, event.labels]
+
+
+def event_bytes(event: Event) -> int:
+    """What an event weighs against `EVENT_BYTES_MAX`: the bytes of its name and labels."""
+    words = (event.name, *event.labels, *event.labels.values())
+    return sum(len(word.encode("utf-8", "surrogatepass")) for word in words)
+
+
+def read_events(fields: Header) -> EventsHeader:
+    """Checks an events message; raises `CorruptData`."""
+    rows = fields.get("events")
+    if not isinstance(rows, list) or not 1 <= len(rows) <= EVENTS_PER_MESSAGE:
+        raise CorruptData(f"field 'events' must be a list of 1 to {EVENTS_PER_MESSAGE} events")
+    events = [_read_event(row) for row in rows]
+    first = _integer(fields, "q", 1, COUNT_MAX - EVENTS_PER_MESSAGE)
+    return EventsHeader(session_of(fields), first, _integer(fields, "f", 1, first), events)
+
+
+def _read_event(row: Any) -> Event:
+    if not isinstance(row, list) or len(row) != 3:
+        raise CorruptData("an event has three fields")
+    named = {"name": row[0], "time": row[1]}
+    name = _text(named, "name", EVENT_NAME_BYTES_MAX, empty=False)
+    event = Event(name, _integer(named, "time"), _labels(row[2]))
+    if event_bytes(event) > EVENT_BYTES_MAX:
+        raise CorruptData(f"an event of {event_bytes(event)} bytes; at most {EVENT_BYTES_MAX} are allowed")
+    return event

@@ -4,7 +4,9 @@
     obs = obsagent.connect(service="fraud")
     obs.histogram("step_duration", unit="seconds").observe(0.0123)
 
-Importing this package loads nothing else; `connect` loads the client.
+    obsagent.query("p99 step_duration since 1h")
+
+Importing this package loads nothing else; `connect` loads the client, `query` what asks.
 """
 
 from __future__ import annotations
@@ -13,10 +15,22 @@ TYPE_CHECKING = False  # as type checkers read it; to import typing would double
 if TYPE_CHECKING:
     from typing import Any
 
+    from obsagent.reading import query, query_async, status
     from obsagent.record.client import Client, FlushResult, connect
+    from obsagent.results import Result, Row
 
 __version__ = "0.1.0"
-__all__ = ["Client", "FlushResult", "__version__", "connect"]
+__all__ = [
+    "Client",
+    "FlushResult",
+    "Result",
+    "Row",
+    "__version__",
+    "connect",
+    "query",
+    "query_async",
+    "status",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,4 +38,12 @@ def __getattr__(name: str) -> Any:
         from obsagent.record import client
 
         return getattr(client, name)
+    if name in {"query", "query_async", "status"}:
+        from obsagent import reading
+
+        return getattr(reading, name)
+    if name in {"Result", "Row"}:
+        from obsagent import results
+
+        return getattr(results, name)
     raise AttributeError(f"module 'obsagent' has no attribute {name!r}")

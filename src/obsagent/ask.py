@@ -36,9 +36,12 @@ class AgentClient:
         self.timeout_s = timeout_s
         self._requests: Requests | None = None
 
-    def query(self, text: str) -> dict[str, Any]:
-        """The answer to one query, as documented in `obsagent.answer.execute`."""
-        return self._ask("QUERY", text=text)
+    def query(self, text: str, sketch: str | None = None) -> dict[str, Any]:
+        """The answer to one query, as documented in `obsagent.answer.execute`.
+
+        `sketch` (`loghist`, `tdigest`) chooses what answers quantiles.
+        """
+        return self._ask("QUERY", text=text, **({} if sketch is None else {"sketch": sketch}))
 
     def status(self) -> dict[str, Any]:
         """The agent's accounts and state."""

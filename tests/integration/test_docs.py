@@ -44,8 +44,7 @@ MAKE = sorted({line for line in shown_commands() if line.startswith("make ")})
 def fed_agent(agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> RunningAgent:
     """An agent that the README's own program has fed."""
     monkeypatch.setenv("OBSAGENT_AGENT", agent.serve)
-    (program,) = fenced("python")
-    run_program(program)
+    run_program(fenced("python")[0])
     time.sleep(1.5)  # gauges of workers are combined once a second
     return agent
 
@@ -59,6 +58,13 @@ def test_the_program_and_every_question_work(fed_agent: RunningAgent) -> None:
         assert done.stdout.strip(), line
         if words[0] == "query":
             assert "no " not in done.stderr, f"{line}\n{done.stderr}"
+
+
+def test_the_other_programs_work(fed_agent: RunningAgent) -> None:
+    _, *programs = fenced("python")
+    assert programs
+    for program in programs:
+        assert run_program(program).strip()
 
 
 def test_the_json_has_the_shown_keys(fed_agent: RunningAgent) -> None:

@@ -1,0 +1,7 @@
+"""What `obsagent.query` returns: an answer as rows, as a table for people, as a pandas or Arrow table."""
+
+from __future__ import annotations
+
+from obsagent.results.result import Point, Result, Row
+
+__all__ = ["Point", "Result", "Row"]

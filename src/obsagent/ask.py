@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Protocol
-
 from obsagent.endpoints import IPC_PREFIX, check_endpoint, default_serve
 from obsagent.errors import AgentUnreachable, ConfigError, ObsagentError, ProtocolError, UsageError
 
+TYPE_CHECKING = False  # typing would be loaded for annotations alone
+if TYPE_CHECKING:
+    from typing import Any
+
+    from obsagent.wire.socket import RequestSocket
+    from obsagent.wire.zmtp import UnixDealer
+
 TIMEOUT_S = 5.0
-
-
-class Requests(Protocol):
-    """A conversation with an agent, as `obsagent.wire.socket.RequestSocket` holds it."""
-
-    def request(self, kind: Any, timeout_s: float, **fields: Any) -> tuple[Any, dict[str, Any]]:
-        """Sends one request and waits for its answer: its kind and its fields, the body under `body`."""
-        ...
-
-    def close(self) -> None:
-        """Ends the conversation."""
-        ...
 
 
 class AgentClient:
     """A reader of one agent. Not thread-safe; `with` closes it.
 
     Every question raises `AgentUnreachable` if nobody answers within `timeout_s` seconds, and the error that
-    the agent reports (`UsageError` for a query that it cannot understand).
+    the agent reports (`UsageError` for a query that it cannot understand). After an error the next question
+    begins a new conversation.
     """
 
     def __init__(self, endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         """`endpoint` defaults to `OBSAGENT_AGENT`, then to the user's own agent; nothing is sent yet."""
         self.endpoint = check_endpoint(endpoint or default_serve())
         self.timeout_s = timeout_s
-        self._requests: Requests | None = None
+        self._requests: UnixDealer | RequestSocket | None = None
 
-    def query(self, text: str, sketch: str | None = None) -> dict[str, Any]:
+    def query(self, text: str, sketch: str | None = None, explain: bool = False) -> dict[str, Any]:
         """The answer to one query, as documented in `obsagent.answer.execute`.
 
-        `sketch` (`loghist`, `tdigest`) chooses what answers quantiles.
+        `sketch` (`loghist`, `tdigest`) chooses what answers quantiles; `explain` adds what was read.
         """
-        return self._ask("QUERY", text=text, **({} if sketch is None else {"sketch": sketch}))
+        from obsagent.zone import local_zone_name
+
+        fields: dict[str, Any] = {"text": text, "zone": local_zone_name()}
+        if sketch is not None:
+            fields["sketch"] = sketch
+        if explain:
+            fields["explain"] = True
+        return self._ask("QUERY", **fields)
 
     def status(self) -> dict[str, Any]:
         """The agent's accounts and state."""
@@ -64,52 +64,53 @@ class AgentClient:
         self.close()
 
     def _ask(self, kind_name: str, **fields: Any) -> dict[str, Any]:
-        if self._requests is None:
-            self._check_listener()
-        from obsagent.wire.frame import MessageKind
+        from obsagent.wire.header import MessageKind
 
-        kind = MessageKind[kind_name]
         try:
-            answer_kind, header = self._open().request(kind, self.timeout_s, **fields)
-        except AgentUnreachable:
+            kind, header = self._open().request(MessageKind[kind_name], self.timeout_s, **fields)
+        except BaseException as error:
             self.close()  # a late answer must not be taken for that of the next question
-            raise self._unreachable(f"answered at {self.endpoint} within {self.timeout_s:g} s") from None
-        if answer_kind is MessageKind.ANSWER:
+            if isinstance(error, (OSError, AgentUnreachable)):
+                raise self._unreachable(error) from None
+            raise
+        if kind is MessageKind.ANSWER:
             return _decode(header)
-        if answer_kind is MessageKind.ERROR:
+        if kind is MessageKind.ERROR:
             raise _reported(header)
-        raise ProtocolError(f"the agent at {self.endpoint} answered with a {answer_kind.name.lower()} message")
+        raise ProtocolError(f"the agent at {self.endpoint} answered with a {kind.name.lower()} message")
 
-    def _check_listener(self) -> None:
-        """Where nobody listens there is no need to wait for an answer: ZeroMQ would, a plain connect is refused."""
-        if not self.endpoint.startswith(IPC_PREFIX):
-            return
-        import socket
+    def _open(self) -> UnixDealer | RequestSocket:
+        if self._requests is None:
+            self._requests = self._begin()
+        return self._requests
 
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(self.timeout_s)
-            try:
-                probe.connect(self.endpoint[len(IPC_PREFIX) :])
-            except (FileNotFoundError, ConnectionRefusedError):
-                raise self._unreachable(f"is listening at {self.endpoint}") from None
-            except OSError:
-                return  # whatever it is, the conversation will show it
+    def _begin(self) -> UnixDealer | RequestSocket:
+        if self.endpoint.startswith(IPC_PREFIX):
+            from obsagent.wire.zmtp import UnixDealer
 
-    def _unreachable(self, what: str) -> AgentUnreachable:
+            return UnixDealer(self.endpoint[len(IPC_PREFIX) :], self.timeout_s)
+        from obsagent.wire.socket import RequestSocket  # loads zmq
+
+        return RequestSocket(self.endpoint)
+
+    def _unreachable(self, error: Exception) -> AgentUnreachable:
+        if isinstance(error, (TimeoutError, AgentUnreachable)):
+            what = f"no agent answered at {self.endpoint} within {self.timeout_s:g} s"
+        elif isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
+            what = f"no agent is listening at {self.endpoint}"
+        elif isinstance(error, ConnectionError):
+            what = f"the agent at {self.endpoint} ended before it answered"
+        else:
+            what = f"the agent at {self.endpoint} cannot be asked: {error}"
         option = "" if self.endpoint == default_serve() else f" --serve {self.endpoint}"
         return AgentUnreachable(
-            f"no agent {what}; start one with `obsagent agent{option}`, or read a store without an agent: `--data DIR`"
+            f"{what}; start one with `obsagent agent{option}`, or read a store without an agent: `--data DIR`"
         )
-
-    def _open(self) -> Requests:
-        if self._requests is None:
-            from obsagent.wire.socket import RequestSocket  # loads zmq
-
-            self._requests = RequestSocket(self.endpoint)
-        return self._requests
 
 
 def _decode(header: dict[str, Any]) -> dict[str, Any]:
+    import json
+
     try:
         answer = json.loads(header["body"])
     except (KeyError, TypeError, ValueError):

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -46,12 +47,13 @@ def answered(value):
     return MessageKind.ANSWER, {"body": json.dumps(value).encode()}
 
 
-def test_a_query_and_the_status_go_out_and_their_answers_come_back(client):
+def test_a_query_and_the_status_go_out_and_their_answers_come_back(client, monkeypatch):
+    monkeypatch.setattr("obsagent.zone.local_zone_name", lambda: "Europe/Berlin")
     agent, conversation = client(answered({"series": []}), answered({"accounts": {}}), timeout_s=1.5)
     assert agent.query("p99 latency") == {"series": []}
     assert agent.status() == {"accounts": {}}
     assert conversation.asked == [
-        (MessageKind.QUERY, 1.5, {"text": "p99 latency"}),
+        (MessageKind.QUERY, 1.5, {"text": "p99 latency", "zone": "Europe/Berlin"}),
         (MessageKind.STATUS, 1.5, {}),
     ]
 
@@ -64,6 +66,13 @@ def test_the_catalogue_can_be_asked_of_one_service(client):
         (MessageKind.CATALOGUE, {}),
         (MessageKind.CATALOGUE, {"service": "fraud"}),
     ]
+
+
+def test_what_a_reader_chooses_goes_out_with_the_query(client):
+    agent, conversation = client(answered({}))
+    agent.query("p99 latency", sketch="tdigest", explain=True)
+    ((_, _, fields),) = conversation.asked
+    assert {"sketch": "tdigest", "explain": True}.items() <= fields.items()
 
 
 @pytest.mark.parametrize(
@@ -120,11 +129,38 @@ def test_where_nobody_listens_nobody_is_waited_for(stale, tmp_path, monkeypatch)
         with socket.socket(socket.AF_UNIX) as left:
             left.bind(str(path))
     monkeypatch.setenv("OBSAGENT_AGENT", f"ipc://{path}")
-    agent = AgentClient()
-    monkeypatch.setattr(agent, "_open", lambda: pytest.fail("a conversation was opened"))
+    began = time.monotonic()
+    with pytest.raises(AgentUnreachable) as caught:
+        AgentClient(timeout_s=30.0).status()
+    assert time.monotonic() - began < 10.0
+    assert str(caught.value).startswith(f"no agent is listening at ipc://{path}; start one with `obsagent agent`,")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ConnectionResetError("the peer has left"), "the agent at tcp://127.0.0.1:1 ended before it answered; start"),
+        (BrokenPipeError(32, "Broken pipe"), "the agent at tcp://127.0.0.1:1 ended before it answered; start"),
+        (TimeoutError("late"), "no agent answered at tcp://127.0.0.1:1 within 5 s; start"),
+        (PermissionError(13, "Permission denied"), "the agent at tcp://127.0.0.1:1 cannot be asked: "),
+    ],
+)
+def test_an_agent_that_cannot_be_asked_is_unreachable(client, error, message):
+    agent, _ = client(error)
     with pytest.raises(AgentUnreachable) as caught:
         agent.status()
-    assert str(caught.value).startswith(f"no agent is listening at ipc://{path}; start one with `obsagent agent`,")
+    assert str(caught.value).startswith(message)
+
+
+def test_after_any_error_the_conversation_begins_anew(monkeypatch):
+    conversations = [FakeConversation(ProtocolError("odd")), FakeConversation(answered({}))]
+    made = iter(conversations)
+    monkeypatch.setattr("obsagent.wire.zmtp.UnixDealer", lambda path, timeout_s: next(made))
+    with AgentClient("ipc:///nowhere.sock") as agent:
+        with pytest.raises(ProtocolError, match="odd"):
+            agent.query("x")
+        assert conversations[0].closed
+        assert agent.query("x") == {}
 
 
 def test_a_malformed_endpoint_is_a_usage_error():

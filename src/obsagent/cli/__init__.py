@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from io import TextIOWrapper
 
 from obsagent.errors import ObsagentError, UsageError
+
+TYPE_CHECKING = False  # in the modules on a question's path, what only annotations need is not loaded
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PROGRAM = "obsagent"
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -43,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a terminal without ± or · is no reason to fail
     try:
         code = _dispatch(arguments)
-        sys.stdout.flush()
+        print(end="", flush=True)  # unlike `sys.stdout.flush`, nothing where there is no stdout
     except ObsagentError as error:
         print(f"{_program(arguments)}: {error}", file=sys.stderr)
         return error.exit_code
@@ -77,14 +80,16 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _run(name: str, arguments: list[str]) -> int:
-    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+    from argparse import ArgumentParser
     from importlib import import_module
+
+    from obsagent.cli.help import HelpFormatter
 
     command = import_module(f"{__name__}.{name}")
     parser = ArgumentParser(
         prog=f"{PROGRAM} {name}",
         description=command.__doc__,
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     command.add_arguments(parser)

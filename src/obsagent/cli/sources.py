@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from argparse import ArgumentParser, Namespace
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any
 
 
 def add_source_arguments(parser: ArgumentParser) -> None:
@@ -67,5 +69,7 @@ def open_store(directory: str) -> Any:
 
 def print_json(value: Any) -> None:
     """One indented JSON document on stdout."""
+    import json
+
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
 
 GAP = "   "
 ELLIPSIS = "…"
@@ -90,7 +93,7 @@ class Style:
     def __init__(self, stream: TextIO) -> None:
         """Looks at the stream and at `NO_COLOR`, `TERM`, `COLUMNS`."""
         terminal = stream.isatty()
-        self.width = _terminal_width(stream) if terminal else None
+        self.width = terminal_width(stream) if terminal else None
         self._coloured = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def bold(self, text: str) -> str:
@@ -102,11 +105,12 @@ class Style:
         return f"{DIM}{text}{PLAIN}" if self._coloured else text
 
 
-def _terminal_width(stream: TextIO) -> int:
+def terminal_width(stream: TextIO | None) -> int:
+    """Its columns: what `COLUMNS` says, else what the terminal says, else 80."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns) > 0:
         return int(columns)
     try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except OSError:
+        return os.get_terminal_size(stream.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError):  # no stream, no terminal, closed
         return 80

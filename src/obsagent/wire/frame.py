@@ -1,24 +1,19 @@
-"""Messages and their headers, pure: bytes in, bytes out, no socket.
+"""What the headers of the messages hold, pure: bytes in, bytes out, no socket.
 
-A message is a msgpack map (the header) followed by at most one binary part (the body). FORMAT.md beside
-this file is the specification; a test holds the two together.
+A message is a msgpack map (the header, `obsagent.wire.header`) followed by at most one binary part (the body).
+FORMAT.md beside this file is the specification; a test holds the two together.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any, NamedTuple
 
-import msgpack
-
-from obsagent.errors import CorruptData, ProtocolError
+from obsagent.errors import CorruptData
 from obsagent.limits import (
     BODY_BYTES_MAX,
-    DEFINE_BYTES_MAX,
     EVENT_BYTES_MAX,
     EVENT_NAME_BYTES_MAX,
     EVENTS_PER_MESSAGE,
-    HEADER_BYTES_MAX,
     HELP_BYTES_MAX,
     LABEL_NAME_BYTES_MAX,
     LABEL_VALUE_BYTES_MAX,
@@ -27,48 +22,18 @@ from obsagent.limits import (
 )
 from obsagent.samples import ACROSS, Event, Kind
 
-MAJOR = 1
-MINOR = 0
+# Whoever reads the fields of a message has read its header first: here is both.
+from obsagent.wire.header import MAJOR as MAJOR
+from obsagent.wire.header import MINOR as MINOR
+from obsagent.wire.header import NOT_BUILT as NOT_BUILT
+from obsagent.wire.header import Header as Header
+from obsagent.wire.header import MessageKind as MessageKind
+from obsagent.wire.header import pack as pack
+from obsagent.wire.header import unpack as unpack
+
 SESSION_BYTES = 16
 SERIES_NUMBER_MAX = (1 << 31) - 1
 COUNT_MAX = (1 << 63) - 1
-
-Header = dict[str, Any]
-
-
-class MessageKind(IntEnum):
-    """Kinds of message; every number is reserved for ever."""
-
-    HELLO = 1
-    WELCOME = 2
-    DEFINE = 3
-    SAMPLES = 4
-    SPANS = 5
-    LOGS = 6
-    FEATURES = 7
-    PREDICTIONS = 8
-    TRUTHS = 9
-    EVENTS = 10
-    HEARTBEAT = 11
-    GOODBYE = 12
-    ACK = 13
-    QUERY = 14
-    STATUS = 15
-    ANSWER = 16
-    ERROR = 17
-    CATALOGUE = 18
-
-
-NOT_BUILT = frozenset(
-    {
-        MessageKind.SPANS,
-        MessageKind.LOGS,
-        MessageKind.FEATURES,
-        MessageKind.PREDICTIONS,
-        MessageKind.TRUTHS,
-    }
-)
-"""Reserved kinds that this version refuses."""
 
 
 class SeriesDefinition(NamedTuple):
@@ -130,43 +95,6 @@ class Hello(NamedTuple):
     started_ms: int
     clock_ms: int
     version: str
-
-
-def pack(kind: MessageKind, **fields: Any) -> bytes:
-    """The header of one message, as bytes."""
-    packed: bytes = msgpack.packb({"v": MAJOR, "m": MINOR, "k": int(kind), **fields}, use_bin_type=True)
-    return packed
-
-
-def unpack(header: bytes | memoryview) -> tuple[MessageKind, Header]:
-    """The kind and the fields of a header.
-
-    Raises `CorruptData` for bytes that are no header, `ProtocolError` for another version or a kind that
-    this version does not know.
-    """
-    if len(header) > DEFINE_BYTES_MAX:
-        raise CorruptData(f"a header of {len(header)} bytes; at most {DEFINE_BYTES_MAX} are allowed")
-    try:
-        fields = msgpack.unpackb(header, raw=False, strict_map_key=True, max_ext_len=0)
-    except Exception as error:  # msgpack raises half a dozen types for hostile bytes, RecursionError included
-        raise CorruptData(f"the header is not msgpack: {error}") from None
-    if not isinstance(fields, dict):
-        raise CorruptData("the header is not a map")
-    major, minor, number = fields.get("v"), fields.get("m"), fields.get("k")
-    if type(major) is not int or type(minor) is not int or type(number) is not int:
-        raise CorruptData("the header has no version or no kind")
-    if major != MAJOR or abs(minor - MINOR) > 1:
-        raise ProtocolError(
-            f"the peer speaks protocol {major}.{minor}, this side {MAJOR}.{MINOR}; "
-            "they understand each other one minor version apart: upgrade the older one"
-        )
-    try:
-        kind = MessageKind(number)
-    except ValueError:
-        raise ProtocolError(f"message kind {number} is unknown to protocol {MAJOR}.{MINOR}") from None
-    if kind is not MessageKind.DEFINE and len(header) > HEADER_BYTES_MAX:
-        raise CorruptData(f"a header of {len(header)} bytes; at most {HEADER_BYTES_MAX} are allowed")
-    return kind, fields
 
 
 def _integer(fields: Header, key: str, low: int = 0, high: int = COUNT_MAX) -> int:

@@ -17,11 +17,10 @@ import zmq
 
 from obsagent.endpoints import IPC_PREFIX, check_endpoint
 from obsagent.errors import AgentUnreachable, CorruptData, StoreLocked, UsageError
-from obsagent.limits import DEFINE_BYTES_MAX, FRAME_PARTS_MAX
-from obsagent.wire.frame import Header, MessageKind, pack, unpack
+from obsagent.limits import DEFINE_BYTES_MAX, FRAME_PARTS_MAX, MESSAGE_BYTES_MAX
+from obsagent.wire.header import Header, MessageKind, pack, unpack
 
 SEND_HWM = 8
-MESSAGE_BYTES_MAX = 64 << 20
 ZERO_COPY_BYTES = 64 << 10
 
 Parts = list[bytes | memoryview]
@@ -88,7 +87,7 @@ class ClientSocket:
 
 
 class RequestSocket:
-    """A reader's conversation: one request, one answer."""
+    """A reader's conversation over tcp: one request, one answer. Over a Unix socket `obsagent.wire.zmtp` holds it."""
 
     def __init__(self, endpoint: str) -> None:
         """Starts connecting; raises `UsageError` for a malformed endpoint."""

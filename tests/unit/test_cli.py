@@ -84,12 +84,12 @@ def test_each_command_is_one_module_whose_docstring_is_its_help(name, capsys):
     ("words", "message"),
     [
         (["quer"], "obsagent: there is no command `quer`; did you mean `query`?"),
-        (["xyzzy"], "obsagent: there is no command `xyzzy`; there are agent, demo, list, query, status"),
-        (["--verbose"], "obsagent: there is no option `--verbose`; there are agent, demo, list, query, status"),
-        (["top"], "obsagent: the command `top` is not built yet; there are agent, demo, list, query, status"),
+        (["xyzzy"], "obsagent: there is no command `xyzzy`; there are agent, demo, list, query, status, top"),
+        (["--verbose"], "obsagent: there is no option `--verbose`; there are agent, demo, list, query, status, top"),
+        (["logs"], "obsagent: the command `logs` is not built yet; there are agent, demo, list, query, status, top"),
         (
             ["fsck", "--data", "x"],
-            "obsagent: the command `fsck` is not built yet; there are agent, demo, list, query, status",
+            "obsagent: the command `fsck` is not built yet; there are agent, demo, list, query, status, top",
         ),
         (["query"], "obsagent query: expected a query, such as `p99 latency by endpoint since 15m`"),
     ],

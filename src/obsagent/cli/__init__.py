@@ -27,12 +27,13 @@ COMMANDS = {
     "list": "list what there is to ask about",
     "query": "ask for quantiles, rates and counts",
     "status": "show what the agent has received, kept and lost",
+    "top": "watch every service live",
 }
 """Commands and what the overview says of them."""
 
 # fmt: off
 NOT_BUILT = (
-    "shell", "top", "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
+    "shell", "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
     "truth", "init", "config", "fsck", "forget", "export", "keys", "completion",
 )
 # fmt: on

@@ -1,0 +1,121 @@
+"""What `obsagent top` reads at each refresh: one query a metric, joined into rows by their labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from obsagent.cli.stored import Source
+from obsagent.errors import AgentUnreachable, ObsagentError, StoreError
+from obsagent.selfmetrics import SERVICE
+
+Key = tuple[str, str, str]
+Values = dict[str, float | None]
+
+ROW_LABELS = ("service", "version", "endpoint")
+
+
+class Reading(NamedTuple):
+    """One query: a metric, its stats, and the columns that they fill. `makes_rows` or fills those that exist."""
+
+    metric: str
+    stats: tuple[str, ...]
+    columns: tuple[str, ...]
+    makes_rows: bool = False
+
+
+READINGS = (
+    Reading("requests", ("rate",), ("rate",), makes_rows=True),
+    Reading("latency", ("p50", "p99"), ("p50", "p99"), makes_rows=True),
+    Reading("errors", ("rate",), ("error_rate",)),
+    Reading("in_flight", ("last",), ("in_flight",)),
+    Reading("queue_delay", ("p99",), ("queue_p99",)),
+    Reading("cpu_utilization", ("last",), ("cpu",)),
+    Reading("memory_bytes", ("last",), ("memory",)),
+    Reading("gpu_utilization", ("last",), ("gpu",)),
+    Reading("gpu_memory_bytes", ("last",), ("gpu_memory",)),
+)
+
+
+@dataclass(slots=True)
+class Row:
+    """One line of the table; `values` by column, absent where nothing was measured."""
+
+    service: str
+    version: str = ""
+    endpoint: str = ""
+    values: Values = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """What tells it from other rows."""
+        return self.service, self.version, self.endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that one refresh found. `trouble` says what went wrong, if anything did."""
+
+    at_s: float = 0.0
+    rows: tuple[Row, ...] = ()
+    status: dict[str, Any] | None = None
+    trouble: str = ""
+
+
+def read(source: Source, since: str, *, by_endpoint: bool) -> Snapshot:
+    """One refresh; raises `AgentUnreachable` or `StoreError` if there is nobody to ask."""
+    status, catalogue = source.status(), source.catalogue()
+    metrics = {metric["name"]: metric for metric in catalogue["metrics"]}
+    rows: dict[Key, Row] = {}
+    trouble = ""
+    for reading in READINGS:
+        if reading.metric not in metrics:
+            continue
+        by = _by(metrics[reading.metric]["labels"], by_endpoint)
+        try:
+            answer = source.query(f"{','.join(reading.stats)} {reading.metric} by {','.join(by)} since {since}")
+        except (AgentUnreachable, StoreError):
+            raise
+        except ObsagentError as error:
+            trouble = trouble or str(error).splitlines()[0]
+            continue
+        _fill(rows, reading, answer["series"])
+    for row in _idle(catalogue["services"], {row.service for row in rows.values()}):
+        rows[row.key] = row
+    for row in rows.values():
+        _derive(row.values)
+    return Snapshot(time.time(), tuple(rows.values()), status, trouble)
+
+
+def _by(labels: Iterable[str], by_endpoint: bool) -> list[str]:
+    wanted = ROW_LABELS if by_endpoint else ROW_LABELS[:-1]
+    return [label for label in wanted if label in labels] or ["service"]
+
+
+def _fill(rows: dict[Key, Row], reading: Reading, series: Iterable[dict[str, Any]]) -> None:
+    for each in series:
+        row = Row(*(each["labels"].get(label, "") for label in ROW_LABELS))
+        if row.service == SERVICE:
+            continue
+        if reading.makes_rows:
+            row = rows.setdefault(row.key, row)
+        elif row.key in rows:
+            row = rows[row.key]
+        for stat, column in zip(reading.stats, reading.columns, strict=True):
+            row.values[column] = each["values"].get(stat)
+
+
+def _idle(services: Iterable[dict[str, Any]], busy: set[str]) -> Iterator[Row]:
+    """Services with live sessions that have served nothing."""
+    for service in services:
+        if service["sessions"] and service["name"] != SERVICE and service["name"] not in busy:
+            yield Row(service["name"])
+
+
+def _derive(values: Values) -> None:
+    """Errors as a share of the requests; nobody failing is 0, nobody asking is unknown."""
+    rate, errors = values.get("rate"), values.pop("error_rate", None)
+    if rate:
+        values["errors"] = (errors or 0.0) / rate

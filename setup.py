@@ -18,6 +18,7 @@ RING_KERNELS = [
 CODEC_KERNELS = [
     *("obs", "crc32c", "loghist"),
     *("envelope", "body", "series_index", "series_map", "rows", "accumulator", "window", "groups", "frames"),
+    *("sections", "transpose"),
 ]
 MODULES = {"sketch": SKETCH_KERNELS, "ring": RING_KERNELS, "codec": CODEC_KERNELS}
 

@@ -2,6 +2,7 @@
 
 #include "obs_alloc.h"
 #include "rows.h"
+#include "sections.h"
 
 #define ABSENT SIZE_MAX
 
@@ -80,17 +81,11 @@ static int check_rows(const obs_groups_t *groups, const uint8_t *rows, size_t si
     return status;
 }
 
-int obs_groups_merge_rows(obs_groups_t *groups, int64_t window_ms, const uint8_t *rows, size_t size, size_t *rows_used)
+/* Merges the selected ones of checked rows; how many there are, or more, says when to stop. */
+static int merge_rows(obs_groups_t *groups, size_t step, const uint8_t *rows, size_t size, size_t selected)
 {
-    size_t selected = 0, step = step_of(groups, window_ms);
-    if (step == ABSENT) {
-        *rows_used = 0;
-        return OBS_OK;
-    }
-    int status = check_rows(groups, rows, size, &selected);
-    if (status != OBS_OK)
-        return status;
     obs_rows_reader_t reader;
+    int status;
     obs_rows_reader_init(&reader, rows, size);
     obs_row_t row;
     for (size_t merged = 0; merged < selected && (status = obs_rows_next(&reader, &row)) > 0;) {
@@ -102,8 +97,54 @@ int obs_groups_merge_rows(obs_groups_t *groups, int64_t window_ms, const uint8_t
             return status;
         merged++;
     }
-    *rows_used = selected;
     return OBS_OK;
+}
+
+int obs_groups_merge_rows(obs_groups_t *groups, int64_t window_ms, const uint8_t *rows, size_t size, size_t *rows_used)
+{
+    size_t selected = 0, step = step_of(groups, window_ms);
+    if (step == ABSENT) {
+        *rows_used = 0;
+        return OBS_OK;
+    }
+    int status = check_rows(groups, rows, size, &selected);
+    if (status == OBS_OK)
+        status = merge_rows(groups, step, rows, size, selected);
+    if (status == OBS_OK)
+        *rows_used = selected;
+    return status;
+}
+
+/* Checks the selected rows of the windows asked for and counts them, or merges them when that is done. */
+static int walk_sections(obs_groups_t *groups, int64_t from_ms, int64_t to_ms, const uint8_t *bytes, size_t size,
+                         int is_checked, size_t *rows_selected)
+{
+    obs_sections_reader_t reader;
+    obs_section_t section;
+    int status = obs_sections_reader_init(&reader, bytes, size);
+    while (status == OBS_OK && (status = obs_sections_next(&reader, &section)) > 0) {
+        size_t selected = 0, step = step_of(groups, section.window_ms);
+        status = OBS_OK;
+        if (section.window_ms < from_ms || section.window_ms >= to_ms || step == ABSENT)
+            continue;
+        if (is_checked)
+            status = merge_rows(groups, step, section.rows, section.size, SIZE_MAX);
+        else
+            status = check_rows(groups, section.rows, section.size, &selected);
+        *rows_selected += selected;
+    }
+    return status;
+}
+
+int obs_groups_merge_sections(obs_groups_t *groups, int64_t from_ms, int64_t to_ms, const uint8_t *bytes, size_t size,
+                              size_t *rows_used)
+{
+    size_t selected = 0;
+    int status = walk_sections(groups, from_ms, to_ms, bytes, size, 0, &selected);
+    if (status != OBS_OK)
+        return status;
+    *rows_used = selected;
+    return selected == 0 ? OBS_OK : walk_sections(groups, from_ms, to_ms, bytes, size, 1, &selected);
 }
 
 int obs_groups_collect(obs_groups_t *groups, int64_t window_ms, const obs_window_t *window)

@@ -40,6 +40,9 @@ static inline const obs_accumulator_t *obs_groups_at(const obs_groups_t *groups,
 /* Merges the rows of selected series of the window that starts at window_ms; *rows_used = how many. */
 OBS_MUST_CHECK int obs_groups_merge_rows(obs_groups_t *groups, int64_t window_ms, const uint8_t *rows, size_t size,
                                          size_t *rows_used);
+/* Merges those of the windows that start in [from_ms, to_ms) of a frame of sections (sections.h). */
+OBS_MUST_CHECK int obs_groups_merge_sections(obs_groups_t *groups, int64_t from_ms, int64_t to_ms, const uint8_t *bytes,
+                                             size_t size, size_t *rows_used);
 /* Merges the selected series of a window. */
 OBS_MUST_CHECK int obs_groups_collect(obs_groups_t *groups, int64_t window_ms, const obs_window_t *window);
 

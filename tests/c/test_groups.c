@@ -1,4 +1,4 @@
-// kernels: groups frames window accumulator series_map series_index body rows loghist obs
+// kernels: groups sections frames window accumulator series_map series_index body rows loghist obs
 #include "groups.h"
 
 #include "alloc_seam.h"

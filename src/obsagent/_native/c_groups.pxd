@@ -16,4 +16,6 @@ cdef extern from "groups.h" nogil:
     const obs_accumulator_t *obs_groups_at(const obs_groups_t *groups, size_t group, size_t step)
     int obs_groups_merge_rows(obs_groups_t *groups, int64_t window_ms, const uint8_t *rows, size_t size,
                               size_t *rows_used)
+    int obs_groups_merge_sections(obs_groups_t *groups, int64_t from_ms, int64_t to_ms, const uint8_t *bytes,
+                                  size_t size, size_t *rows_used)
     int obs_groups_collect(obs_groups_t *groups, int64_t window_ms, const obs_window_t *window)

@@ -20,13 +20,22 @@ from obsagent._native.c_envelope cimport *
 from obsagent._native.c_groups cimport *
 from obsagent._native.c_loghist cimport *
 from obsagent._native.c_obs cimport *
+from obsagent._native.c_port cimport *
 from obsagent._native.c_rows cimport *
 from obsagent._native.c_series_map cimport *
+from obsagent._native.c_transpose cimport *
 from obsagent._native.c_window cimport *
 
 import array
 
 from obsagent.errors import CorruptData
+
+# The index of a block's frames, of which segment/format.py has the whole: bytes of a line, offsets of fields.
+cdef enum:
+    INDEX_LINE = 40
+    INDEX_FIRST_SERIES = 8
+    INDEX_LAST_SERIES = 12
+    INDEX_SPAN = 36
 
 cdef size_t RECORD_HEADER = OBS_ENVELOPE_HEADER_BYTES
 
@@ -461,6 +470,9 @@ cdef class Groups(_Shared):
 
     def selects_any(self, uint32_t first_series, uint32_t last_series):
         """True if a series from first to last, both included, is selected: whether a frame need be read."""
+        return self.selects(first_series, last_series)
+
+    cdef bint selects(self, uint32_t first_series, uint32_t last_series) noexcept:
         cdef const unsigned int *selected = self.selected.data.as_uints
         cdef Py_ssize_t low = 0, high = len(self.selected), middle
         while low < high:
@@ -470,6 +482,39 @@ cdef class Groups(_Shared):
             else:
                 high = middle
         return low < len(self.selected) and selected[low] <= last_series
+
+    def select_frames(self, index, int64_t from_ms, int64_t to_ms):
+        """The numbers of the lines of a block's index whose frames hold a selected series and a window in the range."""
+        cdef _View view = _View(index)
+        cdef const uint8_t *line = view.data
+        cdef int64_t first_ms
+        if view.size % INDEX_LINE != 0:
+            raise CorruptData(f"an index of {view.size} bytes has no whole lines")
+        found = []
+        for number in range(<Py_ssize_t>(view.size // INDEX_LINE)):
+            first_ms = <int64_t>obs_load_u64(line)
+            if first_ms < to_ms and first_ms + <int64_t>obs_load_u32(line + INDEX_SPAN) >= from_ms:
+                if self.selects(obs_load_u32(line + INDEX_FIRST_SERIES), obs_load_u32(line + INDEX_LAST_SERIES)):
+                    found.append(number)
+            line += INDEX_LINE
+        return found
+
+    def merge_sections(self, frame, int64_t from_ms, int64_t to_ms):
+        """Merges the rows of selected series from a frame that is cut by series; returns how many.
+
+        Windows outside [from_ms, to_ms) are passed over; on bad sections or rows (CorruptData) nothing is merged.
+        """
+        cdef _View view = _View(frame)
+        cdef size_t rows_used = 0
+        cdef int status
+        self.begin_write()
+        try:
+            with nogil:
+                status = obs_groups_merge_sections(&self.groups, from_ms, to_ms, view.data, view.size, &rows_used)
+        finally:
+            self.end_write()
+        check(status)
+        return rows_used
 
     def merge_rows(self, rows, int64_t window_ms=0):
         """Merges the rows of selected series of a window and returns how many; on bad rows (CorruptData) none."""
@@ -515,3 +560,6 @@ cdef class Groups(_Shared):
     def samples(self, group, step=0):
         """Samples that were merged into the group."""
         return obs_accumulator_samples(self.accumulator(group, step))
+
+
+include "codec_transpose.pxi"

@@ -66,12 +66,3 @@ class Series:
     def key(self) -> tuple[str, tuple[tuple[str, str], ...]]:
         """Identity: the metric's name and its labels in a fixed order."""
         return self.metric, tuple(sorted(self.labels.items()))
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to a service at one moment: a deploy. `labels` hold service, host and version too."""
-
-    name: str
-    at_ms: int
-    labels: dict[str, str] = field(default_factory=dict)

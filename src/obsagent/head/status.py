@@ -4,8 +4,8 @@ store_id, directory
 accounts         {"services": {service: account}, "total": account}; an account is
                  {"observed", "stored", "pending", "dropped": {reason}, "rejected": {reason}}
 sessions         [{"session", "service", "host", "pid", "worker", "version", "started_ms", "last_ms",
-                 "skew_ms", "last_applied", "last_event", "state"}], open ones first; `last_ms` is when it was last heard
-                 of, `skew_ms` how much its clock was ahead of the agent's at its hello, null if not known
+                 "skew_ms", "last_applied", "last_event", "state"}], open ones first; `last_ms` is when it was
+                 last heard of, `skew_ms` how much its clock was ahead of the agent's at its hello, null if not known
 series           {"known", "metrics", "refused": {metric: definitions that its budget refused},
                  "culprits": [{"metric", "series", "refused", "label", "values", "examples"}]: where the series
                  come from if any were refused, see `head/culprits.py`}

@@ -34,9 +34,9 @@ class AgentClient:
 
         `sketch` (`loghist`, `tdigest`) chooses what answers quantiles; `explain` adds what was read.
         """
-        from obsagent.zone import local_zone_name
+        from obsagent.zone import local_offset, local_zone_name
 
-        fields: dict[str, Any] = {"text": text, "zone": local_zone_name()}
+        fields: dict[str, Any] = {"text": text, "zone": local_zone_name(), "offset": local_offset()}
         if sketch is not None:
             fields["sketch"] = sketch
         if explain:

@@ -19,7 +19,7 @@ def local_zone_name() -> str:
     variable = os.environ.get("TZ")
     name = _system_zone() if variable is None else variable.removeprefix(":")
     name = _beneath_zones(name)
-    return name if name and _is_zone(name) else _offset()
+    return name if name and _is_zone(name) else local_offset()
 
 
 def _system_zone() -> str:
@@ -43,7 +43,8 @@ def _is_zone(name: str) -> bool:
     return not name.startswith("/") and ".." not in name and os.path.isfile(f"{ZONES}/{name}")  # noqa: PTH113
 
 
-def _offset() -> str:
+def local_offset() -> str:
+    """The present offset from UTC, such as `+01:00`: for an agent that does not know the zone's name."""
     minutes = time.localtime().tm_gmtoff // 60
     sign = "-" if minutes < 0 else "+"
     hours, minutes = divmod(abs(minutes), 60)

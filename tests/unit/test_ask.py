@@ -49,11 +49,12 @@ def answered(value):
 
 def test_a_query_and_the_status_go_out_and_their_answers_come_back(client, monkeypatch):
     monkeypatch.setattr("obsagent.zone.local_zone_name", lambda: "Europe/Berlin")
+    monkeypatch.setattr("obsagent.zone.local_offset", lambda: "+01:00")
     agent, conversation = client(answered({"series": []}), answered({"accounts": {}}), timeout_s=1.5)
     assert agent.query("p99 latency") == {"series": []}
     assert agent.status() == {"accounts": {}}
     assert conversation.asked == [
-        (MessageKind.QUERY, 1.5, {"text": "p99 latency", "zone": "Europe/Berlin"}),
+        (MessageKind.QUERY, 1.5, {"text": "p99 latency", "zone": "Europe/Berlin", "offset": "+01:00"}),
         (MessageKind.STATUS, 1.5, {}),
     ]
 

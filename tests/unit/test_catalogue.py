@@ -73,3 +73,15 @@ def test_values_are_counted_and_cut():
 def test_it_goes_into_json_as_it_is():
     found = catalogue(shop())
     assert json.loads(json.dumps(found)) == found
+
+
+def test_events_by_name():
+    view = shop()
+    view.add_event("deploy", NOW_MS - 60_000, service="fraud", version="3")
+    view.add_event("deploy", NOW_MS, service="fraud", version="4")
+    view.add_event("rollback", NOW_MS - 5, service="risk")
+    assert catalogue(view)["events"] == [
+        {"name": "deploy", "services": ["fraud"], "count": 2, "last_ms": NOW_MS},
+        {"name": "rollback", "services": ["risk"], "count": 1, "last_ms": NOW_MS - 5},
+    ]
+    assert [event["name"] for event in catalogue(view, "risk")["events"]] == ["rollback"]

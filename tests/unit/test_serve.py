@@ -145,3 +145,37 @@ def test_stop_ends_run_from_another_thread(view):
     server.stop()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_what_a_reader_chooses_is_heeded(view):
+    text = "max latency from 2026-01-01T10:02:05 to now"
+    fields = {"text": text, "zone": "Europe/Berlin", "explain": True, "sketch": "loghist"}
+    ((_, kind, body, _),) = serve(view, (b"me", "query", fields))
+    assert kind == "answer"
+    answer = json.loads(body)
+    assert answer["from"] == "2026-01-01T09:02:05.000Z"
+    assert answer["explain"]["reads"]["head_windows"] == 1
+
+
+def test_a_zone_that_is_not_known_here_falls_back_to_the_offset(view):
+    fields = {"text": "max latency from 2026-01-01T10:02:05 to now", "zone": "Moon/Tycho", "offset": "+01:00"}
+    ((_, kind, body, _),) = serve(view, (b"me", "query", fields))
+    assert kind == "answer"
+    assert json.loads(body)["from"] == "2026-01-01T09:02:05.000Z"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "message"),
+    [
+        ({"sketch": 5}, 1, "are text"),
+        ({"zone": 5}, 1, "are text"),
+        ({"explain": "yes"}, 1, "true or false"),
+        ({"zone": "Moon/Tycho"}, 1, "not known here"),
+        ({"sketch": "kll"}, 2, "there is no sketch `kll`: expected loghist or tdigest"),
+    ],
+)
+def test_choices_that_cannot_be_are_refused(view, fields, code, message):
+    (reply,) = serve(view, (b"me", "query", {"text": "max latency", **fields}))
+    identity, exit_code, text = error_of(reply)
+    assert (identity, exit_code) == (b"me", code)
+    assert message in text

@@ -6,7 +6,8 @@ The catalogue is a dict that goes into JSON as it is:
                 where the store has forgotten the sessions (two hours after they ended)
     metrics     [{"name", "kind", "unit", "help", "series", "labels": {label: {"values", "count"}}, "services",
                 "last_ms"}], by name; at most 200 values a label, the first ones in order; `count` counts them all
-    models, references, features, events
+    events      [{"name", "services", "count": that are kept, "last_ms"}], by name
+    models, references, features
                 [] for now: nothing in a store is one
 
 Lists of names are sorted. Times are milliseconds since the epoch, or null.
@@ -18,10 +19,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from obsagent.answer.view import Clients, View
-from obsagent.samples import Series
+from obsagent.samples import Event, Series
 
 VALUES_MAX = 200
-PILLARS = ("models", "references", "features", "events")
+PILLARS = ("models", "references", "features")
 
 Catalogue = dict[str, Any]
 
@@ -40,6 +41,7 @@ def catalogue(view: View, service: str | None = None) -> Catalogue:
     return {
         "services": [_service(name, services.get(name, ()), clients.get(name)) for name in sorted(names)],
         "metrics": [_metric(name, metrics[name], view) for name in sorted(metrics)],
+        "events": _events(view.events(), service),
         **{pillar: [] for pillar in PILLARS},
     }
 
@@ -67,6 +69,22 @@ def _metric(name: str, of_metric: list[Series], view: View) -> Catalogue:
         "services": sorted(values.get("service", ())),
         "last_ms": view.metric_last_ms(name),
     }
+
+
+def _events(every: Iterable[Event], service: str | None) -> list[Catalogue]:
+    by_name: dict[str, list[Event]] = {}
+    for event in every:
+        if service in (None, event.labels.get("service")):
+            by_name.setdefault(event.name, []).append(event)
+    return [
+        {
+            "name": name,
+            "services": sorted({event.labels.get("service", "") for event in events}),
+            "count": len(events),
+            "last_ms": max(event.at_ms for event in events),
+        }
+        for name, events in sorted(by_name.items())
+    ]
 
 
 def _values(values: set[str]) -> Catalogue:

@@ -1,6 +1,6 @@
 """Answers readers: one request, one answer, and no request can end the server.
 
-query  {text}        ──►  answer, its body the JSON of obsagent.answer.execute
+query  {text, …}     ──►  answer, its body the JSON of obsagent.answer.execute
 catalogue {service}  ──►  answer, its body the JSON of obsagent.answer.catalogue
 status               ──►  answer, its body the JSON of the agent's accounts and state
 anything else        ──►  error {message, exit_code}
@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import tzinfo
 from typing import Any, Protocol
 
 from obsagent.answer.catalogue import catalogue
@@ -112,9 +114,18 @@ class QueryServer:
 
 def _options(fields: Mapping[str, Any]) -> Options:
     """What a query message says beside the query; what it does not say has a default."""
-    sketch, zone, explains = fields.get("sketch", LOGHIST), fields.get("zone"), fields.get("explain", False)
-    if not isinstance(sketch, str) or not isinstance(zone, str | None) or not isinstance(explains, bool):
+    sketch, explains = fields.get("sketch", LOGHIST), fields.get("explain", False)
+    names = [fields[name] for name in ("zone", "offset") if name in fields]
+    if not isinstance(explains, bool) or not all(isinstance(text, str) for text in (sketch, *names)):
         raise ProtocolError(
-            "a query message has the fields `sketch` (text), `zone` (text) and `explain` (true or false)"
+            "the fields `sketch`, `zone` and `offset` of a query message are text, `explain` is true or false"
         )
-    return Options(sketch, explains, zone_of(zone) if zone is not None else None)
+    return Options(sketch, explains, _zone(names))
+
+
+def _zone(names: Sequence[str]) -> tzinfo | None:
+    """The first zone that is known here; without any, this machine's."""
+    for name in names[:-1]:
+        with suppress(ProtocolError):
+            return zone_of(name)
+    return zone_of(names[-1]) if names else None

@@ -65,6 +65,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "labels": (_NAME, _COUNT, Column("such as", "values", names), Column("metrics", "metrics", names)),
     "versions": (Column("version", "name"), Column("service", "service")),
     "values": (Column("value", "name"), Column("metrics", "metrics", names)),
+    "events": (_NAME, _SERVICES, Column("count", "count", format_count, RIGHT), _LAST),
 }
 """Columns by what is listed; the other kinds have a name and when they were last seen."""
 

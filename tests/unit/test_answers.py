@@ -1,140 +1,201 @@
-"""How an answer looks: as a table with its footer, and as CSV."""
+"""How an answer looks: as a table with its footer at every width, and as CSV."""
 
+from __future__ import annotations
+
+import csv
 import io
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from answer_cases import BEGIN, CASES, LATENCY, answer, compared, compared_answer, iso, points, row
+from answer_goldens import DIRECTORY, ZONE, Terminal, csv_of, golden, printed
 
-from obsagent.cli.answers import footer, write_csv, write_table
-
-
-def iso(at):
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def row(labels, count, values, bound=0.0054, **more):
-    bounds = {stat: {"relative": bound} if stat.startswith("p") else 0 for stat in values}
-    return {"labels": labels, "count": count, "error_bound": bounds, "values": values, **more}
+from obsagent.cli.answers import write_table
+from obsagent.cli.table import columns_of
+from obsagent.cli.times import Clock
 
 
-def answer_of(*rows, kind="histogram", unit="seconds", covered=True, **more):
-    today = datetime.now().astimezone().replace(hour=14, minute=2, second=10, microsecond=0)
-    span = {"from": iso(today), "to": iso(today + timedelta(minutes=5))}
-    return {
-        "query": "p99 latency",
-        "metric": {"name": "latency", "kind": kind, "unit": unit},
-        **span,
-        "covered": span if covered else None,
-        "losses": {
-            "dropped": {"ring": 0, "budget": 0, "expired": 0},
-            "rejected": {"value": 0, "frame": 0, "time": 0},
-            "pending": 0,
-            "overflow_series": 0,
-        },
-        "series": list(rows),
-        **more,
-    }
+@pytest.fixture(autouse=True)
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The golden files show times of a place east of Greenwich."""
+    monkeypatch.setenv("TZ", ZONE)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
-def table(answer):
-    stream = io.StringIO()
-    write_table(answer, stream)
-    return stream.getvalue().splitlines()
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_is_the_golden_one(name: str) -> None:
+    assert golden(CASES[name]) == (DIRECTORY / f"{name}.txt").read_text(encoding="utf-8")
 
 
-def test_a_table_with_labels():
-    lines = table(
-        answer_of(
-            row({"endpoint": "/score"}, 24310, {"p50": 0.00123, "p99": 0.0084}),
-            row({"endpoint": ""}, 7, {"p50": 1.5, "p99": None}),
-        )
+def test_every_golden_file_has_its_case() -> None:
+    assert {path.stem for path in DIRECTORY.iterdir()} == set(CASES)
+
+
+UNBREAKABLE = {"explained"}  # PromQL is there to be copied
+
+
+@pytest.mark.parametrize("columns", [80, 100, 132, 200])
+@pytest.mark.parametrize("name", set(CASES) - UNBREAKABLE)
+def test_no_line_is_wider_than_the_terminal(name: str, columns: int) -> None:
+    assert max(map(columns_of, printed(CASES[name], columns).splitlines())) <= columns
+
+
+@pytest.mark.parametrize("name", set(CASES) - UNBREAKABLE)
+def test_every_number_is_shown_however_narrow_the_terminal(name: str) -> None:
+    """Numbers move into further blocks; none is cut."""
+    numbers = {word for word in printed(CASES[name], None).split() if word[0].isdigit() and len(word) < 8}
+    assert numbers <= set(printed(CASES[name], 60).split()) | {"42", "41"}
+
+
+def test_a_pipe_has_neither_colour_nor_a_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert "\x1b" not in printed(CASES["explained"], None)
+    assert max(map(len, printed(CASES["wide"], None).splitlines())) > 150
+
+
+def test_a_terminal_has_a_bold_header_and_a_dim_footer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    stream = Terminal()
+    write_table(CASES["explained"], stream)
+    header, _, empty, footer, between, *explained = stream.getvalue().splitlines()
+    assert header.startswith("\x1b[1m")
+    assert (empty, between) == ("", "")
+    assert all(line.startswith("\x1b[2m") and line.endswith("\x1b[0m") for line in [footer, *explained])
+
+
+def test_a_stream_without_blocks_gets_no_sparkline_and_other_marks() -> None:
+    class Ascii(Terminal):
+        encoding = "ascii"
+
+    shown = {}
+    for name in ("steps", "steps_by_label", "compared"):
+        stream = Ascii()
+        write_table(CASES[name], stream)
+        shown[name] = stream.getvalue()
+    assert not any(block in "".join(shown.values()) for block in "▁▂▃▄▅▆▇█▲▼")
+    assert shown["steps"].startswith("\x1b[1mtime")
+    assert "* beyond the error bounds" in shown["compared"]
+
+
+def test_the_widest_bound_is_the_one_that_is_shown() -> None:
+    wider = row({"endpoint": "/b"}, 1, {"p99": 0.1}, error_bound={"p99": {"relative": 0.0217}})
+    assert "±2.2 %" in printed(answer("p99 latency", row({"endpoint": "/a"}, 1, {"p99": 0.1}), wider), None)
+
+
+def test_another_day_is_shown_with_its_date() -> None:
+    found = answer("max latency", row({}, 1, {"max": 1.0}))
+    found["covered"]["from"] = "2025-01-31T12:00:00.000Z"
+    assert "2025-01-31 13:00:00 – 2026-01-31 14:07:10" in printed(found, None)
+
+
+def test_the_hour_that_comes_twice_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    twice = ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]
+    assert Clock("max latency").starts(twice) == ["2026-10-25 02:30 +0200", "2026-10-25 02:30 +0100"]
+
+
+@pytest.mark.parametrize(
+    ("query", "utc"),
+    [
+        ("p99 latency since 13:02Z", True),
+        ("p99 latency from 2026-01-31T13:02Z to 13:07Z by endpoint", True),
+        ("p99 latency since 13:02", False),
+        ("p99 latency name=13:02Z", False),
+        ("p99 latency since Z", False),
+        ("p99 latency since", False),
+    ],
+)
+def test_times_are_local_unless_those_of_the_query_are_not(query: str, utc: bool) -> None:
+    assert Clock(query).at("2026-01-31T13:02:10.000Z").hour == (13 if utc else 14)
+
+
+def test_days_are_shown_as_days() -> None:
+    begin = datetime(2026, 1, 1, tzinfo=UTC) - timedelta(hours=1)
+    assert Clock("").starts([iso(begin), iso(begin + timedelta(days=1))]) == ["2026-01-01", "2026-01-02"]
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "shown"),
+    [
+        (0.002, 0.001, "×2.0"),
+        (0.12, 0.001, "×120"),
+        (0.00199, 0.001, "+99 %"),
+        (0.00101, 0.001, "+1.0 %"),
+        (0.0010001, 0.001, "+0.01 %"),
+        (0.001000001, 0.001, "±0 %"),
+        (0.001, 0.001, "±0 %"),
+        (0.00025, 0.001, "-75 %"),
+        (0.003, 0.0, "+3 ms"),
+        (-0.002, -0.001, "-100 %"),
+        (0.001, None, "new"),
+        (None, 0.001, "gone"),
+    ],
+)
+def test_a_change_is_shown_by_its_size(now: float | None, then: float | None, shown: str) -> None:
+    found = compared({}, {"p99": now}, {"p99": then})
+    if now is not None and then is not None and then < 0:
+        found["change"]["p99"]["relative"] = (now - then) / abs(then)
+    line = printed(compared_answer("p99 latency vs 1h ago", found), None).splitlines()[1]
+    assert line.endswith(f"  {shown}")
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "shown"), [(0.981, 0.999, "-1.8 points"), (0.03, 0.01, "×3.0"), (0.9, 0.9000001, "±0 %")]
+)
+def test_shares_change_by_points(now: float, then: float, shown: str) -> None:
+    found = compared_answer("under 250ms latency vs 1h ago", compared({}, {"under 250ms": now}, {"under 250ms": then}))
+    assert printed(found, None).splitlines()[1].endswith(shown)
+
+
+def test_marks_stand_below_each_other() -> None:
+    lines = printed(CASES["compared"], 120).splitlines()
+    assert lines[1].index("▲") == lines[2].index("▼")
+    assert "▲" not in "".join(lines[3:6])
+
+
+def test_a_peak_stays_visible_in_a_sparkline_that_is_squeezed() -> None:
+    steps = points([1] * 400, 10)
+    for point in steps:
+        point["values"]["p99"] = 0.001
+    steps[123]["values"]["p99"] = 0.5
+    found = answer(
+        "p99 latency step 10s",
+        row({}, 400, {"p99": 0.5}, points=steps),
+        step_ms=10_000,
+        to=iso(BEGIN + timedelta(hours=2)),
     )
-    assert lines == [
-        "endpoint       p50       p99   samples",
-        "/score     1.23 ms   8.40 ms    24,310",
-        "(none)      1.50 s         –         7",
-        "",
-        "24,317 samples · ±0.54 % · 14:02:10–14:07:10 · nothing lost",
-    ]
+    line = printed(found, 80).splitlines()[0]
+    assert line.count("█") == 1
+    assert len(line) <= 80
 
 
-def test_a_table_without_labels_says_the_samples_once():
-    lines = table(answer_of(row({}, 1, {"max": 0.5})))
-    assert lines == ["   max", "500 ms", "", "1 sample · 14:02:10–14:07:10 · nothing lost"]
-
-
-def test_a_count_that_was_asked_is_not_repeated_as_samples():
-    lines = table(answer_of(row({"endpoint": "/a"}, 5, {"count": 5})))
-    assert lines[0] == "endpoint   count"
-
-
-def test_rates_of_a_counter_show_the_samples_behind_them():
-    lines = table(answer_of(row({"status": "500"}, 12, {"rate": 0.04}), kind="counter", unit="requests"))
-    assert lines[:2] == ["status       rate   samples", "500      0.0400/s        12"]
-
-
-def test_an_overflow_row_keeps_its_mark():
-    lines = table(
-        answer_of(row({"endpoint": "", "overflow": "true"}, 3, {"p99": 0.1}), row({"endpoint": "/a"}, 2, {"p99": 0.1}))
-    )
-    assert lines[0].split() == ["endpoint", "overflow", "p99", "samples"]
-    assert lines[1].split()[:2] == ["(none)", "true"]
-
-
-def test_every_loss_is_in_the_footer():
-    answer = answer_of(row({}, 10, {"p99": 0.1}, not_finite={"nan": 2, "positive_infinity": 1}))
-    answer["losses"] = {
-        "dropped": {"ring": 1200, "budget": 0, "expired": 3},
-        "rejected": {"value": 0, "frame": 4, "time": 0},
-        "pending": 50,
-        "overflow_series": 7,
-    }
-    assert footer(answer) == (
-        "10 samples · 3 NaN or infinite · ±0.54 % · 14:02:10–14:07:10 · "
-        "1,200 dropped (ring), 3 dropped (expired), 4 rejected (frame) · 50 pending · 7 series over budget"
-    )
-
-
-def test_the_widest_bound_is_the_one_that_is_shown():
-    answer = answer_of(row({}, 1, {"p99": 0.1}), row({}, 1, {"p99": 0.1}, bound=0.0217))
-    assert "±2.2 %" in footer(answer)
-
-
-def test_another_day_is_shown_with_its_date():
-    answer = answer_of(row({}, 1, {"max": 1.0}))
-    answer["covered"]["from"] = "2025-01-31T12:00:00.000Z"
-    shown = datetime(2025, 1, 31, 12, tzinfo=UTC).astimezone()
-    assert f"{shown:%Y-%m-%d %H:%M:%S} – " in footer(answer)
-
-
-def test_an_empty_answer_explains_itself():
-    lines = table(answer_of(covered=False, empty="no `latnecy` in the last 5m; did you mean `latency`?"))
-    assert lines == ["no `latnecy` in the last 5m; did you mean `latency`?", "no data in this time · nothing lost"]
-
-
-def csv_of(answer):
-    stream = io.StringIO()
-    write_csv(answer, stream)
-    return stream.getvalue()
-
-
-def test_csv_has_base_units_and_empty_fields_for_null():
-    answer = answer_of(
-        row({"endpoint": "/a,b"}, 2, {"p99": 0.0123, "mean": None}),
+def test_csv_has_every_digit_and_empty_fields_for_null() -> None:
+    found = answer(
+        "p99,mean latency by endpoint",
+        row({"endpoint": "/a,b"}, 2, {"p99": 0.1 + 0.2, "mean": None}),
         row({"endpoint": "/c", "overflow": "true"}, 1, {"p99": 1e-9, "mean": 2.5}),
     )
-    assert csv_of(answer) == ('endpoint,overflow,samples,p99,mean\n"/a,b",,2,0.0123,\n/c,true,1,1e-09,2.5\n')
+    assert csv_of(found) == (
+        'endpoint,overflow,samples,p99,mean\n"/a,b",,2,0.30000000000000004,\n/c,true,1,1e-09,2.5\n'
+    )
 
 
-@pytest.mark.parametrize("width", [20, 60, 80])
-def test_a_terminal_gets_lines_that_fit(width, monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+@pytest.mark.parametrize("name", CASES)
+def test_csv_is_rectangular(name: str) -> None:
+    header, *rows = csv.reader(io.StringIO(csv_of(CASES[name])))
+    assert {len(cells) for cells in rows} <= {len(header)}
+    assert len(set(header)) == len(header)
+    expected = [len(found.get("points", [1])) for found in CASES[name]["series"]]
+    assert len(rows) == sum(expected)
 
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", str(width))
-    stream = Terminal()
-    write_table(answer_of(row({"endpoint": "/very/long/path" * 9}, 2, {"p99": 0.1})), stream)
-    header, line = stream.getvalue().splitlines()[:2]
-    assert max(len(header), len(line)) <= max(width, 8 + len("   100 ms   samples"))
+
+def test_the_metric_of_a_single_one_is_not_repeated() -> None:
+    assert "latency" not in printed(answer("p99 latency by endpoint", row({"endpoint": "/a"}, 1, {"p99": 1.0})), None)
+    assert LATENCY["name"] in csv_of(CASES["several_metrics"])

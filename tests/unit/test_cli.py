@@ -41,14 +41,11 @@ def asked(monkeypatch):
         def __init__(self, endpoint):
             texts.append(endpoint)
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
+        def close(self):
             pass
 
-        def query(self, text):
-            texts.append(text)
+        def query(self, text, **options):
+            texts.extend([text, options] if options else [text])
             return EMPTY
 
     monkeypatch.setattr("obsagent.ask.AgentClient", FakeAgent)
@@ -133,6 +130,51 @@ def test_options_may_stand_anywhere_among_the_words(asked, capsys):
     assert cli.main(["query", "p99", "--agent", "ipc://x", "latency", "--format", "json", "since", "1h"]) == 0
     assert asked == ["ipc://x", "p99 latency since 1h"]
     assert json.loads(capsys.readouterr().out) == EMPTY
+
+
+def test_what_a_reader_chooses_goes_to_the_agent(asked, capsys):
+    assert cli.main(["query", "p99", "latency", "--sketch", "tdigest", "--explain"]) == 0
+    assert asked == [None, "p99 latency", {"sketch": "tdigest", "explain": True}]
+
+
+@pytest.mark.parametrize(("series", "code"), [([], 0), ([{"labels": {}, "count": 1, "values": {}}], 3)])
+def test_exit_match_says_whether_anything_fulfils_the_condition(series, code, monkeypatch, capsys):
+    answer = {**EMPTY, "where": {"stat": "p99", "above": 0.5}, "series": series}
+    monkeypatch.setattr("obsagent.cli.query.ask_query", lambda *_, **__: answer)
+    words = ["query", "p99 latency where p99 above 500ms", "--format", "json"]
+    assert cli.main([*words, "--exit-match"]) == code
+    assert json.loads(capsys.readouterr().out) == answer
+    assert cli.main(words) == 0
+
+
+def test_exit_match_without_a_condition_is_a_usage_error(asked, capsys):
+    assert cli.main(["query", "p99", "latency", "--exit-match"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "",
+        "obsagent query: --exit-match needs a query with a `where`, such as `p99 latency where p99 above 500ms`\n",
+    )
+
+
+def test_what_csv_cannot_say_goes_to_stderr(monkeypatch, capsys):
+    reads = {"segments": 1, "blocks": 1, "frames": 1, "bytes": 9, "raw_bytes": 0, "head_windows": 2, "ms": 0.5}
+    answer = {**EMPTY, "explain": {"reads": reads, "promql": ["rate(x[5m])"], "notes": []}}
+    monkeypatch.setattr("obsagent.cli.query.ask_query", lambda *_, **__: answer)
+    assert cli.main(["query", "latency", "--format", "csv", "--explain"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "samples\n"
+    assert err == (
+        "no `latency` in the last 5m\n"
+        "read   1 segment, 1 block, 1 frame, 9 B, 2 windows in memory, in 0.500 ms\n"
+        "PromQL rate(x[5m])\n"
+    )
+
+
+def test_the_help_of_a_query_is_a_screenful(capsys):
+    cli.main(["query", "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 120
 
 
 def test_csv_goes_to_stdout_and_why_it_is_empty_to_stderr(asked, capsys):

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from obsagent.cli.table import BOLD, LEFT, RIGHT, Style, aligned, columns_of
+from obsagent.cli.table import BOLD, FIXED, LEFT, RIGHT, Style, aligned, columns_of, in_blocks, joined
 
 
 def test_columns_are_aligned_and_lines_have_no_trailing_space():
@@ -71,3 +71,45 @@ def test_a_pipe_has_no_width_a_terminal_80_columns_unless_it_says_otherwise(plai
     assert Style(Terminal()).width == 80
     plain_environment.setenv("COLUMNS", "132")
     assert Style(Terminal()).width == 132
+
+
+def test_numbers_that_do_not_fit_come_in_blocks_that_repeat_the_labels():
+    header = ["endpoint", *(f"p{rank}" for rank in range(1, 7))]
+    blocks = in_blocks(header, [["/a", *["100 ms"] * 6]], [LEFT, *[RIGHT] * 6], 40)
+    assert blocks == [
+        ["endpoint       p1       p2       p3", "/a         100 ms   100 ms   100 ms"],
+        ["endpoint       p4       p5       p6", "/a         100 ms   100 ms   100 ms"],
+    ]
+
+
+def test_columns_that_belong_together_stay_together():
+    header = ["e", "now", "then", "change", "now", "then", "change"]
+    blocks = in_blocks(header, [["/a", *["100 ms"] * 6]], [LEFT, *[RIGHT] * 6], 50, together=3)
+    assert [block[0].split() for block in blocks] == [["e", "now", "then", "change"]] * 2
+
+
+def test_a_single_number_that_does_not_fit_is_shown_all_the_same():
+    assert in_blocks(["p1", "p2"], [["100 ms", "200 ms"]], [RIGHT, RIGHT], 3) == [
+        ["    p1", "100 ms"],
+        ["    p2", "200 ms"],
+    ]
+
+
+def test_a_fixed_column_is_never_cut():
+    (_, line) = aligned(["endpoint", "trend"], [["x" * 50, "▁" * 30]], [LEFT, FIXED], 50)
+    assert line.endswith("▁" * 30)
+    assert columns_of(line) == 50
+
+
+def test_pieces_are_joined_as_long_as_they_fit():
+    assert joined(["aa", "bb", "cc"], " · ", 7) == ["aa · bb", "cc"]
+    assert joined(["aa", "bb", "cc"], " · ", None) == ["aa · bb · cc"]
+    assert joined(["a" * 20, "b"], " ", 7) == ["a" * 20, "b"]
+    assert joined([], " ", 7) == []
+
+
+def test_what_an_encoding_lacks_is_known_beforehand():
+    ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
+    assert not Style(ascii_only).shows("▁")
+    assert Style(ascii_only).shows("*")
+    assert Style(io.StringIO()).shows("▁")

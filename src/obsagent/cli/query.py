@@ -1,56 +1,129 @@
 """Ask for quantiles, rates and counts.
 
-    obsagent query [STAT[,STAT...]] METRIC [label=value ...] [by label,...] [since DURATION]
+    obsagent query EXPR [FILTER ...] [by LABEL,...] [RANGE] [step DURATION] [vs DURATION ago | vs FILTER]
+                   [where STAT above|below VALUE] [top COUNT | bottom COUNT]
 
-    STAT      p0 ... p100 (p50, p99.9), mean, min, max, sum, count, rate, last
+    EXPR      [STAT,...] METRIC,...   or   [STAT] METRIC / [STAT] METRIC
+    STAT      p0 ... p100 (p50, p99.9), mean, min, max, sum, count, rate, stddev, last, age,
+              under VALUE, over VALUE (the share of the samples up to, or above, that value)
               default: p50,p99,count of a histogram, rate of a counter, last of a gauge
-    label     service, host, worker, endpoint, status, ... ; values: a,b is a or b, 5xx is 500 to 599
-    DURATION  500ms, 90s, 15m, 1h30m, 2d, 1w (default: 5m)
+    FILTER    label=value, label!=value, label not value, label matches REGEX
+              several values: a,b is a or b; 5xx is 500 to 599; quote what has spaces
+    RANGE     since DURATION | since TIME | since EVENT (as in: since deploy) | from TIME to TIME | today | yesterday
+              default: since 5m
+    DURATION  500ms, 90s, 15m, 1h30m, 2d, 1w
+    TIME      14:05, 2026-01-31, 2026-01-31T14:05:30; local, with a Z at the end UTC
+    VALUE     a number, with its unit if it has one: 0.5, 250ms, 2GB, 5%
 
 examples:
 
     obsagent query p99 latency by endpoint since 15m
-    obsagent query p50,p99.9 latency service=fraud endpoint=/score
-    obsagent query rate requests status=5xx by endpoint,status since 1h
+    obsagent query p50,p99.9 latency service=fraud endpoint=/score since 3h step 5m
+    obsagent query p99 latency by endpoint since 15m vs 1h ago
+    obsagent query error_rate by version since 30m where error_rate above 1%
+    obsagent query sum cache_hits / sum requests by version since 1d
+    obsagent query rate requests status=5xx by endpoint,status since 1h top 5
+    obsagent query under 250ms latency service=fraud since 7d
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 with --exit-match if anything fulfils the query's `where`. A step of
+a deployment can wait for that, or stop at it:
+
+    obsagent query p99 latency version=5 since deploy where p99 above 300ms --exit-match
+
+--watch asks again and again until Ctrl-C. On a terminal it redraws the answer in place; in a pipe answers are
+separated by an empty line, JSON is one document a line, and CSV has one header and a leading column with the time.
+--exit-match ends it at the first match. CSV has numbers in base units and times in UTC; `vs` adds to each statistic
+p99 the columns p99_vs and p99_change (the difference).
 """
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
 
 from obsagent.cli.sources import add_source_arguments, ask_query, print_json
 from obsagent.errors import UsageError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any
+
+    from obsagent.cli.columns import Answer
+
 FORMATS = ("table", "json", "csv")
+SKETCHES = ("loghist", "tdigest")
+MATCHED = 3
+"""The exit code of `--exit-match` where something fulfils the query's `where`."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The words of the query, where to ask, how to print."""
-    parser.usage = "%(prog)s [options] [STAT[,STAT...]] METRIC [label=value ...] [by label,...] [since DURATION]"
+    parser.usage = "%(prog)s [options] EXPR [FILTER ...] [by LABEL,...] [RANGE] [step DURATION] ..."
     parser.add_argument("words", nargs="*", metavar="WORD", help="the query; quoting it as a whole works too")
     add_source_arguments(parser)
     parser.add_argument("--format", choices=FORMATS, default="table", help="how to print (default: table)")
+    parser.add_argument("--sketch", choices=SKETCHES, help="what answers quantiles (default: loghist)")
+    parser.add_argument("--explain", action="store_true", help="add what was read, and PromQL that asks the same")
+    parser.add_argument("--watch", metavar="DURATION", help="ask again at this interval, such as 2s, until Ctrl-C")
+    parser.add_argument("--exit-match", action="store_true", help="exit with 3 if the query's `where` is fulfilled")
 
 
 def run(args: Namespace) -> int:
-    """Prints the answer on stdout."""
+    """Prints the answer, or one after the other, on stdout."""
     if not args.words:
         raise UsageError("expected a query, such as `p99 latency by endpoint since 15m`")
     text = " ".join(args.words)
     if any("\ud800" <= character <= "\udfff" for character in text):  # bytes of argv that are not UTF-8
         raise UsageError("the query is not valid UTF-8")
-    answer = ask_query(args, text)
-    if args.format == "json":
+    if args.watch is not None:
+        from obsagent.cli.watch import watch
+
+        return watch(args, text)
+    answer = ask_query(args, text, **options(args))
+    code = exit_code(args, answer)
+    write(answer, args.format)
+    return code
+
+
+def options(args: Namespace) -> dict[str, Any]:
+    """What the command line chooses beside the query, as `obsagent.ask.AgentClient.query` takes it."""
+    chosen: dict[str, Any] = {}
+    if args.sketch is not None:
+        chosen["sketch"] = args.sketch
+    if args.explain:
+        chosen["explain"] = True
+    return chosen
+
+
+def write(answer: Answer, output_format: str) -> None:
+    """One answer on stdout, whatever has no place in the format on stderr."""
+    if output_format == "json":
         print_json(answer)
-    elif args.format == "csv":
-        from obsagent.cli.answers import write_csv
+    elif output_format == "csv":
+        from obsagent.cli.answer_csv import write_csv
 
         write_csv(answer, sys.stdout)
-        if "empty" in answer:
-            print(answer["empty"], file=sys.stderr)
+        remark(answer)
     else:
         from obsagent.cli.answers import write_table
 
         write_table(answer, sys.stdout)
-    return 0
+
+
+def remark(answer: Answer) -> None:
+    """On stderr what CSV cannot say: why there is nothing, and what was read."""
+    if "empty" in answer:
+        print(answer["empty"], file=sys.stderr)
+    if "explain" in answer:
+        from obsagent.cli.explained import explained
+
+        print(*explained(answer["explain"], None), sep="\n", file=sys.stderr)
+
+
+def exit_code(args: Namespace, answer: Answer) -> int:
+    """0, or with `--exit-match` 3 if anything is left of the answer; raises `UsageError` without a `where`."""
+    if not args.exit_match:
+        return 0
+    if "where" not in answer:
+        raise UsageError("--exit-match needs a query with a `where`, such as `p99 latency where p99 above 500ms`")
+    return MATCHED if answer["series"] else 0

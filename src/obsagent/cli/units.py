@@ -10,23 +10,44 @@ SECONDS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs")
 BYTES = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 
 UNIT_LADDERS = {
-    "seconds": SECONDS,
-    "second": SECONDS,
-    "s": SECONDS,
-    "bytes": BYTES,
-    "byte": BYTES,
-    "By": BYTES,
+    **dict.fromkeys(("seconds", "second", "s"), (SECONDS, 1.0)),
+    **dict.fromkeys(("milliseconds", "millisecond", "ms"), (SECONDS, 1e-3)),
+    **dict.fromkeys(("microseconds", "microsecond", "us", "µs"), (SECONDS, 1e-6)),
+    **dict.fromkeys(("nanoseconds", "nanosecond", "ns"), (SECONDS, 1e-9)),
+    **dict.fromkeys(("minutes", "minute", "min"), (SECONDS, 60.0)),
+    **dict.fromkeys(("hours", "hour", "h"), (SECONDS, 3600.0)),
+    **dict.fromkeys(("bytes", "byte", "By", "B"), (BYTES, 1.0)),
+    **dict.fromkeys(("kilobytes", "kilobyte", "kB", "KB"), (BYTES, 1e3)),
+    **dict.fromkeys(("megabytes", "megabyte", "MB"), (BYTES, 1e6)),
 }
-"""Unit of a metric → steps `(size, name)` from large to small."""
+"""Unit of a metric → steps `(size, name)` from large to small, and the unit in the ladder's own."""
 
+RATIOS = ("ratio", "ratios")
+PERCENTAGES = ("percent", "%")
+
+AGE = "age"
 PER_SECOND_STATS = ("rate",)
 COUNT_STATS = ("count",)
+SHARE_STATS = ("ratio", "error_rate")
+SHARE_WORDS = ("under ", "over ")
+"""`under 250ms` is the share of the samples that are at most 250 ms."""
+
+
+def is_share(stat: str, unit: str) -> bool:
+    """True for what is shown as a percentage: a part of a whole."""
+    if stat in SHARE_STATS or stat.startswith(SHARE_WORDS):
+        return True
+    return unit in RATIOS and stat not in (*PER_SECOND_STATS, *COUNT_STATS, AGE)
 
 
 def format_value(value: float | None, stat: str, unit: str, kind: str | None) -> str:
     """One cell: `value` of statistic `stat` of a metric measured in `unit`; null is a dash."""
     if value is None:
         return MISSING
+    if stat == AGE:
+        return format_age(value)
+    if is_share(stat, unit):
+        return format_share(value)
     if stat in PER_SECOND_STATS:
         return f"{format_quantity(value, unit if kind == 'counter' else '')}/s"
     if stat in COUNT_STATS and kind != "counter":
@@ -36,13 +57,15 @@ def format_value(value: float | None, stat: str, unit: str, kind: str | None) ->
 
 def format_quantity(value: float, unit: str) -> str:
     """`12.3 ms`, `4.56 GB`, `0.931`, `24,310`."""
-    ladder = UNIT_LADDERS.get(unit)
-    if ladder is None:
+    if unit in PERCENTAGES:
+        return f"{format_number(value)} %"
+    if unit not in UNIT_LADDERS:
         return format_number(value)
+    ladder, factor = UNIT_LADDERS[unit]
     if value == 0:
         return f"0 {_base(ladder)}"
-    size, name = _step(abs(value), ladder)
-    return f"{format_number(value / size)} {name}"
+    size, name = _step(abs(value * factor), ladder)
+    return f"{format_number(value * factor / size)} {name}"
 
 
 def _base(ladder: tuple[tuple[float, str], ...]) -> str:
@@ -64,6 +87,21 @@ def format_number(value: float) -> str:
         return f"{int(value):,}"
     rounded = float(f"{abs(value):.2e}")  # 99.96 is 100, not 100.0
     return f"{value:,.{max(0, 2 - math.floor(math.log10(rounded)))}f}"
+
+
+def format_share(value: float) -> str:
+    """`99.3 %`; close to the whole with as many digits as show what is missing: `99.98 %`, never `100 %`."""
+    percent = value * 100
+    if not 99 < percent < 100:
+        return f"{format_number(percent)} %"
+    return f"{percent:.{-math.floor(math.log10(100 - percent))}f} %"
+
+
+def format_age(seconds: float) -> str:
+    """A time that has passed, as durations are written in a query: `12s`, `1h30m`."""
+    from obsagent.answer.durations import format_duration
+
+    return format_duration(round(seconds * 1000)) if math.isfinite(seconds) else MISSING
 
 
 def format_count(count: int) -> str:

@@ -1,0 +1,136 @@
+"""The line below an answer: how many samples, how exact, of what time, and what was lost."""
+
+from __future__ import annotations
+
+from obsagent.cli.columns import Column, columns_of_answer, lines_of_answer, metric_of, metrics_of
+from obsagent.cli.units import format_count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from obsagent.cli.columns import Answer
+    from obsagent.cli.table import Style
+    from obsagent.cli.times import Clock
+
+SEPARATOR = " · "
+
+ABSOLUTE = "absolute"
+"""The type of bound that is a quantity itself."""
+
+POINTS = "points"
+"""Percentage points, in which shares differ: `±0.3 %` would be a part of the share."""
+
+
+def footer(answer: Answer, style: Style, clock: Clock, notes: Iterable[str] = ()) -> list[str]:
+    """Its pieces, each only where it says something; `notes` are what the layout adds."""
+    return [
+        *_counted(answer),
+        *_bounds(answer),
+        *_condition(answer),
+        *notes,
+        *_marks(answer, style),
+        _time(answer, clock),
+        *_losses(answer["losses"]),
+    ]
+
+
+def _counted(answer: Answer) -> Iterator[str]:
+    """`24,310 samples vs 21,004`; of several metrics the samples of each."""
+    rows = answer["series"]
+    several = len(metrics_of(answer)) > 1
+    if rows:
+        parts = []
+        for metric in metrics_of(answer):
+            own = [row for row in rows if metric_of(row, answer) == metric["name"]]
+            count = f"{_samples(own)} samples" if _total(own) != 1 else "1 sample"
+            then = f" vs {format_count(_total(row.get('vs') or {} for row in own))}" if "vs" in answer else ""
+            parts.append(f"{count}{then}{' of ' + metric['name'] if several else ''}")
+        yield ", ".join(parts)
+    odd = sum(sum(row.get("not_finite", {}).values()) for row in rows)
+    if odd:
+        yield f"{format_count(odd)} NaN or infinite"
+
+
+def _samples(rows: list[Answer]) -> str:
+    return format_count(_total(rows)) if rows else "no"
+
+
+def _total(rows: Iterable[Answer]) -> int:
+    return sum(row.get("count", 0) for row in rows)
+
+
+def _bounds(answer: Answer) -> list[str]:
+    """The widest bound of each type."""
+    widest: dict[str, float] = {}
+    shown: dict[str, str] = {}
+    for column in columns_of_answer(answer):
+        for type_, bound in _bounds_of(column, answer):
+            key = f"{type_} {POINTS if column.is_share else column.stat}" if type_ == ABSOLUTE else type_
+            if bound >= widest.get(key, 0.0):
+                widest[key] = bound
+                shown[key] = _bound(type_, bound, column)
+    return list(dict.fromkeys(shown.values()))
+
+
+def _bounds_of(column: Column, answer: Answer) -> Iterator[tuple[str, float]]:
+    for line in lines_of_answer(answer):
+        row = line.cells.get(column.metric["name"], {})
+        for part in (row, row.get("vs") or {}, *row.get("points", ())):
+            bound = part.get("error_bound", {}).get(column.stat)
+            if isinstance(bound, dict):
+                yield from bound.items()
+
+
+def _bound(type_: str, bound: float, column: Column) -> str:
+    if type_ == "relative":
+        return f"±{bound * 100:.2g} %"
+    if type_ == "rank":
+        return f"rank ±{bound:.2g}"
+    if column.is_share:
+        return f"±{bound * 100:.2g} {POINTS}"
+    return f"±{column.format(bound)}"
+
+
+def _condition(answer: Answer) -> Iterator[str]:
+    """`where p99 above 500 ms`."""
+    where = answer.get("where")
+    if where:
+        relation = "above" if "above" in where else "below"
+        column = Column(answer["metric"], where["stat"], where["stat"], answer["series"])
+        yield f"where {where['stat']} {relation} {column.format(where[relation])}"
+
+
+def _marks(answer: Answer, style: Style) -> Iterator[str]:
+    if "vs" not in answer or not answer["series"]:
+        return
+    from obsagent.cli.changes import marks_of
+
+    changes = [change for row in answer["series"] for change in row.get("change", {}).values()]
+    if any(change["beyond_error"] for change in changes):
+        yield f"{''.join(dict.fromkeys(marks_of(style)))} beyond the error bounds"
+    elif changes:
+        yield "no change beyond the error bounds"
+
+
+def _time(answer: Answer, clock: Clock) -> str:
+    covered = answer["covered"]
+    shown = clock.span(covered) if covered else "no data in this time"
+    if "vs" in answer:
+        then = answer["vs"]["covered"]
+        shown += f" vs {clock.span(then) if then else 'no data then'}" if then != covered else ""
+    return shown
+
+
+def _losses(losses: Answer) -> Iterator[str]:
+    lost = [
+        f"{format_count(count)} {what} ({reason})"
+        for what in ("dropped", "rejected")
+        for reason, count in losses[what].items()
+        if count
+    ]
+    yield ", ".join(lost) if lost else "nothing lost"
+    if losses["pending"]:
+        yield f"{format_count(losses['pending'])} pending"
+    if losses["overflow_series"]:
+        yield f"{format_count(losses['overflow_series'])} series over budget"

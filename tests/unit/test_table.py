@@ -1,8 +1,21 @@
 import io
+import unicodedata
 
 import pytest
 
-from obsagent.cli.table import BOLD, FIXED, LEFT, RIGHT, Style, aligned, columns_of, in_blocks, joined
+from obsagent.cli.table import (
+    BOLD,
+    FIRST_COMBINING,
+    FIXED,
+    LEFT,
+    NARROW,
+    RIGHT,
+    Style,
+    aligned,
+    columns_of,
+    in_blocks,
+    joined,
+)
 
 
 def test_columns_are_aligned_and_lines_have_no_trailing_space():
@@ -18,6 +31,12 @@ def test_wide_characters_count_twice():
     assert columns_of("東京") == 4
     lines = aligned(["city", "n"], [["東京", "1"], ["Bonn", "2"]], [LEFT, RIGHT])
     assert [columns_of(line) for line in lines] == [8, 8, 8]
+
+
+def test_what_is_taken_to_be_one_column_wide_is():
+    for character in [*map(chr, range(32, ord(FIRST_COMBINING))), *NARROW]:
+        assert unicodedata.east_asian_width(character) not in "WF"
+        assert not unicodedata.combining(character)
 
 
 def test_a_line_is_cut_to_the_width_in_its_widest_label_and_never_in_its_numbers():

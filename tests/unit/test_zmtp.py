@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from answering_agent import answering
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from obsagent.errors import CorruptData, ProtocolError
 from obsagent.limits import COMMAND_BYTES_MAX, FRAME_PARTS_MAX, MESSAGE_BYTES_MAX
 from obsagent.wire import zmtp
 from obsagent.wire.header import MessageKind, pack
-from obsagent.wire.socket import ServeSocket
 from obsagent.wire.zmtp import COMMAND, GREETING, LONG, MORE, READY, UnixDealer, encode_command, encode_frame
 
 LIMIT_S = 5.0
@@ -31,32 +31,8 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "query.sock")
 
 
-@contextmanager
-def libzmq_agent(path: str, answer: Callable[[str, dict[str, Any]], bytes | None]) -> Iterator[None]:
-    """Answers on libzmq's ROUTER until the block ends; None is no answer."""
-    server, stopped = ServeSocket(f"ipc://{path}"), threading.Event()
-
-    def run() -> None:
-        while not stopped.is_set():
-            request = server.receive(50)
-            if request is not None:
-                identity, kind, fields = request
-                body = answer(kind, fields)
-                if body is not None:
-                    server.send(identity, "answer", body)
-        server.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join()
-
-
 def test_libzmq_understands_and_is_understood(path: str) -> None:
-    with libzmq_agent(path, lambda kind, fields: f"{kind} {fields['text']}".encode()):
+    with answering(f"ipc://{path}", lambda kind, fields: f"{kind} {fields['text']}".encode()):
         dealer = UnixDealer(path, LIMIT_S)
         for text in ("p99 latency", "größe", "x" * 3_000):
             kind, fields = dealer.request(MessageKind.QUERY, LIMIT_S, text=text)
@@ -67,14 +43,14 @@ def test_libzmq_understands_and_is_understood(path: str) -> None:
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 65_536, 9_000_001])
 def test_answers_of_every_size_arrive_whole(path: str, size: int) -> None:
     body = bytes(index % 251 for index in range(1_000)) * (size // 1_000 + 1)
-    with libzmq_agent(path, lambda kind, fields: body[:size]):
+    with answering(f"ipc://{path}", lambda kind, fields: body[:size]):
         dealer = UnixDealer(path, LIMIT_S)
         assert dealer.request(MessageKind.STATUS, LIMIT_S)[1]["body"] == body[:size]
         dealer.close()
 
 
 def test_readers_side_by_side_each_get_their_own_answer(path: str) -> None:
-    with libzmq_agent(path, lambda kind, fields: fields["text"].encode()):
+    with answering(f"ipc://{path}", lambda kind, fields: fields["text"].encode()):
         dealers = {str(number): UnixDealer(path, LIMIT_S) for number in range(5)}
         for text, dealer in dealers.items():
             dealer._deadline = time.monotonic() + LIMIT_S
@@ -85,7 +61,7 @@ def test_readers_side_by_side_each_get_their_own_answer(path: str) -> None:
 
 
 def test_silence_ends_in_a_time_out(path: str) -> None:
-    with libzmq_agent(path, lambda kind, fields: None):
+    with answering(f"ipc://{path}", lambda kind, fields: None):
         dealer = UnixDealer(path, LIMIT_S)
         began = time.monotonic()
         with pytest.raises(TimeoutError):

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 GAP = "   "
 ELLIPSIS = "…"
+NARROW = "–…▁▂▃▄▅▆▇█▲▼"
+FIRST_COMBINING = "\u0300"
+"""Below it no character is wide or has no width of its own; nor has what is drawn here."""
+
 SHORTEST_CELL = 8
 
 BOLD = "\x1b[1m"
@@ -25,9 +29,9 @@ FIXED = "fixed"
 
 def columns_of(text: str) -> int:
     """How many columns a terminal uses for `text`."""
-    if text.isascii():
+    if text.isascii() or all(character < FIRST_COMBINING or character in NARROW for character in text):
         return len(text)
-    import unicodedata  # most tables are plain
+    import unicodedata  # hardly any table needs its megabyte
 
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     combining = sum(unicodedata.combining(character) != 0 for character in text)

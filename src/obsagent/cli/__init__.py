@@ -2,7 +2,8 @@
 
 A command module has `add_arguments(parser)` and `run(args) -> int`; only the chosen one is imported, so that a
 question costs no more start-up than it must. Results go to stdout, everything else to stderr. Exit codes:
-0 ok, 1 failed, 2 usage, 78 bad configuration; they live on the exceptions (`obsagent.errors`).
+0 ok, 1 failed, 2 usage, 3 `query --exit-match` has matched, 78 bad configuration; errors carry theirs
+(`obsagent.errors`).
 """
 
 from __future__ import annotations

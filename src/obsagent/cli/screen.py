@@ -44,6 +44,12 @@ class Screen:
         """Lets the lines stand: what is drawn next comes below them."""
         self._drawn = 0
 
+    def end(self) -> None:
+        """Puts the cursor below what was drawn and the `^C` that the terminal has shown there."""
+        if self._drawn:
+            self._stream.write("\n")
+        self._drawn = 0
+
     def _back(self) -> str:
         return UP_LINES.format(self._drawn) if self._drawn else ""
 

@@ -53,6 +53,7 @@ def watch(args: Namespace, text: str) -> int:
                         return code
                 sleep(max(0.0, due - monotonic()))
     except KeyboardInterrupt:
+        screen.end()
         return 0
 
 

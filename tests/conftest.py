@@ -2,5 +2,7 @@
 
 from hypothesis import settings
 
+pytest_plugins = ["obsagent.testing"]  # named as its entry point is, so that an installed one is the same
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")

@@ -7,27 +7,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from obsagent.head.accounts import SessionAccounts
 from obsagent.head.entries import (
     REFUSED_SERIES,
     Define,
     DefinedSeries,
+    Entry,
     Events,
     Frame,
     Refused,
     SessionClose,
     SessionOpen,
 )
-from obsagent.head.sessions import Session
-from obsagent.head.store import Store
+from obsagent.head.series import SeriesTable
+from obsagent.head.sessions import Session, SessionTable
 from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 from obsagent.receive.sink import Mapped, Refusal, TakenEvents
 from obsagent.samples import Kind, Series
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
 
 SUSPENDED_AFTER_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
+
+
+class Store(Protocol):
+    """What takes entries: `obsagent.head.store.Store`, or one without a disk."""
+
+    @property
+    def series(self) -> SeriesTable:
+        """The series; `resolve` belongs to the ingest thread."""
+        ...
+
+    @property
+    def sessions(self) -> SessionTable:
+        """The sessions; they change only by `write`."""
+        ...
+
+    def write(self, entry: Entry) -> int:
+        """Applies an entry; raises `StoreError` if it cannot be taken now."""
+        ...
+
+    def gauge_last(self, series_id: int) -> tuple[float, int] | None:
+        """Last value and time (ms) of a gauge series among the windows in memory."""
+        ...
+
+    def position(self) -> int:
+        """The end of the journal as written."""
+        ...
 
 
 @dataclass(slots=True, eq=False)

@@ -140,7 +140,7 @@ class Client:
         for the agent; what does not fit the queue is dropped, oldest first, and counted in `FlushResult`. Values are
         turned into text. Raises `EventError` for a name or labels that the agent would not take.
         """
-        event = checked_event(name, monotonic_ms(), labels)
+        event = checked_event(name, self._monotonic_ms(), labels)
         if self._disabled:
             return
         if self._closed:
@@ -150,6 +150,9 @@ class Client:
         if self._sender is None:
             self._start()
         self._recorder.wake()
+
+    def _monotonic_ms(self) -> float:
+        return monotonic_ms()
 
     # Delivery
 
@@ -272,6 +275,7 @@ class Client:
 
 
 _clients: dict[tuple[str, str, str, bool], Client] = {}
+_make_client: Callable[..., Client] = Client
 _clients_lock = threading.Lock()
 
 
@@ -295,7 +299,7 @@ def connect(service: str | None = None, *, endpoint: str | None = None, version:
                     f"this process has {CLIENTS_PER_PROCESS} clients already; connect with the same arguments again"
                 )
             check_endpoint(endpoint)
-            client = _clients[key] = Client(service, endpoint, version, len(_clients), disabled=disabled)
+            client = _clients[key] = _make_client(service, endpoint, version, len(_clients), disabled=disabled)
         client._open()
     return client
 

@@ -7,6 +7,7 @@ the new hello) and a new one begins with hello. Batches wait in the outbox, even
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from obsagent.errors import CorruptData, ProtocolError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from obsagent.record.agent_clock import AgentClock
     from obsagent.record.events import EventQueue
     from obsagent.record.outbox import Outbox, QueuedBatch
-    from obsagent.wire.socket import ClientSocket
 
 DEFINITIONS_PER_MESSAGE = 200
 SILENCE_LIMIT_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
@@ -41,6 +41,37 @@ BEGIN_AGAIN_PAUSE_MS = 100
 def monotonic_ms() -> float:
     """Milliseconds on the clock that stamps batches."""
     return time.monotonic_ns() / 1e6
+
+
+class Socket(Protocol):
+    """A writer's connection to the agent, as `obsagent.wire.socket.ClientSocket` is one."""
+
+    def send(self, header: bytes, body: bytes | None = None) -> bool:
+        """Hands one message over; False if it would have to wait."""
+        ...
+
+    def poll(self, timeout_ms: int) -> bool:
+        """Waits until something happens."""
+        ...
+
+    def disconnected(self) -> bool:
+        """True once the peer has gone."""
+        ...
+
+    def receive(self) -> tuple[MessageKind, Header] | None:
+        """The next message, or None if there is none; raises `CorruptData` or `ProtocolError`."""
+        ...
+
+    def close(self) -> None:
+        """Drops whatever is unsent."""
+        ...
+
+
+def open_socket(endpoint: str) -> Socket:
+    """A socket of the real wire."""
+    from obsagent.wire.socket import ClientSocket  # loads zmq
+
+    return ClientSocket(endpoint)
 
 
 class Speaker(Protocol):
@@ -83,12 +114,15 @@ class Speaker(Protocol):
 class Conversation:
     """Owns the socket; driven by the sender thread through `step`."""
 
-    def __init__(self, endpoint: str, session: bytes, speaker: Speaker) -> None:
-        """Nothing happens before the first `step`."""
+    def __init__(
+        self, endpoint: str, session: bytes, speaker: Speaker, connect: Callable[[str], Socket] = open_socket
+    ) -> None:
+        """Nothing happens before the first `step`; `connect` opens a socket to the endpoint."""
+        self._connect = connect
         self._endpoint = endpoint
         self._session = session
         self._speaker = speaker
-        self._socket: ClientSocket | None = None
+        self._socket: Socket | None = None
         self._welcomed = False
         self._takes_events = False
         self._defined = 0
@@ -133,9 +167,7 @@ class Conversation:
         return now - self._heard_ms > SILENCE_LIMIT_MS
 
     def _open(self, now: float) -> None:
-        from obsagent.wire.socket import ClientSocket
-
-        self._socket = ClientSocket(self._endpoint)
+        self._socket = self._connect(self._endpoint)
         self._opened_ms = self._heard_ms = now
         self._welcomed = False
         self._defined = 0

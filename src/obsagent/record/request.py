@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from obsagent.samples import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from obsagent._native.ring import Counter, Gauge, Histogram
@@ -20,8 +21,15 @@ FIRST_ERROR_STATUS = 500
 class RequestInstruments:
     """The built-in instruments of one client, bound by endpoint on first use."""
 
-    def __init__(self, registry: Registry) -> None:
-        """Defines the built-ins."""
+    def __init__(
+        self,
+        registry: Registry,
+        duration_s: Callable[[], float] = time.perf_counter,
+        arrival_s: Callable[[], float] = time.time,
+    ) -> None:
+        """Defines the built-ins. Durations are taken by one clock; `queued_at` is compared with the other."""
+        self.duration_s = duration_s
+        self.arrival_s = arrival_s
         define = registry.define
         self.latency: HistogramFamily[Histogram] = define(
             Kind.HISTOGRAM,
@@ -66,7 +74,17 @@ class RequestInstruments:
 class EndpointInstruments:
     """The built-ins of one endpoint."""
 
-    __slots__ = ("_by_status", "_endpoint", "_requests", "errors", "in_flight", "latency", "queue_delay")
+    __slots__ = (
+        "_by_status",
+        "_endpoint",
+        "_requests",
+        "arrival_s",
+        "duration_s",
+        "errors",
+        "in_flight",
+        "latency",
+        "queue_delay",
+    )
 
     def __init__(self, instruments: RequestInstruments, endpoint: str) -> None:
         """Binds everything that every request needs; `queue_delay` exists from the first `queued_at` on."""
@@ -74,6 +92,8 @@ class EndpointInstruments:
         self.queue_delay = instruments.queue_delay.labels(endpoint=endpoint)
         self.errors = instruments.errors.labels(endpoint=endpoint)
         self.in_flight = instruments.in_flight.labels(endpoint=endpoint)
+        self.duration_s = instruments.duration_s
+        self.arrival_s = instruments.arrival_s
         self._endpoint = endpoint
         self._requests = instruments.requests
         self._by_status: dict[int, Counter] = {}
@@ -108,9 +128,9 @@ class Request:
     def __enter__(self) -> Request:
         instruments = self._instruments
         if self._queued_at is not None:
-            instruments.queue_delay.observe(max(time.time() - self._queued_at, 0.0))
+            instruments.queue_delay.observe(max(instruments.arrival_s() - self._queued_at, 0.0))
         instruments.in_flight.inc()
-        self._started = time.perf_counter()
+        self._started = instruments.duration_s()
         return self
 
     def __exit__(
@@ -120,7 +140,7 @@ class Request:
         traceback: TracebackType | None,
     ) -> None:
         instruments = self._instruments
-        instruments.latency.observe(time.perf_counter() - self._started)
+        instruments.latency.observe(instruments.duration_s() - self._started)
         instruments.in_flight.dec()
         failed = error_type is not None and self.status < FIRST_ERROR_STATUS
         instruments.ended(FIRST_ERROR_STATUS if failed else self.status)

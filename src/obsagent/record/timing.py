@@ -5,15 +5,23 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
-    from obsagent._native.ring import Histogram
+    from contextlib import AbstractContextManager
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
-def timed(histogram: Histogram, function: FunctionT) -> FunctionT:
+class Timing(Protocol):
+    """What takes durations: a histogram of the compiled core, or one that goes by another clock."""
+
+    def time(self) -> AbstractContextManager[Any]:
+        """A context manager that observes how long it was open."""
+        ...
+
+
+def timed(histogram: Timing, function: FunctionT) -> FunctionT:
     """Wraps `function` so that every call's duration in seconds is observed, exceptions included.
 
     A coroutine is timed from its first step to its end; a generator from its first item asked to its end,

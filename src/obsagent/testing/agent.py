@@ -1,0 +1,109 @@
+"""An agent without sockets, threads and disk: the receiver and the head of a real one, called directly."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from obsagent.head.entries import Entry
+from obsagent.head.series import SeriesTable
+from obsagent.head.sessions import SessionTable
+from obsagent.head.state import HeadState
+from obsagent.head.view import View
+from obsagent.limits import SERIES_PER_METRIC, SERIES_TOTAL
+from obsagent.receive.ingest import Ingest
+from obsagent.receive.own_session import OwnSession
+from obsagent.store_sink import StoreSink
+
+if TYPE_CHECKING:
+    from obsagent.testing.clock import ManualClock
+    from obsagent.wire.socket import Parts
+
+PEER = b"client"
+
+
+class MemoryStore:
+    """A store that keeps its head and nothing else; every entry is durable at once."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        """Holds nothing."""
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._state = HeadState(SeriesTable(SERIES_PER_METRIC, SERIES_TOTAL))
+        self._position = 0
+
+    @property
+    def series(self) -> SeriesTable:
+        """The series."""
+        return self._state.series
+
+    @property
+    def sessions(self) -> SessionTable:
+        """The sessions."""
+        return self._state.sessions
+
+    def position(self) -> int:
+        """How many entries were written."""
+        return self._position
+
+    def write(self, entry: Entry) -> int:
+        """Applies an entry."""
+        with self._lock:
+            self._state.apply(entry, self._position)
+            self._position += 1
+            return self._position
+
+    def gauge_last(self, series_id: int) -> tuple[float, int] | None:
+        """Value and time (ms) of a gauge's last sample."""
+        with self._lock:
+            found = (window.samples.gauge_last(series_id) for window in self._state.windows.values())
+            return max((last for last in found if last), key=lambda last: last[1], default=None)
+
+    def view(self) -> View:
+        """What a query reads."""
+        with self._lock:
+            return View(
+                lock=self._lock,
+                table=self._state.series,
+                windows=list(self._state.windows.values()),
+                books=[self._state.book],
+                blocks=(),
+                last_seen={},
+                overflowed=dict(self._state.series.refused),
+                log=self._state.events,
+                now_ms=self._clock.wall_ms(),
+                on_damage=lambda _damage: None,
+            )
+
+
+class MemoryAgent:
+    """Takes what clients say and answers at once."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        """Begins with an empty store."""
+        self.clock = clock
+        self.store = MemoryStore(clock)
+        self._lock = threading.RLock()
+        self._answer: Callable[[bytes], object] = lambda _header: None
+        sink = StoreSink(self.store)
+        self._ingest = Ingest(sink, clock, lambda _identity, header: self._answer(header), {})
+        self._own = OwnSession(sink, clock, os.uname().nodename)
+
+    def hear(self, parts: Parts, answer: Callable[[bytes], object]) -> None:
+        """One message of a client; `answer` gets the headers of what is said to it."""
+        with self._lock:
+            self._answer = answer
+            self._ingest.handle(PEER, parts)
+            self._ingest.acknowledge(self.store.position())
+
+    def combine_gauges(self) -> None:
+        """As an agent does once a second: one value for the gauges of all workers."""
+        with self._lock:
+            self._own.combine_gauges()
+            self._own.write()
+
+    def renew_lock(self) -> None:
+        """After a fork, in the child: another thread may have held the lock."""
+        self._lock = threading.RLock()

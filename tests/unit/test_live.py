@@ -103,7 +103,7 @@ def test_a_question_that_has_no_answer_is_a_trouble_and_costs_its_columns_only()
 def test_the_table_marks_its_order_and_leaves_unknown_values_out(rows):
     assert table(rows, Control(), {}, None) == [
         "service   version   rate ▼    p50      p99   errors   in flight   queue p99",
-        "fraud     4          200/s   2 ms   250 ms    2.5 %           –           –",
+        "fraud     4          200/s   2 ms   250 ms   2.50 %           –           –",
         "risk                  50/s      –        –      0 %           –           –",
         "idle                     –      –        –        –           –           –",
     ]

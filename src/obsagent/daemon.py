@@ -4,6 +4,7 @@ thread        owns                         ends
 ingest        the writers' socket          1. after handling what has arrived
 query         the readers' socket          2.
 checkpoint    nothing                      3.
+compaction    nothing                      3. gives up what it is at
 commit        nothing                      4. after a last sync
 main          the store, signals           5. after a last checkpoint: exit 0
 """
@@ -17,6 +18,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ from obsagent.wire.socket import ServerSocket, ServeSocket
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_LOOK_S = 0.5
+COMPACTION_LOOK_S = 5.0
 FAILED_SYNC_PAUSE_S = 1.0
 
 
@@ -98,6 +101,45 @@ class Committer:
         self._after_sync()
 
 
+class Stopping(Exception):
+    """The agent is stopping: whatever takes long is given up."""
+
+
+class Compactor:
+    """Rewrites segment files by series; as long as it works it rests, so that it takes half a processor at most."""
+
+    def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._now_ms = now_ms
+        self._stopping = threading.Event()
+        self.failure = ""
+        self.thread = threading.Thread(target=self._run, name="obsagent-compaction")
+
+    def stop(self) -> None:
+        """Gives up what it is at and ends the thread."""
+        self._stopping.set()
+        self.thread.join()
+
+    def _run(self) -> None:
+        with suppress(Stopping):
+            while not self._stopping.wait(COMPACTION_LOOK_S):
+                self._compact()
+
+    def _compact(self) -> None:
+        try:
+            while self._store.maybe_compact(self._now_ms(), self._rest):
+                pass
+            self.failure = ""
+        except StoreError as error:
+            if str(error) != self.failure:
+                logger.error("segments are not compacted: %s", error)
+            self.failure = str(error)
+
+    def _rest(self, worked_s: float) -> None:
+        if self._stopping.wait(worked_s):
+            raise Stopping
+
+
 class Agent:
     """One running agent: `start`, `stop`, `status`."""
 
@@ -125,6 +167,7 @@ class Agent:
         self._server = IngestServer(self._writers, self._ingest, self._committer, self._clock, self._every_second)
         self._query = QueryServer(self._readers, self._store.view, self.status, self._clock.wall_ms)
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
+        self._compactor = Compactor(self._store, self._clock.wall_ms)
         self._stopping = threading.Event()
         self._checkpoint_failure = ""
         self._checkpoint_thread = threading.Thread(target=self._checkpoint_loop, name="obsagent-checkpoint")
@@ -133,6 +176,7 @@ class Agent:
         """Starts every thread."""
         self._committer.thread.start()
         self._checkpoint_thread.start()
+        self._compactor.thread.start()
         self._query_thread.start()
         self._server.start()
 
@@ -148,6 +192,7 @@ class Agent:
         self._query_thread.join()
         self._stopping.set()
         self._checkpoint_thread.join()
+        self._compactor.stop()
         try:
             self._own.close()
         except StoreError as error:
@@ -162,7 +207,8 @@ class Agent:
         """Accounts, sessions and sizes of the store, and the agent's own state."""
         state = self._store.status()
         self._sink.add_pending(state)
-        problems = [failure for failure in (self._committer.failure, self._checkpoint_failure) if failure]
+        failures = (self._committer.failure, self._checkpoint_failure, self._compactor.failure)
+        problems = [failure for failure in failures if failure]
         state["agent"] = {
             "version": __version__,
             "pid": os.getpid(),

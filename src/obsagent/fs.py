@@ -12,8 +12,8 @@ Data files are created with mode 0640, directories with 0750.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -92,13 +92,23 @@ class Fs:
     def write_file(self, path: Path, buffers: Sequence[Buffer]) -> int:
         """Bring a whole file into being at once: it is there complete and durable, or not at all.
 
-        Written under a temporary name, synced, renamed, and the directory synced. Returns a descriptor
-        for going on with it; whoever does not go on closes it.
+        Returns a descriptor for going on with it; whoever does not go on closes it.
+        """
+        with self.new_file(path) as descriptor:
+            self.write(descriptor, buffers, 0)
+        return descriptor
+
+    @contextmanager
+    def new_file(self, path: Path) -> Iterator[int]:
+        """A descriptor to write a file with that is there, complete and durable, when the `with` ends.
+
+        Written under a temporary name, synced, renamed, and the directory synced; the descriptor stays open.
+        After an error it is closed, and the temporary file gone.
         """
         temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
         descriptor = self.create(temporary)
         try:
-            self.write(descriptor, buffers, 0)
+            yield descriptor
             self.sync_data(descriptor)
             self.rename(temporary, path)
             self.sync_directory(path.parent)
@@ -107,7 +117,6 @@ class Fs:
             with suppress(OSError):
                 self.remove(temporary)
             raise
-        return descriptor
 
 
 def _after(buffers: list[memoryview], count: int) -> list[memoryview]:

@@ -48,6 +48,10 @@ class Store(Protocol):
         """Applies an entry; raises `StoreError` if it cannot be taken now."""
         ...
 
+    def heard(self, session: bytes, skew_ms: int | None = None) -> None:
+        """A session has said something now; `skew_ms` is how far its clock is ahead, if it said so."""
+        ...
+
     def gauge_last(self, series_id: int) -> tuple[float, int] | None:
         """Last value and time (ms) of a gauge series among the windows in memory."""
         ...

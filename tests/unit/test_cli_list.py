@@ -108,8 +108,15 @@ def test_values_of_a_label_with_their_metrics():
 
 
 def test_what_has_no_columns_of_its_own_has_a_name_and_a_time():
-    assert shown(write_table, "events", [{"name": "deploy", "last_ms": NOW_MS - 5000}]) == (
-        "name     last seen\ndeploy      5s ago\n"
+    assert shown(write_table, "models", [{"name": "fraud", "last_ms": NOW_MS - 5000}]) == (
+        "name    last seen\nfraud      5s ago\n"
+    )
+
+
+def test_events_with_how_many_there_were():
+    deploys = {"name": "deploy", "services": ["fraud", "risk"], "count": 12, "last_ms": NOW_MS - 5000}
+    assert shown(write_table, "events", [deploys]) == (
+        "name     services      count   last seen\ndeploy   fraud, risk      12      5s ago\n"
     )
 
 

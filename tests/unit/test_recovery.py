@@ -12,10 +12,22 @@ from pathlib import Path
 
 import pytest
 from faulty_fs import PowerCutFs
-from store_lab import BEGIN_MS, Producer, TurnedClock, begin, check_events, check_store, make_body, resolve
+from store_lab import (
+    BEGIN_MS,
+    Producer,
+    TurnedClock,
+    begin,
+    check_events,
+    check_store,
+    contents,
+    make_body,
+    resolve,
+)
 
+from obsagent.clock import window_start
 from obsagent.errors import StoreError
 from obsagent.head.budgets import Budgets
+from obsagent.head.compaction import KEEP_MS
 from obsagent.head.entries import Events
 from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.limits import WINDOW_MS
@@ -36,6 +48,7 @@ class Walk:
         self.clock = TurnedClock()
         self.root = root
         self.life = 0
+        self.compacted = 0
         self.producers: list[Producer] = []
         self.acknowledged: dict[bytes, int] = {}
         self.waiting: list[tuple[int, bytes, int]] = []
@@ -132,23 +145,40 @@ class Walk:
     def checkpoint_maybe(self) -> None:
         self.store.maybe_checkpoint(self.clock.now_ms)
 
-    def sync_or_checkpoint(self) -> None:
-        self.chance.choice([self.sync, self.checkpoint_some, self.checkpoint_some, self.checkpoint_all])()
+    def compact(self) -> None:
+        """Whatever is to be compacted; a view from before says afterwards what it said before."""
+        view = self.store.view()
+        starts = range(window_start(BEGIN_MS), self.clock.now_ms + WINDOW_MS, WINDOW_MS)
+        ids = [one.id for producer in self.producers for one in producer.defined]
+        before = contents(view, ids, starts)
+        while self.store.maybe_compact(self.clock.now_ms):
+            self.compacted += 1
+        self.clock.now_ms += KEEP_MS
+        self.store.maybe_compact(self.clock.now_ms)  # would remove what is superseded, but for the view
+        assert contents(view, ids, starts) == before
+
+    def compact_one(self) -> None:
+        self.compacted += self.store.maybe_compact(self.clock.now_ms)
+
+    def work(self) -> None:
+        """Anything that writes."""
+        some = [self.sync, self.checkpoint_some, self.checkpoint_some, self.checkpoint_all, self.compact_one]
+        self.chance.choice(some)()
 
     def fail_something(self) -> None:
-        """Some calls of the file system fail during a sync or a checkpoint."""
+        """Some calls of the file system fail during a sync, a checkpoint or a compaction."""
         first = len(self.fs.log) + self.chance.randint(1, 6)
         self.fs.failing = range(first, first + self.chance.choice([1, 1, 2, 3]))
         self.fs.short_writes = self.chance.random() < 0.5
         try:
-            self.sync_or_checkpoint()
+            self.work()
         except StoreError:
             pass
         finally:
             self.fs.failing = range(0)
 
     def meanwhile(self) -> None:
-        """Samples arrive and queries are answered while a sync or a checkpoint, which may fail, is at work."""
+        """Samples arrive and queries are answered while something, which may fail, is at work."""
 
         def others(call: str) -> None:
             if self.chance.random() < 0.3:
@@ -158,12 +188,12 @@ class Walk:
 
         self.fs.before = others
         try:
-            self.chance.choice([self.sync_or_checkpoint, self.fail_something])()
+            self.chance.choice([self.work, self.fail_something])()
         finally:
             self.fs.before = None
 
     def stop_at_work(self) -> None:
-        """The process is killed, or the power goes, in the middle of a sync or a checkpoint."""
+        """The process is killed, or the power goes, in the middle of a sync, a checkpoint or a compaction."""
         countdown = self.chance.randint(0, 6)
 
         def stop(call: str) -> None:
@@ -174,7 +204,7 @@ class Walk:
 
         self.fs.before = stop
         try:
-            self.sync_or_checkpoint()
+            self.work()
         except Stopped:
             pass
         self.fs.before = None
@@ -260,6 +290,8 @@ STEPS = {
     Walk.new_session: 2,
     Walk.look_from_outside: 2,
     Walk.checkpoint_all: 1,
+    Walk.compact: 2,
+    Walk.compact_one: 5,
     Walk.restart: 1,
     Walk.turn_clock_back: 1,
 }
@@ -270,6 +302,8 @@ def test_walk(tmp_path: Path, seed: int) -> None:
     walk = Walk(tmp_path, seed)
     for step in walk.chance.choices(list(STEPS), weights=list(STEPS.values()), k=120):
         step(walk)
+    walk.compact()
+    assert walk.compacted > 0
     walk.cut_power()
     walk.sync()
     walk.look_from_outside()

@@ -88,8 +88,12 @@ def test_format_md_says_what_the_constants_say() -> None:
     text = FORMAT.read_text()
     assert file_header[0].value == "`OBSSEGM\\n`" == f"`{layout.FILE_MAGIC.decode().encode('unicode_escape').decode()}`"
     assert header[0].value == f"`{layout.BLOCK_MAGIC.decode()}`"
-    assert file_header[1].value == header[1].value == str(layout.FORMAT_VERSION)
-    assert header[2].value == f"{layout.BLOCK_HEAD} head, {layout.BLOCK_CHECKPOINT} checkpoint"
+    version, newest = layout.VERSION_OF_KIND[layout.BLOCK_CHECKPOINT], layout.VERSION_OF_KIND[layout.BLOCK_COMPACTED]
+    assert file_header[1].value == f"{version}, compacted files {newest}"
+    assert header[1].value == f"{version}, compacted blocks {newest}"
+    assert f"A version above {layout.FORMAT_VERSION} in a sound header" in text
+    kinds = f"{layout.BLOCK_HEAD} head, {layout.BLOCK_CHECKPOINT} checkpoint, {layout.BLOCK_COMPACTED} compacted"
+    assert header[2].value == kinds
     assert f"at most {layout.TABLES_RAW_BYTES_MAX}" in header[12].value
     assert f"at most {layout.FRAME_COUNT_MAX}" in header[13].value
     assert f"at most {layout.FRAME_RAW_BYTES_MAX}" in index[5].value
@@ -193,10 +197,14 @@ def test_a_session_that_is_forgotten_is_gone_and_may_come_back() -> None:
     assert checkpoint.sessions == {SESSION.session: SESSION}
 
 
+def no_damage(damage: Damage) -> None:
+    raise AssertionError(damage)
+
+
 def collected(catalog: Catalog, series_ids: list[int], first_ms: int = 0, to_ms: int = 1 << 60) -> dict[int, float]:
     groups = Groups({series_id: index for index, series_id in enumerate(series_ids)}, len(series_ids))
     damage: list[Damage] = []
-    reader.collect(catalog.blocks, first_ms, to_ms, groups, damage.append)
+    reader.BlockReader(damage.append).collect(catalog.blocks, first_ms, to_ms, groups)
     assert not damage
     return {series_id: groups.counter(index)[1] for index, series_id in enumerate(series_ids)}
 
@@ -217,7 +225,7 @@ def test_only_frames_that_hold_a_selected_series_are_read(tmp_path: Path, monkey
     assert max(len(frame.rows) for frame in frames) <= 65_536
     read: list[int] = []
 
-    def counting(entry: reader.FrameEntry, stored: bytes) -> bytes:
+    def counting(entry: reader.FrameEntry, stored: bytes, decompressor: object) -> bytes:
         read.append(entry.first_series)
         return decode_frame(entry, stored)
 
@@ -229,7 +237,7 @@ def test_only_frames_that_hold_a_selected_series_are_read(tmp_path: Path, monkey
 def test_the_windows_found_do_not_depend_on_what_is_selected(tmp_path: Path) -> None:
     written(tmp_path, range(1, 4))
     groups = Groups({}, 0)
-    found, reads = reader.collect(scan_directory(tmp_path).blocks, 15_000, 1 << 60, groups, lambda damage: None)
+    found, reads = reader.BlockReader(no_damage).collect(scan_directory(tmp_path).blocks, 15_000, 1 << 60, groups)
     assert found == {20_000, 30_000}
     assert (reads.segments, reads.blocks, reads.frames) == (1, 2, 0)
 
@@ -297,7 +305,7 @@ def test_damage_in_a_block_is_counted_and_the_others_are_read(tmp_path: Path, wh
     catalog.checkpoint()
     damage: list[Damage] = []
     groups = Groups({2: 0}, 1)
-    reader.collect(catalog.blocks, 0, 1 << 60, groups, damage.append)
+    reader.BlockReader(damage.append).collect(catalog.blocks, 0, 1 << 60, groups)
     assert groups.counter(0)[1] == (6.0 if where == "tables" else 4.0)
     assert catalog.corrupt + len(damage) == (2 if where == "header" else 1)  # a damaged place, a lost block
 
@@ -416,7 +424,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     written(tmp_path, range(1, 2))
     path = next(tmp_path.iterdir())
     data = bytearray(path.read_bytes())
-    data[8] = 2
+    data[8] = layout.FORMAT_VERSION + 1
     data[40:44] = crc32c(bytes(data[:40])).to_bytes(4, "little")
     path.write_bytes(data)
     with pytest.raises(StoreError, match="newer obsagent"):
@@ -428,7 +436,7 @@ def test_a_newer_block_is_refused(tmp_path: Path) -> None:
     path = next(tmp_path.iterdir())
     data = bytearray(path.read_bytes())
     begin = layout.FILE_HEADER.size
-    data[begin + 4] = 2
+    data[begin + 4] = layout.FORMAT_VERSION + 1
     end = begin + layout.BLOCK_HEADER.size
     data[end - 4 : end] = crc32c(bytes(data[begin : end - 4])).to_bytes(4, "little")
     path.write_bytes(data)
@@ -461,4 +469,4 @@ def test_vanished_files_are_the_callers_to_handle(tmp_path: Path) -> None:
     catalog = scan_directory(tmp_path)
     catalog.blocks[0].path.unlink()
     with pytest.raises(FileNotFoundError):
-        reader.collect(catalog.blocks, 0, 1 << 60, Groups({1: 0}, 1), lambda damage: None)
+        reader.BlockReader(no_damage).collect(catalog.blocks, 0, 1 << 60, Groups({1: 0}, 1))

@@ -4,6 +4,10 @@ An agent may be at work in the directory. It may append, begin and remove files 
 and then what was read does not belong together: a checkpoint moves samples from the journal into a
 segment. So the names and sizes of the segment files are compared before and after, and everything is read
 again if they changed.
+
+Compaction supersedes files that a view of ours names; they stay for a minute (`compaction.KEEP_MS`). So each view
+begins with a look at the names, and everything is read again if there is a compacted file that we do not know. A
+view that is asked later than that may find a file gone, which is a StoreError.
 """
 
 from __future__ import annotations
@@ -21,14 +25,15 @@ from obsagent.head.recovery import Recovered, recover
 from obsagent.head.status import StatusParts, status_of
 from obsagent.head.view import View
 from obsagent.segment.catalog import segment_paths
-from obsagent.segment.recover import Damage
+from obsagent.segment.reader import BlockReader
+from obsagent.segment.recover import Damage, is_compacted
 
 ATTEMPTS = 20
 PAUSE_S = 0.05
 
 
 class ReadOnlyStore:
-    """The state of a store at the moment when it was opened."""
+    """The state of a store at the moment when it was opened, or when it was compacted after that."""
 
     def __init__(self, directory: Path, clock: Clock) -> None:
         """Read the store. Raises StoreError if there is none, or if a newer version made it."""
@@ -39,10 +44,13 @@ class ReadOnlyStore:
         self._store_id = read_identity(self._directory)
         self._recovered = _recover_quietly(self._directory)
         self._damage: set[Damage] = set()
+        self._reader = BlockReader(self._damage.add)
         self._lock = threading.Lock()
 
     def view(self) -> View:
-        """What a query reads; entries that are only in the journal are in it."""
+        """What a query reads; entries that are only in the journal are in it. Raises StoreError."""
+        if self._was_compacted():
+            self._recovered = _recover_quietly(self._directory)
         state = self._recovered.state
         return View(
             lock=self._lock,
@@ -55,8 +63,13 @@ class ReadOnlyStore:
             overflowed=dict(state.series.refused),
             log=state.events,
             now_ms=self._clock.wall_ms(),
-            on_damage=self._damage.add,
+            reader=self._reader,
         )
+
+    def _was_compacted(self) -> bool:
+        known = {file.path for file in self._recovered.catalog.files}
+        paths = segment_paths(self._directory.segments)
+        return any(is_compacted(path) and path not in known for path in paths)
 
     def status(self) -> dict[str, Any]:
         """As `Store.status`."""
@@ -73,7 +86,7 @@ class ReadOnlyStore:
             head_bytes=state.memory_bytes,
             journal_position=recovered.position,
             journal_durable=recovered.position,
-            blocks=len(recovered.catalog.blocks),
+            blocks=recovered.catalog.blocks,
             corrupt=recovered.corrupt + len(self._damage),
             last_checkpoint_ms=recovered.checkpoint.written_ms or None,
         )

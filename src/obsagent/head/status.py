@@ -14,7 +14,7 @@ cost             {"since_ms", "metrics": {metric: {"series", "samples", "bytes"}
 events           {"kept", "services": {service: {"stored", "dropped", "rejected": {"time"}}}}
 head             {"bytes", "windows"}
 journal          {"bytes", "files", "unsynced_bytes", "position", "durable"}
-segments         {"bytes", "files", "blocks"}
+segments         {"bytes", "files", "blocks", "compacted": files that were rewritten by series}
 corrupt          damaged or lost places met so far
 last_checkpoint_ms   null before the first
 """
@@ -22,7 +22,7 @@ last_checkpoint_ms   null before the first
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,8 @@ from obsagent.head.journal import journal_paths
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import Session
 from obsagent.segment.catalog import segment_paths
+from obsagent.segment.format import BLOCK_COMPACTED
+from obsagent.segment.recover import BlockRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class StatusParts:
     head_bytes: int
     journal_position: int
     journal_durable: int
-    blocks: int
+    blocks: Sequence[BlockRef]
     corrupt: int
     last_checkpoint_ms: int | None
     costs: Mapping[str, Cost] | None = None
@@ -92,7 +94,11 @@ def status_of(parts: StatusParts) -> dict[str, Any]:
             "position": parts.journal_position,
             "durable": parts.journal_durable,
         },
-        "segments": {**_sizes(segment_paths(parts.directory.segments)), "blocks": parts.blocks},
+        "segments": {
+            **_sizes(segment_paths(parts.directory.segments)),
+            "blocks": len(parts.blocks),
+            "compacted": sum(block.header.kind == BLOCK_COMPACTED for block in parts.blocks),
+        },
         "corrupt": parts.corrupt,
         "last_checkpoint_ms": parts.last_checkpoint_ms,
     }

@@ -3,6 +3,7 @@
 Threads: any thread may `write`; one thread after the other may `sync`, `checkpoint`, `view`.
 
 Locks, always taken in this order:
+    _compaction_lock   one compaction at a time; held while it reads and writes; takes none but `_lock`
     _checkpoint_lock   one checkpoint at a time; held while its blocks are encoded and written
     _sync_lock         one sync at a time; held while the journal's file is written and synced
     _lock              the state, the journal's memory and the list of blocks; never held over I/O
@@ -18,13 +19,16 @@ Invariants:
 4. A sample is in the open windows, or in `_detached`, or in `_blocks`, and moves between these under
    `_lock`: a view counts it once.
 5. Journal files are removed only after the block that replaces them is on disk.
-6. When applying fails half-way (no memory), the store takes no more entries and writes no checkpoint: the
+6. Compaction replaces blocks in `_blocks` by the one that holds the same samples, under `_lock`; never those
+   of the newest file, which a checkpoint may append to.
+7. When applying fails half-way (no memory), the store takes no more entries and writes no checkpoint: the
    journal is right, the state is not, and a restart rebuilds it.
 """
 
 from __future__ import annotations
 
 import threading
+import weakref
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +37,7 @@ from obsagent.errors import StoreError
 from obsagent.fs import Buffer, Fs
 from obsagent.head.budgets import Budgets
 from obsagent.head.checkpoint import Draft, Whole, wants_file, write_checkpoint
+from obsagent.head.compaction import Compaction, swapped
 from obsagent.head.cost import CostBook, cost_of
 from obsagent.head.directory import StoreDirectory, StoreLock, make_identity, read_identity, set_aside
 from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, KnownSession, encode
@@ -46,6 +51,8 @@ from obsagent.head.status import StatusParts, status_of
 from obsagent.head.view import View, last_head, last_seen_in
 from obsagent.limits import CHECKPOINT_DELAY_MS
 from obsagent.samples import Series
+from obsagent.segment.compact import Pause, no_pause
+from obsagent.segment.reader import BlockReader
 from obsagent.segment.recover import Damage
 from obsagent.segment.tables import series_to_row
 from obsagent.segment.writer import SegmentWriter, take_over
@@ -79,10 +86,14 @@ class Store:
         self._lock = threading.Lock()
         self._sync_lock = threading.Lock()
         self._checkpoint_lock = threading.Lock()
+        self._compaction_lock = threading.Lock()
+        self._views: weakref.WeakSet[View] = weakref.WeakSet()
         self._broken = ""
         self._detached: Detached | None = None
         self._damage: set[Damage] = set()
         self._costs = CostBook(clock.wall_ms())
+        self._reader = BlockReader(self._note)
+        self._compaction = Compaction(fs, store_id, budgets.frame_bytes, self._note)
         recovered = recover(directory, budgets)
         self._adopt(recovered)
         self._begin(recovered)
@@ -134,6 +145,7 @@ class Store:
         root, budgets = self._directory, self._budgets
         last = take_over(root.segments, recovered.catalog, self._fs)
         self._segments = SegmentWriter(root.segments, self._fs, self._store_id, last)
+        self._compaction.begin(root.segments, recovered.catalog.superseded, self._clock.wall_ms())
         position = recovered.position
         self._journal = Journal(root.journal, self._fs, self._store_id, position, budgets.journal_file_bytes)
         if recovered.entry_count or recovered.damaged:
@@ -357,11 +369,29 @@ class Store:
         """Count damage that was met while reading."""
         self._damage.add(damage)
 
+    def maybe_compact(self, now_ms: int, pause: Pause = no_pause) -> bool:
+        """Rewrite the oldest segment file that is not compacted yet; returns whether there was one.
+
+        Removes what an earlier call has superseded. `pause` is called between pieces of work and may raise to
+        end this one. Raises StoreError if the disk refuses; the store is then as it was before.
+        """
+        with self._compaction_lock:
+            self._compaction.remove_superseded(now_ms)
+            file = self._compaction.next(self._blocks, now_ms)
+            written = self._compaction.rewrite(file, now_ms, pause) if file else None
+            if file is None or written is None:
+                return False
+            path = file[0].path
+            with self._lock:
+                self._blocks = swapped(self._blocks, path, written)
+                self._compaction.supersede(path, now_ms, self._views)
+            return True
+
     def view(self) -> View:
         """What a query reads; see `head/view.py`."""
         with self._lock:
             detached = self._detached
-            return View(
+            view = View(
                 lock=self._lock,
                 table=self._state.series,
                 sessions=self._state.sessions,
@@ -372,8 +402,10 @@ class Store:
                 overflowed=dict(self._state.series.refused),
                 log=self._state.events,
                 now_ms=self._clock.wall_ms(),
-                on_damage=self._note,
+                reader=self._reader,
             )
+            self._views.add(view)
+            return view
 
     def gauge_last(self, series_id: int) -> tuple[float, int] | None:
         """Value and time (ms) of a gauge's last sample among the windows in memory."""
@@ -399,7 +431,7 @@ class Store:
                 head_bytes=self._head_bytes(),
                 journal_position=self._journal.position,
                 journal_durable=self._journal.durable,
-                blocks=len(self._blocks),
+                blocks=self._blocks,
                 corrupt=self._corrupt + len(self._damage),
                 last_checkpoint_ms=self._last_checkpoint_ms or None,
             )

@@ -8,14 +8,14 @@ it, and the windows that it was made from still are. Samples that arrive later m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from obsagent._native.codec import Groups
 from obsagent.clock import window_start
-from obsagent.errors import CorruptData
+from obsagent.errors import StoreError
 from obsagent.head.accounts import AccountBook, Accounts
 from obsagent.head.events import EventLog
 from obsagent.head.series import SeriesTable
@@ -24,8 +24,8 @@ from obsagent.head.state import HeadWindow
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
-from obsagent.segment import reader
-from obsagent.segment.recover import BlockRef, Damage
+from obsagent.segment.reader import BlockReader
+from obsagent.segment.recover import BlockRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Reads:
     head_windows: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class View:
     """A snapshot of a store; made by `Store.view` and `ReadOnlyStore.view`. Times are ms since the epoch."""
 
@@ -67,7 +67,7 @@ class View:
     overflowed: Mapping[str, int]
     log: EventLog
     now_ms: int
-    on_damage: Callable[[Damage], None]
+    reader: BlockReader
 
     def series(self) -> list[Series]:
         """Every series that the store knows."""
@@ -79,7 +79,8 @@ class View:
         The coverage is that of the store, whatever series are selected.
         """
         first_ms = window_start(from_ms)
-        starts, read = reader.collect(self.blocks, first_ms, to_ms, groups, self.on_damage)
+        with _files_that_stay():
+            starts, read = self.reader.collect(self.blocks, first_ms, to_ms, groups)
         inside = [window for window in self.windows if first_ms <= window.start_ms < to_ms]
         for window in inside:
             with self.lock:
@@ -103,7 +104,8 @@ class View:
                 with self.lock:
                     found = [series_id for series_id in wanted if series_id in window.samples]
                 newest.update((each, max(window.start_ms, newest.get(each, 0))) for each in found)
-        stored = reader.last_windows(self.blocks, wanted, first_ms, newest, self.on_damage)
+        with _files_that_stay():
+            stored = self.reader.last_windows(self.blocks, wanted, first_ms, newest)
         return {series_id: start_ms + WINDOW_MS for series_id, start_ms in stored.items()}
 
     def collect_totals(self, groups: Groups) -> None:
@@ -111,7 +113,8 @@ class View:
 
         Totals do not depend on what is still kept: a segment file begins with those of all files before.
         """
-        reader.collect_totals(self.blocks[last_head(self.blocks) :], groups, self.on_damage)
+        with _files_that_stay():
+            self.reader.collect_totals(self.blocks[last_head(self.blocks) :], groups)
         for window in self.windows:
             with self.lock:
                 window.samples.collect(groups, window.start_ms)
@@ -119,25 +122,15 @@ class View:
     def accounts(self, from_ms: int, to_ms: int) -> dict[str, dict[str, Any]]:
         """Service → `observed stored pending dropped{reason} rejected{reason}` of the windows in the range."""
         first_ms = window_start(from_ms)
-        sums: dict[str, Accounts] = {}
-        for window_ms, service, account in self._account_entries(first_ms, to_ms):
-            if first_ms <= window_ms < to_ms:
-                sums.setdefault(service, Accounts()).add(account)
-        return {service: account.as_dict() for service, account in sorted(sums.items())}
-
-    def _account_entries(self, first_ms: int, to_ms: int) -> list[tuple[int, str, Accounts]]:
-        entries: list[tuple[int, str, Accounts]] = []
-        for descriptor, block in reader.each_opened(reader.overlapping(self.blocks, first_ms, to_ms)):
-            try:
-                rows = reader.read_tables(descriptor, block).accounts
-            except CorruptData as error:
-                self.on_damage(Damage(block.path, block.offset, block.header.size, str(error)))
-                continue
-            entries += [(window_ms, service, Accounts.from_row(row)) for window_ms, service, row in rows]
+        with _files_that_stay():
+            stored = self.reader.accounts(self.blocks, first_ms, to_ms)
+        sums = {service: Accounts.from_row(row) for service, row in stored.items()}
         with self.lock:
             for book in self.books:
-                entries += book.items()
-        return entries
+                for window_ms, service, account in book.items():
+                    if first_ms <= window_ms < to_ms:
+                        sums.setdefault(service, Accounts()).add(account)
+        return {service: account.as_dict() for service, account in sorted(sums.items())}
 
     def clients(self) -> Clients:
         """The sessions of all services but the agent's own."""
@@ -168,6 +161,15 @@ class View:
                 if any(series_id in window.samples for series_id in ids):
                     newest = max(window.last_sample_ms, newest or 0)
         return newest
+
+
+@contextmanager
+def _files_that_stay() -> Iterator[None]:
+    """Raises StoreError if a segment file is gone, which only a reader without a lock can meet."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoreError(f"{error.filename} was replaced while the store was read: ask again") from error
 
 
 def last_head(blocks: Sequence[BlockRef]) -> int:

@@ -45,10 +45,18 @@ class BlockHeader(NamedTuple):
     frame_count: int
     tables_crc: int
     index_crc: int
+    replaced: int = 0
+
+    @property
+    def first_sequence(self) -> int:
+        """The first of the checkpoints that the block holds; `sequence` is the last."""
+        return self.sequence - max(0, self.replaced - 1)
 
     @property
     def index_offset(self) -> int:
         """Where the index of the frames begins, from the start of the block."""
+        if self.kind == layout.BLOCK_COMPACTED:
+            return self.size - self.index_size
         return layout.BLOCK_HEADER.size + self.tables_size
 
     @property
@@ -59,11 +67,16 @@ class BlockHeader(NamedTuple):
     @property
     def frames_offset(self) -> int:
         """Where the frames begin, from the start of the block."""
+        if self.kind == layout.BLOCK_COMPACTED:
+            return layout.BLOCK_HEADER.size + self.tables_size
         return self.index_offset + self.index_size
 
 
 class FrameEntry(NamedTuple):
-    """One line of the index: the series `[first_series, last_series]` of one window, and where they lie."""
+    """One line of the index: the series `[first_series, last_series]` of a frame, and where it lies.
+
+    Its windows start at `window_ms` or up to `span_ms` later.
+    """
 
     window_ms: int
     first_series: int
@@ -72,6 +85,7 @@ class FrameEntry(NamedTuple):
     size: int
     raw_size: int
     crc: int
+    span_ms: int = 0
 
 
 class RawFrame(NamedTuple):
@@ -81,6 +95,22 @@ class RawFrame(NamedTuple):
     first_series: int
     last_series: int
     rows: bytes
+
+
+class PackedFrame(NamedTuple):
+    """A frame after compression, with what the index says of it."""
+
+    window_ms: int
+    first_series: int
+    last_series: int
+    span_ms: int
+    raw_size: int
+    stored: bytes
+
+    def index_line(self, offset: int) -> bytes:
+        """Its line of the index if it lies at `offset` in its block."""
+        fields = (self.window_ms, self.first_series, self.last_series, offset, len(self.stored))
+        return layout.INDEX_ENTRY.pack(*fields, self.raw_size, crc32c(self.stored), self.span_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,50 +124,59 @@ class EncodedBlock:
 def encode_block(
     kind: int, sequence: int, mark: Mark, written_ms: int, tables: Tables, frames: Iterable[RawFrame]
 ) -> EncodedBlock:
-    """Compress and lay out one block."""
-    compressor = zstandard.ZstdCompressor(level=layout.ZSTD_LEVEL)
-    raw_tables = tables.to_bytes()
-    packed_tables = compressor.compress(raw_tables)
-    raw = list(frames)
-    packed = [compressor.compress(frame.rows) for frame in raw]
-    index = _encode_index(raw, packed, layout.BLOCK_HEADER.size + len(packed_tables))
+    """Compress and lay out a head or checkpoint block."""
+    compress = zstandard.ZstdCompressor(level=layout.ZSTD_LEVEL).compress
+    packed = [PackedFrame(*frame[:3], 0, len(frame.rows), compress(frame.rows)) for frame in frames]
+    return lay_out_block(kind, sequence, mark, written_ms, tables, packed)
+
+
+def lay_out_block(
+    kind: int, sequence: int, mark: Mark, written_ms: int, tables: Tables, frames: list[PackedFrame]
+) -> EncodedBlock:
+    """Lay out a head or checkpoint block whose frames are compressed already."""
+    packed_tables, raw_tables_size = pack_tables(tables)
+    index = _encode_index(frames, layout.BLOCK_HEADER.size + len(packed_tables))
     windows = [window_ms for window_ms, _, _ in tables.accounts]
     if kind == layout.BLOCK_CHECKPOINT:
-        windows += [frame.window_ms for frame in raw]
+        windows += [frame.window_ms for frame in frames]
+    frames_size = sum(len(frame.stored) for frame in frames)
     header = BlockHeader(
         kind=kind,
         sequence=sequence,
-        size=layout.BLOCK_HEADER.size + len(packed_tables) + len(index) + sum(map(len, packed)),
+        size=layout.BLOCK_HEADER.size + len(packed_tables) + len(index) + frames_size,
         first_window_ms=min(windows, default=NO_WINDOW_FIRST),
         last_window_ms=max(windows, default=NO_WINDOW_LAST),
         mark=mark,
         written_ms=written_ms,
         tables_size=len(packed_tables),
-        tables_raw_size=len(raw_tables),
-        frame_count=len(raw),
+        tables_raw_size=raw_tables_size,
+        frame_count=len(frames),
         tables_crc=crc32c(packed_tables),
         index_crc=crc32c(index),
     )
-    return EncodedBlock(header, [encode_header(header), packed_tables, index, *packed])
+    return EncodedBlock(header, [encode_header(header), packed_tables, index, *(frame.stored for frame in frames)])
 
 
-def _encode_index(frames: list[RawFrame], packed: list[bytes], index_offset: int) -> bytes:
+def pack_tables(tables: Tables) -> tuple[bytes, int]:
+    """The stored bytes of a block's tables, and how many they were before compression."""
+    raw = tables.to_bytes()
+    return zstandard.ZstdCompressor(level=layout.ZSTD_LEVEL).compress(raw), len(raw)
+
+
+def _encode_index(frames: list[PackedFrame], index_offset: int) -> bytes:
     offset = index_offset + len(frames) * layout.INDEX_ENTRY.size
-    entries = []
-    for frame, stored in zip(frames, packed, strict=True):
-        crc = crc32c(stored)
-        size = len(stored)
-        entries.append(layout.INDEX_ENTRY.pack(*frame[:3], offset, size, len(frame.rows), crc, 0))
-        offset += size
-    return b"".join(entries)
+    lines = []
+    for frame in frames:
+        lines.append(frame.index_line(offset))
+        offset += len(frame.stored)
+    return b"".join(lines)
 
 
 def encode_header(header: BlockHeader) -> bytes:
     """The header's bytes, its checksum included."""
     kind, sequence, size, first, last, mark, *rest = header
-    packed = layout.BLOCK_HEADER.pack(
-        layout.BLOCK_MAGIC, layout.FORMAT_VERSION, kind, sequence, size, first, last, *mark, *rest, 0, 0
-    )
+    version = layout.VERSION_OF_KIND[kind]
+    packed = layout.BLOCK_HEADER.pack(layout.BLOCK_MAGIC, version, kind, sequence, size, first, last, *mark, *rest, 0)
     body = packed[: -layout.CRC.size]
     return body + layout.CRC.pack(crc32c(body))
 
@@ -154,7 +193,7 @@ def decode_header(data: Buffer) -> BlockHeader:
         raise CorruptData("block header: checksum does not match")
     if version > layout.FORMAT_VERSION:
         raise UnsupportedVersion(f"block of format version {version}; this build reads up to {layout.FORMAT_VERSION}")
-    header = BlockHeader(kind, sequence, size, first, last, Mark(low, high, cutoff), *rest[:-2])
+    header = BlockHeader(kind, sequence, size, first, last, Mark(low, high, cutoff), *rest[:-1])
     _check_sizes(header)
     return header
 
@@ -162,7 +201,7 @@ def decode_header(data: Buffer) -> BlockHeader:
 def _check_sizes(header: BlockHeader) -> None:
     if header.tables_raw_size > layout.TABLES_RAW_BYTES_MAX or header.frame_count > layout.FRAME_COUNT_MAX:
         raise CorruptData("block header: absurd sizes")
-    if header.frames_offset > header.size:
+    if layout.BLOCK_HEADER.size + header.tables_size + header.index_size > header.size:
         raise CorruptData("block header: sections larger than the block")
 
 
@@ -173,28 +212,36 @@ def decode_tables(header: BlockHeader, stored: bytes, known: Container[int] = ()
     return Tables.from_bytes(decompress(stored, header.tables_raw_size), known)
 
 
-def decode_index(header: BlockHeader, stored: bytes) -> Iterator[FrameEntry]:
-    """The lines of a block's index from its stored bytes. Raises CorruptData before the first line."""
+def check_index(header: BlockHeader, stored: bytes) -> None:
+    """Raises CorruptData if these are not the bytes of a block's index."""
     if crc32c(stored) != header.index_crc:
         raise CorruptData("index of a block: checksum does not match")
-    return (FrameEntry(*fields[:7]) for fields in layout.INDEX_ENTRY.iter_unpack(stored))
 
 
-def decode_frame(entry: FrameEntry, stored: Buffer) -> bytes:
-    """The rows of one frame from its stored bytes. Raises CorruptData."""
+def decode_index(header: BlockHeader, stored: bytes) -> Iterator[FrameEntry]:
+    """The lines of a block's index from its stored bytes. Raises CorruptData before the first line."""
+    check_index(header, stored)
+    return map(FrameEntry._make, layout.INDEX_ENTRY.iter_unpack(stored))
+
+
+def decode_frame(entry: FrameEntry, stored: Buffer, decompressor: zstandard.ZstdDecompressor | None = None) -> bytes:
+    """The rows, or sections, of one frame from its stored bytes. Raises CorruptData.
+
+    Whoever decodes many has a decompressor for them: making one takes as long as using it.
+    """
     if crc32c(stored) != entry.crc:
         raise CorruptData("frame: checksum does not match")
     if entry.raw_size > layout.FRAME_RAW_BYTES_MAX:
         raise CorruptData("frame: absurd size")
-    return decompress(stored, entry.raw_size)
+    return decompress(stored, entry.raw_size, decompressor)
 
 
-def decompress(stored: Buffer, raw_size: int) -> bytes:
+def decompress(stored: Buffer, raw_size: int, decompressor: zstandard.ZstdDecompressor | None = None) -> bytes:
     """The bytes that were compressed, which must be `raw_size` many. Raises CorruptData."""
     try:
         if zstandard.frame_content_size(stored) > raw_size:
             raise CorruptData("compressed bytes: larger than was promised")
-        raw = zstandard.ZstdDecompressor().decompress(stored, max_output_size=raw_size)
+        raw = (decompressor or zstandard.ZstdDecompressor()).decompress(stored, max_output_size=raw_size)
     except zstandard.ZstdError as error:
         raise CorruptData(f"compressed bytes: {error}") from error
     if len(raw) != raw_size:

@@ -4,13 +4,16 @@ A file is named after the sequence of its first block. When a sync of an append 
 whether that block is on disk; the agent then writes it again, with the same sequence, as the first block
 of a new file. Hence the rule here: a file makes superfluous every block of an *earlier* file whose
 sequence is not below its own first one. A sequence that is missing is a lost block, and counted.
+
+A compacted file is named after the first and the last sequence of the checkpoints that it holds, and makes
+superfluous the files that hold no others: they are removed a while later, and until then they do not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import pairwise
 from pathlib import Path
 
 from obsagent.errors import CorruptData
@@ -71,12 +74,16 @@ class Checkpoint:
 
 @dataclass(slots=True)
 class Catalog:
-    """The files of a store's segment directory, oldest first, and the blocks in them that count."""
+    """The files of a store's segment directory, oldest first, and the blocks in them that count.
+
+    Not among the files are the `superseded` ones, all of whose blocks a compacted file holds.
+    """
 
     files: list[ScannedFile] = field(default_factory=list)
     blocks: tuple[BlockRef, ...] = ()
     damage: list[Damage] = field(default_factory=list)
     missing_blocks: int = 0
+    superseded: list[Path] = field(default_factory=list)
 
     @property
     def corrupt(self) -> int:
@@ -121,26 +128,63 @@ def scan_directory(directory: Path) -> Catalog:
 
 
 def assemble(files: list[ScannedFile]) -> Catalog:
-    """Apply the rule of sequences to files that were scanned, oldest first."""
+    """Apply the rules of sequences to files that were scanned, oldest first."""
+    catalog = Catalog()
     blocks: list[BlockRef] = []
-    damage: list[Damage] = []
-    missing = 0
-    for file, following in zip_longest(files, files[1:]):
-        limit = following.first_sequence if following else None
-        kept = [block for block in file.blocks if limit is None or block.header.sequence < limit]
-        missing += _missing(blocks, kept)
-        blocks += kept
-        damage += _damage_that_counts(file, kept, is_last=following is None)
-    return Catalog(files, tuple(blocks), damage, missing)
+    compacted = _compacted_ranges(files)
+    kept = [_kept(file, limit) for file, limit in zip(files, _limits(files), strict=True)]
+    catalog.files = [file for file, its in zip(files, kept, strict=True) if not _is_superseded(its, compacted)]
+    for file, its in zip(files, kept, strict=True):
+        if _is_superseded(its, compacted):
+            catalog.superseded.append(file.path)
+            continue
+        catalog.missing_blocks += _missing(blocks, its)
+        blocks += its
+        catalog.damage += _damage_that_counts(file, its, is_last=file is catalog.files[-1])
+    catalog.blocks = tuple(blocks)
+    return catalog
+
+
+def _limits(files: list[ScannedFile]) -> list[int | None]:
+    """For each file the sequence with which a later one begins."""
+    begins = sorted({file.first_sequence for file in files})
+    following = dict(pairwise(begins))
+    return [following.get(file.first_sequence) for file in files]
+
+
+def _kept(file: ScannedFile, limit: int | None) -> list[BlockRef]:
+    """The blocks of a file that no later file has begun again with; a compacted file holds no others."""
+    if limit is None or file.is_compacted:
+        return file.blocks
+    return [block for block in file.blocks if block.header.sequence < limit]
+
+
+def _compacted_ranges(files: list[ScannedFile]) -> list[tuple[int, int]]:
+    """First and last sequence of every compacted block."""
+    headers = (block.header for file in files for block in file.blocks)
+    return [(each.first_sequence, each.sequence) for each in headers if each.kind == layout.BLOCK_COMPACTED]
+
+
+def _is_superseded(blocks: list[BlockRef], compacted: list[tuple[int, int]]) -> bool:
+    """True if a compacted block holds all the checkpoints of a file, which are these."""
+    checkpoints = [block.header for block in blocks if block.header.kind != layout.BLOCK_HEAD]
+    if not checkpoints:
+        return False
+    own = checkpoints[0].first_sequence, checkpoints[-1].sequence
+    is_compacted = checkpoints[0].kind == layout.BLOCK_COMPACTED
+    covering = ((first, last) for first, last in compacted if first <= own[0] and own[1] <= last)
+    return any(each != own or not is_compacted for each in covering)
 
 
 def _missing(before: list[BlockRef], after: Iterable[BlockRef]) -> int:
-    """How many sequences are missing between blocks that should follow each other."""
+    """How many checkpoints are missing between blocks that should follow each other."""
     count = 0
-    last = before[-1].header.sequence if before else None
-    for block in after:
+    last: int | None = None
+    for block in (*before[-1:], *after):
+        if block.header.kind == layout.BLOCK_HEAD:
+            continue
         if last is not None:
-            count += max(0, block.header.sequence - last - 1)
+            count += max(0, block.header.first_sequence - last - 1)
         last = block.header.sequence
     return count
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from struct import Struct
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest version; what is written has the lowest one that describes it, by `VERSION_OF_KIND`."""
 
 FILE_SUFFIX = ".segment"
 FILE_NAME_DIGITS = 16
+FILE_NAME_RANGE = "-"
 FILE_MAGIC = b"OBSSEGM\n"
 FILE_HEADER = Struct("<8sHHI16sqI")
 """magic, version, reserved, reserved, store id, created ms, crc32c of the bytes before it."""
@@ -15,13 +17,15 @@ FILE_HEADER = Struct("<8sHHI16sqI")
 BLOCK_MAGIC = b"OBSB"
 BLOCK_HEADER = Struct("<4sHHQQqqQQqqIIIIIII")
 """magic, version, kind, sequence, size, first window, last window, journal low, journal high, cutoff,
-written ms, tables size, tables raw size, frame count, tables crc, index crc, reserved, header crc."""
+written ms, tables size, tables raw size, frame count, tables crc, index crc, replaced, header crc."""
 
 BLOCK_HEAD = 1
 BLOCK_CHECKPOINT = 2
+BLOCK_COMPACTED = 3
+VERSION_OF_KIND = {BLOCK_HEAD: 1, BLOCK_CHECKPOINT: 1, BLOCK_COMPACTED: 2}
 
 INDEX_ENTRY = Struct("<qIIQIIII")
-"""window ms, first series, last series, offset in the block, size, raw size, crc32c, reserved."""
+"""window ms, first series, last series, offset in the block, size, raw size, crc32c, span ms."""
 
 CRC = Struct("<I")
 

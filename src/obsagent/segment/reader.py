@@ -6,15 +6,22 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from dataclasses import dataclass
 from itertools import groupby
 
-from obsagent._native.codec import Groups, Window, series_in_rows
+import zstandard
+
+from obsagent._native.codec import Groups, Window, read_sections, series_in_rows
 from obsagent.errors import CorruptData
 from obsagent.segment import format as layout
-from obsagent.segment.block import NO_WINDOW_LAST, FrameEntry, decode_frame, decode_index, decode_tables
+from obsagent.segment.block import NO_WINDOW_LAST, FrameEntry, check_index, decode_frame, decode_index, decode_tables
+from obsagent.segment.cache import BlockAccounts, BlockCache, BlockIndex
 from obsagent.segment.recover import BlockRef, Damage, opened, read_at
 from obsagent.segment.tables import Tables
 
 OnDamage = Callable[[Damage], None]
 """Called for what turns out to be damaged while reading; the rest is read nevertheless."""
+
+WITH_WINDOWS = (layout.BLOCK_CHECKPOINT, layout.BLOCK_COMPACTED)
+RUN_BYTES_MAX = 4 << 20
+"""Neighbouring frames are read at once up to this size."""
 
 
 @dataclass(slots=True)
@@ -51,14 +58,25 @@ def read_tables(descriptor: int, block: BlockRef, known: Container[int] = ()) ->
 
 def read_index(descriptor: int, block: BlockRef) -> Iterator[FrameEntry]:
     """The index of a block's frames. Raises CorruptData."""
-    header = block.header
-    stored = read_at(descriptor, block.offset + header.index_offset, header.index_size)
-    return decode_index(header, stored)
+    return decode_index(block.header, _read_index_bytes(descriptor, block))
 
 
-def read_frame(descriptor: int, block: BlockRef, entry: FrameEntry) -> bytes:
-    """The rows of one frame. Raises CorruptData."""
-    return decode_frame(entry, read_at(descriptor, block.offset + entry.offset, entry.size))
+def _read_index_bytes(descriptor: int, block: BlockRef) -> bytes:
+    return read_at(descriptor, block.offset + block.header.index_offset, block.header.index_size)
+
+
+def read_frame(
+    descriptor: int, block: BlockRef, entry: FrameEntry, decompressor: zstandard.ZstdDecompressor | None = None
+) -> bytes:
+    """The rows, or sections, of one frame. Raises CorruptData."""
+    return decode_frame(entry, read_at(descriptor, block.offset + entry.offset, entry.size), decompressor)
+
+
+def each_window(block: BlockRef, entry: FrameEntry, frame: bytes) -> list[tuple[int, bytes | memoryview]]:
+    """The windows (start, ms) of a frame with their rows. Raises CorruptData."""
+    if block.header.kind == layout.BLOCK_COMPACTED:
+        return [*read_sections(frame)]
+    return [(entry.window_ms, frame)]
 
 
 def each_opened(blocks: Iterable[BlockRef]) -> Iterator[tuple[int, BlockRef]]:
@@ -70,85 +88,201 @@ def each_opened(blocks: Iterable[BlockRef]) -> Iterator[tuple[int, BlockRef]]:
 
 
 def overlapping(blocks: Iterable[BlockRef], first_ms: int, to_ms: int) -> Iterator[BlockRef]:
-    """The checkpoint blocks that say anything about windows that start in `[first_ms, to_ms)`."""
+    """The blocks that say anything about windows that start in `[first_ms, to_ms)`; head blocks do not."""
     for block in blocks:
         header = block.header
-        if header.kind != layout.BLOCK_CHECKPOINT:
-            continue
-        if header.last_window_ms >= first_ms and header.first_window_ms < to_ms:
+        if header.kind in WITH_WINDOWS and header.last_window_ms >= first_ms and header.first_window_ms < to_ms:
             yield block
 
 
-def collect(
-    blocks: Iterable[BlockRef], first_ms: int, to_ms: int, groups: Groups, on_damage: OnDamage
-) -> tuple[set[int], Reads]:
-    """Merge the selected series of the windows that start in `[first_ms, to_ms)` into their groups.
+class BlockReader:
+    """Answers what blocks hold, and remembers their indexes and accounts. Any thread may use it.
 
-    Reads only frames whose series range holds a selected series. Returns the windows (start, ms) for
-    which the blocks hold anything, selected or not; and what was read.
+    What is damaged is told to `on_damage`, and the rest is read nevertheless. A file that is gone raises
+    FileNotFoundError.
     """
-    windows: set[int] = set()
-    reads = Reads()
-    found = list(overlapping(blocks, first_ms, to_ms))
-    reads.segments = len({block.path for block in found})
-    for descriptor, block in each_opened(found):
-        reads.count_block(block)
+
+    def __init__(self, on_damage: OnDamage) -> None:
+        self._on_damage = on_damage
+        self._cache = BlockCache()
+
+    def collect(self, blocks: Iterable[BlockRef], first_ms: int, to_ms: int, groups: Groups) -> tuple[set[int], Reads]:
+        """Merge the selected series of the windows that start in `[first_ms, to_ms)` into their groups.
+
+        Reads only frames that hold a selected series and such a window. Returns the windows (start, ms) for
+        which the blocks hold anything, selected or not; and what was read.
+        """
+        windows: set[int] = set()
+        reads = Reads()
+        found = list(overlapping(blocks, first_ms, to_ms))
+        reads.segments = len({block.path for block in found})
+        decompressor = zstandard.ZstdDecompressor()
+        for descriptor, block in each_opened(found):
+            reads.count_block(block)
+            try:
+                index = self._index(descriptor, block)
+            except CorruptData as error:
+                self._damaged(block, error)
+                continue
+            windows.update(_within(index.windows, first_ms, to_ms))
+            for entry, stored in self._read(descriptor, block, _select(index, groups, first_ms, to_ms)):
+                reads.count_frame(entry)
+                self._merge(block, entry, stored, groups, (first_ms, to_ms), decompressor)
+        return windows, reads
+
+    def collect_totals(self, blocks: Iterable[BlockRef], groups: Groups) -> None:
+        """Merge all that blocks hold of the selected series, whatever the window; of a head block its totals."""
+        everything = (NO_WINDOW_LAST, layout.CUTOFF_EVERYTHING)
+        decompressor = zstandard.ZstdDecompressor()
+        for descriptor, block in each_opened(blocks):
+            try:
+                index = self._index(descriptor, block)
+            except CorruptData as error:
+                self._damaged(block, error)
+                continue
+            for entry, stored in self._read(descriptor, block, _select(index, groups, *everything)):
+                self._merge(block, entry, stored, groups, everything, decompressor)
+
+    def accounts(self, blocks: Iterable[BlockRef], first_ms: int, to_ms: int) -> dict[str, list[int]]:
+        """Service → its counters, summed over the windows that start in `[first_ms, to_ms)`."""
+        sums: dict[str, list[int]] = {}
+        for descriptor, block in each_opened(overlapping(blocks, first_ms, to_ms)):
+            try:
+                accounts = self._accounts(descriptor, block)
+            except CorruptData as error:
+                self._damaged(block, error)
+                continue
+            if first_ms <= block.header.first_window_ms and block.header.last_window_ms < to_ms:
+                _add(sums, accounts.sums.items())
+            else:
+                _add(sums, ((service, row) for at_ms, service, row in accounts.rows if first_ms <= at_ms < to_ms))
+        return sums
+
+    def last_windows(
+        self, blocks: Iterable[BlockRef], series_ids: Collection[int], from_ms: int, known: Mapping[int, int]
+    ) -> dict[int, int]:
+        """Series → start (ms) of the newest window, not before `from_ms`, that has a row of it or is `known` already.
+
+        Looks at the blocks with the newest windows first, and at no block that could tell nothing newer.
+        """
+        newest = dict(known)
+        found = overlapping(blocks, from_ms, layout.CUTOFF_EVERYTHING)
+        by_age = sorted(found, key=lambda block: block.header.last_window_ms, reverse=True)
+        for descriptor, block in each_opened(by_age):
+            last_ms = block.header.last_window_ms
+            wanted = {each for each in series_ids if newest.get(each, NO_WINDOW_LAST) < last_ms}
+            if not wanted:
+                break
+            for window_ms, rows in self._windows_with(descriptor, block, wanted, from_ms):
+                for series_id in wanted.intersection(series_in_rows(rows)):
+                    newest[series_id] = max(window_ms, newest.get(series_id, window_ms))
+        return newest
+
+    def _windows_with(
+        self, descriptor: int, block: BlockRef, series_ids: Collection[int], from_ms: int
+    ) -> Iterator[tuple[int, bytes | memoryview]]:
+        """The windows of a block, not before `from_ms`, whose rows may hold one of the series."""
+        groups = Groups(dict.fromkeys(series_ids, 0), 1)
         try:
-            for entry in read_index(descriptor, block):
-                if first_ms <= entry.window_ms < to_ms:
-                    windows.add(entry.window_ms)
-                    if _merge(descriptor, block, entry, groups, on_damage):
-                        reads.count_frame(entry)
+            index = self._index(descriptor, block)
         except CorruptData as error:
-            on_damage(Damage(block.path, block.offset, block.header.size, str(error)))
-    return windows, reads
+            self._damaged(block, error)
+            return
+        for entry, stored in self._read(descriptor, block, _select(index, groups, from_ms, layout.CUTOFF_EVERYTHING)):
+            try:
+                found = each_window(block, entry, decode_frame(entry, stored))
+            except CorruptData as error:
+                self._frame_damaged(block, entry, error)
+                continue
+            yield from ((window_ms, rows) for window_ms, rows in found if window_ms >= from_ms)
 
+    def _index(self, descriptor: int, block: BlockRef) -> BlockIndex:
+        return self._cache.get(block.path, block.offset, BlockIndex, lambda: _load_index(descriptor, block))
 
-def last_windows(
-    blocks: Iterable[BlockRef], series_ids: Collection[int], from_ms: int, known: Mapping[int, int], on_damage: OnDamage
-) -> dict[int, int]:
-    """Series → start (ms) of the newest window, not before `from_ms`, that has a row of it or is `known` already.
+    def _accounts(self, descriptor: int, block: BlockRef) -> BlockAccounts:
+        return self._cache.get(block.path, block.offset, BlockAccounts, lambda: _load_accounts(descriptor, block))
 
-    Looks at the blocks with the newest windows first, and at no block that could tell nothing newer.
-    """
-    wanted = Groups(dict.fromkeys(series_ids, 0), 1)
-    newest = dict(known)
-    found = overlapping(blocks, from_ms, layout.CUTOFF_EVERYTHING)
-    by_age = sorted(found, key=lambda block: block.header.last_window_ms, reverse=True)
-    for descriptor, block in each_opened(by_age):
-        last_ms = block.header.last_window_ms
-        if all(newest.get(series_id, NO_WINDOW_LAST) >= last_ms for series_id in series_ids):
-            break
+    def _read(
+        self, descriptor: int, block: BlockRef, entries: Iterable[FrameEntry]
+    ) -> Iterator[tuple[FrameEntry, memoryview]]:
+        """The stored bytes of frames; neighbours are read at once."""
+        for run in _runs(entries):
+            offset, size = run[0].offset, run[-1].offset + run[-1].size - run[0].offset
+            try:
+                stored = memoryview(read_at(descriptor, block.offset + offset, size))
+            except CorruptData as error:
+                self._on_damage(Damage(block.path, block.offset + offset, size, str(error)))
+                continue
+            for entry in run:
+                yield entry, stored[entry.offset - offset :][: entry.size]
+
+    def _merge(
+        self,
+        block: BlockRef,
+        entry: FrameEntry,
+        stored: memoryview,
+        groups: Groups,
+        span: tuple[int, int],
+        decompressor: zstandard.ZstdDecompressor,
+    ) -> None:
         try:
-            for entry in read_index(descriptor, block):
-                if entry.window_ms >= from_ms and wanted.selects_any(entry.first_series, entry.last_series):
-                    for series_id in series_in_rows(read_frame(descriptor, block, entry)):
-                        if series_id in series_ids:
-                            newest[series_id] = max(entry.window_ms, newest.get(series_id, entry.window_ms))
+            frame = decode_frame(entry, stored, decompressor)
+            if block.header.kind == layout.BLOCK_COMPACTED:
+                groups.merge_sections(frame, *span)
+            else:
+                groups.merge_rows(frame, entry.window_ms)
         except CorruptData as error:
-            on_damage(Damage(block.path, block.offset, block.header.size, str(error)))
-    return newest
+            self._frame_damaged(block, entry, error)
+
+    def _frame_damaged(self, block: BlockRef, entry: FrameEntry, error: CorruptData) -> None:
+        self._on_damage(Damage(block.path, block.offset + entry.offset, entry.size, str(error)))
+
+    def _damaged(self, block: BlockRef, error: CorruptData) -> None:
+        self._on_damage(Damage(block.path, block.offset, block.header.size, str(error)))
 
 
-def collect_totals(blocks: Iterable[BlockRef], groups: Groups, on_damage: OnDamage) -> None:
-    """Merge everything that blocks hold of the selected series; used with a head block and those behind it."""
-    for descriptor, block in each_opened(blocks):
-        try:
-            for entry in read_index(descriptor, block):
-                _merge(descriptor, block, entry, groups, on_damage)
-        except CorruptData as error:
-            on_damage(Damage(block.path, block.offset, block.header.size, str(error)))
+def _load_index(descriptor: int, block: BlockRef) -> BlockIndex:
+    lines = _read_index_bytes(descriptor, block)
+    check_index(block.header, lines)
+    if block.header.kind == layout.BLOCK_COMPACTED:
+        return BlockIndex(lines, tuple(read_tables(descriptor, block).windows))
+    return BlockIndex(lines, tuple(sorted({entry.window_ms for entry in decode_index(block.header, lines)})))
 
 
-def _merge(descriptor: int, block: BlockRef, entry: FrameEntry, groups: Groups, on_damage: OnDamage) -> bool:
-    """Merge a frame if it holds a selected series; True if it had to be read for that."""
-    if not groups.selects_any(entry.first_series, entry.last_series):
-        return False
-    try:
-        groups.merge_rows(read_frame(descriptor, block, entry), entry.window_ms)
-    except CorruptData as error:
-        on_damage(Damage(block.path, block.offset + entry.offset, entry.size, str(error)))
-    return True
+def _load_accounts(descriptor: int, block: BlockRef) -> BlockAccounts:
+    rows = read_tables(descriptor, block).accounts
+    sums: dict[str, list[int]] = {}
+    _add(sums, ((service, row) for _, service, row in rows))
+    return BlockAccounts(rows, sums)
+
+
+def _add(sums: dict[str, list[int]], rows: Iterable[tuple[str, list[int]]]) -> None:
+    for service, row in rows:
+        before = sums.get(service)
+        sums[service] = row if before is None else [*map(int.__add__, before, row)]
+
+
+def _within(windows: tuple[int, ...], first_ms: int, to_ms: int) -> Iterable[int]:
+    if windows and first_ms <= windows[0] and windows[-1] < to_ms:
+        return windows
+    return (window_ms for window_ms in windows if first_ms <= window_ms < to_ms)
+
+
+def _select(index: BlockIndex, groups: Groups, first_ms: int, to_ms: int) -> Iterator[FrameEntry]:
+    for number in groups.select_frames(index.lines, first_ms, to_ms):
+        yield FrameEntry._make(layout.INDEX_ENTRY.unpack_from(index.lines, number * layout.INDEX_ENTRY.size))
+
+
+def _runs(entries: Iterable[FrameEntry]) -> Iterator[list[FrameEntry]]:
+    """Frames that lie next to each other, as far as they may be read at once."""
+    run: list[FrameEntry] = []
+    for entry in entries:
+        if run and (run[-1].offset + run[-1].size != entry.offset or entry.offset - run[0].offset > RUN_BYTES_MAX):
+            yield run
+            run = []
+        run.append(entry)
+    if run:
+        yield run
 
 
 def merge_everything(blocks: Iterable[BlockRef], into: Window, on_damage: OnDamage) -> None:
@@ -156,6 +290,7 @@ def merge_everything(blocks: Iterable[BlockRef], into: Window, on_damage: OnDama
     for descriptor, block in each_opened(blocks):
         try:
             for entry in read_index(descriptor, block):
-                into.merge_rows(read_frame(descriptor, block, entry))
+                for _, rows in each_window(block, entry, read_frame(descriptor, block, entry)):
+                    into.merge_rows(rows)
         except CorruptData as error:
             on_damage(Damage(block.path, block.offset, block.header.size, str(error)))

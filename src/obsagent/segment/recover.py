@@ -64,13 +64,30 @@ class ScannedFile:
     @property
     def first_sequence(self) -> int:
         """The sequence of the first block, from the name that the file was given."""
-        digits = self.path.name.removesuffix(layout.FILE_SUFFIX)
+        digits = self.path.name.removesuffix(layout.FILE_SUFFIX).partition(layout.FILE_NAME_RANGE)[0]
         return int(digits) if digits.isdigit() else 0
 
+    @property
+    def is_compacted(self) -> bool:
+        """True for a file that compaction wrote: nothing is ever appended to it."""
+        return is_compacted(self.path)
 
-def encode_file_header(header: FileHeader) -> bytes:
-    """The first bytes of a segment file."""
-    packed = layout.FILE_HEADER.pack(layout.FILE_MAGIC, layout.FORMAT_VERSION, 0, 0, *header, 0)
+
+def file_path(directory: Path, first_sequence: int, last_sequence: int | None = None) -> Path:
+    """The path of the file whose first checkpoint has this sequence; with a last one, of a compacted file."""
+    sequences = [first_sequence] if last_sequence is None else [first_sequence, last_sequence]
+    digits = (f"{sequence:0{layout.FILE_NAME_DIGITS}d}" for sequence in sequences)
+    return directory / (layout.FILE_NAME_RANGE.join(digits) + layout.FILE_SUFFIX)
+
+
+def is_compacted(path: Path) -> bool:
+    """True if a segment file's name says that compaction wrote it."""
+    return layout.FILE_NAME_RANGE in path.name
+
+
+def encode_file_header(header: FileHeader, version: int = 1) -> bytes:
+    """The first bytes of a segment file, whose version is the highest among those of its blocks."""
+    packed = layout.FILE_HEADER.pack(layout.FILE_MAGIC, version, 0, 0, *header, 0)
     body = packed[: -layout.CRC.size]
     return body + layout.CRC.pack(crc32c(body))
 
@@ -117,6 +134,8 @@ def scan_file(path: Path, is_last: bool) -> ScannedFile:
         try:
             _scan_header(descriptor, file)
             _scan_blocks(descriptor, file)
+            if file.is_compacted:
+                _require_compacted_block(file)
             if is_last and file.blocks:
                 _check_last(descriptor, file)
         except UnsupportedVersion as error:
@@ -147,6 +166,12 @@ def _scan_blocks(descriptor: int, file: ScannedFile) -> None:
             continue
         file.blocks.append(BlockRef(file.path, offset, header))
         offset = file.end = offset + header.size
+
+
+def _require_compacted_block(file: ScannedFile) -> None:
+    """A damaged header at the end of a file looks like the end of the file; here it is known to be damage."""
+    if all(block.header.kind != layout.BLOCK_COMPACTED for block in file.blocks):
+        file.damage.append(Damage(file.path, file.end, file.size - file.end, "no compacted block in a compacted file"))
 
 
 def _header_at(descriptor: int, offset: int, file_size: int) -> BlockHeader | None:

@@ -1,13 +1,13 @@
 """What a block says besides its windows: series, sessions, accounts.
 
-The first block of a file holds these tables whole, every further block holds what changed since the one
-before it; `Checkpoint` (in `catalog.py`) is what they add up to. Stored as msgpack arrays, so that a
+A head block holds these tables whole, every other block holds what changed since the one before it;
+`Checkpoint` (in `catalog.py`) is what they add up to. Stored as msgpack arrays, so that a
 field can be added at the end: a reader takes the fields it knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -22,6 +22,8 @@ SESSION_ID_BYTES = 16
 NOT_ROWS = (ValueError, TypeError, AttributeError, LookupError)
 """What reading rows raises when they are none."""
 KINDS = {int(kind): kind for kind in Kind}
+LATER_FIELDS: tuple[Any, ...] = ([], {}, [])
+"""What the fields are that the first blocks did not have: events, event totals, windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Tables:
     last_seen: dict[str, int] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     event_totals: dict[str, list[int]] = field(default_factory=dict)
+    windows: list[int] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:
         """As the section `tables` of a block, before compression."""
@@ -68,6 +71,7 @@ class Tables:
             self.last_seen,
             [event_to_row(event) for event in self.events],
             self.event_totals,
+            self.windows,
         ]
         packed: bytes = msgpack.packb(rows)
         return packed
@@ -78,7 +82,8 @@ class Tables:
         try:
             rows = unpack(data)
             series, sessions, forgotten, accounts, totals, refused, last_seen = rows[:7]
-            events, event_totals = rows[7:9] or ([], {})
+            later: list[Any] = rows[7 : 7 + len(LATER_FIELDS)]
+            events, event_totals, windows = [*later, *LATER_FIELDS[len(later) :]]
             return cls(
                 series=[series_from_row(row) for row in series if row[0] not in known],
                 sessions=[session_from_row(row) for row in sessions],
@@ -89,9 +94,36 @@ class Tables:
                 last_seen={text(metric): integer(at_ms) for metric, at_ms in last_seen.items()},
                 events=[event_from_row(row) for row in events],
                 event_totals={text(service): integers(row) for service, row in event_totals.items()},
+                windows=integers(windows),
             )
         except NOT_ROWS as error:
             raise CorruptData(f"tables of a block: {error}") from error
+
+
+def add_up(tables: Sequence[Tables]) -> Tables:
+    """What the tables of consecutive checkpoint blocks say together."""
+    sum_ = Tables()
+    sessions: dict[bytes, SessionRow] = {}
+    forgotten: set[bytes] = set()
+    accounts: dict[tuple[int, str], list[int]] = {}
+    for each in tables:
+        sum_.series += each.series
+        forgotten.update(each.forgotten)
+        for session in each.forgotten:
+            sessions.pop(session, None)
+        sessions.update((row.session, row) for row in each.sessions)
+        for window_ms, service, row in each.accounts:
+            before = accounts.get((window_ms, service), [0] * len(row))
+            accounts[window_ms, service] = [*map(int.__add__, before, row)]
+        sum_.totals.update(each.totals)
+        sum_.refused.update(each.refused)
+        for metric, at_ms in each.last_seen.items():
+            sum_.last_seen[metric] = max(at_ms, sum_.last_seen.get(metric, at_ms))
+        sum_.events += each.events
+        sum_.event_totals.update(each.event_totals)
+    sum_.sessions, sum_.forgotten = list(sessions.values()), sorted(forgotten)
+    sum_.accounts = [(window_ms, service, row) for (window_ms, service), row in sorted(accounts.items())]
+    return sum_
 
 
 def unpack(data: Buffer) -> Any:

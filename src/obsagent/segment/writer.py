@@ -14,10 +14,9 @@ from pathlib import Path
 
 from obsagent.errors import StoreError
 from obsagent.fs import Fs
-from obsagent.segment import format as layout
 from obsagent.segment.block import EncodedBlock
 from obsagent.segment.catalog import Catalog
-from obsagent.segment.recover import BlockRef, FileHeader, ScannedFile, encode_file_header, opened, read_at
+from obsagent.segment.recover import BlockRef, FileHeader, ScannedFile, encode_file_header, file_path, opened, read_at
 
 CORRUPT_SUFFIX = ".corrupt"
 
@@ -34,7 +33,8 @@ class SegmentWriter:
         self._descriptor = -1
         self._end = 0
         self.created_ms = 0
-        if last is not None and last.header is not None and last.blocks and last.end == last.size:
+        if last is not None and _may_go_on(last):
+            assert last.header is not None
             self._path, self._end = last.path, last.end
             self.created_ms = last.header.created_ms
             self._descriptor = fs.open_for_writing(last.path)
@@ -69,7 +69,7 @@ class SegmentWriter:
 
         Raises StoreError, and then nothing of it counts.
         """
-        path = self._directory / f"{first.header.sequence:0{layout.FILE_NAME_DIGITS}d}{layout.FILE_SUFFIX}"
+        path = file_path(self._directory, first.header.sequence)
         file_header = encode_file_header(FileHeader(self._store_id, created_ms))
         try:
             descriptor = self._fs.write_file(path, [file_header, *head.buffers, *first.buffers])
@@ -95,6 +95,12 @@ class SegmentWriter:
             self._fs.truncate(self._path, end)
         except OSError:
             self.give_up()
+
+
+def _may_go_on(file: ScannedFile) -> bool:
+    """True for a file that blocks can be appended to."""
+    is_sound = file.header is not None and bool(file.blocks) and file.end == file.size
+    return is_sound and not file.is_compacted
 
 
 def take_over(directory: Path, catalog: Catalog, fs: Fs) -> ScannedFile | None:

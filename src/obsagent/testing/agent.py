@@ -15,6 +15,7 @@ from obsagent.head.view import View
 from obsagent.limits import SERIES_PER_METRIC, SERIES_TOTAL
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_session import OwnSession
+from obsagent.segment.reader import BlockReader
 from obsagent.store_sink import StoreSink
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class MemoryStore:
             self._position += 1
             return self._position
 
+    def heard(self, session: bytes, skew_ms: int | None = None) -> None:
+        """A session has said something."""
+        with self._lock:
+            self._state.sessions.heard(session, self._clock.wall_ms(), skew_ms)
+
     def gauge_last(self, series_id: int) -> tuple[float, int] | None:
         """Value and time (ms) of a gauge's last sample."""
         with self._lock:
@@ -67,6 +73,7 @@ class MemoryStore:
             return View(
                 lock=self._lock,
                 table=self._state.series,
+                sessions=self._state.sessions,
                 windows=list(self._state.windows.values()),
                 books=[self._state.book],
                 blocks=(),
@@ -74,7 +81,7 @@ class MemoryStore:
                 overflowed=dict(self._state.series.refused),
                 log=self._state.events,
                 now_ms=self._clock.wall_ms(),
-                on_damage=lambda _damage: None,
+                reader=BlockReader(lambda _damage: None),
             )
 
 

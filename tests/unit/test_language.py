@@ -130,6 +130,8 @@ def test_commas_and_equals_may_have_spaces_around_them():
         ("step status=500", [], ["step"]),
         ("step", [], ["step"]),
         ("step,top", [], ["step", "top"]),
+        ("p50 stpe", ["p50"], ["stpe"]),
+        ("p50,p99 bye since 1h", ["p50", "p99"], ["bye"]),
         ("last from since 1h", ["last"], ["from"]),
         ("latency service=a", [], ["latency"]),
         ("latency by service", [], ["latency"]),
@@ -205,6 +207,20 @@ def test_quoted_labels_may_be_called_anything():
     query = parse('latency by "by","a b" "since"=x')
     assert [label.text for label in query.by] == ["by", "a b"]
     assert query.filters[0].label == "since"
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("by step", ["step"]),
+        ("by step since 5m", ["step"]),
+        ("by step,top step 1m", ["step", "top"]),
+        ("by top step=x", ["top"]),
+        ("by where where p99 above 1", ["where"]),
+    ],
+)
+def test_labels_called_like_a_clause_need_no_quotes_where_none_could_begin(text, labels):
+    assert [label.text for label in parse(f"p99 latency {text}").by] == labels
 
 
 def test_versus_another_filter():

@@ -86,6 +86,7 @@ def test_each_stat_of_each_metric_is_a_query(view):
     ("text", "notes"),
     [
         ("min latency", ["PromQL has no min of a histogram"]),
+        ("p99 nothing", ["PromQL has no quantile of `nothing`, which is not known"]),
         ("age requests", ["PromQL has no age of a counter"]),
         ("rate requests step 1m", ["as a range query with a step of 1m"]),
         ("rate requests vs 1h ago", ["`vs 1h ago` is a second query with `offset`"]),

@@ -10,6 +10,9 @@ from obsagent.answer.tokens import COMMA, END, EQUALS, MATCHES, NOT_EQUALS, QUOT
 CLAUSES = ("by", "since", "from", "today", "yesterday", "step", "vs", "where", "top", "bottom")
 """Words that begin a clause."""
 
+ALONE = ("by", "today", "yesterday")
+"""Those of them that are never taken for a name."""
+
 FILTER_OPERATORS = (EQUALS, NOT_EQUALS, MATCHES)
 FILTER_WORDS = ("matches", "not")
 """The operators that a shell leaves alone."""
@@ -75,12 +78,21 @@ class Cursor:
             return False
         return self.peek(ahead + 1).kind in FILTER_OPERATORS or self.is_word(*FILTER_WORDS, ahead=ahead + 1)
 
+    def is_name(self) -> bool:
+        """True unless a clause begins here: a metric or a label may be called `step` or `top`, where nothing
+        follows that would make a clause of it.
+        """
+        if not self.is_clause():
+            return True
+        ends = self.peek().kind in (END, COMMA, SLASH) or self.is_clause(1) or self.starts_filter(1)
+        return ends and self.token.text not in ALONE
+
     def is_label(self) -> bool:
         """True if the name of a label stands here; quoted it may be anything, a clause's word for one."""
         token = self.token
         if token.kind == QUOTED:
             return bool(token.text)
-        return token.kind == WORD and _LABEL.fullmatch(token.text) is not None and token.text not in CLAUSES
+        return token.kind == WORD and _LABEL.fullmatch(token.text) is not None and self.is_name()
 
     def value(self, label: str) -> Token:
         """A filter's value: a quoted text, or all up to the next space or comma (so that `=` may stand inside)."""

@@ -14,7 +14,7 @@ from obsagent.answer.cursor import Cursor
 from obsagent.answer.mistakes import did_you_mean
 from obsagent.answer.query import Name, Term
 from obsagent.answer.stats import ALIASES, SHARES, WORDS, Stat, looks_like_quantile, parse_stat
-from obsagent.answer.tokens import COMMA, END, QUOTED, SLASH, WORD, Token
+from obsagent.answer.tokens import COMMA, QUOTED, SLASH, WORD, Token
 from obsagent.answer.values import Value, looks_like_value, parse_value
 
 METRICS_MAX = 16
@@ -60,13 +60,12 @@ def _opens_with_stats(cursor: Cursor) -> bool:
     """True if the list at hand is meant as stats: the name of a metric follows, or a word that can only be a stat."""
     if cursor.token.kind != WORD or (cursor.starts_filter() and not cursor.starts_filter(1)):
         return False
-    if cursor.is_clause() and not _is_name(cursor, 0):
+    if cursor.is_clause() and not cursor.is_name():
         return False
     behind, only_stats = _list_end(cursor)
     if cursor.peek(behind).kind in (WORD, QUOTED) and not cursor.starts_filter(behind):
         if not cursor.is_clause(behind):
-            return not cursor.is_near_clause(behind)
-        return only_stats
+            return only_stats or not cursor.is_near_clause(behind)
     return only_stats
 
 
@@ -136,7 +135,7 @@ def parse_value_at(cursor: Cursor, example: str) -> tuple[Value, Token]:
 def _metric(cursor: Cursor, after_stats: bool) -> Name:
     token = cursor.token
     is_quoted = token.kind == QUOTED and bool(token.text)
-    is_plain = token.kind == WORD and _METRIC.fullmatch(token.text) is not None and _is_name(cursor, 0)
+    is_plain = token.kind == WORD and _METRIC.fullmatch(token.text) is not None and cursor.is_name()
     if not (is_quoted or is_plain) or cursor.starts_filter():
         what = "the name of a metric after the stats" if after_stats else "a stat or the name of a metric"
         raise cursor.error(f"expected {what}, such as `p99 latency`")
@@ -144,10 +143,3 @@ def _metric(cursor: Cursor, after_stats: bool) -> Name:
     return Name(token.text, token.start, token.end)
 
 
-def _is_name(cursor: Cursor, ahead: int) -> bool:
-    """A metric may be called `step` or `top`, where nothing follows that would make a clause of it."""
-    if not cursor.is_clause(ahead):
-        return True
-    after = cursor.peek(ahead + 1)
-    ends = after.kind in (END, COMMA, SLASH) or cursor.is_clause(ahead + 1) or cursor.starts_filter(ahead + 1)
-    return ends and cursor.peek(ahead).text not in ("today", "yesterday", "by")

@@ -127,7 +127,7 @@ def _refuse_twice(cursor: Cursor, given: object, what: str, hint: str = "") -> N
 
 
 def _filter(cursor: Cursor, before: list[Filter]) -> Filter:
-    if not cursor.is_label():
+    if not cursor.is_label() and not cursor.is_clause():
         raise cursor.error(f"`{cursor.token.text}` is not the name of a label")
     label = cursor.next()
     operator = _OPERATORS[cursor.next().text]

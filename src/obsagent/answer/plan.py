@@ -236,8 +236,10 @@ def _check_across(query: Query, source: Source) -> None:
 def _limit(query: Query, output: Output) -> float:
     """The number behind `where` in the unit of its stat."""
     where = query.where
-    if where is None or output.kind is None:
+    if where is None:
         return 0.0
+    if output.kind is None:
+        return where.value.number
     if isinstance(output, Divided) and where.stat.name not in (output.stat.name, RATIO_NAME, COUNT.name):
         summary = f"`{output.name}` has no {where.stat.name}: expected {output.stat.name} or count"
         raise QueryError(summary, query.text, where.stat.start, where.stat.end)

@@ -51,7 +51,8 @@ def promql(plan: Plan, *, is_past: bool) -> tuple[list[str], list[str]]:
         for stat in output.shown:
             text = writer.text(output, stat)
             if text is None:
-                notes.append(f"PromQL has no {stat.word} of a {output.kind}")
+                of_what = f"a {output.kind}" if output.kind else f"`{output.name}`, which is not known"
+                notes.append(f"PromQL has no {stat.word} of {of_what}")
             else:
                 queries.append(writer.with_clauses(text, stat, limit))
     if plan.steps:

@@ -187,6 +187,21 @@ def test_csv_has_every_digit_and_empty_fields_for_null() -> None:
     )
 
 
+def test_a_label_that_is_called_like_another_column_is_told_apart() -> None:
+    found = answer("p99 latency by samples", row({"samples": "many", "a": "b"}, 2, {"p99": 0.1}))
+    assert csv_of(found).splitlines()[0] == "samples_label,a,samples,p99"
+
+
+def test_rows_that_share_what_they_are_compared_with_count_it_once() -> None:
+    rows = [compared({"version": name}, {"p99": 0.002}, {"p99": 0.001}) for name in ("3", "4")]
+    assert "2,000 samples vs 1,000 ·" in printed(compared_answer("", *rows, what="version=3"), None)
+    assert "2,000 samples vs 2,000 ·" in printed(compared_answer("", *rows, what="1h ago"), None)
+
+
+def test_a_comparison_with_nothing_has_no_marks_to_explain() -> None:
+    assert "error bounds" not in printed(compared_answer("", compared({}, {"p99": 0.002}, None)), None)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_csv_is_rectangular(name: str) -> None:
     header, *rows = csv.reader(io.StringIO(csv_of(CASES[name])))

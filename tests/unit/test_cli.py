@@ -41,7 +41,10 @@ def asked(monkeypatch):
         def __init__(self, endpoint):
             texts.append(endpoint)
 
-        def close(self):
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
             pass
 
         def query(self, text, **options):

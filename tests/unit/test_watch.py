@@ -50,7 +50,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list:
             raise turn
         return turn
 
-    monkeypatch.setattr("obsagent.cli.watch.Source.query", query)
+    monkeypatch.setattr("obsagent.ask.AgentClient.query", query)
     monkeypatch.setattr("obsagent.cli.watch.sleep", lambda _: None)
     return given
 
@@ -137,7 +137,7 @@ def test_the_questions_keep_time(monkeypatch: pytest.MonkeyPatch) -> None:
         now[0] += seconds
         return CASES["one_value"]
 
-    monkeypatch.setattr("obsagent.cli.watch.Source.query", query)
+    monkeypatch.setattr("obsagent.ask.AgentClient.query", query)
     monkeypatch.setattr("obsagent.cli.watch.monotonic", lambda: now[0])
     monkeypatch.setattr("obsagent.cli.watch.sleep", slept.append)
     assert cli.main([*QUESTION, "--watch", "2s"]) == 0

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from obsagent.cli.columns import Answer
 
+LABEL_SUFFIX = "_label"
+"""Behind the name of a label that is also another column's."""
+
 
 class CsvWriter:
     """Writes one answer, or one after the other below one header."""
@@ -43,11 +46,12 @@ class CsvWriter:
     def _header_of(self, answer: Answer, labels: Sequence[str], stats: Sequence[str]) -> list[str]:
         lead = [("asked" if "step_ms" in answer else "time")] if self._timed else []
         metric = ["metric"] if "metrics" in answer else []
-        if "step_ms" in answer:
-            return [*lead, *labels, *metric, "time", "samples", *stats]
-        if "vs" in answer:
+        times = ["time"] if "step_ms" in answer else []
+        if "vs" in answer and not times:
             stats = [f"{stat}{side}" for stat in stats for side in ("", "_vs", "_change")]
-        return [*lead, *labels, *metric, "samples", *stats]
+        others = [*lead, *metric, *times, "samples", *stats]
+        named = [f"{label}{LABEL_SUFFIX}" if label in others else label for label in labels]
+        return [*lead, *named, *metric, *times, "samples", *stats]
 
 
 def _numbers(answer: Answer, row: Answer, stats: Sequence[str]) -> Iterator[list[Any]]:

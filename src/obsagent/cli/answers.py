@@ -31,7 +31,7 @@ def table_lines(answer: Answer, style: Style) -> list[str]:
         lines = _shown(layout, style)
     else:
         lines = joined(answer.get("empty", "no samples").split(" "), " ", style.width)
-    told = joined(footer(answer, style, clock, layout.notes), SEPARATOR, style.width)
+    told = joined(footer(answer, clock, layout.notes), SEPARATOR, style.width)
     if "explain" in answer:
         from obsagent.cli.explained import explained
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from obsagent.cli.columns import Column, Line
+    from obsagent.cli.columns import Answer, Column, Line
     from obsagent.cli.table import Style
 
 NEW = "new"
@@ -26,6 +26,14 @@ RISE, FALL, MARK = "▲", "▼", "*"
 def marks_of(style: Style) -> tuple[str, str]:
     """What stands beside a rise and a fall beyond the error bounds."""
     return (RISE, FALL) if style.terminal and style.shows(RISE + FALL) else (MARK, MARK)
+
+
+def legend(answer: Answer, style: Style) -> list[str]:
+    """What the marks mean, or that there are none."""
+    found = [change for row in answer["series"] for change in row.get("change", {}).values()]
+    if any(change["beyond_error"] for change in found):
+        return [f"{''.join(dict.fromkeys(marks_of(style)))} beyond the error bounds"]
+    return ["no change beyond the error bounds"] if found else []
 
 
 def change_cells(column: Column, lines: Sequence[Line], style: Style) -> list[str]:

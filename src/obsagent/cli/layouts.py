@@ -8,7 +8,7 @@ from obsagent.cli.units import MISSING, format_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from obsagent.cli.columns import Answer, Column, Line
     from obsagent.cli.table import Style
@@ -72,25 +72,25 @@ def _by_labels(answer: Answer, columns: list[Column], lines: list[Line], style: 
     grid = Grid(len(lines))
     for label in labels:
         grid.add(label, [line.labels.get(label) or UNLABELLED for line in lines], LEFT)
-    compared = "vs" in answer
     for column in columns:
         grid.add(column.title, [column.format(column.of(line.cells)) for line in lines])
-        if compared:
-            for title, cells in _comparison(answer, column, lines, style):
-                grid.add(title, cells)
+        if "vs" in answer:
+            _add_comparison(answer, column, lines, style, grid)
     if labels and with_samples(answer, columns):
         grid.add("samples", [_samples(line.cells) for line in lines])
     notes = _add_trends(answer, columns[0], lines, style, grid) if stepped else []
-    return Layout(grid.blocks(style.width, COMPARED if compared else 1), notes=notes)
+    if "vs" not in answer:
+        return Layout(grid.blocks(style.width), notes=notes)
+    from obsagent.cli.changes import legend
+
+    return Layout(grid.blocks(style.width, COMPARED), notes=[*notes, *legend(answer, style)])
 
 
-def _comparison(
-    answer: Answer, column: Column, lines: Sequence[Line], style: Style
-) -> Iterator[tuple[str, Sequence[str]]]:
+def _add_comparison(answer: Answer, column: Column, lines: Sequence[Line], style: Style, grid: Grid) -> None:
     from obsagent.cli.changes import change_cells
 
-    yield answer["vs"]["what"], [column.format(column.of(line.cells, "vs")) for line in lines]
-    yield "change", change_cells(column, lines, style)
+    grid.add(answer["vs"]["what"], [column.format(column.of(line.cells, "vs")) for line in lines])
+    grid.add("change", change_cells(column, lines, style))
 
 
 def _samples(cells: dict[str, Answer]) -> str:

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any
 
-    from obsagent.ask import AgentClient
-
 
 def add_source_arguments(parser: ArgumentParser) -> None:
     """`--agent ENDPOINT` or `--data DIR`."""
@@ -23,48 +21,19 @@ def add_source_arguments(parser: ArgumentParser) -> None:
     source.add_argument("--data", metavar="DIR", help="read this store directly; no agent is needed, one may run")
 
 
-class Source:
-    """What the command line names, for one query after the other: a conversation with an agent, or a store.
-
-    A store is read anew for each query. `with` ends the conversation.
-    """
-
-    def __init__(self, args: Namespace) -> None:
-        """Nothing is asked yet."""
-        self._endpoint, self._directory = args.agent, args.data
-        self._agent: AgentClient | None = None
-
-    def query(self, text: str, **options: Any) -> dict[str, Any]:
-        """The answer to one query; `options` are those of `obsagent.ask.AgentClient.query`."""
-        if self._directory is not None:
-            return _answer(self._directory, text, **options)
-        if self._agent is None:
-            from obsagent.ask import AgentClient
-
-            self._agent = AgentClient(self._endpoint)
-        return self._agent.query(text, **options)
-
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._agent is not None:
-            self._agent.close()
-
-
 def ask_query(args: Namespace, text: str, **options: Any) -> dict[str, Any]:
-    """The answer to one query from the source that the command line names; `options` as those of `Source.query`."""
-    with Source(args) as source:
-        return source.query(text, **options)
+    """The answer to one query from the source that the command line names.
 
+    `options` are those of `obsagent.ask.AgentClient.query`.
+    """
+    if args.data is None:
+        from obsagent.ask import AgentClient
 
-def _answer(directory: str, text: str, **options: Any) -> dict[str, Any]:
-    from obsagent.answer.execute import answer
-    from obsagent.answer.language import parse
-    from obsagent.clock import SystemClock
+        with AgentClient(args.agent) as agent:
+            return agent.query(text, **options)
+    from obsagent.cli.stored import StoreSource
 
-    query = parse(text)  # before the store is read: a typing error should not cost a recovery
-    return answer(query, open_store(directory).view(), SystemClock().wall_ms())
+    return StoreSource(args.data).query(text, **options)
 
 
 def ask_status(args: Namespace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 class Source(Protocol):
     """Where answers come from; `obsagent.ask.AgentClient` is one. Each question raises `ObsagentError`s."""
 
-    def query(self, text: str) -> dict[str, Any]:
+    def query(self, text: str, sketch: str | None = None, explain: bool = False) -> dict[str, Any]:
         """The answer to one query."""
         ...
 
@@ -33,14 +33,16 @@ class StoreSource:
         """Nothing is read yet."""
         self._directory = directory
 
-    def query(self, text: str) -> dict[str, Any]:
+    def query(self, text: str, sketch: str | None = None, explain: bool = False) -> dict[str, Any]:
         """The answer to one query; a mistake in it is found before the store is read."""
         from obsagent.answer.execute import answer
         from obsagent.answer.language import parse
+        from obsagent.answer.options import LOGHIST, Options
         from obsagent.clock import SystemClock
 
         query = parse(text)
-        return answer(query, self._open().view(), SystemClock().wall_ms())
+        options = Options(sketch or LOGHIST, explain)
+        return answer(query, self._open().view(), SystemClock().wall_ms(), options)
 
     def status(self) -> dict[str, Any]:
         """The store's accounts and state."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import closing
 from time import localtime, monotonic, sleep, strftime
 
 from obsagent.answer.durations import format_duration, parse_duration
 from obsagent.cli.query import exit_code, options, remark
 from obsagent.cli.screen import Screen
-from obsagent.cli.sources import Source
+from obsagent.cli.stored import open_source
 from obsagent.cli.table import Style
 from obsagent.errors import AgentUnreachable, UsageError
 
@@ -34,7 +35,7 @@ def watch(args: Namespace, text: str) -> int:
     show, screen = _output(args, text, sys.stdout)
     reported = ""
     try:
-        with Source(args) as source:
+        with closing(open_source(args)) as source:
             while True:
                 due = monotonic() + interval_s
                 try:

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from html import escape
 
 from obsagent.cli.answers import write_table
-from obsagent.cli.footer import SEPARATOR, footer
-from obsagent.cli.table import Style
-from obsagent.cli.times import Clock
+from obsagent.cli.footer import footer_text
 from obsagent.cli.units import format_count, format_value
 from obsagent.results.columns import Answer, Column, columns_of, lines_of
 
@@ -27,8 +25,7 @@ def as_text(answer: Answer) -> str:
 
 def as_html(answer: Answer) -> str:
     """A table, and below it the line that says how good it is; why there is none, if there is none."""
-    told = SEPARATOR.join(footer(answer, Style(io.StringIO()), Clock(answer["query"])))
-    return "\n".join(["<div>", *_body(answer), f"<p><small>{escape(told)}</small></p>", "</div>"])
+    return "\n".join(["<div>", *_body(answer), f"<p><small>{escape(footer_text(answer))}</small></p>", "</div>"])
 
 
 def _body(answer: Answer) -> Iterator[str]:

@@ -75,12 +75,13 @@ def _bounds(answer: Answer) -> list[str]:
     """The widest bound of each type."""
     widest: dict[str, float] = {}
     shown: dict[str, str] = {}
-    for column in columns_of_answer(answer):
+    columns = columns_of_answer(answer)
+    for column in columns:
         for type_, bound in _bounds_of(column, answer):
             key = f"{type_} {POINTS if column.is_share else column.stat}" if type_ == ABSOLUTE else type_
             if bound >= widest.get(key, 0.0):
                 widest[key] = bound
-                shown[key] = _bound(type_, bound, column)
+                shown[key] = _bound(type_, bound, column, alone=len(columns) == 1)
     return list(dict.fromkeys(shown.values()))
 
 
@@ -93,20 +94,20 @@ def _bounds_of(column: Column, answer: Answer) -> Iterator[tuple[str, float]]:
                 yield from bound.items()
 
 
-def _bound(type_: str, bound: float, column: Column) -> str:
+def _bound(type_: str, bound: float, column: Column, *, alone: bool) -> str:
     if type_ == "relative":
         return f"±{bound * 100:.2g} %"
     if type_ == "rank":
         return f"rank ±{bound:.2g}"
     if column.is_share:
         return f"±{bound * 100:.2g} {POINTS}"
-    return f"±{column.format(bound)}"
+    return f"±{column.format(bound)}" if alone else f"{column.title} ±{column.format(bound)}"
 
 
 def _condition(answer: Answer) -> Iterator[str]:
     """`where p99 above 500 ms`."""
     where = answer.get("where")
-    if where:
+    if where and answer["series"]:
         relation = "above" if "above" in where else "below"
         column = Column(answer["metric"], where["stat"], where["stat"], answer["series"])
         yield f"where {where['stat']} {relation} {column.format(where[relation])}"

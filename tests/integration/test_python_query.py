@@ -14,14 +14,14 @@ import obsagent
 from integration.agents import RunningAgent
 from obsagent.errors import AgentUnreachable, StoreError, UsageError
 
-QUERY = "p50,count step by kind since 1h"
+QUERY = "p50,count work_duration by kind since 1h"
 
 
 @pytest.fixture
 def filled(agent: RunningAgent) -> RunningAgent:
     """An agent with the samples of two series."""
     client = obsagent.connect(service="shop")
-    step = client.histogram("step", unit="seconds", labels=["kind"])
+    step = client.histogram("work_duration", unit="seconds", labels=["kind"])
     step.labels(kind="slow").observe_many([2.0] * 30)
     step.labels(kind="quick").observe_many([0.5] * 20)
     client.flush(10).raise_if_pending()
@@ -41,6 +41,7 @@ def check(result: obsagent.Result) -> None:
 def test_an_agent_and_its_store_answer_alike(filled: RunningAgent) -> None:
     check(obsagent.query(QUERY, agent=filled.serve))
     check(obsagent.query(QUERY, data=filled.data))
+    check(obsagent.query(QUERY, data=filled.data, sketch="loghist"))
     assert filled.stop() == 0
     check(obsagent.query(QUERY, data=str(filled.data)))
     assert obsagent.status(data=filled.data)["accounts"]["services"]["shop"]["stored"] == 50
@@ -61,16 +62,18 @@ def test_coroutines_ask_while_the_loop_goes_on(filled: RunningAgent) -> None:
 
 
 def test_an_empty_answer_says_why(filled: RunningAgent) -> None:
-    result = obsagent.query("p50 stpe", agent=filled.serve)
+    result = obsagent.query("p50 work_duratoin", agent=filled.serve)
     assert len(result) == 0
     assert result.empty is not None
-    assert "did you mean `step`" in result.empty
+    assert "did you mean `work_duration`" in result.empty
 
 
 def test_errors_are_those_of_the_command_line(filled: RunningAgent, tmp_path: Path) -> None:
     for source in ({"agent": filled.serve}, {"data": filled.data}):
         with pytest.raises(UsageError, match="since"):
-            obsagent.query("p50 step since", **source)  # type: ignore[arg-type]
+            obsagent.query("p50 work_duration since", **source)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="there is no sketch `nothing`"):
+        obsagent.query(QUERY, agent=filled.serve, sketch="nothing")
     with pytest.raises(UsageError, match="not valid UTF-8"):
         obsagent.query("p50 \udce9")
     with pytest.raises(UsageError, match="exclude each other"):

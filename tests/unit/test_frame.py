@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 import obsagent.wire
 from obsagent.errors import CorruptData, ProtocolError
-from obsagent.limits import DEFINE_BYTES_MAX, HEADER_BYTES_MAX
-from obsagent.samples import Kind
+from obsagent.limits import (
+    DEFINE_BYTES_MAX,
+    EVENT_BYTES_MAX,
+    EVENT_NAME_BYTES_MAX,
+    EVENTS_PER_MESSAGE,
+    HEADER_BYTES_MAX,
+)
+from obsagent.samples import Event, Kind
 from obsagent.wire import frame
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
 
@@ -34,6 +40,35 @@ def test_format_lists_every_kind_with_its_number_and_state() -> None:
     }
     refused = {MessageKind[word.upper()] for _, word, state in rows if state == "reserved, refused"}
     assert refused == frame.NOT_BUILT
+
+
+def test_format_says_what_an_event_may_be() -> None:
+    assert f"list of 1 … {EVENTS_PER_MESSAGE} `[name, time, labels]`" in FORMAT
+    assert f"1 … {EVENT_NAME_BYTES_MAX} bytes, an event at most {EVENT_BYTES_MAX:,} bytes" in FORMAT
+
+
+def test_events_round_trip() -> None:
+    events = [Event("deploy", 5, {"version": "4"}), Event("reload", 6, {})]
+    rows = [frame.event_row(event) for event in events]
+    _, fields = frame.unpack(frame.pack(MessageKind.EVENTS, s=SESSION, q=3, f=2, events=rows))
+    header = frame.read_events(fields)
+    assert header == (SESSION, 3, 2, events)
+    assert header.last_sequence == 4
+
+
+@pytest.mark.parametrize(
+    "changes", [{"q": 0}, {"f": 0}, {"f": 4}, {"q": frame.COUNT_MAX}, {"s": b""}, {"events": None}]
+)
+def test_an_events_header_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(CorruptData):
+        frame.read_events({"s": SESSION, "q": 3, "f": 2, "events": [["deploy", 5, {}]], **changes})
+
+
+def test_as_many_events_of_any_size_as_a_message_may_hold_fit_its_header() -> None:
+    label = "x" * (EVENT_BYTES_MAX - 100)
+    rows = [frame.event_row(Event("deploy", 5, {"a": label[:1024], "b": label[1024:2048], "c": label[2048:3072]}))]
+    kind, _ = frame.unpack(frame.pack(MessageKind.EVENTS, s=SESSION, q=1, f=1, events=rows * EVENTS_PER_MESSAGE))
+    assert kind is MessageKind.EVENTS
 
 
 def test_pack_and_unpack_agree() -> None:

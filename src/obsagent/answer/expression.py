@@ -63,9 +63,9 @@ def _opens_with_stats(cursor: Cursor) -> bool:
     if cursor.is_clause() and not cursor.is_name():
         return False
     behind, only_stats = _list_end(cursor)
-    if cursor.peek(behind).kind in (WORD, QUOTED) and not cursor.starts_filter(behind):
-        if not cursor.is_clause(behind):
-            return only_stats or not cursor.is_near_clause(behind)
+    is_name = cursor.peek(behind).kind in (WORD, QUOTED) and not cursor.starts_filter(behind)
+    if is_name and not cursor.is_clause(behind):
+        return only_stats or not cursor.is_near_clause(behind)
     return only_stats
 
 

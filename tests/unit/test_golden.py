@@ -1,0 +1,74 @@
+"""Stores as older versions wrote them stay readable.
+
+`golden/store_N` was left by an agent of format version N that was killed: segments, and a journal with more. It is
+never written again. `golden/store_N.json` is what that version itself found in it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from obsagent._native.codec import Groups
+from obsagent._native.sketch import LogHist
+from obsagent.head.store import Store
+from obsagent.head.view import View
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+VERSIONS = sorted(path.stem for path in GOLDEN.glob("store_*.json"))
+
+
+def expected(version: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((GOLDEN / version).with_suffix(".json").read_text())
+    return found
+
+
+def check(view: View, version: str) -> None:
+    golden = expected(version)
+    series = list(view.series())
+    assert [[one.id, one.metric, int(one.kind), one.labels] for one in series] == golden["series"]
+    for row in golden["contents"]:
+        groups = Groups({row["series"]: 0}, 1)
+        view.collect(row["window_ms"], row["window_ms"] + 1, groups)
+        assert groups.samples(0) == row["samples"]
+        assert list(groups.counter(0)) == row["counter"]
+        assert groups.gauge(0) == (row["gauge"] and tuple(row["gauge"]))
+        check_histogram(groups.histogram(0), row["histogram"])
+
+
+def check_histogram(encoded: bytes | None, golden: dict[str, Any] | None) -> None:
+    if golden is None:
+        assert encoded is None
+        return
+    assert encoded is not None
+    hist = LogHist._from_compact(encoded)
+    assert list(map(list, hist.buckets())) == golden["buckets"]
+    assert {name: getattr(hist, name) for name in ("count", "sum", "min", "max")} == {
+        name: golden[name] for name in ("count", "sum", "min", "max")
+    }
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_old_store_is_read(version: str, tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / version, tmp_path / "store")
+    store = Store.open_read_only(tmp_path / "store")
+    assert store.status()["corrupt"] == 0
+    check(store.view(), version)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_old_store_is_taken_over_and_goes_on(version: str, tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / version, tmp_path / "store")
+    for _ in range(2):
+        store = Store.open(tmp_path / "store")
+        assert store.status()["corrupt"] == 0
+        check(store.view(), version)
+        store.close()
+
+
+def test_there_is_a_store_of_each_version() -> None:
+    assert "store_1" in VERSIONS

@@ -12,11 +12,11 @@ NATIVE = Path("src/obsagent/_native")
 # One row a module: its own .pyx and the kernels that it links. A kernel may be linked by more than one.
 SKETCH_KERNELS = ["obs", "crc32c", "loghist", "tdigest"]
 RING_KERNELS = [
-    *("obs", "loghist", "body"),
+    *("obs", "loghist", "tdigest", "body"),
     *("numbers", "ring", "delta", "producer", "open_batch", "batch_queue", "drain"),
 ]
 CODEC_KERNELS = [
-    *("obs", "crc32c", "loghist"),
+    *("obs", "crc32c", "loghist", "tdigest"),
     *("envelope", "body", "series_index", "series_map", "rows", "accumulator", "window", "groups", "frames"),
     *("sections", "transpose"),
 ]

@@ -2,20 +2,119 @@
 
 #include <math.h>
 
+#include "obs_alloc.h"
+
+#define BUFFERED_VALUES 64 /* of a digest, between two runs: more would take more memory than its centroids */
+
 int obs_accumulator_init(obs_accumulator_t *accumulator, int scale)
 {
     *accumulator = (obs_accumulator_t){.last_ms = OBS_ACCUMULATOR_NEVER};
     return obs_loghist_init(&accumulator->hist, scale);
 }
 
+static void give_up_digest(obs_accumulator_t *accumulator)
+{
+    if (accumulator->digest == NULL)
+        return;
+    obs_tdigest_free(accumulator->digest);
+    obs_free(accumulator->digest);
+    accumulator->digest = NULL;
+}
+
 void obs_accumulator_free(obs_accumulator_t *accumulator)
 {
     obs_loghist_free(&accumulator->hist);
+    give_up_digest(accumulator);
 }
 
 size_t obs_accumulator_heap_bytes(const obs_accumulator_t *accumulator)
 {
-    return obs_loghist_memory_bytes(&accumulator->hist) - sizeof accumulator->hist;
+    size_t digest_bytes = accumulator->digest == NULL ? 0 : obs_tdigest_memory_bytes(accumulator->digest);
+    return obs_loghist_memory_bytes(&accumulator->hist) - sizeof accumulator->hist + digest_bytes;
+}
+
+/* Digests ------------------------------------------------------------------------------------------------ */
+
+static obs_tdigest_t *new_digest(void)
+{
+    obs_tdigest_t *digest = obs_malloc(sizeof *digest);
+    if (digest != NULL && obs_tdigest_init(digest, OBS_TDIGEST_SERIES_COMPRESSION) != OBS_OK) {
+        obs_free(digest);
+        return NULL;
+    }
+    return digest;
+}
+
+/* The digest, if it holds everything in hist but the samples that were added last; else NULL, and it is given up. */
+static obs_tdigest_t *digest_without(obs_accumulator_t *accumulator, uint64_t added)
+{
+    if (!accumulator->keeps_digest)
+        return NULL;
+    uint64_t before = obs_accumulator_observed(accumulator) - added;
+    if (before == 0 && accumulator->digest == NULL)
+        accumulator->digest = new_digest();
+    if (accumulator->digest != NULL && obs_tdigest_samples(accumulator->digest) != before)
+        give_up_digest(accumulator);
+    return accumulator->digest;
+}
+
+/* What could not be added makes the digest one that missed samples. */
+static void settle_digest(obs_accumulator_t *accumulator, int status)
+{
+    if (status == OBS_OK && accumulator->digest->buffer_capacity > BUFFERED_VALUES)
+        status = obs_tdigest_trim(accumulator->digest);
+    if (status != OBS_OK)
+        give_up_digest(accumulator);
+}
+
+static void merge_digest(obs_accumulator_t *into, obs_tdigest_t *from)
+{
+    if (digest_without(into, obs_tdigest_samples(from)) == NULL)
+        return;
+    int status = obs_tdigest_merge(into->digest, from);
+    settle_digest(into, status == OBS_OK ? obs_tdigest_trim(into->digest) : status);
+}
+
+int obs_accumulator_merge_digest(obs_accumulator_t *accumulator, const uint8_t *bytes, size_t size)
+{
+    if (!accumulator->keeps_digest)
+        return OBS_OK;
+    obs_tdigest_t from;
+    int status = obs_tdigest_decode(bytes, size, &from);
+    if (status != OBS_OK)
+        return status == OBS_ERR_NOMEM ? OBS_OK : status;
+    merge_digest(accumulator, &from);
+    obs_tdigest_free(&from);
+    return OBS_OK;
+}
+
+/* A copy, since a digest may sort its buffer when it is merged and others may read this one meanwhile. */
+static void merge_digest_of(obs_accumulator_t *into, const obs_accumulator_t *from)
+{
+    const obs_tdigest_t *digest = obs_accumulator_digest(from);
+    obs_tdigest_t copy;
+    if (!into->keeps_digest || digest == NULL || obs_tdigest_copy(digest, &copy) != OBS_OK)
+        return;
+    merge_digest(into, &copy);
+    obs_tdigest_free(&copy);
+}
+
+/* Samples ------------------------------------------------------------------------------------------------ */
+
+int obs_accumulator_add_many(obs_accumulator_t *accumulator, const double *values, size_t value_count)
+{
+    int status = obs_loghist_add_many(&accumulator->hist, values, value_count);
+    if (status == OBS_OK && digest_without(accumulator, value_count) != NULL)
+        settle_digest(accumulator, obs_tdigest_add_many(accumulator->digest, values, value_count));
+    return status;
+}
+
+int obs_accumulator_add_value(obs_accumulator_t *accumulator, double value, uint64_t weight)
+{
+    int status = obs_loghist_add(&accumulator->hist, value, weight);
+    if (status == OBS_OK && digest_without(accumulator, weight) != NULL)
+        settle_digest(accumulator, obs_tdigest_add(accumulator->digest, value, weight));
+    return status;
 }
 
 void obs_accumulator_add_counter(obs_accumulator_t *accumulator, uint64_t increments, double sum)
@@ -65,6 +164,7 @@ int obs_accumulator_merge(obs_accumulator_t *into, const obs_accumulator_t *from
     int status = unless_full(obs_loghist_merge(&into->hist, &from->hist));
     if (status != OBS_OK)
         return status;
+    merge_digest_of(into, from);
     merge_counter(into, from->increments, from->sum);
     merge_last(into, from->last, from->last_ms);
     return OBS_OK;
@@ -76,6 +176,8 @@ int obs_accumulator_merge_row(obs_accumulator_t *into, const obs_row_t *row)
     int status = obs_row_open(row, &content);
     if (status == OBS_OK && content.hist != NULL)
         status = unless_full(obs_loghist_merge_encoded(&into->hist, content.hist, content.hist_size));
+    if (status == OBS_OK && row->digest != NULL)
+        status = obs_accumulator_merge_digest(into, row->digest, row->digest_size);
     if (status != OBS_OK)
         return status;
     if (row->kind == OBS_KIND_COUNTER)
@@ -85,11 +187,23 @@ int obs_accumulator_merge_row(obs_accumulator_t *into, const obs_row_t *row)
     return OBS_OK;
 }
 
+/* Without the digest if there is no memory to copy it: see merge_digest_of. */
+static int put_histogram(const obs_accumulator_t *accumulator, uint32_t series, obs_rows_writer_t *writer)
+{
+    const obs_tdigest_t *digest = obs_accumulator_digest(accumulator);
+    obs_tdigest_t copy;
+    if (digest == NULL || obs_tdigest_copy(digest, &copy) != OBS_OK)
+        return obs_rows_put_histogram(writer, series, &accumulator->hist);
+    int status = obs_rows_put_digested_histogram(writer, series, &accumulator->hist, &copy);
+    obs_tdigest_free(&copy);
+    return status;
+}
+
 int obs_accumulator_put(const obs_accumulator_t *accumulator, uint8_t kind, uint32_t series, obs_rows_writer_t *writer)
 {
     switch (kind) {
     case OBS_KIND_HISTOGRAM:
-        return obs_rows_put_histogram(writer, series, &accumulator->hist);
+        return put_histogram(accumulator, series, writer);
     case OBS_KIND_COUNTER:
         return obs_rows_put_counter(writer, series, accumulator->increments, accumulator->sum);
     case OBS_KIND_GAUGE:

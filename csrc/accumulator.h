@@ -1,9 +1,13 @@
 /* accumulator.h: what the samples of one series come to: in one window, or over all that a query reads.
  *
  *   histogram   hist                                  exact merge: any order, any partition
+ *               digest, if keeps_digest               merges depend on their order, within the rank error
  *   counter     increments, sum                       plain double addition; exact while sums stay below 2^53
  *   gauge       hist of its samples, last, last_ms    the last of the later time; of two at one time the
  *                                                     larger, so that this merge, too, is free of order
+ *
+ * The digest holds all the samples of hist or is worthless: one that missed some, because they came without it or
+ * because there was no memory, is given up, and hist goes on. Nothing here fails for a digest's sake.
  *
  * An accumulator does not know its kind: the window does, and a query's group may take several. One
  * whose samples a merge would take beyond 64 bits is full and stays as it is: that is no error, since
@@ -12,32 +16,56 @@
 #ifndef OBS_ACCUMULATOR_H
 #define OBS_ACCUMULATOR_H
 
+#include <stdbool.h>
+
 #include "loghist.h"
 #include "rows.h"
+#include "tdigest.h"
 
 #define OBS_ACCUMULATOR_NEVER INT64_MIN /* last_ms of a gauge without samples */
 
 typedef struct {
     obs_loghist_t hist;
+    obs_tdigest_t *digest; /* compression OBS_TDIGEST_SERIES_COMPRESSION; NULL if there is none, or none any more */
+    bool keeps_digest;     /* set by the owner before the first sample */
     uint64_t increments;
     double sum;
     double last;
     int64_t last_ms;
 } obs_accumulator_t;
 
-/* Empty; allocates nothing. OBS_ERR_RANGE as obs_loghist_init. */
+/* Empty, without a digest; allocates nothing. OBS_ERR_RANGE as obs_loghist_init. */
 OBS_MUST_CHECK int obs_accumulator_init(obs_accumulator_t *accumulator, int scale);
 void obs_accumulator_free(obs_accumulator_t *accumulator);
 /* Bytes allocated, without the struct itself. */
 size_t obs_accumulator_heap_bytes(const obs_accumulator_t *accumulator);
 
+/* Samples of the histogram: finite values, NaN and infinities. */
+static inline uint64_t obs_accumulator_observed(const obs_accumulator_t *accumulator)
+{
+    const obs_loghist_t *hist = &accumulator->hist;
+    return hist->count + hist->nan_count + hist->positive_infinity_count + hist->negative_infinity_count;
+}
+
 /* Samples of all kinds together. */
 static inline uint64_t obs_accumulator_samples(const obs_accumulator_t *accumulator)
 {
-    const obs_loghist_t *hist = &accumulator->hist;
-    return accumulator->increments + hist->count + hist->nan_count + hist->positive_infinity_count +
-           hist->negative_infinity_count;
+    return accumulator->increments + obs_accumulator_observed(accumulator);
 }
+
+/* The digest of all samples of the histogram, or NULL. */
+static inline const obs_tdigest_t *obs_accumulator_digest(const obs_accumulator_t *accumulator)
+{
+    const obs_tdigest_t *digest = accumulator->digest;
+    return digest != NULL && obs_tdigest_samples(digest) == obs_accumulator_observed(accumulator) ? digest : NULL;
+}
+
+/* Samples of a histogram, unaligned. On failure a prefix has been added. */
+OBS_MUST_CHECK int obs_accumulator_add_many(obs_accumulator_t *accumulator, const double *values, size_t value_count);
+/* weight samples of one value of a histogram. */
+OBS_MUST_CHECK int obs_accumulator_add_value(obs_accumulator_t *accumulator, double value, uint64_t weight);
+/* The digest of the samples that were merged into hist last. Fails only for what is no digest. */
+OBS_MUST_CHECK int obs_accumulator_merge_digest(obs_accumulator_t *accumulator, const uint8_t *bytes, size_t size);
 
 void obs_accumulator_add_counter(obs_accumulator_t *accumulator, uint64_t increments, double sum);
 /* weight samples of one value at one time; of equal times the one added later is the last. */

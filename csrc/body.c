@@ -68,25 +68,42 @@ int obs_body_put_run(obs_body_t *body, uint32_t series, const double *values, si
     return OBS_OK;
 }
 
-int obs_body_put_loghist(obs_body_t *body, uint32_t series, const obs_loghist_t *hist)
+/* The size of a sketch comes before its bytes and is known after them: room is left as for the bound, which nearly
+ * always has as many digits. */
+static void sketch_end(obs_body_t *body, uint8_t *out, size_t bound, size_t size)
 {
-    size_t bound = obs_loghist_encoded_bound(hist);
-    uint8_t *out;
-    int status = entry_begin(body, series, OBS_BODY_LOGHIST, bound, &out);
-    if (status != OBS_OK)
-        return status;
-    /* The size comes before the bytes and is known after them: leave room as for the bound, which
-     * nearly always has as many digits. */
-    size_t room = obs_varint_size(bound), size;
-    status = obs_loghist_encode(hist, out + room, bound, &size);
-    if (status != OBS_OK)
-        return status;
-    size_t head = obs_varint_size(size);
+    size_t room = obs_varint_size(bound), head = obs_varint_size(size);
     if (head != room)
         memmove(out + head, out + room, size);
     out += obs_varint_put(out, size);
     entry_end(body, out + size);
-    return OBS_OK;
+}
+
+int obs_body_put_loghist(obs_body_t *body, uint32_t series, const obs_loghist_t *hist)
+{
+    size_t bound = obs_loghist_encoded_bound(hist), size;
+    uint8_t *out;
+    int status = entry_begin(body, series, OBS_BODY_LOGHIST, bound, &out);
+    if (status == OBS_OK)
+        status = obs_loghist_encode(hist, out + obs_varint_size(bound), bound, &size);
+    if (status == OBS_OK)
+        sketch_end(body, out, bound, size);
+    return status;
+}
+
+int obs_body_put_tdigest(obs_body_t *body, uint32_t series, obs_tdigest_t *digest)
+{
+    int status = obs_tdigest_flush(digest);
+    if (status != OBS_OK)
+        return status;
+    size_t bound = obs_tdigest_encoded_bound(digest), size;
+    uint8_t *out;
+    status = entry_begin(body, series, OBS_BODY_TDIGEST, bound, &out);
+    if (status == OBS_OK)
+        status = obs_tdigest_encode(digest, out + obs_varint_size(bound), bound, &size);
+    if (status == OBS_OK)
+        sketch_end(body, out, bound, size);
+    return status;
 }
 
 int obs_body_put_counter(obs_body_t *body, uint32_t series, uint64_t increments, double sum)
@@ -149,7 +166,7 @@ static int read_run(const uint8_t **cursor, const uint8_t *end, obs_body_entry_t
     return OBS_OK;
 }
 
-static int read_loghist(const uint8_t **cursor, const uint8_t *end, obs_body_entry_t *entry)
+static int read_sketch(const uint8_t **cursor, const uint8_t *end, obs_body_entry_t *entry)
 {
     uint64_t size;
     int status = obs_varint_get(cursor, end, &size);
@@ -186,12 +203,12 @@ static int read_payload(const uint8_t **cursor, const uint8_t *end, obs_body_ent
     case OBS_BODY_RUN:
         return read_run(cursor, end, entry);
     case OBS_BODY_LOGHIST:
-        return read_loghist(cursor, end, entry);
+    case OBS_BODY_TDIGEST:
+        return read_sketch(cursor, end, entry);
     case OBS_BODY_COUNTER:
         return read_counter(cursor, end, entry);
     case OBS_BODY_GAUGE:
         return read_gauge(cursor, end, entry);
-    case OBS_BODY_TDIGEST:
     case OBS_BODY_EDGES:
         return OBS_ERR_VERSION;
     default:
@@ -222,8 +239,20 @@ int obs_body_entry_samples(const obs_body_entry_t *entry, uint64_t *samples)
 {
     if (entry->type == OBS_BODY_LOGHIST)
         return obs_loghist_check(entry->bytes, entry->size, samples);
-    *samples = entry->count;
+    *samples = entry->count; /* a t-digest's is 0 */
     return OBS_OK;
+}
+
+/* Checks that a t-digest holds the samples of the entry before it. */
+static int check_digest(const obs_body_entry_t *before, uint64_t before_samples, const obs_body_entry_t *entry)
+{
+    uint64_t samples;
+    if (before->type != OBS_BODY_LOGHIST || before->series != entry->series)
+        return OBS_ERR_CORRUPT;
+    int status = obs_tdigest_check(entry->bytes, entry->size, &samples);
+    if (status != OBS_OK)
+        return status;
+    return samples == before_samples ? OBS_OK : OBS_ERR_CORRUPT;
 }
 
 int obs_body_check(const uint8_t *bytes, size_t size, uint64_t *samples)
@@ -232,17 +261,51 @@ int obs_body_check(const uint8_t *bytes, size_t size, uint64_t *samples)
     int status = obs_body_reader_init(&reader, bytes, size);
     if (status != OBS_OK)
         return status;
-    uint64_t total = 0, entry_samples;
-    obs_body_entry_t entry;
+    uint64_t total = 0, entry_samples = 0;
+    obs_body_entry_t before = {0}, entry;
     while ((status = obs_body_next(&reader, &entry)) > 0) {
-        status = obs_body_entry_samples(&entry, &entry_samples);
+        status = OBS_OK;
+        if (entry.type == OBS_BODY_TDIGEST)
+            status = check_digest(&before, entry_samples, &entry);
+        if (status == OBS_OK)
+            status = obs_body_entry_samples(&entry, &entry_samples);
         if (status != OBS_OK)
             return status;
+        before = entry;
         if (entry_samples > OBS_BODY_MAX_SAMPLES - total)
             return OBS_ERR_CORRUPT;
         total += entry_samples;
     }
     if (status == OBS_OK && samples != NULL)
         *samples = total;
+    return status;
+}
+
+static int append_bytes(obs_body_t *body, const uint8_t *bytes, size_t size)
+{
+    int status = obs_bytes_reserve(body, size);
+    if (status != OBS_OK)
+        return status;
+    memcpy(body->bytes + body->size, bytes, size);
+    body->size += size;
+    return OBS_OK;
+}
+
+int obs_body_copy_without_digests(obs_body_t *body, const uint8_t *bytes, size_t size)
+{
+    obs_body_reader_t reader;
+    int status = obs_body_reader_init(&reader, bytes, size);
+    if (status == OBS_OK)
+        status = obs_body_begin(body);
+    if (status != OBS_OK)
+        return status;
+    obs_body_entry_t entry;
+    const uint8_t *begin = reader.cursor;
+    while ((status = obs_body_next(&reader, &entry)) > 0) {
+        status = entry.type == OBS_BODY_TDIGEST ? OBS_OK : append_bytes(body, begin, (size_t)(reader.cursor - begin));
+        if (status != OBS_OK)
+            return status;
+        begin = reader.cursor;
+    }
     return status;
 }

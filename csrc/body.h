@@ -6,21 +6,24 @@
  *     LOGHIST := varint size, size bytes              histogram samples as obs_loghist_encode writes them
  *     COUNTER := varint increments (>= 1), f64 sum    sum is finite and >= 0
  *     GAUGE   := f64 value                            one sample, any double, taken at the batch's end
+ *     TDIGEST := varint size, size bytes              the samples of the LOGHIST just before, of the same series, once
+ *                                                     more, as obs_tdigest_encode writes them: no samples of its own
  *
  * Integers and doubles are little-endian and unaligned. A series may have any number of entries in
- * one body; their order means nothing except for the gauges of one series, of which the last wins.
+ * one body; their order means nothing except for a TDIGEST and the gauges of one series, of which the last wins.
  * One body holds at most OBS_BODY_MAX_SAMPLES samples, which no batch comes near and which keeps
  * sums over many bodies away from 64 bits.
  *
  * Writing: obs_body_begin, then the puts; on failure a put leaves the body as it was.
  * Reading: obs_body_check once, then obs_body_next. The reader is safe on any bytes: it never reads
- * outside, and what it has not checked itself (an embedded histogram) the kernel that reads it does.
+ * outside, and what it has not checked itself (an embedded sketch) the kernel that reads it does.
  */
 #ifndef OBS_BODY_H
 #define OBS_BODY_H
 
 #include "bytes.h"
 #include "loghist.h"
+#include "tdigest.h"
 
 #define OBS_BODY_VERSION 1
 #define OBS_BODY_MAX_SERIES 0x7fffffffu /* the largest series number */
@@ -32,8 +35,8 @@ enum {
     OBS_BODY_LOGHIST = 2,
     OBS_BODY_COUNTER = 3,
     OBS_BODY_GAUGE = 4,
-    OBS_BODY_TDIGEST = 5, /* reserved: OBS_ERR_VERSION */
-    OBS_BODY_EDGES = 6,   /* reserved: OBS_ERR_VERSION */
+    OBS_BODY_TDIGEST = 5,
+    OBS_BODY_EDGES = 6, /* reserved: OBS_ERR_VERSION */
 };
 
 typedef obs_bytes_t obs_body_t;
@@ -45,9 +48,14 @@ OBS_MUST_CHECK int obs_body_begin(obs_body_t *body);
 /* OBS_ERR_RANGE if the series is above OBS_BODY_MAX_SERIES or value_count outside 1..OBS_BODY_MAX_RUN. */
 OBS_MUST_CHECK int obs_body_put_run(obs_body_t *body, uint32_t series, const double *values, size_t value_count);
 OBS_MUST_CHECK int obs_body_put_loghist(obs_body_t *body, uint32_t series, const obs_loghist_t *hist);
+/* Comes right after the put of the histogram of the same samples. May sort the digest's buffer into its centroids. */
+OBS_MUST_CHECK int obs_body_put_tdigest(obs_body_t *body, uint32_t series, obs_tdigest_t *digest);
 /* OBS_ERR_RANGE unless increments >= 1 and sum is finite and >= 0. */
 OBS_MUST_CHECK int obs_body_put_counter(obs_body_t *body, uint32_t series, uint64_t increments, double sum);
 OBS_MUST_CHECK int obs_body_put_gauge(obs_body_t *body, uint32_t series, double value);
+/* Starts a new body with the entries of a sound one, but for its t-digests: the same samples for an agent that does
+ * not know digests. On failure the body holds a part of them. */
+OBS_MUST_CHECK int obs_body_copy_without_digests(obs_body_t *body, const uint8_t *bytes, size_t size);
 /* Releases the memory; the body may be used again after obs_body_begin. */
 void obs_body_free(obs_body_t *body);
 
@@ -59,9 +67,9 @@ typedef struct {
 typedef struct {
     uint32_t series;
     uint8_t type;
-    uint64_t count;       /* RUN: values; COUNTER: increments; GAUGE: 1; LOGHIST: see obs_body_entry_samples */
+    uint64_t count;       /* RUN: values; COUNTER: increments; GAUGE: 1; others: see obs_body_entry_samples */
     double value;         /* COUNTER: sum; GAUGE: value */
-    const uint8_t *bytes; /* RUN: count little-endian doubles, unaligned; LOGHIST: the encoded histogram */
+    const uint8_t *bytes; /* RUN: count little-endian doubles, unaligned; LOGHIST, TDIGEST: the encoded sketch */
     size_t size;          /* of bytes */
 } obs_body_entry_t;
 
@@ -69,9 +77,9 @@ typedef struct {
 OBS_MUST_CHECK int obs_body_reader_init(obs_body_reader_t *reader, const uint8_t *bytes, size_t size);
 /* 1 and the next entry, 0 at the end, or a negative status: the reader stays where it is, the entry is void. */
 OBS_MUST_CHECK int obs_body_next(obs_body_reader_t *reader, obs_body_entry_t *entry);
-/* Samples that an entry stands for; reads an embedded histogram to count them. */
+/* Samples that an entry stands for, none for a TDIGEST; reads an embedded histogram to count them. */
 OBS_MUST_CHECK int obs_body_entry_samples(const obs_body_entry_t *entry, uint64_t *samples);
-/* Full validation, embedded histograms included, without allocation; samples may be NULL. */
+/* Full validation, embedded sketches included, without allocation; samples may be NULL. */
 OBS_MUST_CHECK int obs_body_check(const uint8_t *bytes, size_t size, uint64_t *samples);
 
 #endif

@@ -5,13 +5,15 @@
 
 #define TAKE_ATTEMPTS 256 /* a producer is busy for a few microseconds at a time, unless it is off the processor */
 
-obs_delta_t *obs_delta_new(uint32_t series, int scale)
+obs_delta_t *obs_delta_new(uint32_t series, int scale, bool keeps_digest)
 {
     obs_delta_t *delta = obs_calloc(1, sizeof *delta);
     if (delta == NULL)
         return NULL;
     delta->series = series;
-    if (obs_loghist_init(&delta->hist, scale) != OBS_OK) {
+    delta->keeps_digest = keeps_digest;
+    if (obs_loghist_init(&delta->hist, scale) != OBS_OK ||
+        obs_tdigest_init(&delta->digest, OBS_TDIGEST_SERIES_COMPRESSION) != OBS_OK) {
         obs_free(delta);
         return NULL;
     }
@@ -23,6 +25,7 @@ void obs_delta_free(obs_delta_t *delta)
     if (delta == NULL)
         return;
     obs_loghist_free(&delta->hist);
+    obs_tdigest_free(&delta->digest);
     obs_free(delta);
 }
 
@@ -38,6 +41,17 @@ int obs_delta_begin(obs_delta_t *delta, bool *was_empty)
     atomic_store_explicit(&delta->state, OBS_DELTA_BUSY, memory_order_relaxed);
     *was_empty = true;
     return OBS_OK;
+}
+
+size_t obs_delta_add(obs_delta_t *delta, const double *values, size_t value_count)
+{
+    uint64_t before = obs_delta_samples(&delta->hist);
+    size_t added_count = value_count;
+    if (obs_loghist_add_many(&delta->hist, values, value_count) != OBS_OK)
+        added_count = obs_delta_samples(&delta->hist) - before; /* a prefix is in */
+    if (delta->keeps_digest && obs_tdigest_add_many(&delta->digest, values, added_count) != OBS_OK)
+        obs_tdigest_free(&delta->digest); /* it goes without */
+    return added_count;
 }
 
 void obs_delta_end(obs_delta_t *delta)
@@ -69,5 +83,6 @@ bool obs_delta_take(obs_delta_t *delta, bool want)
 void obs_delta_give_back(obs_delta_t *delta)
 {
     obs_loghist_reset(&delta->hist);
+    obs_tdigest_free(&delta->digest);
     atomic_store_explicit(&delta->state, OBS_DELTA_EMPTY, memory_order_release);
 }

@@ -86,7 +86,7 @@ int obs_drain_renew(obs_drain_t *inherited, obs_drain_t **out)
     for (uint32_t i = 0; status == OBS_OK && i < series_count; i++) {
         const obs_series_t *series = obs_open_batch_series(&inherited->open, i);
         uint32_t number;
-        status = obs_open_batch_define(&drain->open, series->kind, series->scale, &number);
+        status = obs_open_batch_define(&drain->open, series->kind, series->scale, series->keeps_digest, &number);
     }
     if (status != OBS_OK) {
         if (drain != NULL)

@@ -96,7 +96,7 @@ static void collect_deltas(obs_drain_t *drain, obs_producer_t *producer, bool wa
             continue;
         }
         *link = delta->next;
-        obs_open_batch_add_hist(&drain->open, delta->series, &delta->hist);
+        obs_open_batch_add_delta(&drain->open, delta);
         obs_delta_give_back(delta);
     }
 }

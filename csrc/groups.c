@@ -36,6 +36,13 @@ void obs_groups_free(obs_groups_t *groups)
     *groups = (obs_groups_t){0};
 }
 
+void obs_groups_keep_digests(obs_groups_t *groups)
+{
+    groups->keeps_digests = true;
+    for (size_t index = 0; index < groups->group_count * groups->step_count; index++)
+        groups->accumulators[index].keeps_digest = true;
+}
+
 int obs_groups_select(obs_groups_t *groups, uint32_t series, size_t group)
 {
     if (group >= groups->group_count)
@@ -73,6 +80,8 @@ static int check_rows(const obs_groups_t *groups, const uint8_t *rows, size_t si
         if (find(groups, row.series, 0) == NULL)
             continue;
         selected++;
+        if (!groups->keeps_digests)
+            row.digest = NULL;
         status = obs_row_check(&row);
         if (status != OBS_OK)
             return status;

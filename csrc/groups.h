@@ -3,6 +3,9 @@
  *   step of a window = (window - first) / step, all of them in milliseconds; with a step of 0 there is one step
  *   for all windows. Windows outside the steps are passed over.
  *
+ * Groups that keep digests merge those of their members too: a group has one only if each of its samples was in one.
+ * To merge a digest costs about ten times what a histogram costs, so that only who asks for it should.
+ *
  * Rows of series that no group selects are passed over by their size. What comes from outside is
  * checked before a group changes, so that a bad frame changes no answer; when memory runs out the
  * groups hold a part and the query has failed.
@@ -23,12 +26,15 @@ typedef struct {
     size_t step_count;
     int64_t first_ms;
     int64_t step_ms;
+    bool keeps_digests;
 } obs_groups_t;
 
 /* OBS_ERR_RANGE for too many groups and steps, for no step at all, and for more than one step of no length. */
 OBS_MUST_CHECK int obs_groups_init(obs_groups_t *groups, size_t group_count, int64_t first_ms, int64_t step_ms,
                                    size_t step_count);
 void obs_groups_free(obs_groups_t *groups);
+/* Before anything is merged. */
+void obs_groups_keep_digests(obs_groups_t *groups);
 /* The series belongs to this group from now on. OBS_ERR_RANGE if there is no such group. */
 OBS_MUST_CHECK int obs_groups_select(obs_groups_t *groups, uint32_t series, size_t group);
 

@@ -86,6 +86,11 @@ OBS_MUST_CHECK int obs_loghist_quantile(const obs_loghist_t *hist, double q, int
 /* Share of finite values <= x; exact at bucket bounds, exponential interpolation between; NaN if empty or x is NaN. */
 double obs_loghist_cdf(const obs_loghist_t *hist, double x);
 
+/* How far the rank of x among the values may be from the one that q asks for, as a share of count: a bound that always
+ * holds, since the counts below and above the bucket of x are exact. It judges an answer for q that another sketch of
+ * the same values gave. NaN if empty or q or x is out of range. */
+double obs_loghist_rank_error(const obs_loghist_t *hist, double q, double x);
+
 /* (gamma-1)/(gamma+1) of a scale. */
 double obs_loghist_relative_error(int scale);
 /* Bucket of a finite value > 0, exact for every double (no logarithm is taken). */

@@ -4,7 +4,7 @@
 #include "loghist_index.h"
 #include "loghist_range.h"
 
-/* Where a rank fell: count values lie in the bucket, below of its range lie in lower buckets. */
+/* A bucket that a rank or a value fell into: count values lie in it, below of its range lie in lower buckets. */
 typedef struct {
     int32_t index;
     uint64_t count;
@@ -137,18 +137,25 @@ static double bucket_fraction(double x, int32_t index, int scale)
     return clamp(ldexp(gap, scale), 0, 1);
 }
 
+/* The bucket of the range that x > 0 belongs to. */
+static place_t find_value(const obs_loghist_range_t *range, double x, int scale)
+{
+    int32_t index = obs_loghist_index(x, scale);
+    place_t place = {index, 0, total_below_page(range, obs_page_number(index))};
+    size_t page = obs_range_find(range, obs_page_number(index));
+    if (page == SIZE_MAX)
+        return place;
+    for (uint32_t i = 0; i < obs_page_offset(index); i++)
+        place.below += obs_range_counter(range, page + i);
+    place.count = obs_range_counter(range, page + obs_page_offset(index));
+    return place;
+}
+
 /* Estimated number of the range's magnitudes <= x, for x > 0. */
 static double magnitudes_up_to(const obs_loghist_range_t *range, double x, int scale)
 {
-    int32_t index = obs_loghist_index(x, scale);
-    uint64_t below = total_below_page(range, obs_page_number(index));
-    size_t page = obs_range_find(range, obs_page_number(index));
-    if (page == SIZE_MAX)
-        return (double)below;
-    for (uint32_t i = 0; i < obs_page_offset(index); i++)
-        below += obs_range_counter(range, page + i);
-    uint64_t count = obs_range_counter(range, page + obs_page_offset(index));
-    return (double)below + (double)count * bucket_fraction(x, index, scale);
+    place_t place = find_value(range, x, scale);
+    return (double)place.below + (double)place.count * bucket_fraction(x, place.index, scale);
 }
 
 double obs_loghist_cdf(const obs_loghist_t *hist, double x)
@@ -170,4 +177,34 @@ double obs_loghist_cdf(const obs_loghist_t *hist, double x)
     else
         up_to_x = (double)(negative + hist->zero_count);
     return up_to_x / (double)hist->count;
+}
+
+/* The values that are below x for certain, and those that may be at most x: between the two lies the bucket of x. */
+static void ranks_of(const obs_loghist_t *hist, double x, uint64_t *below, uint64_t *up_to)
+{
+    uint64_t negative = range_total(&hist->negative);
+    uint64_t not_positive = negative + hist->zero_count;
+    *below = negative;
+    *up_to = not_positive;
+    if (x < 0) {
+        place_t place = find_value(&hist->negative, -x, hist->scale);
+        *up_to = negative - place.below;
+        *below = *up_to - place.count;
+    } else if (x > 0) {
+        place_t place = find_value(&hist->positive, x, hist->scale);
+        *below = not_positive + place.below;
+        *up_to = *below + place.count;
+    }
+}
+
+double obs_loghist_rank_error(const obs_loghist_t *hist, double q, double x)
+{
+    if (hist->count == 0 || !(q >= 0 && q <= 1) || !isfinite(x))
+        return NAN;
+    uint64_t below, up_to, rank = (uint64_t)ceil(q * (double)hist->count);
+    rank = rank < 1 ? 1 : rank > hist->count ? hist->count : rank;
+    ranks_of(hist, x, &below, &up_to);
+    uint64_t too_high = up_to > rank ? up_to - rank : 0;
+    uint64_t too_low = rank > below + 1 ? rank - below - 1 : 0;
+    return (double)(too_high > too_low ? too_high : too_low) / (double)hist->count;
 }

@@ -11,12 +11,14 @@
 #define PREFETCH_RECORDS 8
 #define ENTRY_BYTES 12   /* series, type, counts */
 #define SKETCH_BYTES 150 /* of a typical histogram, and more than the values that it stands for at first */
+#define DIGEST_BYTES 600
 
 static void sketches_free(obs_sketch_t *sketch)
 {
     while (sketch != NULL) {
         obs_sketch_t *next = sketch->next;
         obs_loghist_free(&sketch->hist);
+        obs_tdigest_free(&sketch->digest);
         obs_free(sketch);
         sketch = next;
     }
@@ -41,101 +43,12 @@ void obs_open_batch_free(obs_open_batch_t *batch)
     pthread_mutex_destroy(&batch->define_lock);
 }
 
-/* Definitions ------------------------------------------------------------------------------------------ */
-
-static obs_series_t *new_series(obs_open_batch_t *batch, uint32_t number)
-{
-    _Atomic(obs_series_t *) *segment = &batch->segments[number / OBS_SEGMENT_SERIES];
-    obs_series_t *series = atomic_load_explicit(segment, memory_order_relaxed);
-    if (series == NULL) {
-        series = obs_calloc(OBS_SEGMENT_SERIES, sizeof *series);
-        atomic_store_explicit(segment, series, memory_order_release);
-    }
-    return series == NULL ? NULL : series + number % OBS_SEGMENT_SERIES;
-}
-
-static int define_locked(obs_open_batch_t *batch, int kind, int scale, uint32_t *number)
-{
-    uint32_t count = atomic_load_explicit(&batch->series_count, memory_order_relaxed);
-    if (count >= OBS_SERIES_MAX)
-        return OBS_ERR_FULL;
-    obs_series_t *series = new_series(batch, count);
-    if (series == NULL)
-        return OBS_ERR_NOMEM;
-    series->number = count;
-    series->kind = (uint8_t)kind;
-    series->scale = (int8_t)scale;
-    if (kind == OBS_KIND_GAUGE) {
-        series->next_gauge = atomic_load_explicit(&batch->last_gauge, memory_order_relaxed);
-        atomic_store_explicit(&batch->last_gauge, count + 1, memory_order_release);
-    }
-    atomic_store_explicit(&batch->series_count, count + 1, memory_order_release);
-    *number = count;
-    return OBS_OK;
-}
-
-int obs_open_batch_define(obs_open_batch_t *batch, int kind, int scale, uint32_t *series)
-{
-    if (kind < OBS_KIND_HISTOGRAM || kind > OBS_KIND_GAUGE || scale < OBS_LOGHIST_MIN_SCALE ||
-        scale > OBS_LOGHIST_MAX_SCALE)
-        return OBS_ERR_RANGE;
-    pthread_mutex_lock(&batch->define_lock);
-    int status = define_locked(batch, kind, scale, series);
-    pthread_mutex_unlock(&batch->define_lock);
-    return status;
-}
-
-obs_series_t *obs_open_batch_series(const obs_open_batch_t *batch, uint32_t series)
-{
-    if (series >= atomic_load_explicit(&batch->series_count, memory_order_acquire))
-        return NULL;
-    obs_series_t *segment = atomic_load_explicit(&batch->segments[series / OBS_SEGMENT_SERIES], memory_order_relaxed);
-    return segment + series % OBS_SEGMENT_SERIES;
-}
-
-/* The same for a number that came in a record. */
+/* As obs_open_batch_series, for a number that came in a record. */
 static inline obs_series_t *recorded_series(const obs_open_batch_t *batch, uint64_t tag)
 {
     uint32_t series = (uint32_t)tag;
     obs_series_t *segment = atomic_load_explicit(&batch->segments[series / OBS_SEGMENT_SERIES], memory_order_relaxed);
     return segment + series % OBS_SEGMENT_SERIES;
-}
-
-/* Gauges ------------------------------------------------------------------------------------------------ */
-
-static uint64_t bits_of(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static double value_of(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-void obs_gauge_set(obs_series_t *gauge, double value)
-{
-    atomic_store_explicit(&gauge->gauge_bits, bits_of(value), memory_order_relaxed);
-    atomic_store_explicit(&gauge->gauge_is_set, 1, memory_order_release);
-}
-
-void obs_gauge_add(obs_series_t *gauge, double value)
-{
-    uint64_t bits = atomic_load_explicit(&gauge->gauge_bits, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&gauge->gauge_bits, &bits, bits_of(value_of(bits) + value),
-                                                  memory_order_relaxed, memory_order_relaxed))
-        ;
-    atomic_store_explicit(&gauge->gauge_is_set, 1, memory_order_release);
-}
-
-void obs_gauge_unset(obs_series_t *gauge)
-{
-    atomic_store_explicit(&gauge->gauge_is_set, 0, memory_order_relaxed);
-    atomic_store_explicit(&gauge->gauge_bits, 0, memory_order_relaxed);
 }
 
 /* Samples ------------------------------------------------------------------------------------------------ */
@@ -166,7 +79,8 @@ static inline bool touch(obs_open_batch_t *batch, obs_series_t *series)
 static obs_sketch_t *new_sketch(int scale)
 {
     obs_sketch_t *sketch = obs_malloc(sizeof *sketch);
-    if (sketch == NULL || obs_loghist_init(&sketch->hist, scale) != OBS_OK) {
+    if (sketch == NULL || obs_loghist_init(&sketch->hist, scale) != OBS_OK ||
+        obs_tdigest_init(&sketch->digest, OBS_TDIGEST_SERIES_COMPRESSION) != OBS_OK) {
         obs_free(sketch);
         return NULL;
     }
@@ -188,7 +102,7 @@ static obs_sketch_t *sketch_of(obs_open_batch_t *batch, obs_series_t *series)
         return NULL;
     sketch->next = NULL;
     series->sketch = sketch;
-    batch->body_estimate += SKETCH_BYTES;
+    batch->body_estimate += SKETCH_BYTES + (series->keeps_digest ? DIGEST_BYTES : 0);
     return sketch;
 }
 
@@ -200,14 +114,32 @@ static void sketch_values(obs_open_batch_t *batch, obs_series_t *series, const d
         return;
     }
     uint64_t before = obs_delta_samples(&sketch->hist);
+    size_t added_count = value_count;
     if (obs_loghist_add_many(&sketch->hist, values, value_count) != OBS_OK)
-        batch->lost += value_count - (obs_delta_samples(&sketch->hist) - before);
+        added_count = obs_delta_samples(&sketch->hist) - before;
+    batch->lost += value_count - added_count;
+    if (series->keeps_digest && obs_tdigest_add_many(&sketch->digest, values, added_count) != OBS_OK)
+        obs_tdigest_free(&sketch->digest);
 }
 
 static void sketch_staged(obs_open_batch_t *batch, obs_series_t *series)
 {
     batch->body_estimate -= series->staged_count * sizeof(double);
     sketch_values(batch, series, series->staged, series->staged_count);
+    series->staged_count = 0;
+}
+
+/* The staged values begin those of a sketch, which may yet travel as they are: see put_sketch. */
+static void keep_staged(obs_open_batch_t *batch, obs_series_t *series)
+{
+    obs_sketch_t *sketch = sketch_of(batch, series);
+    batch->body_estimate -= series->staged_count * sizeof(double);
+    if (sketch == NULL) {
+        batch->lost += series->staged_count;
+    } else {
+        memcpy(sketch->pending, series->staged, series->staged_count * sizeof *series->staged);
+        sketch->pending_count = series->staged_count;
+    }
     series->staged_count = 0;
 }
 
@@ -221,7 +153,11 @@ static void stage(obs_open_batch_t *batch, obs_series_t *series, double value)
 {
     series->staged[series->staged_count++] = value;
     batch->body_estimate += sizeof value;
-    if (series->staged_count == OBS_STAGED_VALUES)
+    if (series->staged_count < OBS_STAGED_VALUES)
+        return;
+    if (series->keeps_digest)
+        keep_staged(batch, series);
+    else
         sketch_staged(batch, series);
 }
 
@@ -324,20 +260,30 @@ void obs_open_batch_add_records(obs_open_batch_t *batch, const obs_ring_record_t
         i += add_record(batch, records + i, record_count - i);
 }
 
-void obs_open_batch_add_hist(obs_open_batch_t *batch, uint32_t number, obs_loghist_t *hist)
+/* To exchange is to merge into an empty sketch. */
+static void exchange(obs_sketch_t *sketch, obs_delta_t *delta)
 {
-    obs_series_t *series = recorded_series(batch, number);
-    assert(hist->scale == series->scale);
+    obs_loghist_t empty_hist = sketch->hist;
+    obs_tdigest_t empty_digest = sketch->digest;
+    sketch->hist = delta->hist;
+    sketch->digest = delta->digest;
+    delta->hist = empty_hist;
+    delta->digest = empty_digest;
+}
+
+void obs_open_batch_add_delta(obs_open_batch_t *batch, obs_delta_t *delta)
+{
+    obs_series_t *series = recorded_series(batch, delta->series);
+    assert(delta->hist.scale == series->scale);
     obs_sketch_t *sketch = touch(batch, series) ? sketch_of(batch, series) : NULL;
-    if (sketch == NULL) {
-        batch->lost += obs_delta_samples(hist);
-    } else if (obs_delta_samples(&sketch->hist) == 0) { /* to exchange the two is to merge into an empty one */
-        obs_loghist_t empty = sketch->hist;
-        sketch->hist = *hist;
-        *hist = empty;
-    } else if (obs_loghist_merge(&sketch->hist, hist) != OBS_OK) {
-        batch->lost += obs_delta_samples(hist);
-    }
+    if (sketch == NULL)
+        batch->lost += obs_delta_samples(&delta->hist);
+    else if (obs_delta_samples(&sketch->hist) == 0)
+        exchange(sketch, delta);
+    else if (obs_loghist_merge(&sketch->hist, &delta->hist) != OBS_OK)
+        batch->lost += obs_delta_samples(&delta->hist);
+    else if (obs_tdigest_merge(&sketch->digest, &delta->digest) != OBS_OK)
+        obs_tdigest_free(&sketch->digest);
 }
 
 /* Encoding ------------------------------------------------------------------------------------------------ */
@@ -345,29 +291,53 @@ void obs_open_batch_add_hist(obs_open_batch_t *batch, uint32_t number, obs_loghi
 static void return_sketch(obs_open_batch_t *batch, obs_series_t *series)
 {
     obs_loghist_reset(&series->sketch->hist);
+    obs_tdigest_free(&series->sketch->digest);
     series->sketch->next = batch->stock[series->scale];
     batch->stock[series->scale] = series->sketch;
     series->sketch = NULL;
 }
 
+static void put_run(obs_open_batch_t *batch, obs_series_t *series, const double *values, uint32_t value_count,
+                    uint64_t *sample_count)
+{
+    if (obs_body_put_run(&batch->body, series->number, values, value_count) == OBS_OK)
+        *sample_count += value_count;
+    else
+        batch->lost += value_count;
+}
+
+/* False if the digest misses samples, or if there is no room for it: the histogram has gone without it. */
+static bool put_digest(obs_open_batch_t *batch, obs_series_t *series)
+{
+    obs_tdigest_t *digest = &series->sketch->digest;
+    return obs_tdigest_samples(digest) == obs_delta_samples(&series->sketch->hist) &&
+           obs_body_put_tdigest(&batch->body, series->number, digest) == OBS_OK;
+}
+
 static void put_sketch(obs_open_batch_t *batch, obs_series_t *series, uint64_t *sample_count)
 {
+    obs_sketch_t *sketch = series->sketch;
     sketch_staged(batch, series);
-    sketch_pending(batch, series);
-    uint64_t samples = obs_delta_samples(&series->sketch->hist);
-    if (samples > 0 && obs_body_put_loghist(&batch->body, series->number, &series->sketch->hist) == OBS_OK)
+    if (series->keeps_digest && obs_delta_samples(&sketch->hist) == 0) {
+        put_run(batch, series, sketch->pending, sketch->pending_count, sample_count);
+        sketch->pending_count = 0;
+    } else {
+        sketch_pending(batch, series);
+    }
+    uint64_t samples = obs_delta_samples(&sketch->hist);
+    if (samples > 0 && obs_body_put_loghist(&batch->body, series->number, &sketch->hist) == OBS_OK) {
         *sample_count += samples;
-    else
+        if (series->keeps_digest)
+            put_digest(batch, series);
+    } else {
         batch->lost += samples;
+    }
     return_sketch(batch, series);
 }
 
 static void put_staged(obs_open_batch_t *batch, obs_series_t *series, uint64_t *sample_count)
 {
-    if (obs_body_put_run(&batch->body, series->number, series->staged, series->staged_count) == OBS_OK)
-        *sample_count += series->staged_count;
-    else
-        batch->lost += series->staged_count;
+    put_run(batch, series, series->staged, series->staged_count, sample_count);
     series->staged_count = 0;
 }
 
@@ -388,9 +358,9 @@ static uint64_t put_gauges(obs_open_batch_t *batch)
     while (next != 0) {
         obs_series_t *gauge = recorded_series(batch, next - 1);
         next = gauge->next_gauge;
-        if (!atomic_load_explicit(&gauge->gauge_is_set, memory_order_acquire))
+        double value;
+        if (!obs_gauge_read(gauge, &value))
             continue;
-        double value = value_of(atomic_load_explicit(&gauge->gauge_bits, memory_order_relaxed));
         if (obs_body_put_gauge(&batch->body, gauge->number, value) == OBS_OK)
             gauge_count++; /* else it was never taken: there will be another in a second */
     }

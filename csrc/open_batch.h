@@ -3,8 +3,10 @@
  *     records of the rings ──┐             touched series: [7, 3, 12, ...]
  *     deltas ────────────────┼──► series ──────────────────────────────────► body
  *                            │      │ histogram: up to 15 staged values: RUN
- *     gauges' cells ─────────┘      │            16 or more: a histogram:  LOGHIST
+ *     gauges' cells ─────────┘      │            16 or more: a histogram:  LOGHIST, and TDIGEST if it keeps one
  *                                   └ counter:   increments and their sum: COUNTER
+ *
+ * Of a series that keeps a t-digest up to 64 values travel as they are: the digest of so few would be no shorter.
  *
  * A series costs a few hundred bytes; a histogram is borrowed from a stock for the batches in which the series
  * has 16 samples or more, so that memory follows what is busy in one batch, not what was ever defined.
@@ -12,7 +14,8 @@
  * Thread safety: obs_open_batch_define and the gauge calls from any thread; all the rest is the drain's, which
  * one thread at a time is. A series is defined before its first record, and the record carries that order.
  *
- * Every sample given to it comes out of obs_open_batch_encode, either in the body or in lost (no memory).
+ * Every sample given to it comes out of obs_open_batch_encode, either in the body or in lost (no memory). A digest for
+ * which there is no memory is left out, and its samples are in the histogram all the same.
  */
 #ifndef OBS_OPEN_BATCH_H
 #define OBS_OPEN_BATCH_H
@@ -22,8 +25,10 @@
 #include <stdbool.h>
 
 #include "body.h"
+#include "delta.h"
 #include "loghist.h"
 #include "ring.h"
+#include "tdigest.h"
 
 enum { OBS_KIND_HISTOGRAM = 1, OBS_KIND_COUNTER = 2, OBS_KIND_GAUGE = 3 };
 
@@ -35,9 +40,11 @@ enum { OBS_KIND_HISTOGRAM = 1, OBS_KIND_COUNTER = 2, OBS_KIND_GAUGE = 3 };
 
 typedef struct obs_sketch {
     obs_loghist_t hist;
+    obs_tdigest_t digest;    /* of the samples in hist, or of fewer if there was no memory; empty if none is kept */
     struct obs_sketch *next; /* in the stock */
     uint32_t pending_count;
-    double pending[OBS_PENDING_VALUES]; /* not yet in hist: to add many at a time costs half as much a value */
+    double
+        pending[OBS_PENDING_VALUES]; /* not yet in hist and digest: to add many at a time costs half as much a value */
 } obs_sketch_t;
 
 typedef struct {
@@ -45,6 +52,7 @@ typedef struct {
     uint32_t number;
     uint8_t kind;
     int8_t scale;
+    bool keeps_digest;
     uint32_t next_gauge; /* number + 1 of the gauge defined before this one */
     /* any thread's */
     _Atomic uint64_t gauge_bits;
@@ -76,8 +84,10 @@ typedef struct {
 OBS_MUST_CHECK int obs_open_batch_init(obs_open_batch_t *batch);
 void obs_open_batch_free(obs_open_batch_t *batch);
 
-/* The next series number. OBS_ERR_RANGE for an unknown kind or scale, OBS_ERR_FULL beyond OBS_SERIES_MAX. */
-OBS_MUST_CHECK int obs_open_batch_define(obs_open_batch_t *batch, int kind, int scale, uint32_t *series);
+/* The next series number. OBS_ERR_RANGE for an unknown kind or scale, and for a digest of what is no histogram;
+ * OBS_ERR_FULL beyond OBS_SERIES_MAX. */
+OBS_MUST_CHECK int obs_open_batch_define(obs_open_batch_t *batch, int kind, int scale, bool keeps_digest,
+                                         uint32_t *series);
 /* NULL if there is no such series. */
 obs_series_t *obs_open_batch_series(const obs_open_batch_t *batch, uint32_t series);
 
@@ -85,11 +95,13 @@ obs_series_t *obs_open_batch_series(const obs_open_batch_t *batch, uint32_t seri
 void obs_gauge_set(obs_series_t *gauge, double value);
 void obs_gauge_add(obs_series_t *gauge, double value);
 void obs_gauge_unset(obs_series_t *gauge);
+/* False if it is not set. */
+bool obs_gauge_read(const obs_series_t *gauge, double *value);
 
 /* A slice as obs_ring_peek gives it. */
 void obs_open_batch_add_records(obs_open_batch_t *batch, const obs_ring_record_t *records, size_t record_count);
-/* Takes what hist, of the series' scale, holds; what is left in it is undefined but for being reset. */
-void obs_open_batch_add_hist(obs_open_batch_t *batch, uint32_t series, obs_loghist_t *hist);
+/* Takes what a delta of the series' scale holds; what is left in it is undefined but for obs_delta_give_back. */
+void obs_open_batch_add_delta(obs_open_batch_t *batch, obs_delta_t *delta);
 
 static inline bool obs_open_batch_is_empty(const obs_open_batch_t *batch)
 {

@@ -97,12 +97,12 @@ static int grow_deltas(obs_producer_t *producer, uint32_t series)
     return OBS_OK;
 }
 
-static obs_delta_t *delta_of(obs_producer_t *producer, uint32_t series, int scale)
+static obs_delta_t *delta_of(obs_producer_t *producer, uint32_t series, int scale, bool keeps_digest)
 {
     if (series >= producer->delta_capacity && grow_deltas(producer, series) != OBS_OK)
         return NULL;
     if (producer->deltas[series] == NULL)
-        producer->deltas[series] = obs_delta_new(series, scale);
+        producer->deltas[series] = obs_delta_new(series, scale, keeps_digest);
     return producer->deltas[series];
 }
 
@@ -120,10 +120,7 @@ static int add_piece(obs_producer_t *producer, obs_delta_t *delta, const double 
     bool was_empty;
     if (obs_delta_begin(delta, &was_empty) != OBS_OK)
         return OBS_ERR_STATE;
-    uint64_t before = obs_delta_samples(&delta->hist);
-    size_t added_count = value_count;
-    if (obs_loghist_add_many(&delta->hist, values, value_count) != OBS_OK)
-        added_count = obs_delta_samples(&delta->hist) - before; /* out of memory: a prefix is in */
+    size_t added_count = obs_delta_add(delta, values, value_count);
     uint64_t bulk_samples = atomic_load_explicit(&producer->bulk_samples, memory_order_relaxed);
     atomic_store_explicit(&producer->bulk_samples, bulk_samples + added_count, memory_order_relaxed);
     obs_ring_drop(&producer->ring, value_count - added_count);
@@ -133,11 +130,11 @@ static int add_piece(obs_producer_t *producer, obs_delta_t *delta, const double 
     return OBS_OK;
 }
 
-void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, const double *values,
-                           size_t value_count)
+void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, bool keeps_digest,
+                           const double *values, size_t value_count)
 {
     atomic_store_explicit(&producer->in_call, 1, memory_order_relaxed);
-    obs_delta_t *delta = value_count < OBS_BULK_VALUES_MIN ? NULL : delta_of(producer, series, scale);
+    obs_delta_t *delta = value_count < OBS_BULK_VALUES_MIN ? NULL : delta_of(producer, series, scale, keeps_digest);
     while (value_count > 0) {
         size_t piece_count = value_count < BULK_PIECE ? value_count : BULK_PIECE;
         if (delta == NULL || add_piece(producer, delta, values, piece_count) != OBS_OK)

@@ -51,10 +51,10 @@ void obs_producer_leave_drain(obs_producer_t *producer);
 
 /* Thread ---------------------------------------------------------------------------------------------- */
 
-/* Samples of a histogram series with this scale: bucketed here if there are many, through the ring if not.
+/* Samples of a histogram series, as it was defined: bucketed here if there are many, through the ring if not.
  * What finds no room is counted dropped. Needs no lock of any kind. */
-void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, const double *values,
-                           size_t value_count);
+void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, bool keeps_digest,
+                           const double *values, size_t value_count);
 
 /* Drain ------------------------------------------------------------------------------------------------ */
 

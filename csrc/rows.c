@@ -7,6 +7,7 @@
 #include "varint.h"
 
 #define KIND_MASK 0x0f
+#define DIGEST_FOLLOWS 0x10
 /* The longest delta, flags and payload size. */
 #define ROW_HEAD_MAX_SIZE (2 * OBS_VARINT_MAX_SIZE + 1)
 /* i64 last_time_ms, f64 last */
@@ -21,7 +22,7 @@ void obs_rows_writer_init(obs_rows_writer_t *writer, obs_bytes_t *out)
 
 /* Makes room for a row and writes its delta and flags. The row counts only when row_end moves the
  * size, so that a failure between the two writes nothing. */
-static int row_begin(obs_rows_writer_t *writer, uint32_t series, uint8_t kind, size_t payload_bound, uint8_t **at)
+static int row_begin(obs_rows_writer_t *writer, uint32_t series, uint8_t flags, size_t payload_bound, uint8_t **at)
 {
     if (series < writer->next_series)
         return OBS_ERR_RANGE;
@@ -33,7 +34,7 @@ static int row_begin(obs_rows_writer_t *writer, uint32_t series, uint8_t kind, s
     uint64_t previous = writer->next_series == 0 ? 0 : writer->next_series - 1;
     uint8_t *out = writer->out->bytes + writer->out->size;
     out += obs_varint_put(out, series - previous);
-    *out++ = kind;
+    *out++ = flags;
     *at = out;
     return OBS_OK;
 }
@@ -46,14 +47,14 @@ static void row_end(obs_rows_writer_t *writer, uint32_t series, const uint8_t *e
 
 /* A payload that is a head and an encoded histogram. Its size comes first and is known last: leave
  * room as for the bound, which nearly always has as many digits. */
-static int put_with_hist(obs_rows_writer_t *writer, uint32_t series, uint8_t kind, const uint8_t *head,
+static int put_with_hist(obs_rows_writer_t *writer, uint32_t series, uint8_t flags, const uint8_t *head,
                          size_t head_size, const obs_loghist_t *hist)
 {
     size_t hist_bound = obs_loghist_encoded_bound(hist);
     if (hist_bound > SIZE_MAX - head_size)
         return OBS_ERR_NOMEM;
     uint8_t *out;
-    int status = row_begin(writer, series, kind, head_size + hist_bound, &out);
+    int status = row_begin(writer, series, flags, head_size + hist_bound, &out);
     if (status != OBS_OK)
         return status;
     uint8_t *payload = out + obs_varint_size(head_size + hist_bound);
@@ -74,6 +75,39 @@ static int put_with_hist(obs_rows_writer_t *writer, uint32_t series, uint8_t kin
 int obs_rows_put_histogram(obs_rows_writer_t *writer, uint32_t series, const obs_loghist_t *hist)
 {
     return put_with_hist(writer, series, OBS_KIND_HISTOGRAM, NULL, 0, hist);
+}
+
+/* Behind the row that was put last: the digest's size, which is known last, and its bytes. */
+static int put_digest(obs_rows_writer_t *writer, obs_tdigest_t *digest)
+{
+    size_t bound = obs_tdigest_encoded_bound(digest), room = obs_varint_size(bound), size;
+    int status = obs_bytes_reserve(writer->out, room + bound);
+    if (status != OBS_OK)
+        return status;
+    uint8_t *out = writer->out->bytes + writer->out->size;
+    status = obs_tdigest_encode(digest, out + room, bound, &size);
+    if (status != OBS_OK)
+        return status;
+    size_t head = obs_varint_put(out, size);
+    if (head != room)
+        memmove(out + head, out + room, size);
+    writer->out->size += head + size;
+    return OBS_OK;
+}
+
+int obs_rows_put_digested_histogram(obs_rows_writer_t *writer, uint32_t series, const obs_loghist_t *hist,
+                                    obs_tdigest_t *digest)
+{
+    obs_rows_writer_t before = *writer;
+    size_t size_before = writer->out->size;
+    int status = put_with_hist(writer, series, OBS_KIND_HISTOGRAM | DIGEST_FOLLOWS, NULL, 0, hist);
+    if (status == OBS_OK)
+        status = put_digest(writer, digest);
+    if (status != OBS_OK) {
+        *writer = before;
+        writer->out->size = size_before;
+    }
+    return status;
 }
 
 int obs_rows_put_gauge(obs_rows_writer_t *writer, uint32_t series, int64_t last_ms, double last,
@@ -124,7 +158,24 @@ static int read_flags(uint8_t flags, uint8_t *kind)
     *kind = flags & KIND_MASK;
     if (*kind < OBS_KIND_HISTOGRAM || *kind > OBS_KIND_GAUGE)
         return OBS_ERR_CORRUPT;
-    return flags == *kind ? OBS_OK : OBS_ERR_VERSION;
+    if (flags & ~(KIND_MASK | DIGEST_FOLLOWS))
+        return OBS_ERR_VERSION;
+    return flags == *kind || *kind == OBS_KIND_HISTOGRAM ? OBS_OK : OBS_ERR_CORRUPT;
+}
+
+/* Bytes behind their size. */
+static int read_sized(const uint8_t **cursor, const uint8_t *end, const uint8_t **bytes, size_t *size)
+{
+    uint64_t found;
+    int status = obs_varint_get(cursor, end, &found);
+    if (status != OBS_OK)
+        return status;
+    if (found > (size_t)(end - *cursor))
+        return OBS_ERR_CORRUPT;
+    *bytes = *cursor;
+    *size = (size_t)found;
+    *cursor += found;
+    return OBS_OK;
 }
 
 int obs_rows_next(obs_rows_reader_t *reader, obs_row_t *row)
@@ -132,22 +183,21 @@ int obs_rows_next(obs_rows_reader_t *reader, obs_row_t *row)
     const uint8_t *cursor = reader->cursor;
     if (cursor == reader->end)
         return 0;
-    obs_row_t found;
-    uint64_t delta, size;
+    obs_row_t found = {0};
+    uint64_t delta;
+    uint8_t flags = 0;
     int status = obs_varint_get(&cursor, reader->end, &delta);
     if (status == OBS_OK)
         status = next_series(reader, delta, &found.series);
     if (status == OBS_OK)
-        status = cursor == reader->end ? OBS_ERR_CORRUPT : read_flags(*cursor++, &found.kind);
+        status = cursor == reader->end ? OBS_ERR_CORRUPT : read_flags(flags = *cursor++, &found.kind);
     if (status == OBS_OK)
-        status = obs_varint_get(&cursor, reader->end, &size);
+        status = read_sized(&cursor, reader->end, &found.payload, &found.payload_size);
+    if (status == OBS_OK && (flags & DIGEST_FOLLOWS))
+        status = read_sized(&cursor, reader->end, &found.digest, &found.digest_size);
     if (status != OBS_OK)
         return status;
-    if (size > (size_t)(reader->end - cursor))
-        return OBS_ERR_CORRUPT;
-    found.payload = cursor;
-    found.payload_size = (size_t)size;
-    reader->cursor = cursor + size;
+    reader->cursor = cursor;
     reader->next_series = (uint64_t)found.series + 1;
     *row = found;
     return 1;
@@ -191,10 +241,14 @@ int obs_row_open(const obs_row_t *row, obs_row_content_t *content)
 int obs_row_check(const obs_row_t *row)
 {
     obs_row_content_t content;
+    uint64_t samples = 0, digested;
     int status = obs_row_open(row, &content);
     if (status == OBS_OK && content.hist != NULL)
-        status = obs_loghist_check(content.hist, content.hist_size, NULL);
-    return status;
+        status = obs_loghist_check(content.hist, content.hist_size, &samples);
+    if (status != OBS_OK || row->digest == NULL)
+        return status;
+    status = obs_tdigest_check(row->digest, row->digest_size, &digested);
+    return status == OBS_OK && digested != samples ? OBS_ERR_CORRUPT : status;
 }
 
 int obs_rows_check(const uint8_t *bytes, size_t size)

@@ -6,14 +6,17 @@
 #ifndef OBS_SERIES_MAP_H
 #define OBS_SERIES_MAP_H
 
+#include <stdbool.h>
+
 #include "series_index.h"
 
 #define OBS_SERIES_REFUSED UINT32_MAX
 
 typedef struct {
-    uint32_t series; /* store-wide id or OBS_SERIES_REFUSED */
-    uint8_t kind;    /* samples of another kind are refused; 0: any kind */
-    uint8_t scale;   /* of a histogram that begins here */
+    uint32_t series;   /* store-wide id or OBS_SERIES_REFUSED */
+    uint8_t kind;      /* samples of another kind are refused; 0: any kind */
+    uint8_t scale;     /* of a histogram that begins here */
+    bool keeps_digest; /* a t-digest is kept beside the histogram */
 } obs_series_target_t;
 
 typedef struct {

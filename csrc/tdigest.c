@@ -66,11 +66,6 @@ out:
     return OBS_ERR_NOMEM;
 }
 
-static uint64_t sample_count(const obs_tdigest_t *digest)
-{
-    return digest->count + digest->nan_count + digest->positive_infinity_count + digest->negative_infinity_count;
-}
-
 static double largest_magnitude(const obs_tdigest_t *digest)
 {
     return digest->count == 0 ? 0 : fmax(fabs(digest->min), fabs(digest->max));
@@ -99,6 +94,19 @@ int obs_tdigest_flush(obs_tdigest_t *digest)
     return OBS_OK;
 }
 
+/* To shrink is a favour: where the allocator refuses it, the larger block stays. */
+static void shrink_centroids(obs_tdigest_t *digest)
+{
+    if (digest->centroid_count == 0 || digest->centroid_count == digest->centroid_capacity)
+        return;
+    obs_tdigest_centroid_t *centroids =
+        obs_realloc(digest->centroids, digest->centroid_count * sizeof *digest->centroids);
+    if (centroids == NULL)
+        return;
+    digest->centroids = centroids;
+    digest->centroid_capacity = digest->centroid_count;
+}
+
 int obs_tdigest_trim(obs_tdigest_t *digest)
 {
     int status = obs_tdigest_flush(digest);
@@ -107,6 +115,7 @@ int obs_tdigest_trim(obs_tdigest_t *digest)
     obs_free(digest->buffer);
     digest->buffer = NULL;
     digest->buffer_capacity = 0;
+    shrink_centroids(digest);
     return OBS_OK;
 }
 
@@ -172,7 +181,7 @@ static void count_finite(obs_tdigest_t *digest, double value, uint64_t weight)
 
 int obs_tdigest_add(obs_tdigest_t *digest, double value, uint64_t weight)
 {
-    if (weight > UINT64_MAX - sample_count(digest))
+    if (weight > UINT64_MAX - obs_tdigest_samples(digest))
         return OBS_ERR_RANGE;
     if (weight == 0)
         return OBS_OK;
@@ -223,7 +232,7 @@ static void push_block(obs_tdigest_t *digest, const char *values, size_t value_c
 int obs_tdigest_add_many(obs_tdigest_t *digest, const double *values, size_t value_count)
 {
     const char *at = (const char *)values;
-    if (value_count > UINT64_MAX - sample_count(digest))
+    if (value_count > UINT64_MAX - obs_tdigest_samples(digest))
         return OBS_ERR_RANGE;
     while (value_count > 0) {
         int status = make_room(digest);
@@ -260,7 +269,7 @@ static int merge_centroids(obs_tdigest_t *into, const obs_tdigest_t *from)
 
 int obs_tdigest_merge(obs_tdigest_t *into, obs_tdigest_t *from)
 {
-    if (sample_count(from) > UINT64_MAX - sample_count(into))
+    if (obs_tdigest_samples(from) > UINT64_MAX - obs_tdigest_samples(into))
         return OBS_ERR_RANGE;
     int status = obs_tdigest_flush(into);
     if (status == OBS_OK)

@@ -35,7 +35,9 @@
 #define OBS_TDIGEST_MIN_COMPRESSION 20
 #define OBS_TDIGEST_MAX_COMPRESSION 2000
 #define OBS_TDIGEST_DEFAULT_COMPRESSION 200
-#define OBS_TDIGEST_BUFFER_VALUES 2048 /* with as much room to sort, one L1 cache; larger ones are slower */
+#define OBS_TDIGEST_SERIES_COMPRESSION 100 /* of the digests that series keep beside their histograms */
+#define OBS_TDIGEST_RANK_FACTOR 2.0        /* what was measured, and a quarter on top: see obs_tdigest_rank_error */
+#define OBS_TDIGEST_BUFFER_VALUES 2048     /* with as much room to sort, one L1 cache; larger ones are slower */
 /* Two neighbours together span more than one unit of k, and from rank 1 to n - 1 there are at most
  * 2 ln(n) * compression / Z(n) <= 0.64 * compression units, for every n and compression allowed. */
 #define OBS_TDIGEST_CENTROIDS_MAX(compression) (2 * (size_t)(compression) + 8)
@@ -62,6 +64,12 @@ typedef struct {
     obs_tdigest_centroid_t *centroids;
 } obs_tdigest_t;
 
+/* Everything that was added: finite values, NaN and infinities. */
+static inline uint64_t obs_tdigest_samples(const obs_tdigest_t *digest)
+{
+    return digest->count + digest->nan_count + digest->positive_infinity_count + digest->negative_infinity_count;
+}
+
 /* An empty digest; allocates nothing. OBS_ERR_RANGE if compression is outside 20..2000. */
 OBS_MUST_CHECK int obs_tdigest_init(obs_tdigest_t *digest, uint32_t compression);
 /* Releases the memory and leaves a digest that may be freed again or initialised. */
@@ -82,13 +90,23 @@ OBS_MUST_CHECK int obs_tdigest_merge(obs_tdigest_t *into, obs_tdigest_t *from);
 
 /* Sorts the buffer into the centroids; afterwards centroids[0 .. centroid_count) are everything. */
 OBS_MUST_CHECK int obs_tdigest_flush(obs_tdigest_t *digest);
-/* Flushes and gives the buffer's memory back: for digests that are kept and rarely added to. */
+/* Flushes and gives back the memory of the buffer, and that of the centroids as far as it is not used: for digests
+ * that are kept and rarely added to. */
 OBS_MUST_CHECK int obs_tdigest_trim(obs_tdigest_t *digest);
 
 /* Nearest-rank quantile: an estimate of the value of rank ceil(q * count) (q = 0: min, q = 1: max):
  * a single value's centroid answers itself, between the centres of others it is interpolated.
  * NaN if empty. OBS_ERR_RANGE unless 0 <= q <= 1. */
 OBS_MUST_CHECK int obs_tdigest_quantile(obs_tdigest_t *digest, double q, double *out);
+/* How far, as a share of count, the ranks of the quantile's answer lie from the rank asked for: a centroid's share of
+ * the values at q, OBS_TDIGEST_RANK_FACTOR times, and one rank for the rounding. 0 while every value is a centroid of
+ * its own.
+ *
+ * Measured, not proven: over merges of up to 10,000 digests of 1 to 10,000 values, one after the other and as trees, in
+ * random, ascending, descending and drifting order, values most of which differ come to 1.6 shares at gaps and where
+ * they are rounded, and to 0.2 elsewhere. Where few values make up most of the samples (zeros and ones, small counts)
+ * it can be 5 shares. obs_loghist_rank_error of a histogram beside the digest holds for everything. */
+double obs_tdigest_rank_error(const obs_tdigest_t *digest, double q);
 /* Estimated share of finite values <= x: the inverse of the quantile. NaN if empty or x is NaN. */
 OBS_MUST_CHECK int obs_tdigest_cdf(obs_tdigest_t *digest, double x, double *out);
 /* sizeof plus everything allocated. */
@@ -103,5 +121,7 @@ OBS_MUST_CHECK int obs_tdigest_encode(obs_tdigest_t *digest, uint8_t *out, size_
 OBS_MUST_CHECK int obs_tdigest_check(const uint8_t *bytes, size_t size, uint64_t *samples);
 /* Validates and decodes; out is uninitialised memory and untouched on failure. */
 OBS_MUST_CHECK int obs_tdigest_decode(const uint8_t *bytes, size_t size, obs_tdigest_t *out);
+/* Validates and adds everything that the bytes hold; into keeps its compression. On failure nothing is added. */
+OBS_MUST_CHECK int obs_tdigest_merge_encoded(obs_tdigest_t *into, const uint8_t *bytes, size_t size);
 
 #endif

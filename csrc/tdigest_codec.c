@@ -165,3 +165,14 @@ int obs_tdigest_decode(const uint8_t *bytes, size_t size, obs_tdigest_t *out)
     *out = digest;
     return status;
 }
+
+int obs_tdigest_merge_encoded(obs_tdigest_t *into, const uint8_t *bytes, size_t size)
+{
+    obs_tdigest_t from;
+    int status = obs_tdigest_decode(bytes, size, &from);
+    if (status != OBS_OK)
+        return status;
+    status = obs_tdigest_merge(into, &from);
+    obs_tdigest_free(&from);
+    return status;
+}

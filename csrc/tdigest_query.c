@@ -55,6 +55,15 @@ int obs_tdigest_quantile(obs_tdigest_t *digest, double q, double *out)
     return OBS_OK;
 }
 
+double obs_tdigest_rank_error(const obs_tdigest_t *digest, double q)
+{
+    double count = (double)digest->count;
+    if (digest->count <= digest->compression)
+        return 0;
+    double share = expm1((4 * log(count / digest->compression) + 24) / digest->compression) * q * (1 - q);
+    return fmin(1, OBS_TDIGEST_RANK_FACTOR * share + 1 / count);
+}
+
 /* How many of the values that begin with lower's are <= x, for lower[0].mean <= x < lower[1].mean. */
 static uint64_t rank_between(const obs_tdigest_centroid_t *lower, double x)
 {

@@ -63,32 +63,33 @@ static int reserve_slot(obs_window_t *window)
     return OBS_OK;
 }
 
-static int create_slot(obs_window_t *window, uint32_t series, uint8_t kind, int scale, obs_window_slot_t **found)
+static int create_slot(obs_window_t *window, const obs_series_target_t *target, obs_window_slot_t **found)
 {
     int status = reserve_slot(window);
     if (status != OBS_OK)
         return status;
     obs_window_slot_t *slot = obs_window_slot_at(window, window->slot_count);
-    status = obs_accumulator_init(&slot->accumulator, scale);
+    status = obs_accumulator_init(&slot->accumulator, target->scale);
     if (status == OBS_OK)
-        status = obs_series_index_set(&window->index, series, (uint32_t)window->slot_count);
+        status = obs_series_index_set(&window->index, target->series, (uint32_t)window->slot_count);
     if (status != OBS_OK)
         return status;
-    slot->series = series;
-    slot->kind = kind;
+    slot->accumulator.keeps_digest = target->keeps_digest && !window->drops_digests;
+    slot->series = target->series;
+    slot->kind = target->kind;
     window->slot_count++;
     *found = slot;
     return OBS_OK;
 }
 
 /* The slot of a series, made if there is none. OBS_ERR_STATE if it has another kind. */
-static int get_slot(obs_window_t *window, uint32_t series, uint8_t kind, int scale, obs_window_slot_t **found)
+static int get_slot(obs_window_t *window, const obs_series_target_t *target, obs_window_slot_t **found)
 {
-    uint32_t slot = obs_series_index_get(&window->index, series);
+    uint32_t slot = obs_series_index_get(&window->index, target->series);
     if (slot == OBS_SERIES_INDEX_ABSENT)
-        return create_slot(window, series, kind, scale, found);
+        return create_slot(window, target, found);
     *found = obs_window_slot_at(window, slot);
-    return (*found)->kind == kind ? OBS_OK : OBS_ERR_STATE;
+    return (*found)->kind == target->kind ? OBS_OK : OBS_ERR_STATE;
 }
 
 /* What an accumulator was before a change, to book the difference after it, whether or not it failed. */
@@ -122,9 +123,11 @@ static int add_entry(obs_accumulator_t *accumulator, const obs_body_entry_t *ent
 {
     switch (entry->type) {
     case OBS_BODY_RUN:
-        return obs_loghist_add_many(&accumulator->hist, (const double *)(const void *)entry->bytes, entry->count);
+        return obs_accumulator_add_many(accumulator, (const double *)(const void *)entry->bytes, entry->count);
     case OBS_BODY_LOGHIST:
         return obs_loghist_merge_encoded(&accumulator->hist, entry->bytes, entry->size);
+    case OBS_BODY_TDIGEST:
+        return obs_accumulator_merge_digest(accumulator, entry->bytes, entry->size);
     case OBS_BODY_COUNTER:
         obs_accumulator_add_counter(accumulator, entry->count, entry->value);
         return OBS_OK;
@@ -148,8 +151,10 @@ static int apply_entry(obs_window_t *window, const obs_body_entry_t *entry, cons
     uint8_t kind = kind_of_entry(entry->type);
     if (target == NULL || target->series == OBS_SERIES_REFUSED || (target->kind != 0 && target->kind != kind))
         return refuse_entry(entry, applied);
+    obs_series_target_t wanted = *target;
+    wanted.kind = kind;
     obs_window_slot_t *slot;
-    int status = get_slot(window, target->series, kind, target->scale, &slot);
+    int status = get_slot(window, &wanted, &slot);
     if (status == OBS_ERR_STATE)
         return refuse_entry(entry, applied);
     if (status != OBS_OK)
@@ -186,7 +191,7 @@ int obs_window_add_value(obs_window_t *window, const obs_series_target_t *target
     if (target->kind != OBS_KIND_HISTOGRAM && target->kind != OBS_KIND_GAUGE)
         return OBS_ERR_RANGE;
     obs_window_slot_t *slot;
-    int status = get_slot(window, target->series, target->kind, target->scale, &slot);
+    int status = get_slot(window, target, &slot);
     if (status != OBS_OK)
         return status;
     mark_t before = mark(&slot->accumulator);
@@ -195,7 +200,7 @@ int obs_window_add_value(obs_window_t *window, const obs_series_target_t *target
     if (target->kind == OBS_KIND_GAUGE)
         status = obs_accumulator_add_gauge(&slot->accumulator, value, weight, time_ms);
     else
-        status = obs_loghist_add(&slot->accumulator.hist, value, weight);
+        status = obs_accumulator_add_value(&slot->accumulator, value, weight);
     book(window, &slot->accumulator, before);
     return status;
 }
@@ -204,8 +209,9 @@ int obs_window_add_counter(obs_window_t *window, uint32_t series, uint64_t incre
 {
     if (!isfinite(sum) || sum < 0)
         return OBS_ERR_RANGE;
+    obs_series_target_t target = {.series = series, .kind = OBS_KIND_COUNTER, .scale = OBS_LOGHIST_DEFAULT_SCALE};
     obs_window_slot_t *slot;
-    int status = get_slot(window, series, OBS_KIND_COUNTER, OBS_LOGHIST_DEFAULT_SCALE, &slot);
+    int status = get_slot(window, &target, &slot);
     if (status != OBS_OK)
         return status;
     mark_t before = mark(&slot->accumulator);
@@ -214,6 +220,12 @@ int obs_window_add_counter(obs_window_t *window, uint32_t series, uint64_t incre
     obs_accumulator_add_counter(&slot->accumulator, increments, sum);
     book(window, &slot->accumulator, before);
     return OBS_OK;
+}
+
+/* Where what is merged goes, with the digests that it brings. */
+static obs_series_target_t merged_target(uint32_t series, uint8_t kind)
+{
+    return (obs_series_target_t){.series = series, .kind = kind, .scale = SCALE_OF_FIRST_MERGE, .keeps_digest = true};
 }
 
 static int check_kind(const obs_window_t *window, uint32_t series, uint8_t kind)
@@ -247,8 +259,9 @@ int obs_window_merge_rows(obs_window_t *into, const uint8_t *rows, size_t size)
     obs_rows_reader_init(&reader, rows, size);
     obs_row_t row;
     while ((status = obs_rows_next(&reader, &row)) > 0) {
+        obs_series_target_t target = merged_target(row.series, row.kind);
         obs_window_slot_t *slot;
-        status = get_slot(into, row.series, row.kind, SCALE_OF_FIRST_MERGE, &slot);
+        status = get_slot(into, &target, &slot);
         if (status != OBS_OK)
             return status;
         mark_t before = mark(&slot->accumulator);
@@ -276,8 +289,9 @@ int obs_window_merge(obs_window_t *into, const obs_window_t *from)
     int status = check_kinds(into, from);
     for (size_t index = 0; status == OBS_OK && index < from->slot_count; index++) {
         const obs_window_slot_t *added = obs_window_slot_at(from, index);
+        obs_series_target_t target = merged_target(added->series, added->kind);
         obs_window_slot_t *slot;
-        status = get_slot(into, added->series, added->kind, SCALE_OF_FIRST_MERGE, &slot);
+        status = get_slot(into, &target, &slot);
         if (status != OBS_OK)
             return status;
         mark_t before = mark(&slot->accumulator);

@@ -6,7 +6,8 @@
  *               +--> [ slot ][ slot ] ... 64   slot = { accumulator, series, kind }
  *
  * Slots never move, so growing copies nothing but the list of chunks. A series has one kind in a
- * window; samples of another kind are refused and counted.
+ * window; samples of another kind are refused and counted. Whether it keeps a t-digest is decided when its slot is
+ * made; rows bring theirs unless the window drops digests.
  *
  * What comes from outside is checked before anything changes: bad bytes change nothing. When memory
  * runs out half-way the window stays consistent and holds what the outputs say has been added.
@@ -39,6 +40,7 @@ typedef struct {
     size_t slot_count;
     size_t accumulator_bytes; /* allocated by the accumulators, kept up to date at every change */
     uint64_t sample_count;
+    bool drops_digests; /* set by the owner before the first sample */
 } obs_window_t;
 
 /* Empty; allocates nothing. */

@@ -1,4 +1,4 @@
-// kernels: drain producer delta ring open_batch batch_queue body loghist obs
+// kernels: drain producer delta ring open_batch batch_queue body loghist tdigest obs
 /* The way of a sample through the ring and the drain, beside a copy of the same records. One processor: what two
  * cost each other is not in it. */
 #include <math.h>
@@ -61,7 +61,7 @@ static void bulk_and_collect(void *state)
 {
     uint64_t series_count = *(uint64_t *)state;
     for (size_t at = 0; at < RECORDS; at += BULK)
-        obs_producer_add_many(producer, (uint32_t)(at / BULK % series_count), 6, values + at, BULK);
+        obs_producer_add_many(producer, (uint32_t)(at / BULK % series_count), 6, false, values + at, BULK);
     must(obs_drain_seal(drain, 0));
     obs_batch_t *batch;
     while ((batch = obs_batch_queue_take(&drain->queue, 0)) != NULL)
@@ -88,7 +88,7 @@ int main(void)
     must(obs_drain_create(&options, &drain));
     must(obs_drain_attach(drain, &producer));
     for (int i = 0; i < SERIES_MAX; i++)
-        must(obs_open_batch_define(&drain->open, OBS_KIND_HISTOGRAM, 6, &series));
+        must(obs_open_batch_define(&drain->open, OBS_KIND_HISTOGRAM, 6, false, &series));
     spread_over(1);
     double floor_ns = bench("copy of a record", "record", RECORDS, copy, NULL);
     double push_ns = bench("push and release", "record", RECORDS, push_and_forget, NULL);

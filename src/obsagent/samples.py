@@ -27,6 +27,10 @@ ACROSS = ("sum", "max", "min", "mean", "last")
 """How the values that several workers hold of one gauge combine."""
 
 
+SKETCHES = ("loghist", "tdigest")
+"""What a histogram keeps of its samples: a loghist always, with "tdigest" a t-digest beside it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """A named measurement: what `Client.histogram`, `.counter` and `.gauge` define."""
@@ -38,6 +42,12 @@ class Instrument:
     label_names: tuple[str, ...] = ()
     scale: int = 6
     across: str = "sum"
+    sketch: str = "loghist"
+
+    @property
+    def keeps_digest(self) -> bool:
+        """True if a t-digest is kept beside the histogram."""
+        return self.sketch == "tdigest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,12 @@ class Series:
     help: str = ""
     scale: int = 6
     across: str = "sum"
+    sketch: str = "loghist"
+
+    @property
+    def keeps_digest(self) -> bool:
+        """True if a t-digest is kept beside the histogram."""
+        return self.sketch == "tdigest"
 
     @property
     def key(self) -> tuple[str, tuple[tuple[str, str], ...]]:

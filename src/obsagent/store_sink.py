@@ -182,6 +182,7 @@ class StoreSink:
             help=definition.help,
             scale=definition.scale,
             across=definition.across,
+            sketch=definition.sketch,
         )
 
     def write_definitions(self, name: bytes, mapped: Iterable[Mapped]) -> None:

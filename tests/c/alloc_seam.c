@@ -38,6 +38,11 @@ void obs_alloc_fail_at(size_t n)
     atomic_store(&countdown, n);
 }
 
+int obs_alloc_is_armed(void)
+{
+    return atomic_load(&countdown) != 0;
+}
+
 size_t obs_alloc_live(void)
 {
     return atomic_load(&live);

@@ -10,6 +10,9 @@
  *   }
  *   CHECK_EQ(obs_alloc_live(), 0);
  *
+ * An operation that does without what it could not allocate ends well: its loop goes on until obs_alloc_is_armed says,
+ * before it is disarmed, that there was no n-th allocation.
+ *
  * Builds without OBS_ALLOC_TEST have no seam: there the same code runs the operation once and succeeds.
  */
 #ifndef OBS_ALLOC_SEAM_H
@@ -23,6 +26,8 @@
 void obs_alloc_fail_at(size_t n);
 /* The n-th and every later one, until either is called again with 0. */
 void obs_alloc_fail_from(size_t n);
+/* The failure that was asked for has not come yet. */
+int obs_alloc_is_armed(void);
 /* Blocks that are allocated and not yet freed. */
 size_t obs_alloc_live(void);
 
@@ -36,6 +41,11 @@ static inline void obs_alloc_fail_at(size_t n)
 static inline void obs_alloc_fail_from(size_t n)
 {
     (void)n;
+}
+
+static inline int obs_alloc_is_armed(void)
+{
+    return 1;
 }
 
 static inline size_t obs_alloc_live(void)

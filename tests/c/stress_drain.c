@@ -1,4 +1,4 @@
-// kernels: drain producer delta ring open_batch batch_queue body loghist obs
+// kernels: drain producer delta ring open_batch batch_queue body loghist tdigest obs
 /* Threads that record one by one and in bulk, define series and end, beside the drain's thread, a taker and
  * callers of seal and set_clock, on a pool that is too small: every batch balances, and so does the end. Run
  * under ThreadSanitizer. */
@@ -26,7 +26,8 @@ static void record_round(obs_producer_t *producer, uint32_t series, uint64_t *st
         CHECK(status == OBS_OK || status == OBS_ERR_FULL);
     }
     size_t bulk_count = check_random(state) % (check_random(state) % 4 == 0 ? 3000 : 400);
-    obs_producer_add_many(producer, series, obs_open_batch_series(&drain->open, series)->scale, values, bulk_count);
+    const obs_series_t *defined = obs_open_batch_series(&drain->open, series);
+    obs_producer_add_many(producer, series, defined->scale, defined->keeps_digest, values, bulk_count);
     atomic_fetch_add(&recorded, count + bulk_count);
 }
 
@@ -37,7 +38,7 @@ static void *live(void *argument)
     obs_producer_t *producer = NULL;
     uint32_t series;
     CHECK_OK(obs_drain_attach(drain, &producer));
-    CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_HISTOGRAM, 6, &series));
+    CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_HISTOGRAM, 6, true, &series));
     for (int round = 0; round < ROUNDS; round++) {
         record_round(producer, round % 2 ? series : (uint32_t)(state % OTHER_SERIES), &state);
         obs_drain_reject(drain, 1);
@@ -102,8 +103,8 @@ int main(void)
     uint32_t series;
     CHECK_OK(obs_drain_create(&options, &drain));
     for (int i = 0; i < OTHER_SERIES; i++)
-        CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_HISTOGRAM, i % 9, &series));
-    CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_GAUGE, 6, &series));
+        CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_HISTOGRAM, i % 9, i % 2 == 0, &series));
+    CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_GAUGE, 6, false, &series));
     CHECK_OK(obs_drain_start(drain));
 
     uint64_t samples = 0;

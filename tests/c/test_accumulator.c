@@ -1,4 +1,4 @@
-// kernels: accumulator rows loghist obs
+// kernels: accumulator rows loghist tdigest obs
 #include "accumulator.h"
 
 #include <math.h>
@@ -116,13 +116,68 @@ static void a_full_accumulator_stays_as_it_is(void)
     obs_accumulator_free(&large);
 }
 
+static void digests(obs_accumulator_t *accumulator)
+{
+    init(accumulator);
+    accumulator->keeps_digest = true;
+}
+
+/* However the samples come, the digest has each of them once, or there is none. */
+static void a_digest_has_every_sample_or_is_none(void)
+{
+    double values[200];
+    for (int i = 0; i < 200; i++)
+        values[i] = i % 50 == 0 ? (double)NAN : i;
+    obs_accumulator_t whole, part, plain;
+    digests(&whole);
+    digests(&part);
+    init(&plain);
+    CHECK_OK(obs_accumulator_add_many(&whole, values, 200));
+    CHECK_OK(obs_accumulator_add_value(&part, 5, 1000));
+    CHECK_OK(obs_accumulator_add_value(&part, (double)INFINITY, 3));
+    CHECK_OK(obs_accumulator_merge(&whole, &part));
+    const obs_tdigest_t *digest = obs_accumulator_digest(&whole);
+    CHECK(digest != NULL && digest->count == 1196 && digest->nan_count == 4 && digest->positive_infinity_count == 3);
+    CHECK_EQ(obs_accumulator_observed(&whole), 1203);
+
+    CHECK_OK(obs_accumulator_add_value(&plain, 7, 1));
+    CHECK(plain.digest == NULL);
+    CHECK_OK(obs_accumulator_merge(&plain, &part));
+    CHECK(plain.digest == NULL);
+    CHECK_OK(obs_accumulator_merge(&whole, &plain));
+    CHECK(obs_accumulator_digest(&whole) == NULL);
+    CHECK_OK(obs_accumulator_add_many(&whole, values, 20));
+    CHECK(whole.digest == NULL); /* and takes no memory any more */
+    CHECK_EQ(obs_accumulator_observed(&whole), 1203 + 1004 + 20);
+    obs_accumulator_free(&whole);
+    obs_accumulator_free(&part);
+    obs_accumulator_free(&plain);
+}
+
+static void what_is_no_digest_is_refused(void)
+{
+    const uint8_t other_compression[] = {19, 0, 0, 0, 0};
+    obs_accumulator_t accumulator, plain;
+    digests(&accumulator);
+    init(&plain);
+    CHECK_STATUS(obs_accumulator_merge_digest(&accumulator, other_compression, 5), OBS_ERR_CORRUPT);
+    CHECK_STATUS(obs_accumulator_merge_digest(&accumulator, other_compression, 0), OBS_ERR_CORRUPT);
+    CHECK_OK(obs_accumulator_merge_digest(&plain, other_compression, 5)); /* not even looked at */
+    obs_accumulator_free(&accumulator);
+}
+
 static void knows_what_it_allocated(void)
 {
     obs_accumulator_t accumulator;
     init(&accumulator);
     CHECK_EQ(obs_accumulator_heap_bytes(&accumulator), 0);
     CHECK_OK(obs_loghist_add(&accumulator.hist, 1.5, 1));
-    CHECK(obs_accumulator_heap_bytes(&accumulator) >= OBS_LOGHIST_PAGE_BUCKETS * sizeof(uint32_t));
+    size_t without_digest = obs_accumulator_heap_bytes(&accumulator);
+    CHECK(without_digest >= OBS_LOGHIST_PAGE_BUCKETS * sizeof(uint32_t));
+    obs_accumulator_free(&accumulator);
+    digests(&accumulator);
+    CHECK_OK(obs_accumulator_add_value(&accumulator, 1.5, 1));
+    CHECK_EQ(obs_accumulator_heap_bytes(&accumulator), without_digest + obs_tdigest_memory_bytes(accumulator.digest));
     obs_accumulator_free(&accumulator);
 }
 
@@ -149,6 +204,8 @@ int main(void)
     RUN(an_empty_partner_changes_nothing);
     RUN(merging_takes_the_coarser_scale);
     RUN(a_full_accumulator_stays_as_it_is);
+    RUN(a_digest_has_every_sample_or_is_none);
+    RUN(what_is_no_digest_is_refused);
     RUN(knows_what_it_allocated);
     RUN(refuses_a_kind_that_is_none);
     return 0;

@@ -1,4 +1,4 @@
-// kernels: body loghist obs
+// kernels: body loghist tdigest obs
 #include "body.h"
 
 #include <math.h>
@@ -6,6 +6,18 @@
 #include "alloc_seam.h"
 #include "check.h"
 #include "hostile.h"
+
+/* A digest of that many samples. */
+static void put_digest(obs_body_t *body, uint32_t series, uint64_t samples)
+{
+    obs_tdigest_t digest;
+    CHECK_OK(obs_tdigest_init(&digest, 100));
+    for (uint64_t i = 1; i < samples; i++)
+        CHECK_OK(obs_tdigest_add(&digest, (double)i * 0.37, 1));
+    CHECK_OK(obs_tdigest_add(&digest, (double)INFINITY, 1));
+    CHECK_OK(obs_body_put_tdigest(body, series, &digest));
+    obs_tdigest_free(&digest);
+}
 
 /* One entry of each type; the histogram has all its parts. */
 static void fill(obs_body_t *body)
@@ -19,6 +31,7 @@ static void fill(obs_body_t *body)
     CHECK_OK(obs_body_begin(body));
     CHECK_OK(obs_body_put_run(body, 0, run, 5));
     CHECK_OK(obs_body_put_loghist(body, 300, &hist));
+    put_digest(body, 300, 81 * 3 + 1);
     CHECK_OK(obs_body_put_counter(body, 7, 1000000, 2.5e9));
     CHECK_OK(obs_body_put_gauge(body, OBS_BODY_MAX_SERIES, -0.25));
     obs_loghist_free(&hist);
@@ -74,12 +87,75 @@ static void reads_what_was_written(void)
     CHECK_EQ(samples, 81 * 3 + 1);
 
     CHECK_EQ(obs_body_next(&reader, &entry), 1);
+    CHECK(entry.series == 300 && entry.type == OBS_BODY_TDIGEST);
+    CHECK_OK(obs_tdigest_check(entry.bytes, entry.size, &samples));
+    CHECK_EQ(samples, 81 * 3 + 1);
+    CHECK_OK(obs_body_entry_samples(&entry, &samples));
+    CHECK_EQ(samples, 0);
+
+    CHECK_EQ(obs_body_next(&reader, &entry), 1);
     CHECK(entry.series == 7 && entry.type == OBS_BODY_COUNTER && entry.count == 1000000 && entry.value == 2.5e9);
     CHECK_EQ(obs_body_next(&reader, &entry), 1);
     CHECK(entry.series == OBS_BODY_MAX_SERIES && entry.type == OBS_BODY_GAUGE && entry.value == -0.25);
     CHECK_EQ(entry.count, 1);
     CHECK_EQ(obs_body_next(&reader, &entry), 0);
     CHECK_EQ(obs_body_next(&reader, &entry), 0);
+    obs_body_free(&body);
+}
+
+/* A digest stands behind the histogram of its own samples and nowhere else. */
+static void a_digest_belongs_to_its_histogram(void)
+{
+    const struct {
+        uint32_t series;
+        uint64_t samples;
+        int expected;
+    } cases[] = {{3, 20, OBS_OK}, {3, 19, OBS_ERR_CORRUPT}, {3, 21, OBS_ERR_CORRUPT}, {4, 20, OBS_ERR_CORRUPT}};
+    obs_loghist_t hist;
+    CHECK_OK(obs_loghist_init(&hist, 6));
+    CHECK_OK(obs_loghist_add(&hist, 1.5, 20));
+    obs_body_t body;
+    obs_body_init(&body);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t samples;
+        CHECK_OK(obs_body_begin(&body));
+        CHECK_OK(obs_body_put_loghist(&body, 3, &hist));
+        put_digest(&body, cases[i].series, cases[i].samples);
+        CHECK_STATUS(obs_body_check(body.bytes, body.size, &samples), cases[i].expected);
+        CHECK(cases[i].expected != OBS_OK || samples == 20);
+    }
+    CHECK_OK(obs_body_begin(&body));
+    CHECK_OK(obs_body_put_loghist(&body, 3, &hist));
+    put_digest(&body, 3, 20);
+    put_digest(&body, 3, 20);
+    CHECK_STATUS(obs_body_check(body.bytes, body.size, NULL), OBS_ERR_CORRUPT);
+    obs_loghist_free(&hist);
+    obs_body_free(&body);
+}
+
+static void a_copy_without_digests_has_everything_else(void)
+{
+    obs_body_t body, copy;
+    obs_body_init(&body);
+    obs_body_init(&copy);
+    fill(&body);
+    CHECK_OK(obs_body_copy_without_digests(&copy, body.bytes, body.size));
+    uint64_t samples = 0;
+    CHECK_OK(obs_body_check(copy.bytes, copy.size, &samples));
+    CHECK_EQ(samples, FILLED_SAMPLES);
+    CHECK(copy.size < body.size);
+    obs_body_reader_t reader;
+    obs_body_entry_t entry;
+    CHECK_OK(obs_body_reader_init(&reader, copy.bytes, copy.size));
+    const uint8_t types[] = {OBS_BODY_RUN, OBS_BODY_LOGHIST, OBS_BODY_COUNTER, OBS_BODY_GAUGE};
+    for (size_t i = 0; i < sizeof types; i++) {
+        CHECK_EQ(obs_body_next(&reader, &entry), 1);
+        CHECK_EQ(entry.type, types[i]);
+    }
+    CHECK_EQ(obs_body_next(&reader, &entry), 0);
+    CHECK_STATUS(obs_body_copy_without_digests(&copy, body.bytes, body.size - 1), OBS_ERR_CORRUPT);
+    CHECK_STATUS(obs_body_copy_without_digests(&copy, body.bytes, 0), OBS_ERR_CORRUPT);
+    obs_body_free(&copy);
     obs_body_free(&body);
 }
 
@@ -161,7 +237,10 @@ static const malformation_t MALFORMATIONS[] = {
     {"series overlong", OBS_ERR_CORRUPT, 12, {1, 0x80, 0, 4, F64_ONE}},
     {"series 2^31", OBS_ERR_CORRUPT, 15, {1, 0x80, 0x80, 0x80, 0x80, 8, 4, F64_ONE}},
     {"type 0", OBS_ERR_CORRUPT, 11, {1, 0, 0, F64_ONE}},
-    {"type t-digest", OBS_ERR_VERSION, 11, {1, 0, OBS_BODY_TDIGEST, F64_ONE}},
+    {"t-digest without histogram", OBS_ERR_CORRUPT, 9, {1, 0, 5, 5, 100, 0, 0, 0, 0}},
+    {"empty t-digest of an empty histogram", OBS_OK, 15, {1, 0, 2, 3, 1, 6, 0, 0, 5, 5, 100, 0, 0, 0, 0}},
+    {"t-digest longer than the bytes", OBS_ERR_CORRUPT, 14, {1, 0, 2, 3, 1, 6, 0, 0, 5, 5, 100, 0, 0, 0}},
+    {"t-digest of compression 1", OBS_ERR_CORRUPT, 15, {1, 0, 2, 3, 1, 6, 0, 0, 5, 5, 1, 0, 0, 0, 0}},
     {"type edges", OBS_ERR_VERSION, 11, {1, 0, OBS_BODY_EDGES, F64_ONE}},
     {"type 7", OBS_ERR_CORRUPT, 11, {1, 0, 7, F64_ONE}},
     {"run of 0", OBS_ERR_CORRUPT, 4, {1, 0, 1, 0}},
@@ -208,14 +287,14 @@ static void reads_nothing_outside_of_mutilated_bytes(void)
     obs_body_t body;
     obs_body_init(&body);
     fill(&body);
-    /* The version alone, and the ends of the first three entries. */
-    CHECK_EQ(hostile_truncations(read_all, body.bytes, body.size), 4);
+    /* The version alone, and the ends of the first four entries. */
+    CHECK_EQ(hostile_truncations(read_all, body.bytes, body.size), 5);
     size_t accepted = hostile_flips(read_all, body.bytes, body.size, 20000, 1);
     CHECK(accepted < 20000);
     obs_body_free(&body);
 }
 
-static int put_all(obs_body_t *body, const obs_loghist_t *hist)
+static int put_all(obs_body_t *body, const obs_loghist_t *hist, obs_tdigest_t *digest)
 {
     const double run[200] = {0};
     int status = obs_body_begin(body);
@@ -224,6 +303,8 @@ static int put_all(obs_body_t *body, const obs_loghist_t *hist)
         status = obs_body_put_run(body, series, run, 200);
         if (status == OBS_OK)
             status = obs_body_put_loghist(body, series, hist);
+        if (status == OBS_OK)
+            status = obs_body_put_tdigest(body, series, digest);
         CHECK(status == OBS_OK || body->size >= before);
     }
     return status;
@@ -232,14 +313,18 @@ static int put_all(obs_body_t *body, const obs_loghist_t *hist)
 static void survives_each_failed_allocation(void)
 {
     obs_loghist_t hist;
+    obs_tdigest_t digest;
     CHECK_OK(obs_loghist_init(&hist, 8));
-    for (double value = 1e-3; value < 1e3; value *= 1.01)
+    CHECK_OK(obs_tdigest_init(&digest, 100));
+    for (double value = 1e-3; value < 1e3; value *= 1.01) {
         CHECK_OK(obs_loghist_add(&hist, value, 1));
+        CHECK_OK(obs_tdigest_add(&digest, value, 1));
+    }
     for (size_t n = 1;; n++) {
         obs_body_t body;
         obs_body_init(&body);
         obs_alloc_fail_at(n);
-        int status = put_all(&body, &hist);
+        int status = put_all(&body, &hist, &digest);
         obs_alloc_fail_at(0);
         CHECK(body.size == 0 || obs_body_check(body.bytes, body.size, NULL) == OBS_OK);
         obs_body_free(&body);
@@ -248,12 +333,15 @@ static void survives_each_failed_allocation(void)
         CHECK_STATUS(status, OBS_ERR_NOMEM);
     }
     obs_loghist_free(&hist);
+    obs_tdigest_free(&digest);
     CHECK_EQ(obs_alloc_live(), 0);
 }
 
 int main(void)
 {
     RUN(reads_what_was_written);
+    RUN(a_digest_belongs_to_its_histogram);
+    RUN(a_copy_without_digests_has_everything_else);
     RUN(begins_again_with_the_same_memory);
     RUN(refuses_arguments_and_stays_as_it_was);
     RUN(takes_the_longest_run);

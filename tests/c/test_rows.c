@@ -1,4 +1,4 @@
-// kernels: rows loghist obs
+// kernels: rows loghist tdigest obs
 #include "rows.h"
 
 #include <math.h>
@@ -15,7 +15,18 @@ static void make_hist(obs_loghist_t *hist)
     CHECK_OK(obs_loghist_add(hist, (double)NAN, 4));
 }
 
-static int put_rows(obs_bytes_t *rows, const obs_loghist_t *hist)
+static obs_tdigest_t make_digest(void)
+{
+    obs_tdigest_t digest;
+    CHECK_OK(obs_tdigest_init(&digest, 100));
+    for (int i = -30; i <= 60; i++)
+        CHECK_OK(obs_tdigest_add(&digest, i * 1.7, 2));
+    CHECK_OK(obs_tdigest_add(&digest, (double)NAN, 4));
+    CHECK_OK(obs_tdigest_flush(&digest));
+    return digest;
+}
+
+static int put_rows(obs_bytes_t *rows, const obs_loghist_t *hist, obs_tdigest_t *digest)
 {
     obs_rows_writer_t writer;
     obs_rows_writer_init(&writer, rows);
@@ -25,6 +36,8 @@ static int put_rows(obs_bytes_t *rows, const obs_loghist_t *hist)
     if (status == OBS_OK)
         status = obs_rows_put_gauge(&writer, 400, -5, 2.25, hist);
     if (status == OBS_OK)
+        status = obs_rows_put_digested_histogram(&writer, 401, hist, digest);
+    if (status == OBS_OK)
         status = obs_rows_put_histogram(&writer, UINT32_MAX, hist);
     return status;
 }
@@ -33,9 +46,11 @@ static void fill(obs_bytes_t *rows)
 {
     obs_loghist_t hist;
     make_hist(&hist);
+    obs_tdigest_t digest = make_digest();
     obs_bytes_init(rows);
-    CHECK_OK(put_rows(rows, &hist));
+    CHECK_OK(put_rows(rows, &hist, &digest));
     obs_loghist_free(&hist);
+    obs_tdigest_free(&digest);
 }
 
 static int read_all(const uint8_t *bytes, size_t size)
@@ -52,6 +67,8 @@ static int read_all(const uint8_t *bytes, size_t size)
         CHECK(checked != OBS_OK || opened == OBS_OK);
         for (size_t index = 0; index < row.payload_size; index++)
             sum += row.payload[index];
+        for (size_t index = 0; index < row.digest_size; index++)
+            sum += row.digest[index];
     }
     CHECK(sum >= 0);
     CHECK(checked != OBS_OK || status == OBS_OK);
@@ -90,9 +107,18 @@ static void reads_what_was_written(void)
     CHECK_OK(obs_row_open(&row, &content));
     CHECK(content.last_ms == -5 && content.last == 2.25 && content.increments == 0);
     expect_hist(&content);
+    CHECK(row.digest == NULL);
+
+    uint64_t digested;
+    CHECK_EQ(obs_rows_next(&reader, &row), 1);
+    CHECK(row.series == 401 && row.kind == OBS_KIND_HISTOGRAM);
+    CHECK_OK(obs_row_open(&row, &content));
+    expect_hist(&content);
+    CHECK_OK(obs_tdigest_check(row.digest, row.digest_size, &digested));
+    CHECK_EQ(digested, 91 * 2 + 4);
 
     CHECK_EQ(obs_rows_next(&reader, &row), 1);
-    CHECK(row.series == UINT32_MAX);
+    CHECK(row.series == UINT32_MAX && row.digest == NULL);
     CHECK_EQ(obs_rows_next(&reader, &row), 0);
     obs_bytes_free(&rows);
 }
@@ -119,6 +145,26 @@ static void series_must_ascend(void)
     CHECK_STATUS(obs_rows_put_counter(&writer, UINT32_MAX, 1, 1), OBS_ERR_RANGE);
     CHECK_OK(obs_rows_check(rows.bytes, rows.size));
     obs_bytes_free(&rows);
+}
+
+static void a_digest_has_the_samples_of_its_row(void)
+{
+    obs_loghist_t hist;
+    make_hist(&hist);
+    obs_tdigest_t digest = make_digest();
+    for (int added = 0; added < 2; added++) {
+        obs_bytes_t rows;
+        obs_bytes_init(&rows);
+        obs_rows_writer_t writer;
+        obs_rows_writer_init(&writer, &rows);
+        CHECK_OK(obs_rows_put_digested_histogram(&writer, 3, &hist, &digest));
+        CHECK_STATUS(obs_rows_check(rows.bytes, rows.size), added ? OBS_ERR_CORRUPT : OBS_OK);
+        obs_bytes_free(&rows);
+        CHECK_OK(obs_tdigest_add(&digest, 1, 1));
+        CHECK_OK(obs_tdigest_flush(&digest));
+    }
+    obs_loghist_free(&hist);
+    obs_tdigest_free(&digest);
 }
 
 /* What a window can come to must be readable again, sums beyond the doubles included. */
@@ -165,7 +211,12 @@ static const malformation_t MALFORMATIONS[] = {
     {"no size", OBS_ERR_CORRUPT, 2, {9, 2}},
     {"kind 0", OBS_ERR_CORRUPT, 12, {9, 0, 9, 1, F64_ONE}},
     {"kind 4", OBS_ERR_CORRUPT, 12, {9, 4, 9, 1, F64_ONE}},
-    {"a t-digest follows", OBS_ERR_VERSION, 12, {9, 0x12, 9, 1, F64_ONE}},
+    {"a t-digest of a counter", OBS_ERR_CORRUPT, 18, {9, 0x12, 9, 1, F64_ONE, 5, 100, 0, 0, 0, 0}},
+    {"empty histogram and t-digest", OBS_OK, 12, {9, 0x11, 3, 1, 6, 0, 5, 100, 0, 0, 0, 0}},
+    {"no t-digest where one follows", OBS_ERR_CORRUPT, 6, {9, 0x11, 3, 1, 6, 0}},
+    {"a t-digest longer than the bytes", OBS_ERR_CORRUPT, 12, {9, 0x11, 3, 1, 6, 0, 6, 100, 0, 0, 0, 0}},
+    {"a t-digest with a byte too many", OBS_ERR_CORRUPT, 13, {9, 0x11, 3, 1, 6, 0, 6, 100, 0, 0, 0, 0, 0}},
+    {"a t-digest and an exemplar", OBS_ERR_VERSION, 12, {9, 0x31, 3, 1, 6, 0, 5, 100, 0, 0, 0, 0}},
     {"an exemplar follows", OBS_ERR_VERSION, 12, {9, 0x22, 9, 1, F64_ONE}},
     {"payload longer than the bytes", OBS_ERR_CORRUPT, 12, {9, 2, 10, 1, F64_ONE}},
     {"payload of 2^64 - 1 bytes",
@@ -196,8 +247,8 @@ static void reads_nothing_outside_of_mutilated_bytes(void)
 {
     obs_bytes_t rows;
     fill(&rows);
-    /* Nothing at all, and the ends of the first three rows. */
-    CHECK_EQ(hostile_truncations(read_all, rows.bytes, rows.size), 4);
+    /* Nothing at all, and the ends of the first four rows. */
+    CHECK_EQ(hostile_truncations(read_all, rows.bytes, rows.size), 5);
     CHECK(hostile_flips(read_all, rows.bytes, rows.size, 20000, 2) < 20000);
     obs_bytes_free(&rows);
 }
@@ -206,11 +257,12 @@ static void survives_each_failed_allocation(void)
 {
     obs_loghist_t hist;
     make_hist(&hist);
+    obs_tdigest_t digest = make_digest();
     for (size_t n = 1;; n++) {
         obs_bytes_t rows;
         obs_bytes_init(&rows);
         obs_alloc_fail_at(n);
-        int status = put_rows(&rows, &hist);
+        int status = put_rows(&rows, &hist, &digest);
         obs_alloc_fail_at(0);
         CHECK(rows.size == 0 || obs_rows_check(rows.bytes, rows.size) == OBS_OK);
         obs_bytes_free(&rows);
@@ -219,6 +271,7 @@ static void survives_each_failed_allocation(void)
         CHECK_STATUS(status, OBS_ERR_NOMEM);
     }
     obs_loghist_free(&hist);
+    obs_tdigest_free(&digest);
     CHECK_EQ(obs_alloc_live(), 0);
 }
 
@@ -227,6 +280,7 @@ int main(void)
     RUN(reads_what_was_written);
     RUN(an_empty_frame_has_no_rows);
     RUN(series_must_ascend);
+    RUN(a_digest_has_the_samples_of_its_row);
     RUN(extreme_totals_are_readable);
     RUN(refuses_named_malformations);
     RUN(reads_nothing_outside_of_mutilated_bytes);

@@ -33,6 +33,23 @@ static void test_encoding_is_lossless(void)
     }
 }
 
+static void test_merging_bytes_is_merging_the_digest(void)
+{
+    static uint8_t bytes[65536];
+    fill_values(5000, 37);
+    obs_tdigest_t left = digest_of(values, 2000, 100), same = digest_of(values, 2000, 100);
+    obs_tdigest_t right = digest_of(values + 2000, 3000, 200);
+    size_t size = encode(&right, bytes, sizeof bytes);
+    CHECK_OK(obs_tdigest_merge_encoded(&left, bytes, size));
+    CHECK_OK(obs_tdigest_merge(&same, &right));
+    check_same(&left, &same);
+    CHECK_STATUS(obs_tdigest_merge_encoded(&left, bytes, size - 1), OBS_ERR_CORRUPT);
+    check_same(&left, &same);
+    obs_tdigest_free(&left);
+    obs_tdigest_free(&same);
+    obs_tdigest_free(&right);
+}
+
 /* Changed bytes are refused or are a digest that keeps every invariant: never anything in between. */
 static void survives(const uint8_t *bytes, size_t size)
 {
@@ -101,6 +118,7 @@ static void test_names_each_malformation(void)
 int main(void)
 {
     RUN(test_encoding_is_lossless);
+    RUN(test_merging_bytes_is_merging_the_digest);
     RUN(test_refuses_hostile_bytes);
     RUN(test_names_each_malformation);
     return 0;

@@ -15,6 +15,13 @@ static inline uint8_t kind_of_series(uint32_t series)
     return (uint8_t)(1 + (series - 1) % 3);
 }
 
+/* Every other histogram keeps a t-digest. With at most 100 samples it is exact, and so the same in any order. */
+static inline obs_series_target_t target_of_series(uint32_t series)
+{
+    return (obs_series_target_t){
+        .series = series, .kind = kind_of_series(series), .scale = 6, .keeps_digest = series % 6 == 1};
+}
+
 /* Integers, so that sums are the same in any order. */
 static inline double sample_of(uint32_t series, uint32_t index)
 {
@@ -23,7 +30,7 @@ static inline double sample_of(uint32_t series, uint32_t index)
 
 static inline int add_sample(obs_window_t *window, uint32_t series, uint32_t index)
 {
-    obs_series_target_t target = {.series = series, .kind = kind_of_series(series), .scale = 6};
+    obs_series_target_t target = target_of_series(series);
     if (target.kind == OBS_KIND_COUNTER)
         return obs_window_add_counter(window, series, 1, sample_of(series, index));
     return obs_window_add_value(window, &target, sample_of(series, index), 1, index);

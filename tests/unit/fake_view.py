@@ -42,8 +42,8 @@ class FakeView:
 
     # --- filling
 
-    def add_series(self, metric, kind, unit="", across="sum", scale=6, **labels):
-        series = Series(len(self._series), metric, kind, labels, unit=unit, across=across, scale=scale)
+    def add_series(self, metric, kind, unit="", across="sum", scale=6, sketch="loghist", **labels):
+        series = Series(len(self._series), metric, kind, labels, unit, "", scale, across, sketch)
         return self._series.setdefault(series.key, series)
 
     def _window(self, series, at_ms):
@@ -53,7 +53,8 @@ class FakeView:
 
     def observe(self, series, at_ms, *values):
         for value in values:
-            self._window(series, at_ms).add_value(series.id, Kind.HISTOGRAM, value, scale=series.scale)
+            window = self._window(series, at_ms)
+            window.add_value(series.id, Kind.HISTOGRAM, value, scale=series.scale, digest=series.keeps_digest)
 
     def increment(self, series, at_ms, amount=1.0, increments=1):
         self._window(series, at_ms).add_counter(series.id, increments, amount)

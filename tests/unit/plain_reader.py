@@ -16,6 +16,7 @@ import zstandard
 
 HEAD, CHECKPOINT = 1, 2
 COUNTER = 2
+DIGEST_FOLLOWS = 0x10
 
 
 def crc32c(data: bytes, crc: int = 0) -> int:
@@ -48,6 +49,9 @@ def rows(data: bytes) -> list[tuple[int, int, bytes]]:
         size, offset = varint(data, offset + 1)
         found.append((series, kind, data[offset : offset + size]))
         offset += size
+        if kind & DIGEST_FOLLOWS:
+            size, offset = varint(data, offset)
+            offset += size
     return found
 
 

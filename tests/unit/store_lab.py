@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from obsagent._native.codec import BodyWriter, Groups, SeriesMap, Window
+from obsagent._native.sketch import TDigest
 from obsagent.clock import window_start
 from obsagent.head.accounts import Accounts, SessionAccounts
 from obsagent.head.entries import (
@@ -109,12 +110,16 @@ def make_body(series: Iterable[tuple[int, Series]], chance: random.Random) -> tu
             count = chance.randint(1, 40)
             values = [float(chance.randint(-3, 1000)) for _ in range(count)]
             writer.put_run(number, values) if count < 16 else writer.put_loghist(number, values)
+            if count >= 16 and one.keeps_digest:
+                writer.put_tdigest(number, values)
         samples += count
     return writer.take(), samples
 
 
 def resolve(store: Store, metric: str, kind: Kind, **labels: str) -> Series:
-    series = store.series.resolve(metric, kind, labels)
+    """A series; every histogram keeps a t-digest."""
+    sketch = "tdigest" if kind is Kind.HISTOGRAM else "loghist"
+    series = store.series.resolve(metric, kind, labels, sketch=sketch)
     assert series is not None
     return series
 
@@ -143,7 +148,7 @@ class Truth:
             before = SessionAccounts()
             numbers = SeriesMap()
             for number, one in enumerate(producer.defined):
-                numbers.set(number, one.id, one.kind, one.scale)
+                numbers.set(number, one.id, one.kind, one.scale, one.keeps_digest)
             for entry in producer.sent[: applied.get(producer.session, 0)]:
                 before = truth._apply(producer, entry, before, numbers)
         return truth
@@ -173,16 +178,25 @@ def applied_of(store: Store | ReadOnlyStore) -> dict[bytes, int]:
 
 
 def contents(view: View, series_ids: Iterable[int], starts: Iterable[int]) -> dict[tuple[int, int], Any]:
-    """(window, series) → histogram bytes, counter and gauge, where there is anything."""
+    """(window, series) → histogram bytes, counter, gauge and what is in the digest, where there is anything."""
     ids = list(series_ids)
     found = {}
     for start in starts:
-        groups = Groups({series_id: index for index, series_id in enumerate(ids)}, len(ids))
+        groups = Groups({series_id: index for index, series_id in enumerate(ids)}, len(ids), digests=True)
         view.collect(start, start + 1, groups)
         for index, series_id in enumerate(ids):
             if groups.samples(index):
-                found[start, series_id] = _measured(groups, index)
+                found[start, series_id] = *_measured(groups, index), _digested(groups, index)
     return found
+
+
+def _digested(groups: Groups, index: int) -> tuple[int, float, float] | None:
+    """Count, minimum and maximum, which do not depend on the order of merges; None without a digest."""
+    encoded = groups.tdigest(index)
+    if encoded is None:
+        return None
+    digest = TDigest._from_compact(encoded)
+    return digest.count, digest.min, digest.max
 
 
 def _measured(groups: Groups, index: int) -> Any:
@@ -193,11 +207,11 @@ def expected_contents(truth: Truth, series_ids: Iterable[int]) -> dict[tuple[int
     ids = list(series_ids)
     found = {}
     for start, window in truth.windows.items():
-        groups = Groups({series_id: index for index, series_id in enumerate(ids)}, len(ids))
+        groups = Groups({series_id: index for index, series_id in enumerate(ids)}, len(ids), digests=True)
         window.collect(groups)
         for index, series_id in enumerate(ids):
             if groups.samples(index):
-                found[start, series_id] = _measured(groups, index)
+                found[start, series_id] = *_measured(groups, index), _digested(groups, index)
     return found
 
 

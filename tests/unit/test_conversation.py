@@ -95,6 +95,7 @@ class FakeSpeaker:
     def queue(self, count: int = 1) -> None:
         for _ in range(count):
             batch: Any = SimpleNamespace(samples=2, body=b"body", start_ns=4_000_000, end_ns=9_000_000)
+            batch.body_without_digests = lambda: b"plain"
             self.outbox.put(batch, 0)
 
 
@@ -125,10 +126,10 @@ class Stage:
         self.socket.incoming.append((kind, fields))
         self.conversation.step()
 
-    def welcome(self, applied: int = 0, clock: float | None = None, **more: Any) -> None:
+    def welcome(self, applied: int = 0, clock: float | None = None, minor: int = frame.MINOR, **more: Any) -> None:
         self.conversation.step()
         now = self.now if clock is None else clock
-        self.say(MessageKind.WELCOME, clock=now, applied=applied, scales={"latency": 7}, **more)
+        self.say(MessageKind.WELCOME, m=minor, clock=now, applied=applied, scales={"latency": 7}, **more)
 
     @property
     def event_sequences(self) -> list[list[int]]:
@@ -162,6 +163,20 @@ def test_definitions_come_before_the_batches(stage: Stage) -> None:
     stage.speaker.queue(1)
     stage.step()
     assert stage.socket.kinds()[-2:] == [MessageKind.SAMPLES] * 2
+
+
+def test_an_agent_that_knows_no_digests_is_told_of_none(stage: Stage) -> None:
+    stage.speaker.queue(1)
+    stage.speaker.definitions += [SeriesDefinition(0, "m", Kind.HISTOGRAM, {}, "", "", 6, "sum", "tdigest")]
+    stage.welcome(minor=0)
+    (_, define, _), (_, _, body) = stage.socket.sent[-2:]
+    assert define["series"] == [[0, "m", 1, {}, "", "", 6, "sum"]]
+    assert body == b"plain"
+    stage.socket.is_gone = True  # and is replaced by one that does
+    stage.welcome(minor=1)
+    (_, define, _), (_, _, body) = stage.socket.sent[-2:]
+    assert define["series"] == [[0, "m", 1, {}, "", "", 6, "sum", "tdigest"]]
+    assert body == b"body"
 
 
 def test_batches_are_stamped_in_the_agents_time(stage: Stage) -> None:

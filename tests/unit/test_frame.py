@@ -71,6 +71,11 @@ def test_as_many_events_of_any_size_as_a_message_may_hold_fit_its_header() -> No
     assert kind is MessageKind.EVENTS
 
 
+def test_format_names_the_protocols_version() -> None:
+    assert f"# The wire format, protocol {frame.MAJOR}.{frame.MINOR}\n" in FORMAT
+    assert f"`v` (protocol major, {frame.MAJOR}), `m` (protocol minor, {frame.MINOR})" in FORMAT
+
+
 def test_pack_and_unpack_agree() -> None:
     kind, fields = frame.unpack(frame.pack(MessageKind.ACK, s=SESSION, q=7, clock=1))
     assert kind is MessageKind.ACK
@@ -83,10 +88,23 @@ def test_samples_header_round_trip() -> None:
     assert header == (SESSION, 1, 1, 1000, 2000, 5, COUNTS)
 
 
+DEFINITION = SeriesDefinition(
+    3, "latency", Kind.HISTOGRAM, {"endpoint": "/score"}, "seconds", "help", 6, "sum", "tdigest"
+)
+
+
 def test_definitions_round_trip() -> None:
-    definition = SeriesDefinition(3, "latency", Kind.HISTOGRAM, {"endpoint": "/score"}, "seconds", "help", 6, "sum")
-    packed = frame.pack(MessageKind.DEFINE, s=SESSION, series=[frame.definition_row(definition)])
-    assert frame.read_definitions(frame.unpack(packed)[1]) == [definition]
+    packed = frame.pack(MessageKind.DEFINE, s=SESSION, series=[frame.definition_row(DEFINITION)])
+    assert frame.read_definitions(frame.unpack(packed)[1]) == [DEFINITION]
+
+
+def test_definitions_of_another_minor_are_understood() -> None:
+    """One that names no sketch keeps a loghist alone; what a later one adds is passed over."""
+    before = frame.definition_row(DEFINITION, minor=0)
+    assert len(before) == 8
+    assert frame.read_definitions({"series": [before]}) == [DEFINITION._replace(sketch="loghist")]
+    after = [*frame.definition_row(DEFINITION), "more"]
+    assert frame.read_definitions({"series": [after]}) == [DEFINITION]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +148,10 @@ def test_a_body_beyond_its_limit_is_corrupt() -> None:
         [0, "m", 1, {str(i): "x" for i in range(100)}, "", "", 6, "sum"],
         [0, "m", 1, {}, "", "", 9, "sum"],
         [0, "m", 1, {}, "", "", 6, "product"],
+        [0, "m", 1, {}, "", "", 6, "sum", "hdr"],
+        [0, "m", 1, {}, "", "", 6, "sum", None],
+        [0, "m", 1, {}, "", "", 6, "sum", []],
+        [0, "m", 2, {}, "", "", 6, "sum", "tdigest"],
         [0, "m", 1, {}, "", ""],
         "row",
     ],
@@ -141,7 +163,7 @@ def test_hostile_definitions_are_corrupt(row: object) -> None:
 
 def test_another_major_version_is_refused_and_named() -> None:
     header = msgpack.packb({"v": 2, "m": 0, "k": 1})
-    with pytest.raises(ProtocolError, match=r"2\.0.*1\.0"):
+    with pytest.raises(ProtocolError, match=rf"2\.0.*1\.{frame.MINOR}"):
         frame.unpack(header)
 
 

@@ -259,7 +259,7 @@ class Walk:
             if self.store.sessions.get(producer.session) is None:
                 self.store.write(producer.open_entry())
             for index, one in enumerate(producer.defined):
-                found = self.store.series.resolve(one.metric, one.kind, one.labels)
+                found = self.store.series.resolve(one.metric, one.kind, one.labels, sketch=one.sketch)
                 assert found is not None
                 producer.defined[index] = found
             if producer.defined:

@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 
+from obsagent._native.codec import Groups, SeriesMap, Window, check_body
 from obsagent._native.ring import Counter, Gauge, Histogram, Recorder
 from obsagent.errors import InstrumentError
 from obsagent.limits import CLIENT_SERIES
@@ -44,6 +45,7 @@ def test_the_same_definition_gives_the_same_instrument(registry: Registry) -> No
         (Kind.HISTOGRAM, "h", "other", "seconds", ["step"]),
         (Kind.HISTOGRAM, "h", "help", "ms", ["step"]),
         (Kind.HISTOGRAM, "h", "help", "seconds", []),
+        (Kind.HISTOGRAM, "h", "help", "seconds", ["step"], "sum", "tdigest"),
     ],
 )
 def test_another_definition_raises_and_names_both(registry: Registry, again: tuple[object, ...]) -> None:
@@ -67,6 +69,27 @@ def test_label_names_are_checked(registry: Registry, labels: list[str]) -> None:
 def test_across_is_checked(registry: Registry) -> None:
     with pytest.raises(InstrumentError, match="sum, max, min, mean, last"):
         registry.define(Kind.GAUGE, "g", "", "", (), "product")
+
+
+def test_sketch_is_checked_and_told_to_recorder_and_agent(registry: Registry, recorder: Recorder) -> None:
+    with pytest.raises(InstrumentError, match=r"sketch='hdr'; expected one of loghist, tdigest"):
+        registry.define(Kind.HISTOGRAM, "h", "", "", (), sketch="hdr")
+    registry.define(Kind.HISTOGRAM, "h", "", "", (), sketch="tdigest").observe_many([1.0] * 300)
+    registry.define(Kind.HISTOGRAM, "plain", "", "", ()).observe_many([1.0] * 300)
+    assert [definition.sketch for definition in registry.definitions] == ["tdigest", "loghist"]
+    recorder.seal(1000)
+    batch = recorder.take(0)
+    assert batch is not None
+    groups = Groups({0: 0, 1: 1}, 2, digests=True)
+    window, series_map = Window(), SeriesMap()
+    for number in range(2):
+        series_map.set(number, number, Kind.HISTOGRAM, digest=True)
+    assert window.apply(batch.body, series_map, 0) == (600, 0)
+    window.collect(groups)
+    assert groups.tdigest(0) is not None
+    assert groups.tdigest(1) is None
+    assert len(batch.body_without_digests()) < len(batch.body)
+    assert check_body(batch.body_without_digests()) == batch.samples == 600
 
 
 def test_labels_bind_once(registry: Registry) -> None:

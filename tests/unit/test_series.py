@@ -109,6 +109,36 @@ def test_identities_do_not_run_into_each_other(
     assert digest(*one) != digest(*other)
 
 
+def test_the_last_definition_says_whether_a_digest_is_kept() -> None:
+    one = table()
+    first = known(one, "m", Kind.HISTOGRAM, a="1")
+    known(one, "other")
+    assert (first.sketch, one.news, one.says(first)) == ("loghist", 2, True)
+    asked = one.resolve("m", Kind.HISTOGRAM, {"a": "1"}, sketch="tdigest")
+    assert asked is not None
+    assert (asked.id, asked.sketch, asked.keeps_digest) == (first.id, "tdigest", True)
+    assert not one.says(asked)
+    assert one.get(first.id) is first  # nothing is decided before an entry says so
+    assert one.adopt(asked)
+    assert one.get(first.id) is asked
+    assert one.resolve("m", Kind.HISTOGRAM, {"a": "1"}, sketch="tdigest") is asked
+    assert [series.metric for series in one.known_since(2)] == ["m"]
+    assert [series.metric for series in one.known_since(0)] == ["m", "other"]
+    assert (len(one), one.news) == (2, 3)
+
+
+def test_a_planned_series_may_be_asked_for_with_another_sketch() -> None:
+    one = table()
+    planned = one.resolve("m", Kind.HISTOGRAM, {})
+    asked = one.resolve("m", Kind.HISTOGRAM, {}, sketch="tdigest")
+    assert planned is not None
+    assert asked is not None
+    assert planned.id == asked.id
+    assert one.adopt(asked)
+    assert one.resolve("m", Kind.HISTOGRAM, {}, sketch="tdigest") is asked
+    assert len(one) == 1
+
+
 def test_memory_of_a_series() -> None:
     """20,000 series are in the budget; each may cost 1.2 KB at most."""
     one = SeriesTable(20_000, 20_000)

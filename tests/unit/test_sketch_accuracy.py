@@ -152,6 +152,88 @@ def test_tdigests_merged_from_parts_are_within_1_6_units(distribution: str, n: i
         assert rank_error(in_order, q, answer) <= 1.6 * unit(n, 200) * q * (1 - q) + 1 / n, q
 
 
+def rounded(rng: np.random.Generator, n: int) -> Values:
+    """Latencies in whole milliseconds."""
+    return np.round(rng.lognormal(-4, 1, n), 3)
+
+
+def zeros_and_ones(rng: np.random.Generator, n: int) -> Values:
+    return (rng.random(n) < 0.75).astype(float)
+
+
+def counts(rng: np.random.Generator, n: int) -> Values:
+    return np.minimum(rng.zipf(1.5, n), 1000).astype(float)
+
+
+ORDERS: dict[str, Callable[[Values], Values]] = {
+    "random": lambda values: values,
+    "ascending": np.sort,
+    "descending": lambda values: np.sort(values)[::-1],
+}
+PARTS = [(2, 300), (17, 5_000), (200, 64), (1_000, 1_000), (10_000, 1), (10_000, 30)]
+"""How many digests are merged, and how many values each has."""
+DIFFERENT = {name: DISTRIBUTIONS[name] for name in ("lognormal", "pareto", "bimodal", "uniform", "signed", "decades")}
+DIFFERENT["rounded"] = rounded
+EQUAL = {"zeros and ones": zeros_and_ones, "counts": counts, "digits": DISTRIBUTIONS["digits"]}
+
+
+def merged(values: Values, parts: int) -> TDigest:
+    """Digests of the parts, merged one after the other, as windows are, into groups that are merged as a tree."""
+    digest, group = TDigest(100), TDigest(100)
+    for number, part in enumerate(np.array_split(values, parts)):
+        one = TDigest(100)
+        one.add_many(part)
+        group.merge(one)
+        if number % 60 == 59:
+            digest.merge(group)
+            group = TDigest(100)
+    digest.merge(group)
+    return digest
+
+
+@pytest.mark.parametrize(("parts", "each"), PARTS)
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("distribution", DIFFERENT)
+def test_the_rank_error_holds_after_any_number_of_merges(distribution: str, order: str, parts: int, each: int) -> None:
+    values = ORDERS[order](DIFFERENT[distribution](np.random.default_rng(parts), parts * each))
+    digest, in_order = merged(values, parts), np.sort(values)
+    for q, answer in zip(QUANTILES, digest.quantiles(QUANTILES), strict=True):
+        assert rank_error(in_order, q, answer) <= digest.rank_error(q), q
+
+
+@pytest.mark.parametrize(("parts", "each"), PARTS)
+@pytest.mark.parametrize("distribution", [*DIFFERENT, *EQUAL])
+def test_a_histogram_bounds_the_rank_error_of_any_answer(distribution: str, parts: int, each: int) -> None:
+    """Also where few values make up most of the samples, for which the digest itself has no bound."""
+    values = {**DIFFERENT, **EQUAL}[distribution](np.random.default_rng(parts), parts * each)
+    hist, in_order = LogHist(), np.sort(values)
+    hist.add_many(values)
+    answers = merged(values, parts).quantiles(QUANTILES)
+    for q, answer in zip(QUANTILES, answers, strict=True):
+        bound = hist.rank_error(q, answer)
+        assert rank_error(in_order, q, answer) <= bound, q
+        if distribution in CONTINUOUS:
+            assert bound <= rank_error(in_order, q, answer) + 0.03  # what a bucket holds at most
+
+
+def test_rank_errors_of_edge_cases() -> None:
+    digest = TDigest(100)
+    assert digest.rank_error(0.5) == 0
+    digest.add_many(range(100))
+    assert digest.rank_error(0.5) == 0
+    digest.add(100)
+    assert 0.12 < digest.rank_error(0.5) < 0.2
+    assert digest.rank_error(0) == digest.rank_error(1) == pytest.approx(1 / 101)
+    hist = LogHist()
+    assert math.isnan(hist.rank_error(0.5, 1.0))
+    hist.add_many([-3.0, -2.0, 0.0, 0.0, 5.0])
+    assert [hist.rank_error(0.5, x) for x in (-9.0, -3.0, -2.0, 0.0, 5.0, 9.0)] == [0.4, 0.4, 0.2, 0.2, 0.4, 0.4]
+    assert math.isnan(hist.rank_error(0.5, math.inf))
+    for sketch in (lambda: hist.rank_error(1.5, 0.0), lambda: digest.rank_error(-0.1)):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            sketch()
+
+
 def test_tdigest_at_a_gap_answers_with_a_value_that_nobody_measured() -> None:
     """p89 of the bimodal load is 11 ms. LogHist says so; TDigest draws a line across the gap and says 76 ms.
 

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from obsagent._native.c_loghist cimport obs_loghist_t
+from obsagent._native.c_tdigest cimport obs_tdigest_t
 
 
 cdef extern from "body.h" nogil:
@@ -19,6 +20,8 @@ cdef extern from "body.h" nogil:
     int obs_body_begin(obs_body_t *body)
     int obs_body_put_run(obs_body_t *body, uint32_t series, const double *values, size_t value_count)
     int obs_body_put_loghist(obs_body_t *body, uint32_t series, const obs_loghist_t *hist)
+    int obs_body_put_tdigest(obs_body_t *body, uint32_t series, obs_tdigest_t *digest)
     int obs_body_put_counter(obs_body_t *body, uint32_t series, uint64_t increments, double sum)
     int obs_body_put_gauge(obs_body_t *body, uint32_t series, double value)
+    int obs_body_copy_without_digests(obs_body_t *body, const uint8_t *bytes, size_t size)
     int obs_body_check(const uint8_t *bytes, size_t size, uint64_t *samples)

@@ -30,9 +30,10 @@ cdef extern from "open_batch.h" nogil:
     ctypedef struct obs_series_t:
         uint8_t kind
         int8_t scale
+        bint keeps_digest
     ctypedef struct obs_open_batch_t:
         pass
-    int obs_open_batch_define(obs_open_batch_t *batch, int kind, int scale, uint32_t *series)
+    int obs_open_batch_define(obs_open_batch_t *batch, int kind, int scale, bint keeps_digest, uint32_t *series)
     obs_series_t *obs_open_batch_series(const obs_open_batch_t *batch, uint32_t series)
     void obs_gauge_set(obs_series_t *gauge, double value)
     void obs_gauge_add(obs_series_t *gauge, double value)

@@ -34,6 +34,7 @@ cdef extern from "loghist.h" nogil:
     int obs_loghist_downscale(obs_loghist_t *hist, int scale)
     int obs_loghist_quantile(const obs_loghist_t *hist, double q, int interpolate, double *out)
     double obs_loghist_cdf(const obs_loghist_t *hist, double x)
+    double obs_loghist_rank_error(const obs_loghist_t *hist, double q, double x)
     double obs_loghist_relative_error(int scale)
     int32_t obs_loghist_index(double value, int scale)
     double obs_loghist_lower_bound(int32_t index, int scale)

@@ -11,8 +11,8 @@ cdef extern from "producer.h" nogil:
     uint64_t OBS_RECORD_TAG(int what, uint32_t series)
     ctypedef struct obs_producer_t:
         pass
-    void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, const double *values,
-                               size_t value_count)
+    void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, bint keeps_digest,
+                               const double *values, size_t value_count)
 
 
 cdef extern from "thread_producers.h" nogil:

@@ -10,6 +10,7 @@ cdef extern from "series_map.h" nogil:
         uint32_t series
         uint8_t kind
         uint8_t scale
+        bint keeps_digest
 
     ctypedef struct obs_series_map_t:
         const obs_series_target_t *targets

@@ -7,6 +7,7 @@ cdef extern from "tdigest.h" nogil:
     int OBS_TDIGEST_MIN_COMPRESSION
     int OBS_TDIGEST_MAX_COMPRESSION
     int OBS_TDIGEST_DEFAULT_COMPRESSION
+    int OBS_TDIGEST_SERIES_COMPRESSION
 
     ctypedef struct obs_tdigest_centroid_t:
         double mean
@@ -24,6 +25,7 @@ cdef extern from "tdigest.h" nogil:
         uint32_t centroid_count
         obs_tdigest_centroid_t *centroids
 
+    uint64_t obs_tdigest_samples(const obs_tdigest_t *digest)
     int obs_tdigest_init(obs_tdigest_t *digest, uint32_t compression)
     void obs_tdigest_free(obs_tdigest_t *digest)
     void obs_tdigest_reset(obs_tdigest_t *digest)
@@ -34,6 +36,7 @@ cdef extern from "tdigest.h" nogil:
     int obs_tdigest_flush(obs_tdigest_t *digest)
     int obs_tdigest_trim(obs_tdigest_t *digest)
     int obs_tdigest_quantile(obs_tdigest_t *digest, double q, double *out)
+    double obs_tdigest_rank_error(const obs_tdigest_t *digest, double q)
     int obs_tdigest_cdf(obs_tdigest_t *digest, double x, double *out)
     size_t obs_tdigest_memory_bytes(const obs_tdigest_t *digest)
     size_t obs_tdigest_encoded_bound(const obs_tdigest_t *digest)

@@ -23,6 +23,7 @@ from obsagent._native.c_obs cimport *
 from obsagent._native.c_port cimport *
 from obsagent._native.c_rows cimport *
 from obsagent._native.c_series_map cimport *
+from obsagent._native.c_tdigest cimport *
 from obsagent._native.c_transpose cimport *
 from obsagent._native.c_window cimport *
 
@@ -204,6 +205,18 @@ cdef class BodyWriter:
         obs_loghist_free(&hist)
         check(status)
 
+    def put_tdigest(self, uint32_t series, values, uint32_t compression=OBS_TDIGEST_SERIES_COMPRESSION):
+        """The values of the `put_loghist` just before, of the same series, once more as a t-digest."""
+        cdef array.array column = array.array("d", values)
+        cdef obs_tdigest_t digest
+        cdef int status
+        check(obs_tdigest_init(&digest, compression))
+        status = obs_tdigest_add_many(&digest, column.data.as_doubles, <size_t>len(column))
+        if status == OBS_OK:
+            status = obs_body_put_tdigest(&self.body, series, &digest)
+        obs_tdigest_free(&digest)
+        check(status)
+
     def put_counter(self, uint32_t series, uint64_t increments, double sum):
         """That many increments that add up to sum."""
         check(obs_body_put_counter(&self.body, series, increments, sum))
@@ -221,7 +234,7 @@ cdef class BodyWriter:
 
 @cython.final
 cdef class SeriesMap(_Shared):
-    """Session series number -> store series id, with the kind and the scale that the store knows."""
+    """Session series number -> store series id, with the kind, the scale and the digest that the store knows."""
 
     cdef obs_series_map_t map
 
@@ -233,10 +246,11 @@ cdef class SeriesMap(_Shared):
     def __dealloc__(self):
         obs_series_map_free(&self.map)
 
-    def set(self, uint32_t session_series, uint32_t store_series, uint8_t kind=0, uint8_t scale=6):
+    def set(self, uint32_t session_series, uint32_t store_series, uint8_t kind=0, uint8_t scale=6, bint digest=False):
         """Where the samples of a session's series go; REFUSED counts them refused.
 
-        Samples of another kind than `kind` are refused too; 0 takes what comes first in a window.
+        Samples of another kind than `kind` are refused too; 0 takes what comes first in a window. With `digest` a
+        t-digest is kept beside the histogram, in windows that meet the series from now on.
         """
         cdef obs_series_target_t target
         if session_series > OBS_BODY_MAX_SERIES:
@@ -248,6 +262,7 @@ cdef class SeriesMap(_Shared):
         target.series = store_series
         target.kind = kind
         target.scale = scale
+        target.keeps_digest = digest
         self.begin_write()
         try:
             check(obs_series_map_set(&self.map, session_series, target))
@@ -269,12 +284,17 @@ cdef class SeriesMap(_Shared):
 
 @cython.final
 cdef class Window(_Shared):
-    """The series of one window in memory: store series id -> histogram, counter or gauge."""
+    """The series of one window in memory: store series id -> histogram, counter or gauge.
+
+    With `digests` it keeps the t-digests that come with histograms. One that missed samples of its series is
+    dropped: a window has the digest of all samples or none. No sample is lost for a digest's sake.
+    """
 
     cdef obs_window_t window
 
-    def __cinit__(self):
+    def __cinit__(self, bint digests=True):
         obs_window_init(&self.window)
+        self.window.drops_digests = not digests
 
     def __dealloc__(self):
         obs_window_free(&self.window)
@@ -337,12 +357,16 @@ cdef class Window(_Shared):
             self.end_write()
 
     def add_value(self, uint32_t series_id, uint8_t kind, double value, uint64_t weight=1, int64_t time_ms=0,
-                  uint8_t scale=6):
-        """weight samples of a histogram or a gauge; the time is that of a gauge's last value."""
+                  uint8_t scale=6, bint digest=False):
+        """weight samples of a histogram or a gauge; the time is that of a gauge's last value.
+
+        `scale` and `digest` are those of a histogram that begins with it.
+        """
         cdef obs_series_target_t target
         target.series = series_id
         target.kind = kind
         target.scale = scale
+        target.keeps_digest = digest and kind == OBS_KIND_HISTOGRAM
         self.begin_write()
         try:
             self.check_added(obs_window_add_value(&self.window, &target, value, weight, time_ms), series_id)
@@ -441,24 +465,40 @@ cdef object last_of(const obs_accumulator_t *accumulator):
     return accumulator.last, accumulator.last_ms
 
 
+cdef bytes compact_tdigest(const obs_tdigest_t *digest):
+    cdef obs_tdigest_t copy
+    cdef size_t size = 0
+    cdef int status
+    check(obs_tdigest_copy(digest, &copy))  # to encode may sort its buffer, and others may read it
+    out = bytearray(obs_tdigest_encoded_bound(&copy))
+    status = obs_tdigest_encode(&copy, <uint8_t *>out, <size_t>len(out), &size)
+    obs_tdigest_free(&copy)
+    check(status)
+    return bytes(memoryview(out)[:size])
+
+
 @cython.final
 cdef class Groups(_Shared):
     """What a query gathers: each selected series' samples, merged by group and step of time.
 
     `mapping` is series id -> group. The step of a window is (its start - first_ms) // step_ms; windows outside
-    the steps are passed over. With step_ms 0 there is one step for all windows.
+    the steps are passed over. With step_ms 0 there is one step for all windows. Only with `digests` are t-digests
+    merged too: that costs about ten times what a histogram costs.
     """
 
     cdef obs_groups_t groups
     cdef array.array selected  # series ids, ascending
 
-    def __cinit__(self, mapping, size_t group_count, int64_t first_ms=0, int64_t step_ms=0, size_t step_count=1):
+    def __cinit__(self, mapping, size_t group_count, int64_t first_ms=0, int64_t step_ms=0, size_t step_count=1,
+                  bint digests=False):
         cdef int status
         self.selected = array.array("I", sorted(mapping))
         status = obs_groups_init(&self.groups, group_count, first_ms, step_ms, step_count)
         if status == OBS_ERR_RANGE:
             raise ValueError(f"there cannot be {group_count} groups of {step_count} steps of {step_ms} ms")
         check(status)
+        if digests:
+            obs_groups_keep_digests(&self.groups)
         for series_id, group in mapping.items():
             status = obs_groups_select(&self.groups, series_id, group)
             if status == OBS_ERR_RANGE:
@@ -547,6 +587,19 @@ cdef class Groups(_Shared):
         out = bytearray(obs_loghist_encoded_bound(hist))
         check(obs_loghist_encode(hist, <uint8_t *>out, <size_t>len(out), &size))
         return bytes(memoryview(out)[:size])
+
+    def tdigest(self, group, step=0):
+        """The group's t-digest, of all samples of its histogram, as t-digest compact bytes.
+
+        None without samples, and None if any sample was in no digest: that of a series which keeps none, or one
+        for whose digest there was no memory. What a digest answers depends, within its rank error, on the order in
+        which the windows were merged. ValueError unless the groups were made with `digests`.
+        """
+        cdef const obs_accumulator_t *accumulator = self.accumulator(group, step)
+        if not self.groups.keeps_digests:
+            raise ValueError("these groups keep no t-digests: make them with digests=True")
+        cdef const obs_tdigest_t *digest = obs_accumulator_digest(accumulator)
+        return None if digest is NULL or obs_tdigest_samples(digest) == 0 else compact_tdigest(digest)
 
     def counter(self, group, step=0):
         """(increments, sum) of the group's counters."""

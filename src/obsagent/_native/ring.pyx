@@ -15,13 +15,19 @@ from cpython.buffer cimport (
     PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.float cimport DBL_MAX
 from libc.math cimport llround
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from posix.unistd cimport getpid, pid_t
 
+from obsagent._native.c_body cimport (
+    obs_body_copy_without_digests,
+    obs_body_free,
+    obs_body_init,
+    obs_body_t,
+)
 from obsagent._native.c_drain cimport *
 from obsagent._native.c_obs cimport OBS_ERR_STATE, OBS_OK, check
 from obsagent._native.c_ring cimport *
@@ -112,13 +118,14 @@ cdef class Recorder:
 
     # Definitions
 
-    def define(self, int kind, int scale=6):
+    def define(self, int kind, int scale=6, bint digest=False):
         """The number of a new series, from 0 upwards.
 
-        `kind` is a `samples.Kind`; `scale` (0..8) is that of a histogram. ValueError for any other.
+        `kind` is a `samples.Kind`; `scale` (0..8) is that of a histogram, and `digest` asks for a t-digest beside
+        it. ValueError for any other.
         """
         cdef uint32_t series
-        check(obs_open_batch_define(&self.drain.open, kind, scale, &series))
+        check(obs_open_batch_define(&self.drain.open, kind, scale, digest, &series))
         return series
 
     cdef obs_series_t *defined(self, uint32_t series, int kind) except NULL:
@@ -316,6 +323,19 @@ cdef class Batch:
     cdef readonly uint64_t dropped_ring
     cdef readonly uint64_t rejected_value
     cdef readonly bytes body
+
+    def body_without_digests(self):
+        """The same samples for an agent that does not know t-digests."""
+        cdef obs_body_t body
+        cdef int status
+        obs_body_init(&body)
+        try:
+            status = obs_body_copy_without_digests(&body, <const uint8_t *>PyBytes_AS_STRING(self.body),
+                                                   <size_t>len(self.body))
+            check(status)
+            return PyBytes_FromStringAndSize(<const char *>body.bytes, <Py_ssize_t>body.size)
+        finally:
+            obs_body_free(&body)
 
     def __repr__(self):
         return f"<batch of {self.samples} samples, {len(self.body)} bytes>"

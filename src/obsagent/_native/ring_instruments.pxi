@@ -9,9 +9,11 @@ cdef class Histogram:
     cdef uint64_t tag
     cdef readonly uint32_t series
     cdef int scale
+    cdef bint keeps_digest
 
     def __cinit__(self, Recorder recorder not None, uint32_t series):
         self.scale = recorder.defined(series, OBS_KIND_HISTOGRAM).scale
+        self.keeps_digest = recorder.defined(series, OBS_KIND_HISTOGRAM).keeps_digest
         self.recorder = recorder
         self.series = series
         self.tag = OBS_RECORD_TAG(OBS_RECORD_SAMPLE, series)
@@ -47,10 +49,10 @@ cdef class Histogram:
         if producer == NULL:
             recorder.drop(value_count)
         elif value_count < WITHOUT_GIL_VALUES:
-            obs_producer_add_many(producer, self.series, self.scale, values, value_count)
+            obs_producer_add_many(producer, self.series, self.scale, self.keeps_digest, values, value_count)
         else:
             with nogil:
-                obs_producer_add_many(producer, self.series, self.scale, values, value_count)
+                obs_producer_add_many(producer, self.series, self.scale, self.keeps_digest, values, value_count)
 
     def time(self):
         """A context manager that records how long its block takes, in seconds, exceptions included."""

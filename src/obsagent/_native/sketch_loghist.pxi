@@ -111,6 +111,16 @@ cdef class LogHist:
         """An estimate of the share, 0 to 1, of finite values <= x; exact at bucket bounds."""
         return obs_loghist_cdf(&self.hist, x)
 
+    def rank_error(self, double q, double x):
+        """How far off x may be in rank as an answer for q: it stands for a quantile from q - e to q + e.
+
+        It holds for any x and any values, as the counts below and above the bucket of x are exact: a sound bound for
+        what a t-digest of the same values answers. NaN if empty or x is not finite. Raises ValueError unless q is in
+        0..1.
+        """
+        check_quantile(q)
+        return obs_loghist_rank_error(&self.hist, q, x)
+
     def buckets(self, bint negative=False):
         """The occupied buckets of the positive (or negative) range in ascending order: two lists of int,
         (indices, counts).

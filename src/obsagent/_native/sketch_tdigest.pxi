@@ -92,6 +92,16 @@ cdef class TDigest:
         check(obs_tdigest_cdf(&self.digest, x, &share))
         return share
 
+    def rank_error(self, double q):
+        """How far off the answer for q is in rank at most: it stands for a quantile from q - e to q + e.
+
+        2 * g * q * (1 - q) + 1 / count, and 0 up to compression values. Measured over merges of up to ten thousand
+        digests, it holds where most values differ; not for values like zeros and ones. LogHist.rank_error says of one
+        answer what always holds, if there is a LogHist of the same values. Raises ValueError unless q is in 0..1.
+        """
+        check_quantile(q)
+        return obs_tdigest_rank_error(&self.digest, q)
+
     def centroids(self):
         """What the digest keeps, in ascending order: two lists, (means, weights), of float and of int."""
         cdef size_t i
@@ -151,13 +161,23 @@ cdef class TDigest:
         check(obs_tdigest_copy(&self.digest, &copy.digest))
         return copy
 
-    def to_bytes(self):
-        """Everything as bytes with a version and a checksum; from_bytes reads them on any machine."""
+    def _to_compact(self):
         cdef size_t size = 0
         cdef size_t capacity = obs_tdigest_encoded_bound(&self.digest)
         cdef bytes compact = PyBytes_FromStringAndSize(NULL, capacity)
         check(obs_tdigest_encode(&self.digest, <uint8_t *>PyBytes_AS_STRING(compact), capacity, &size))
-        return seal(TDIGEST_MAGIC, compact[:size])
+        return compact[:size]
+
+    @staticmethod
+    def _from_compact(data):
+        cdef bytes compact = memoryview(data).tobytes()
+        cdef TDigest digest = TDigest()
+        check(obs_tdigest_decode(<const uint8_t *>PyBytes_AS_STRING(compact), len(compact), &digest.digest))
+        return digest
+
+    def to_bytes(self):
+        """Everything as bytes with a version and a checksum; from_bytes reads them on any machine."""
+        return seal(TDIGEST_MAGIC, self._to_compact())
 
     @staticmethod
     def from_bytes(data):
@@ -166,10 +186,7 @@ cdef class TDigest:
         Raises obsagent.errors.CorruptData if it is anything else, UnsupportedVersion if a later release
         wrote it.
         """
-        cdef bytes compact = unseal(TDIGEST_MAGIC, "TDigest", data)
-        cdef TDigest digest = TDigest()
-        check(obs_tdigest_decode(<const uint8_t *>PyBytes_AS_STRING(compact), len(compact), &digest.digest))
-        return digest
+        return TDigest._from_compact(unseal(TDIGEST_MAGIC, "TDigest", data))
 
     def __reduce__(self):
         return _tdigest_from_bytes, (self.to_bytes(),)

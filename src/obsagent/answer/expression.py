@@ -141,5 +141,3 @@ def _metric(cursor: Cursor, after_stats: bool) -> Name:
         raise cursor.error(f"expected {what}, such as `p99 latency`")
     cursor.next()
     return Name(token.text, token.start, token.end)
-
-

@@ -88,7 +88,7 @@ def _checkpoint_block(draft: Draft, frame_bytes: int) -> EncodedBlock:
 def _head_block(
     draft: Draft, whole: Whole, since_head: tuple[BlockRef, ...], frame_bytes: int, on_damage: OnDamage
 ) -> EncodedBlock:
-    totals = Window()
+    totals = Window(digests=False)
     merge_everything(since_head, totals, on_damage)
     tables = Tables(
         series=whole.series,

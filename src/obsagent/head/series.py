@@ -5,6 +5,9 @@ Resolving is where the budget is decided; it happens before an entry is written.
 to whoever asks for the same one. New series beyond a budget go to the metric's overflow series (labels
 `service` and `overflow="true"`), existing ones are untouched.
 
+What a series is never changes, but for its sketch: the last definition says whether a t-digest is kept, so that a
+program that begins to ask for one gets it. An adopted change counts as news of the series, as its first mention did.
+
 Identity is kept as a 16-byte digest instead of a tuple of tuples: half of the memory of a series.
 """
 
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from sys import intern
 
@@ -64,8 +68,9 @@ class SeriesTable:
         help: str = "",
         scale: int = 6,
         across: str = "sum",
+        sketch: str = "loghist",
     ) -> Series | None:
-        """The series for a definition: a known one, a new one, the metric's overflow series.
+        """The series for a definition: a known one, with this sketch, a new one, the metric's overflow series.
 
         None if it is refused: the series has another kind, or not even an overflow series is left.
         """
@@ -76,10 +81,10 @@ class SeriesTable:
             if found is None and len(self._by_digest) >= self._total + self._total // OVERFLOW_SHARE:
                 return None
         if found is not None:
-            return found if found.kind == kind else None
+            return _sketched(found, sketch) if found.kind == kind else None
         words = {intern(name): intern(value) for name, value in labels.items()}
         name, shown_unit, shown_help = intern(metric), intern(unit), intern(help)
-        series = Series(self._next_id, name, kind, words, shown_unit, shown_help, scale, across)
+        series = Series(self._next_id, name, kind, words, shown_unit, shown_help, scale, across, intern(sketch))
         self._index(series)
         self._planned[series.id] = series
         return series
@@ -87,22 +92,32 @@ class SeriesTable:
     def adopt(self, series: Series) -> bool:
         """Make a series known, because an entry or a checkpoint says so; False if its id is another's."""
         known = self._by_id.get(series.id)
-        if known is not None:
-            return known.metric == series.metric and known.labels == series.labels
-        planned = self._planned.pop(series.id, None)
-        if planned is None:
+        if known is not None and (known.metric != series.metric or known.labels != series.labels):
+            return False
+        if known is None and self._planned.pop(series.id, None) is None:
             self._index(series)
-        self._by_id[series.id] = planned or series
-        self._order.append(series.id)
+        if known is None or known.sketch != series.sketch:
+            self._by_id[series.id] = series
+            self._order.append(series.id)
         return True
+
+    def says(self, series: Series) -> bool:
+        """True if an entry or a checkpoint has made the series known as it is."""
+        known = self._by_id.get(series.id)
+        return known is not None and known.sketch == series.sketch
 
     def count_refused(self, metric: str) -> None:
         """One more definition of this metric went to its overflow series or nowhere."""
         self.refused[metric] = self.refused.get(metric, 0) + 1
 
-    def known_since(self, count: int) -> list[Series]:
-        """The series that became known after the first `count` ones, in that order."""
-        return [self._by_id[series_id] for series_id in self._order[count:]]
+    @property
+    def news(self) -> int:
+        """How often a series became known or changed."""
+        return len(self._order)
+
+    def known_since(self, news: int) -> list[Series]:
+        """The series that became known, or changed, after the first `news` times, in that order."""
+        return [self._by_id[series_id] for series_id in dict.fromkeys(self._order[news:])]
 
     def _find(self, metric: str, labels: Mapping[str, str]) -> Series | None:
         series_id = self._by_digest.get(digest(metric, labels))
@@ -132,6 +147,10 @@ def digest(metric: str, labels: Mapping[str, str]) -> bytes:
 def is_overflow(series: Series) -> bool:
     """True for the series that takes what a budget refused."""
     return series.labels.get(OVERFLOW_LABEL) == "true"
+
+
+def _sketched(series: Series, sketch: str) -> Series:
+    return series if series.sketch == sketch else replace(series, sketch=intern(sketch))
 
 
 def _overflow_labels(labels: Mapping[str, str]) -> dict[str, str]:

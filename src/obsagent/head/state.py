@@ -79,7 +79,7 @@ class Detached:
     refused: dict[str, int]
     events: list[Event]
     event_totals: dict[str, list[int]]
-    series_count: int
+    series_news: int
     previous_cutoff_ms: int
 
 
@@ -236,7 +236,7 @@ class HeadState:
                 if series is None:
                     session.series.set(number, REFUSED_SERIES)
                 else:
-                    session.series.set(number, store, series.kind, series.scale)
+                    session.series.set(number, store, series.kind, series.scale, series.keeps_digest)
 
     def _apply_open(self, entry: SessionOpen, position: int) -> None:
         if position >= self.mark.high or self.sessions.get(entry.session) is None:
@@ -298,7 +298,7 @@ class HeadState:
             refused=dict(self.series.refused),
             events=self.events.take_new(),
             event_totals=self.events.rows(),
-            series_count=len(self.series),
+            series_news=self.series.news,
             previous_cutoff_ms=previous,
         )
 

@@ -223,9 +223,9 @@ class Store:
 
     def _without_known(self, entry: Define) -> Define:
         """The definitions, with a series spelled out only where no entry has done so before."""
-        known = self._state.series.get
+        says = self._state.series.says
         series = [
-            DefinedSeries(each.number, each.store, None, each.metric) if known(each.store) else each
+            DefinedSeries(each.number, each.store, None, each.metric) if each.series and says(each.series) else each
             for each in entry.series
         ]
         return Define(entry.session, series)
@@ -323,7 +323,7 @@ class Store:
                 self._detached = None
                 self._sequence = draft.sequence
                 self._mark = draft.detached.mark
-                self._series_written = draft.detached.series_count
+                self._series_written = draft.detached.series_news
                 self._last_seen = {**self._last_seen, **draft.last_seen}
                 self._last_checkpoint_ms = draft.written_ms
             self._clean_up()

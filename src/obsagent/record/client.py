@@ -94,14 +94,19 @@ class Client:
 
     # Instruments
 
-    def histogram(self, name: str, help: str = "", unit: str = "", labels: Sequence[str] = ()) -> Any:
+    def histogram(
+        self, name: str, help: str = "", unit: str = "", labels: Sequence[str] = (), sketch: str | None = None
+    ) -> Any:
         """A histogram: every observation counts; quantiles, mean, min, max and counts can be asked.
+
+        With `sketch="tdigest"` the agent keeps a t-digest too, which is exact in rank at the tails; the default,
+        "loghist", is the histogram alone.
 
         Without `labels` the result has `observe`, `observe_many` and `time`; with labels, bind a series first:
         `.labels(step="build").observe(0.01)`. Raises `InstrumentError` if the name is malformed, built in, or
-        already defined differently.
+        already defined differently, and for a sketch that there is not.
         """
-        return self._registry.define(Kind.HISTOGRAM, name, help, unit, labels)
+        return self._registry.define(Kind.HISTOGRAM, name, help, unit, labels, sketch=sketch or "loghist")
 
     def counter(self, name: str, help: str = "", unit: str = "", labels: Sequence[str] = ()) -> Any:
         """A counter: `inc(amount)` sums up; rates and sums can be asked. Raises like `histogram`."""

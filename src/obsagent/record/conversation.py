@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from obsagent.errors import CorruptData, ProtocolError
 from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 from obsagent.wire.frame import (
+    MINOR,
+    MINOR_WITH_DIGESTS,
     Header,
     MessageKind,
     SeriesDefinition,
@@ -125,6 +127,7 @@ class Conversation:
         self._socket: Socket | None = None
         self._welcomed = False
         self._takes_events = False
+        self._agent_minor = MINOR
         self._defined = 0
         self._opened_ms = 0.0
         self._heard_ms = 0.0
@@ -196,6 +199,7 @@ class Conversation:
             self._takes_events = "events" in fields
             self._speaker.events.acknowledge(int(fields.get("events", 0)))
             self._speaker.welcomed(fields)
+            self._agent_minor = int(fields["m"])
             self._welcomed = True
             self._heartbeat_ms = now
         elif kind is MessageKind.ACK:
@@ -247,7 +251,7 @@ class Conversation:
         assert self._socket is not None
         while self._defined < len(self._speaker.definitions):
             part = self._speaker.definitions[self._defined : self._defined + DEFINITIONS_PER_MESSAGE]
-            rows = [definition_row(definition) for definition in part]
+            rows = [definition_row(definition, self._agent_minor) for definition in part]
             if not self._socket.send(pack(MessageKind.DEFINE, s=self._session, series=rows)):
                 return False
             self._defined += len(part)
@@ -266,7 +270,8 @@ class Conversation:
             n=batch.samples,
             **counts_fields(self._speaker.batch_counts(batch)),
         )
-        return self._socket.send(header, batch.body)
+        knows_digests = self._agent_minor >= MINOR_WITH_DIGESTS
+        return self._socket.send(header, batch.body if knows_digests else batch.body_without_digests())
 
     def _send_counts(self, kind: MessageKind) -> None:
         assert self._socket is not None

@@ -17,7 +17,7 @@ from obsagent.limits import (
     METRIC_NAME_BYTES_MAX,
 )
 from obsagent.record.instruments import OVERFLOW_LABELS, CounterFamily, GaugeFamily, HistogramFamily
-from obsagent.samples import ACROSS, Instrument, Kind
+from obsagent.samples import ACROSS, SKETCHES, Instrument, Kind
 from obsagent.wire.frame import SeriesDefinition
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Registry:
         unit: str,
         label_names: Sequence[str],
         across: str = "sum",
+        sketch: str = "loghist",
         *,
         built_in: bool = False,
     ) -> Any:
@@ -71,7 +72,7 @@ class Registry:
         Raises `InstrumentError` for malformed names, for a built-in name, and when the name is already defined
         differently.
         """
-        instrument = Instrument(name, kind, help_text, unit, tuple(label_names), across=across)
+        instrument = Instrument(name, kind, help_text, unit, tuple(label_names), across=across, sketch=sketch)
         if not built_in:
             _check(instrument)
         with self._lock:
@@ -98,7 +99,7 @@ class Registry:
     def _number(self, instrument: Instrument, labels: dict[str, str]) -> Histogram | Counter | Gauge:
         """A new series; the caller holds the lock, so that numbers and definitions stay in step."""
         scale = self._scales.get(instrument.name, instrument.scale)
-        number = self._recorder.define(int(instrument.kind), scale)
+        number = self._recorder.define(int(instrument.kind), scale, instrument.keeps_digest)
         self.definitions.append(
             SeriesDefinition(
                 number,
@@ -109,6 +110,7 @@ class Registry:
                 instrument.help,
                 scale,
                 instrument.across,
+                instrument.sketch,
             )
         )
         if instrument.kind is Kind.HISTOGRAM:
@@ -119,7 +121,8 @@ class Registry:
 def _describe(instrument: Instrument) -> str:
     names = ", ".join(instrument.label_names)
     across = f" across={instrument.across}" if instrument.kind is Kind.GAUGE else ""
-    return f"{instrument.kind.word} {{{names}}} unit={instrument.unit!r} help={instrument.help!r}{across}"
+    sketch = f" sketch={instrument.sketch}" if instrument.kind is Kind.HISTOGRAM else ""
+    return f"{instrument.kind.word} {{{names}}} unit={instrument.unit!r} help={instrument.help!r}{across}{sketch}"
 
 
 def _check(instrument: Instrument) -> None:
@@ -142,5 +145,7 @@ def _check(instrument: Instrument) -> None:
         raise InstrumentError(f"{name}: a label name stands twice in {instrument.label_names}")
     if len(instrument.help.encode()) > HELP_BYTES_MAX or len(instrument.unit.encode()) > METRIC_NAME_BYTES_MAX:
         raise InstrumentError(f"{name}: help takes at most {HELP_BYTES_MAX} bytes, unit {METRIC_NAME_BYTES_MAX}")
+    if instrument.sketch not in SKETCHES:
+        raise InstrumentError(f"{name}: sketch={instrument.sketch!r}; expected one of {', '.join(SKETCHES)}")
     if instrument.across not in ACROSS:
         raise InstrumentError(f"{name}: across={instrument.across!r}; expected one of {', '.join(ACROSS)}")

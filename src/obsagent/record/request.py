@@ -37,6 +37,7 @@ class RequestInstruments:
             "Time from start to end of a request",
             "seconds",
             ("endpoint",),
+            sketch="tdigest",
             built_in=True,
         )
         self.queue_delay: HistogramFamily[Histogram] = define(
@@ -45,6 +46,7 @@ class RequestInstruments:
             "Time a request waited before it started",
             "seconds",
             ("endpoint",),
+            sketch="tdigest",
             built_in=True,
         )
         self.requests: CounterFamily[Counter] = define(

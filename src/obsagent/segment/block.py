@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import zstandard
 from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, UnsupportedVersion
 from obsagent.fs import Buffer
+from obsagent.samples import Series
 from obsagent.segment import format as layout
 from obsagent.segment.tables import Tables
 
@@ -205,7 +206,7 @@ def _check_sizes(header: BlockHeader) -> None:
         raise CorruptData("block header: sections larger than the block")
 
 
-def decode_tables(header: BlockHeader, stored: bytes, known: Container[int] = ()) -> Tables:
+def decode_tables(header: BlockHeader, stored: bytes, known: Mapping[int, Series] | None = None) -> Tables:
     """The tables of a block from their stored bytes, without known series. Raises CorruptData."""
     if crc32c(stored) != header.tables_crc:
         raise CorruptData("tables of a block: checksum does not match")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -10,6 +10,7 @@ import zstandard
 
 from obsagent._native.codec import Groups, Window, read_sections, series_in_rows
 from obsagent.errors import CorruptData
+from obsagent.samples import Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import NO_WINDOW_LAST, FrameEntry, check_index, decode_frame, decode_index, decode_tables
 from obsagent.segment.cache import BlockAccounts, BlockCache, BlockIndex
@@ -49,8 +50,8 @@ class Reads:
         self.raw_bytes += entry.raw_size
 
 
-def read_tables(descriptor: int, block: BlockRef, known: Container[int] = ()) -> Tables:
-    """The tables of a block, without the series whose ids are `known`. Raises CorruptData."""
+def read_tables(descriptor: int, block: BlockRef, known: Mapping[int, Series] | None = None) -> Tables:
+    """The tables of a block, without the series that are `known` as they are. Raises CorruptData."""
     header = block.header
     stored = read_at(descriptor, block.offset + layout.BLOCK_HEADER.size, header.tables_size)
     return decode_tables(header, stored, known)

@@ -7,7 +7,7 @@ field can be added at the end: a reader takes the fields it knows.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
@@ -77,15 +77,15 @@ class Tables:
         return packed
 
     @classmethod
-    def from_bytes(cls, data: Buffer, known: Container[int] = ()) -> Tables:
-        """The opposite of `to_bytes`, without the series whose ids are `known`. Raises CorruptData."""
+    def from_bytes(cls, data: Buffer, known: Mapping[int, Series] | None = None) -> Tables:
+        """The opposite of `to_bytes`, without the series that are `known` as they are. Raises CorruptData."""
         try:
             rows = unpack(data)
             series, sessions, forgotten, accounts, totals, refused, last_seen = rows[:7]
             later: list[Any] = rows[7 : 7 + len(LATER_FIELDS)]
             events, event_totals, windows = [*later, *LATER_FIELDS[len(later) :]]
             return cls(
-                series=[series_from_row(row) for row in series if row[0] not in known],
+                series=[series_from_row(row) for row in series if not _is_known(row, known)],
                 sessions=[session_from_row(row) for row in sessions],
                 forgotten=[session_id(value) for value in forgotten],
                 accounts=[(integer(window), text(service), integers(row)) for window, service, row in accounts],
@@ -126,13 +126,19 @@ def add_up(tables: Sequence[Tables]) -> Tables:
     return sum_
 
 
+def _is_known(row: Any, known: Mapping[int, Series] | None) -> bool:
+    """True for a series of which nothing has changed; only its sketch can."""
+    series = known.get(row[0]) if known else None
+    return series is not None and series.sketch == sketch_of(row)
+
+
 def unpack(data: Buffer) -> Any:
     """What msgpack bytes hold. Raises ValueError when they are not whole and well-formed."""
     return msgpack.unpackb(data, strict_map_key=False)
 
 
 def series_to_row(series: Series) -> list[Any]:
-    """A series as an array: id, metric, kind, unit, help, scale, across, labels."""
+    """A series as an array: id, metric, kind, unit, help, scale, across, labels, sketch."""
     kind = int(series.kind)
     return [
         series.id,
@@ -143,6 +149,7 @@ def series_to_row(series: Series) -> list[Any]:
         series.scale,
         series.across,
         series.labels,
+        series.sketch,
     ]
 
 
@@ -158,7 +165,13 @@ def series_from_row(row: Any) -> Series:
         intern(help_text),
         integer(scale),
         intern(across),
+        sketch_of(row),
     )
+
+
+def sketch_of(row: Any) -> str:
+    """What a series' array says of its sketch; those of before t-digests were kept say nothing."""
+    return intern(row[8]) if len(row) > 8 else "loghist"
 
 
 def session_to_row(row: SessionRow) -> list[Any]:

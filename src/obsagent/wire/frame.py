@@ -20,7 +20,7 @@ from obsagent.limits import (
     LABELS_MAX,
     METRIC_NAME_BYTES_MAX,
 )
-from obsagent.samples import ACROSS, Event, Kind
+from obsagent.samples import ACROSS, SKETCHES, Event, Kind
 
 # Whoever reads the fields of a message has read its header first: here is both.
 from obsagent.wire.header import MAJOR as MAJOR
@@ -31,7 +31,10 @@ from obsagent.wire.header import MessageKind as MessageKind
 from obsagent.wire.header import pack as pack
 from obsagent.wire.header import unpack as unpack
 
+MINOR_WITH_DIGESTS = 1
+"""From this minor on a definition names its sketch, and a body may hold t-digests."""
 SESSION_BYTES = 16
+DEFINITION_FIELDS_MIN = 8
 SERIES_NUMBER_MAX = (1 << 31) - 1
 COUNT_MAX = (1 << 63) - 1
 
@@ -47,6 +50,7 @@ class SeriesDefinition(NamedTuple):
     help: str
     scale: int
     across: str
+    sketch: str = "loghist"
 
 
 class SessionCounts(NamedTuple):
@@ -171,9 +175,9 @@ def read_samples(fields: Header, body_bytes: int) -> SamplesHeader:
     return header
 
 
-def definition_row(definition: SeriesDefinition) -> list[Any]:
-    """A definition as it stands in a define message."""
-    return [
+def definition_row(definition: SeriesDefinition, minor: int = MINOR) -> list[Any]:
+    """A definition as it stands in a define message to a peer of that protocol minor."""
+    row = [
         definition.number,
         definition.metric,
         int(definition.kind),
@@ -183,6 +187,7 @@ def definition_row(definition: SeriesDefinition) -> list[Any]:
         definition.scale,
         definition.across,
     ]
+    return [*row, definition.sketch] if minor >= MINOR_WITH_DIGESTS else row
 
 
 def read_definitions(fields: Header) -> list[SeriesDefinition]:
@@ -194,9 +199,10 @@ def read_definitions(fields: Header) -> list[SeriesDefinition]:
 
 
 def _read_definition(row: Any) -> SeriesDefinition:
-    if not isinstance(row, list) or len(row) != 8:
-        raise CorruptData("a series definition has eight fields")
-    number, metric, kind, labels, unit, help_text, scale, across = row
+    if not isinstance(row, list) or len(row) < DEFINITION_FIELDS_MIN:
+        raise CorruptData(f"a series definition has {DEFINITION_FIELDS_MIN} fields or more")
+    number, metric, kind, labels, unit, help_text, scale, across = row[:DEFINITION_FIELDS_MIN]
+    sketch = row[DEFINITION_FIELDS_MIN] if len(row) > DEFINITION_FIELDS_MIN else "loghist"
     named = {"number": number, "metric": metric, "unit": unit, "help": help_text, "scale": scale}
     _integer(named, "number", 0, SERIES_NUMBER_MAX)
     _text(named, "metric", METRIC_NAME_BYTES_MAX, empty=False)
@@ -207,7 +213,9 @@ def _read_definition(row: Any) -> SeriesDefinition:
         raise CorruptData(f"unknown kind of instrument {kind!r}")
     if across not in ACROSS:
         raise CorruptData(f"unknown combination across workers {across!r}")
-    return SeriesDefinition(number, metric, Kind(kind), _labels(labels), unit, help_text, scale, across)
+    if sketch not in SKETCHES or (sketch != "loghist" and kind != Kind.HISTOGRAM):
+        raise CorruptData(f"unknown sketch {sketch!r} of a {Kind(kind).word}")
+    return SeriesDefinition(number, metric, Kind(kind), _labels(labels), unit, help_text, scale, across, sketch)
 
 
 def _labels(labels: Any) -> dict[str, str]:

@@ -205,6 +205,6 @@ double obs_loghist_rank_error(const obs_loghist_t *hist, double q, double x)
     rank = rank < 1 ? 1 : rank > hist->count ? hist->count : rank;
     ranks_of(hist, x, &below, &up_to);
     uint64_t too_high = up_to > rank ? up_to - rank : 0;
-    uint64_t too_low = rank > below + 1 ? rank - below - 1 : 0;
+    uint64_t too_low = rank > below ? rank - below : 0;
     return (double)(too_high > too_low ? too_high : too_low) / (double)hist->count;
 }

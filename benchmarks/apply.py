@@ -23,9 +23,11 @@ def run(effort: Effort) -> list[Table]:
         limits[name] = limit
         arms.append(_applying(name, body, series_count))
     arms.append(Arm("check the last of these frames", repeating(check_body, body), SAMPLES))
-    sketched = _sketches(values, SAMPLES // SKETCHED)
-    name = f"apply them as sketches of {SKETCHED:,} samples"
-    arms.append(_applying(name, sketched, SAMPLES // SKETCHED))
+    for digest in (False, True):
+        name = f"apply them as sketches of {SKETCHED:,} samples" + (", t-digests beside them" if digest else "")
+        arms.append(_applying(name, _sketches(values, SAMPLES // SKETCHED, digest), SAMPLES // SKETCHED, digest))
+    runs = _runs(values, SAMPLES // SKETCHED)
+    arms.append(_applying("apply them one by one, t-digests kept", runs, SAMPLES // SKETCHED, digest=True))
     reference, *timings = interleave(arms, effort)
     rows = [Row(reference.name, None, nanoseconds(reference))]
     for timing in timings:
@@ -34,10 +36,10 @@ def run(effort: Effort) -> list[Table]:
     return [comparison("Time a sample", "summing", rows, "Every frame goes into the same warm window.")]
 
 
-def _applying(name: str, body: bytes, series_count: int) -> Arm:
+def _applying(name: str, body: bytes, series_count: int, digest: bool = False) -> Arm:
     series_map, window = SeriesMap(), Window()
     for series in range(series_count):
-        series_map.set(series, series, int(Kind.HISTOGRAM))
+        series_map.set(series, series, int(Kind.HISTOGRAM), digest=digest)
     window.apply(body, series_map, 0)
     return Arm(name, repeating(window.apply, body, series_map, 0), SAMPLES)
 
@@ -51,8 +53,10 @@ def _runs(values: loads.Values, series_count: int) -> bytes:
     return body.take()
 
 
-def _sketches(values: loads.Values, series_count: int) -> bytes:
+def _sketches(values: loads.Values, series_count: int, digest: bool) -> bytes:
     body = BodyWriter()
     for series, samples in enumerate(values.reshape(series_count, -1)):
         body.put_loghist(series, samples)
+        if digest:
+            body.put_tdigest(series, samples)
     return body.take()

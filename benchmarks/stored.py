@@ -24,32 +24,42 @@ ENCODE_GOAL_NS = 600
 
 
 def run(effort: Effort) -> list[Table]:
-    """Two tables: sizes over the entropy of the counts, times over a copy of the bytes."""
+    """Tables: sizes over the entropy of the counts, times over a copy of the bytes; then those with t-digests."""
     series_count = effort.size(1_000, 100)
     windows = [loads.lognormal(SAMPLES, seed) for seed in range(series_count)]
     window = _window(windows)
     frames = [rows for _, _, rows in window.encode_frames(FRAME_BYTES)]
-    return [_sizes(windows, frames), _times(window, frames, series_count, effort)]
+    digested = _window(windows, digest=True)
+    digested_frames = [rows for _, _, rows in digested.encode_frames(FRAME_BYTES)]
+    return [
+        _sizes(windows, frames, digested_frames),
+        _times("Time a series' window", window, frames, series_count, effort),
+        _times("Time a series' window with a t-digest", digested, digested_frames, series_count, effort),
+    ]
 
 
-def _window(windows: list[loads.Values]) -> Window:
+def _window(windows: list[loads.Values], *, digest: bool = False) -> Window:
     body, series_map, window = BodyWriter(), SeriesMap(), Window()
     for series, values in enumerate(windows):
-        series_map.set(series, series, int(Kind.HISTOGRAM), SCALE)
+        series_map.set(series, series, int(Kind.HISTOGRAM), SCALE, digest)
         body.put_loghist(series, values, SCALE)
+        if digest:
+            body.put_tdigest(series, values)
     window.apply(body.take(), series_map, 0)
     return window
 
 
-def _sizes(windows: list[loads.Values], frames: list[bytes]) -> Table:
+def _sizes(windows: list[loads.Values], frames: list[bytes], digested_frames: list[bytes]) -> Table:
     count = len(windows)
     entropy = statistics.fmean(_entropy_bytes(values) for values in windows[:MEASURED])
-    compressed = sum(len(_compressor().compress(rows)) for rows in frames) / count
-    raw = sum(map(len, frames)) / count
+    raw, compressed = _bytes_of(frames, count)
+    digested_raw, digested_compressed = _bytes_of(digested_frames, count)
     rows = [
         Row("entropy of the counts, the distribution known", None, byte_size(entropy)),
         _size("**rows as encoded**", raw, entropy),
         _size(f"**rows in 64 KiB frames, zstd level {ZSTD_LEVEL}**", compressed, entropy, goal=BYTES_GOAL),
+        _size("rows with a t-digest of compression 100, as encoded", digested_raw, entropy),
+        _size("the same in frames, compressed", digested_compressed, entropy),
         *(
             _size(
                 f"{kind.name} serialised",
@@ -65,28 +75,36 @@ def _sizes(windows: list[loads.Values], frames: list[bytes]) -> Table:
     return comparison("Bytes of a series' window", "entropy", rows, note)
 
 
+def _bytes_of(frames: list[bytes], count: int) -> tuple[float, float]:
+    """Of each of `count` windows, as encoded and compressed."""
+    compress = _compressor().compress
+    return sum(map(len, frames)) / count, sum(len(compress(rows)) for rows in frames) / count
+
+
 def _size(what: str, size: float, entropy: float, goal: float | None = None) -> Row:
     ratio = size / entropy
     return Row(what, Ratio.exact(ratio), byte_size(size), () if goal is None else (at_most(size, goal, "B"),))
 
 
-def _times(window: Window, frames: list[bytes], count: int, effort: Effort) -> Table:
+def _times(title: str, window: Window, frames: list[bytes], count: int, effort: Effort) -> Table:
     compress, joined = _compressor().compress, b"".join(frames)
     packed = [compress(rows) for rows in frames]
     decompress = _decompressor().decompress
-    groups = Groups(dict.fromkeys(range(count), 0), 1)
+    selected = dict.fromkeys(range(count), 0)
+    groups, digests = Groups(selected, 1), Groups(selected, 1, digests=True)
     arms = [
         Arm("copy of the rows", repeating(bytearray, joined), count),
         Arm("encode", repeating(window.encode_frames, FRAME_BYTES), count),
         Arm("compress", repeating(_each, compress, frames), count),
         Arm("decompress", repeating(_each, decompress, packed), count),
         Arm("check and merge into a query's group", repeating(_each, groups.merge_rows, frames), count),
+        Arm("the same, t-digests asked for", repeating(_each, digests.merge_rows, frames), count),
     ]
     reference, *timings = interleave(arms, effort)
-    goals = {"encode": (at_most(timings[0].ns, ENCODE_GOAL_NS, "ns"),)}
+    goals = {} if "t-digest" in title else {"encode": (at_most(timings[0].ns, ENCODE_GOAL_NS, "ns"),)}
     rows = [Row(reference.name, None, nanoseconds(reference))]
     rows += [Row(t.name, t.over(reference), nanoseconds(t), goals.get(t.name, ())) for t in timings]
-    return comparison("Time a series' window", "copying", rows, f"{count:,} series at once.")
+    return comparison(title, "copying", rows, f"{count:,} series at once.")
 
 
 def _each(function: Any, items: list[bytes]) -> None:

@@ -4,7 +4,7 @@
  *   for all windows. Windows outside the steps are passed over.
  *
  * Groups that keep digests merge those of their members too: a group has one only if each of its samples was in one.
- * To merge a digest costs about ten times what a histogram costs, so that only who asks for it should.
+ * To merge a digest costs several times what a histogram costs: only who asks pays for it.
  *
  * Rows of series that no group selects are passed over by their size. What comes from outside is
  * checked before a group changes, so that a bad frame changes no answer; when memory runs out the

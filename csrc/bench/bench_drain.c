@@ -7,7 +7,7 @@
 #include "bench.h"
 #include "drain.h"
 
-enum { RECORDS = 1 << 16, SERIES_MAX = 20000, BULK = 1024 };
+enum { RECORDS = 1 << 16, SERIES_MAX = 20000, DIGESTS_MAX = 1000, BULK = 1024 };
 
 static obs_drain_t *drain;
 static obs_producer_t *producer;
@@ -57,25 +57,46 @@ static void push_and_collect(void *state)
         obs_batch_free(batch);
 }
 
+typedef struct {
+    uint64_t series_count;
+    uint32_t first_series;
+    bool keeps_digest;
+} load_t;
+
 static void bulk_and_collect(void *state)
 {
-    uint64_t series_count = *(uint64_t *)state;
+    const load_t *load = state;
     for (size_t at = 0; at < RECORDS; at += BULK)
-        obs_producer_add_many(producer, (uint32_t)(at / BULK % series_count), 6, false, values + at, BULK);
+        obs_producer_add_many(producer, load->first_series + (uint32_t)(at / BULK % load->series_count), 6,
+                              load->keeps_digest, values + at, BULK);
     must(obs_drain_seal(drain, 0));
     obs_batch_t *batch;
     while ((batch = obs_batch_queue_take(&drain->queue, 0)) != NULL)
         obs_batch_free(batch);
 }
 
-static void spread_over(uint64_t series_count)
+static void spread_over(uint64_t series_count, uint32_t first_series)
 {
     uint64_t state = 1;
     for (size_t i = 0; i < RECORDS; i++) {
         state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        tags[i] = OBS_RECORD_TAG(OBS_RECORD_SAMPLE, series_count == 1 ? 0 : (state >> 33) % series_count);
+        tags[i] =
+            OBS_RECORD_TAG(OBS_RECORD_SAMPLE, first_series + (series_count == 1 ? 0 : (state >> 33) % series_count));
         values[i] = exp((double)(state >> 40) * 0x1p-24 * 4 - 8);
     }
+}
+
+/* Of one by one and of pieces of BULK, over that many series. */
+static void bench_load(load_t load, const char *kind)
+{
+    char name[96];
+    spread_over(load.series_count, load.first_series);
+    snprintf(name, sizeof name, "push, collect, seal; %d series%s", (int)load.series_count, kind);
+    bench(name, "record", RECORDS, push_and_collect, NULL);
+    if (load.series_count > RECORDS / BULK)
+        return;
+    snprintf(name, sizeof name, "%d values at a time, collect, seal; %d series%s", BULK, (int)load.series_count, kind);
+    bench(name, "value", RECORDS, bulk_and_collect, &load);
 }
 
 int main(void)
@@ -89,21 +110,17 @@ int main(void)
     must(obs_drain_attach(drain, &producer));
     for (int i = 0; i < SERIES_MAX; i++)
         must(obs_open_batch_define(&drain->open, OBS_KIND_HISTOGRAM, 6, false, &series));
-    spread_over(1);
+    for (int i = 0; i < DIGESTS_MAX; i++)
+        must(obs_open_batch_define(&drain->open, OBS_KIND_HISTOGRAM, 6, true, &series));
+    spread_over(1, 0);
     double floor_ns = bench("copy of a record", "record", RECORDS, copy, NULL);
     double push_ns = bench("push and release", "record", RECORDS, push_and_forget, NULL);
     printf("  %58s %9.2f x\n", "", push_ns / floor_ns);
-    static uint64_t counts[] = {1, 16, 1000, SERIES_MAX};
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        char name[64];
-        spread_over(counts[i]);
-        snprintf(name, sizeof name, "push, collect, seal; %d series", (int)counts[i]);
-        bench(name, "record", RECORDS, push_and_collect, NULL);
-        if (counts[i] > RECORDS / BULK)
-            continue;
-        snprintf(name, sizeof name, "%d values at a time, collect, seal; %d series", BULK, (int)counts[i]);
-        bench(name, "value", RECORDS, bulk_and_collect, &counts[i]);
-    }
+    const uint64_t counts[] = {1, 16, 1000, SERIES_MAX};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        bench_load((load_t){.series_count = counts[i]}, "");
+    for (size_t i = 0; i < sizeof counts / sizeof *counts && counts[i] <= DIGESTS_MAX; i++)
+        bench_load((load_t){counts[i], SERIES_MAX, true}, ", digests");
     printf("memory of the open batch's series: %zu bytes each\n", sizeof(obs_series_t));
     obs_drain_destroy(drain);
     obs_producer_leave_thread(producer);

@@ -1,4 +1,4 @@
-// kernels: transpose groups sections frames window accumulator series_map series_index body rows loghist obs
+// kernels: transpose groups sections frames window accumulator series_map series_index body rows loghist tdigest obs
 #include "transpose.h"
 
 #include "alloc_seam.h"

@@ -130,6 +130,35 @@ def test_a_damaged_identity_is_made_up_for_by_the_files(lab: Lab, content: bytes
     lab.check()
 
 
+def test_a_changed_sketch_is_in_the_next_block_of_the_file(lab: Lab) -> None:
+    """And not only in the journal and in the next file's head."""
+    (one,) = (series for series in lab.producer.defined if series.kind is Kind.HISTOGRAM)
+    lab.send()
+    lab.store.checkpoint()
+    for sketch in ("loghist", "tdigest", "loghist"):
+        asked = lab.store.series.resolve(one.metric, one.kind, one.labels, sketch=sketch)
+        assert asked is not None
+        lab.store.write(Define(lab.producer.session, [DefinedSeries(0, asked.id, asked)]))
+        lab.store.sync()
+        assert sketches(lab)[one.id] == sketch
+        lab.store.checkpoint()
+        assert sketches(lab)[one.id] == sketch
+        lab.kill()
+        assert sketches(lab)[one.id] == sketch
+    lab.store.close()
+    for path in (lab.directory / "journal").iterdir():
+        path.unlink()
+    assert len(lab.files("segments")) == 1
+    assert Store.open_read_only(lab.directory).view().table.get(one.id).sketch == "loghist"  # type: ignore[union-attr]
+
+
+def sketches(lab: Lab) -> dict[int, str]:
+    found = [{one.id: one.sketch for one in lab.store.view().series()}]
+    found.append({one.id: one.sketch for one in Store.open_read_only(lab.directory).view().series()})
+    assert found[0] == found[1]
+    return found[0]
+
+
 def test_there_is_no_store_to_read(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no store"):
         Store.open_read_only(tmp_path)

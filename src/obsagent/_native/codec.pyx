@@ -483,7 +483,7 @@ cdef class Groups(_Shared):
 
     `mapping` is series id -> group. The step of a window is (its start - first_ms) // step_ms; windows outside
     the steps are passed over. With step_ms 0 there is one step for all windows. Only with `digests` are t-digests
-    merged too: that costs about ten times what a histogram costs.
+    merged too: that costs several times what a histogram costs.
     """
 
     cdef obs_groups_t groups

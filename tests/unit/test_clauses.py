@@ -8,6 +8,8 @@ import pytest
 
 from obsagent.answer.execute import answer, iso_utc
 from obsagent.answer.language import parse
+from obsagent.answer.options import Options
+from obsagent.errors import UsageError
 from obsagent.samples import Kind
 from unit.fake_view import FakeView
 
@@ -348,3 +350,64 @@ def test_steps_of_both_sides(view):
         view.observe(series, NEWEST_MS - minute * MINUTE_MS, 0.1)
     row = only_row(view, "max latency since 10m step 5m vs 1h ago")
     assert len(row["points"]) == len(row["vs"]["points"]) == 3
+
+
+# --- t-digests
+
+
+def digested(view, text):
+    return answer(parse(text), view, NOW_MS, Options(sketch="tdigest"))
+
+
+def rank_of(values, number):
+    return sum(value <= number for value in values) / len(values)
+
+
+def test_quantiles_from_a_digest_have_an_error_in_rank(view):
+    series = view.add_series("latency", Kind.HISTOGRAM, "seconds", sketch="tdigest", service="fraud")
+    generator = random.Random(9)
+    values = [generator.lognormvariate(-3, 1.2) for _ in range(20_000)]
+    view.observe(series, NOW_MS, *values)
+    (row,) = digested(view, "p50,p99,p99.9,p100,mean latency")["series"]
+    for stat, q in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)):
+        bound = row["error_bound"][stat]["rank"]
+        assert abs(rank_of(values, row["values"][stat]) - q) <= bound < 0.03
+    assert row["values"]["p100"] == max(values)
+    assert row["error_bound"]["mean"] == 0
+    assert row["values"]["p99"] != only_row(view, "p99 latency")["values"]["p99"]
+
+
+def test_digests_of_steps_and_of_all_of_them(view):
+    series = view.add_series("latency", Kind.HISTOGRAM, "seconds", sketch="tdigest", service="fraud")
+    generator = random.Random(4)
+    by_minute = [[generator.expovariate(10) for _ in range(500)] for _ in range(4)]
+    for minute, values in enumerate(by_minute):
+        view.observe(series, NEWEST_MS - minute * MINUTE_MS, *values)
+    (row,) = digested(view, "p90 latency step 1m since 5m")["series"]
+    for point, values in zip(row["points"], reversed(by_minute), strict=True):
+        assert abs(rank_of(values, point["values"]["p90"]) - 0.9) <= point["error_bound"]["p90"]["rank"]
+    everything = [value for values in by_minute for value in values]
+    assert abs(rank_of(everything, row["values"]["p90"]) - 0.9) <= row["error_bound"]["p90"]["rank"]
+
+
+def test_where_not_every_sample_is_in_a_digest_there_is_no_answer_from_it(view):
+    for service, sketch in (("with", "tdigest"), ("without", "loghist")):
+        series = view.add_series("latency", Kind.HISTOGRAM, "seconds", sketch=sketch, service=service)
+        view.observe(series, NOW_MS, 0.1, 0.2)
+    found = digested(view, "p50,count latency by service")["series"]
+    assert [(row["values"]["p50"], row["values"]["count"]) for row in found] == [(pytest.approx(0.1), 2), (None, 2)]
+    assert digested(view, "p50 latency")["series"][0]["values"] == {"p50": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rate requests", "`requests` is a counter: only histograms keep t-digests"),
+        ("p99 latency", '`latency` keeps no t-digest: define it with sketch="tdigest", or ask without --sketch'),
+    ],
+)
+def test_what_keeps_no_digest_says_so(view, endpoints, text, message):
+    view.increment(view.add_series("requests", Kind.COUNTER, service="fraud"), NOW_MS)
+    with pytest.raises(UsageError) as caught:
+        digested(view, text)
+    assert str(caught.value) == message

@@ -59,8 +59,9 @@ class _Side:
 
     def __init__(self, planned: Plan, view: View, options: Options) -> None:
         self.plan = planned
-        self.gathered = gather(planned, view)
-        self.rows = rows_of(planned, self.gathered, digest=options.sketch == TDIGEST)
+        digests = options.sketch == TDIGEST
+        self.gathered = gather(planned, view, digests=digests)
+        self.rows = rows_of(planned, self.gathered, digest=digests)
 
     @property
     def covered(self) -> dict[str, str] | None:

@@ -38,8 +38,8 @@ class Gathered:
         return self.members.get((source.metric.text, key))
 
 
-def gather(plan: Plan, view: View) -> Gathered:
-    """Read what a plan needs."""
+def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
+    """Read what a plan needs, t-digests only if they are asked for."""
     last_ms = _last_samples(plan, view)
     mapping: dict[int, int] = {}
     members: dict[tuple[str, Key], Members] = {}
@@ -54,7 +54,10 @@ def gather(plan: Plan, view: View) -> Gathered:
             members[source.metric.text, group.key] = Members(tuple(own), group.series[0].across, newest)
             count = own.stop
     steps = plan.steps
-    groups = Groups(mapping, count, steps.first_ms, steps.step_ms, steps.count) if steps else Groups(mapping, count)
+    if steps:
+        groups = Groups(mapping, count, steps.first_ms, steps.step_ms, steps.count, digests=digests)
+    else:
+        groups = Groups(mapping, count, digests=digests)
     coverage = view.collect(plan.span.read_from_ms, plan.span.to_ms, groups)
     covered = None
     if coverage.first_ms is not None and coverage.last_ms is not None:

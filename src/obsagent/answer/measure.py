@@ -65,7 +65,7 @@ def measure_histogram(
     estimates = {}
     for stat in stats:
         if digest and stat.q is not None:
-            estimates[stat.name] = _of_digest(tdigest, stat.q)
+            estimates[stat.name] = _of_digest(tdigest, hist, stat.q)
         else:
             estimates[stat.name] = _of_histogram(hist, stat, unit, seconds)
     return Measured(hist.count, estimates, _not_finite(hist))
@@ -134,14 +134,15 @@ def _merged_digest(groups: Groups, group: int, steps: Steps) -> TDigest | None:
     return merged
 
 
-def _of_digest(digest: TDigest | None, q: float) -> Estimate:
+def _of_digest(digest: TDigest | None, hist: LogHist, q: float) -> Estimate:
+    """The digest's answer; the histogram beside it bounds its error in rank, and says where the truth lies."""
     if digest is None or not digest.count:
         return Estimate(None)
+    value = digest.quantile(q)
     if q in (0.0, 1.0):
-        return exact(digest.quantile(q))
-    rank = digest.rank_error(q)
-    low, high = digest.quantiles([max(0.0, q - rank), min(1.0, q + rank)])
-    return Estimate(digest.quantile(q), {"rank": rank} if rank else 0, low, high)
+        return exact(value)
+    truth = _quantile(hist, q)
+    return Estimate(value, {"rank": hist.rank_error(q, value)}, truth.low, truth.high)
 
 
 def _last(groups: Groups, member: int, steps: Steps) -> tuple[float, int] | None:

@@ -67,13 +67,21 @@ class Tmux:
         alternate, cursor = self._run("display-message", "-p", "#{alternate_on} #{cursor_flag}").split()
         return alternate == "1", cursor == "1"
 
+    def becomes(self, wanted: Callable[[str], bool], patience_s: float) -> bool:
+        """Whether the screen is as wanted within so many seconds."""
+        deadline = time.monotonic() + patience_s
+        while not wanted(self.screen):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(LOOK_S)
+        return True
+
     def wait_for(self, wanted: Callable[[str], bool]) -> str:
         """The screen, as soon as it is as wanted; fails with what it was."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not wanted(screen := self.screen):
-            assert time.monotonic() < deadline, f"the screen never was as wanted:\n{screen}"
-            time.sleep(LOOK_S)
-        return screen
+        shown: list[str] = []
+        as_wanted = self.becomes(lambda screen: shown.append(screen) or wanted(screen), PATIENCE_S)
+        assert as_wanted, f"the screen never was as wanted:\n{shown[-1]}"
+        return shown[-1]
 
     def wait_for_text(self, *texts: str) -> str:
         """The screen, as soon as all of the texts are on it."""

@@ -24,6 +24,7 @@ AGENT_PACKAGES = ("rich", "zstandard")  # as the extra `agent` lists them: a cli
 
 COMMANDS = {
     "agent": "run the agent: receive samples, keep them, answer questions",
+    "completion": "print a script for completion in bash, zsh or fish",
     "demo": "serve a real model under load and watch it",
     "list": "list what there is to ask about",
     "query": "ask for quantiles, rates and counts",
@@ -35,7 +36,7 @@ COMMANDS = {
 # fmt: off
 NOT_BUILT = (
     "shell", "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
-    "truth", "init", "config", "fsck", "forget", "export", "keys", "completion",
+    "truth", "init", "config", "fsck", "forget", "export", "keys",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""
@@ -76,6 +77,10 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(f"{PROGRAM} {__version__}")
         return 0
+    if name == "complete":  # what the shells' scripts call; no command for people
+        from obsagent.cli.complete import run
+
+        return run(rest)
     if name not in COMMANDS:
         raise _unknown(name)
     return _run(name, rest)

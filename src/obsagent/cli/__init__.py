@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "obsagent"
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-AGENT_PACKAGES = ("rich", "zstandard")  # as the extra `agent` lists them: a client alone has neither
+AGENT_PACKAGES = ("prompt_toolkit", "rich", "zstandard")  # as the extra `agent` lists them: a client alone has none
 
 COMMANDS = {
     "agent": "run the agent: receive samples, keep them, answer questions",
@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": "serve a real model under load and watch it",
     "list": "list what there is to ask about",
     "query": "ask for quantiles, rates and counts",
+    "shell": "ask interactively, with completion and help",
     "status": "show what the agent has received, kept and lost",
     "top": "watch every service live",
 }
@@ -35,7 +36,7 @@ COMMANDS = {
 
 # fmt: off
 NOT_BUILT = (
-    "shell", "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
+    "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
     "truth", "init", "config", "fsck", "forget", "export", "keys",
 )
 # fmt: on

@@ -63,7 +63,9 @@ class RunningAgent:
     @staticmethod
     def command(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "obsagent", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        )
 
     def query(self, text: str, *, alone: bool = False) -> dict[str, Any]:
         """The answer to a query as JSON, from the agent or from its store alone."""

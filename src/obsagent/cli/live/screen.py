@@ -11,6 +11,7 @@ from obsagent.cli.live.control import HELP, Control
 from obsagent.cli.live.readings import Key, Row, Snapshot
 from obsagent.cli.table import BOLD, DIM, GAP, LEFT, PLAIN, RIGHT, aligned, columns_of
 from obsagent.cli.units import MISSING, format_count, format_number, format_quantity
+from obsagent.selfmetrics import SERVICE
 
 BARS = "▁▂▃▄▅▆▇█"
 COLUMNS_KEPT = 4  # rate, two quantiles and errors are shown however narrow it is
@@ -150,7 +151,7 @@ def headline(snapshot: Snapshot) -> str:
         facts.append(_bytes(agent["resident_bytes"]))
     else:
         facts.append(f"store {status['directory']}, no agent")
-    live = sum(session["state"] == "live" and session["service"] != "obsagent" for session in status["sessions"])
+    live = sum(session["state"] == "live" and session["service"] != SERVICE for session in status["sessions"])
     facts.append(f"{format_count(live)} session{'' if live == 1 else 's'}")
     return " · ".join([*facts, _losses(status["accounts"]["total"])])
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgpack
 import zstandard
 
-HEAD, CHECKPOINT = 1, 2
+HEAD, CHECKPOINT, COMPACTED = 1, 2, 3
 COUNTER = 2
 DIGEST_FOLLOWS = 0x10
 
@@ -55,10 +55,26 @@ def rows(data: bytes) -> list[tuple[int, int, bytes]]:
     return found
 
 
+def sections(data: bytes) -> list[tuple[int, list[tuple[int, int, bytes]]]]:
+    """(window, rows) of each section of a compacted frame."""
+    (window,) = struct.unpack_from("<q", data)
+    found = []
+    offset = 8
+    while offset < len(data):
+        step, offset = varint(data, offset)
+        size, offset = varint(data, offset)
+        assert (step == 0) == (not found)
+        window += step
+        found.append((window, rows(data[offset : offset + size])))
+        offset += size
+    return found
+
+
 @dataclass
 class Block:
     kind: int
     sequence: int
+    replaced: int
     low: int
     high: int
     cutoff: int
@@ -69,15 +85,38 @@ class Block:
 def read_segment(path: Path) -> list[Block]:
     data = path.read_bytes()
     assert data[:8] == b"OBSSEGM\n"
-    assert struct.unpack_from("<H", data, 8) == (1,)
+    first, _, last = path.name.removesuffix(".segment").partition("-")
+    assert struct.unpack_from("<H", data, 8) == (2 if last else 1,)
     assert struct.unpack_from("<I", data, 40)[0] == crc32c(data[:40])
     blocks = []
     offset = 44
     while offset < len(data):
         blocks.append(read_block(data, offset))
         offset += struct.unpack_from("<Q", data, offset + 16)[0]
-    assert int(path.name.removesuffix(".segment")) == blocks[0].sequence
+    if last:
+        head, block = blocks
+        assert (head.kind, block.kind) == (HEAD, COMPACTED)
+        assert head.sequence == block.sequence == int(last)
+        assert int(first) == int(last) - block.replaced + 1
+    else:
+        assert int(first) == blocks[0].sequence
     return blocks
+
+
+def read_store(directory: Path) -> list[Block]:
+    """The blocks that count of all segment files."""
+    files = {path: read_segment(path) for path in sorted(directory.glob("*.segment"))}
+    held = {
+        sequence
+        for blocks in files.values()
+        for block in blocks
+        if block.kind == COMPACTED
+        for sequence in range(block.sequence - block.replaced + 1, block.sequence + 1)
+    }
+    superseded = [
+        path for path, blocks in files.items() if "-" not in path.name and {block.sequence for block in blocks} <= held
+    ]
+    return [block for path, blocks in files.items() if path not in superseded for block in blocks]
 
 
 def read_block(data: bytes, start: int) -> Block:
@@ -85,26 +124,32 @@ def read_block(data: bytes, start: int) -> Block:
     assert header[:4] == b"OBSB"
     version, kind, sequence, size = struct.unpack_from("<HHQQ", header, 4)
     low, high, cutoff = struct.unpack_from("<QQq", header, 40)
-    tables_size, raw_size, frame_count, tables_crc, index_crc = struct.unpack_from("<IIIII", header, 72)
-    assert version == 1
+    tables_size, raw_size, frame_count, tables_crc, index_crc, replaced = struct.unpack_from("<IIIIII", header, 72)
+    assert version == (2 if kind == COMPACTED else 1)
+    assert (replaced > 0) == (kind == COMPACTED)
     assert struct.unpack_from("<I", header, 96)[0] == crc32c(header[:96])
     packed = data[start + 100 : start + 100 + tables_size]
     assert crc32c(packed) == tables_crc
     raw = zstandard.decompress(packed)
     assert len(raw) == raw_size
-    block = Block(kind, sequence, low, high, cutoff, msgpack.unpackb(raw, strict_map_key=False))
-    index = data[start + 100 + tables_size :][: frame_count * 40]
+    block = Block(kind, sequence, replaced, low, high, cutoff, msgpack.unpackb(raw, strict_map_key=False))
+    index_offset = size - frame_count * 40 if kind == COMPACTED else 100 + tables_size
+    index = data[start + index_offset :][: frame_count * 40]
     assert crc32c(index) == index_crc
     for line in struct.iter_unpack("<qIIQIIII", index):
-        window, first, last, offset, stored_size, frame_size, crc, _ = line
+        window, first, last, offset, stored_size, frame_size, crc, span = line
         stored = data[start + offset : start + offset + stored_size]
         assert crc32c(stored) == crc
         assert offset + stored_size <= size
         frame = zstandard.decompress(stored)
         assert len(frame) == frame_size
-        found = rows(frame)
-        assert (found[0][0], found[-1][0]) == (first, last)
-        block.frames.append((window, found))
+        found = sections(frame) if kind == COMPACTED else [(window, rows(frame))]
+        assert (found[0][0], found[-1][0]) == (window, window + span)
+        series = [row[0] for _, its_rows in found for row in its_rows]
+        assert (min(series), max(series)) == (first, last)
+        block.frames += found
+    if kind == COMPACTED:
+        assert block.tables[7] == sorted({window for window, _ in block.frames})
     return block
 
 
@@ -151,10 +196,10 @@ def read_fields(entry_type: int, payload: bytes) -> Any:
 
 
 def counters_of(blocks: list[Block]) -> dict[tuple[int, int], tuple[int, float]]:
-    """(window, series) → (increments, sum) over all checkpoint blocks."""
+    """(window, series) → (increments, sum) over all checkpoint and compacted blocks."""
     sums: dict[tuple[int, int], tuple[int, float]] = {}
     for block in blocks:
-        if block.kind != CHECKPOINT:
+        if block.kind == HEAD:
             continue
         for window, found in block.frames:
             for series, kind, payload in found:

@@ -74,6 +74,26 @@ def test_segments_read_by_their_description(directory: Path) -> None:
             assert groups.counter(index) == found.get((start, series.id), (0, 0.0))
 
 
+def test_compacted_segments_read_by_their_description(directory: Path) -> None:
+    before = blocks_of(directory)
+    store = Store.open(directory, clock=TurnedClock(), budgets=Budgets(segment_file_bytes=2_000), fs=FailingFs())
+    while store.maybe_compact(0):
+        pass
+    store._store_lock.release()
+    blocks = plain_reader.read_store(directory / "segments")
+    compacted = [block for block in blocks if block.kind == plain_reader.COMPACTED]
+    assert len(compacted) == 2
+    found = plain_reader.counters_of(blocks)
+    assert found.items() >= plain_reader.counters_of(before).items()  # opening has made a checkpoint of the journal
+    booked = sum(row[2][1] for block in blocks for row in block.tables[3])
+    assert booked == Store.open_read_only(directory).status()["accounts"]["total"]["stored"]
+    for head, block in zip(blocks[::2], compacted, strict=False):
+        of_file = [each for each in before if block.sequence - block.replaced < each.sequence <= block.sequence]
+        assert head.frames == of_file[0].frames
+        assert head.tables[4] == of_file[-1].tables[4]
+        assert (block.low, block.high, block.cutoff) == (of_file[-1].low, of_file[-1].high, of_file[-1].cutoff)
+
+
 def test_totals_are_those_of_all_files_before(directory: Path) -> None:
     blocks = blocks_of(directory)
     last_head = max(index for index, block in enumerate(blocks) if block.kind == plain_reader.HEAD)

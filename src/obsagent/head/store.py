@@ -53,7 +53,7 @@ from obsagent.limits import CHECKPOINT_DELAY_MS
 from obsagent.samples import Series
 from obsagent.segment.compact import Pause, no_pause
 from obsagent.segment.reader import BlockReader
-from obsagent.segment.recover import Damage
+from obsagent.segment.recover import BlockRef, Damage
 from obsagent.segment.tables import series_to_row
 from obsagent.segment.writer import SegmentWriter, take_over
 
@@ -370,22 +370,24 @@ class Store:
         self._damage.add(damage)
 
     def maybe_compact(self, now_ms: int, pause: Pause = no_pause) -> bool:
-        """Rewrite the oldest segment file that is not compacted yet; returns whether there was one.
+        """Rewrite the oldest segment file that is complete and sound; returns whether there was one.
 
-        Removes what an earlier call has superseded. `pause` is called between pieces of work and may raise to
+        Removes what earlier calls have superseded. `pause` is called between pieces of work and may raise to
         end this one. Raises StoreError if the disk refuses; the store is then as it was before.
         """
         with self._compaction_lock:
             self._compaction.remove_superseded(now_ms)
-            file = self._compaction.next(self._blocks, now_ms)
-            written = self._compaction.rewrite(file, now_ms, pause) if file else None
-            if file is None or written is None:
-                return False
-            path = file[0].path
-            with self._lock:
-                self._blocks = swapped(self._blocks, path, written)
-                self._compaction.supersede(path, now_ms, self._views)
-            return True
+            while file := self._compaction.next(self._blocks, now_ms):
+                written = self._compaction.rewrite(file, now_ms, pause)
+                if written is not None:
+                    self._swap(file[0].path, written, now_ms)
+                    return True
+            return False
+
+    def _swap(self, path: Path, written: list[BlockRef], now_ms: int) -> None:
+        with self._lock:
+            self._blocks = swapped(self._blocks, path, written)
+            self._compaction.supersede(path, now_ms, self._views)
 
     def view(self) -> View:
         """What a query reads; see `head/view.py`."""

@@ -6,7 +6,7 @@ file. Whatever lies between whole blocks is reported as damage; what follows the
 *tail*: an append that a crash cut short, or one that the agent is writing at this moment.
 
 Only headers are read, except for the last block of the last file: a block is appended only after the
-one before it was synced, so only the last can be torn inside.
+one before it was synced, so only the last can be torn inside. A compacted file was synced before it had its name.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def scan_file(path: Path, is_last: bool) -> ScannedFile:
             _scan_blocks(descriptor, file)
             if file.is_compacted:
                 _require_compacted_block(file)
-            if is_last and file.blocks:
+            elif is_last and file.blocks:
                 _check_last(descriptor, file)
         except UnsupportedVersion as error:
             raise StoreError(f"{path} was written by a newer obsagent: {error}") from error

@@ -19,6 +19,7 @@ NAMES = (
     "apply",
     "stored",
     "query",
+    "history",
     "startup",
     "memory",
     "cpu",

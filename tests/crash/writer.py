@@ -26,7 +26,7 @@ BEGIN_MS = 1_700_000_000_000
 FRAMES_PER_WINDOW = 25
 SAMPLES = 20
 FRAMES_PER_EVENT = 10
-TINY = Budgets(journal_file_bytes=20_000, segment_file_bytes=30_000, frame_bytes=1_000)
+TINY = Budgets(journal_file_bytes=20_000, segment_file_bytes=20_000, frame_bytes=1_000)
 METRICS = {"latency": Kind.HISTOGRAM, "served": Kind.COUNTER, "depth": Kind.GAUGE}
 
 
@@ -98,6 +98,11 @@ def keep_checkpointing(store: Store, clock: FrameClock, stop: threading.Event) -
         store.maybe_checkpoint(clock.now_ms)
 
 
+def keep_compacting(store: Store, clock: FrameClock, stop: threading.Event) -> None:
+    while not stop.wait(0.002):
+        store.maybe_compact(clock.now_ms)
+
+
 def keep_syncing(store: Store, sent: list[tuple[int, int, int]], stop: threading.Event) -> None:
     """Sync and say what is durable; `sent` grows at its end while this goes on."""
     told = 0
@@ -124,6 +129,7 @@ def main() -> None:
     sent: list[tuple[int, int, int]] = []
     threading.Thread(target=keep_syncing, args=(store, sent, stop), daemon=True).start()
     threading.Thread(target=keep_checkpointing, args=(store, clock, stop), daemon=True).start()
+    threading.Thread(target=keep_compacting, args=(store, clock, stop), daemon=True).start()
     following = list(first)
     while True:
         session = chance.randrange(len(first))

@@ -1,0 +1,115 @@
+"""How long does a question about a day of a series, or an hour of many, take inside the agent?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import zstandard
+
+from benchmarks import days
+from benchmarks.agents import scratch
+from benchmarks.days import HOUR_MS, Day
+from benchmarks.measure import Arm, Effort, interleave, repeating
+from benchmarks.report import Row, Table, at_most, byte_size, comparison, nanoseconds
+from benchmarks.stores import METRIC
+from obsagent._native.codec import Groups, Transpose
+from obsagent.answer.execute import Answer, answer
+from obsagent.answer.language import parse
+from obsagent.head.store import Store
+from obsagent.head.view import View
+from obsagent.limits import WINDOW_MS
+
+SERIES = 100
+SAMPLES = 1_000
+ONE = 7
+FRAME_BYTES = 64 << 10
+
+
+class Question(NamedTuple):
+    """A query, the hours before `now_ms` and the series that it is about, and what it may take."""
+
+    title: str
+    text: str
+    hours: int
+    series: Sequence[int]
+    goal_ms: float
+
+
+def run(effort: Effort) -> list[Table]:
+    """A table for each question: compacted and fresh segments over the least that a reader has to do."""
+    hours = effort.size(24, 2)
+    questions = [
+        Question(f"{hours} h × 1 series", f"p99 {METRIC} endpoint=/007 since {hours}h", hours, [ONE], 5),
+        Question(f"1 h × {SERIES} series", f"p99 {METRIC} since 1h", 1, range(SERIES), 20),
+    ]
+    with scratch() as directory:
+        day = days.write(directory, hours=hours + 1, series_count=SERIES, samples=SAMPLES)
+        store = Store.open(directory)
+        fresh = store.view()
+        while store.maybe_compact(day.end_ms):
+            pass
+        tables = [_table(question, day, store.view(), fresh, effort) for question in questions]
+        store.close()
+    return tables
+
+
+def _table(question: Question, day: Day, compacted: View, fresh: View, effort: Effort) -> Table:
+    now_ms = day.end_ms - HOUR_MS  # the last hour is in the newest file, which is not compacted
+    frames = _frames(question, day, now_ms)
+    query = parse(question.text)
+    arms = [
+        Arm("decompress and merge those rows", repeating(_merge, question, frames)),
+        Arm("**compacted**", repeating(answer, query, compacted, now_ms)),
+        Arm("as checkpointed", repeating(answer, query, fresh, now_ms)),
+    ]
+    for view in (compacted, fresh):
+        _check(answer(query, view, now_ms), question)
+    reference, *timings = interleave(arms, effort)
+    rows = [Row(reference.name, None, nanoseconds(reference))]
+    for timing in timings:
+        goals = (at_most(timing.median * 1e3, question.goal_ms, "ms"),) if timing is timings[0] else ()
+        rows.append(Row(timing.name, timing.over(reference), nanoseconds(timing), goals))
+    return comparison(question.title, "the least", rows, _note(question, compacted, fresh, frames, now_ms))
+
+
+def _frames(question: Question, day: Day, now_ms: int) -> list[bytes]:
+    """Exactly the rows that the question is about, by series, compressed."""
+    transpose = Transpose()
+    for start_ms in range(now_ms - question.hours * HOUR_MS, now_ms, WINDOW_MS):
+        for _, _, rows in day.window(start_ms):
+            transpose.add_rows(start_ms, rows)
+    compress = zstandard.ZstdCompressor(level=1).compress
+    frames = transpose.encode(FRAME_BYTES)
+    return [compress(sections) for _, _, first, last, sections in frames if first in question.series]
+
+
+def _merge(question: Question, frames: list[bytes]) -> Groups:
+    groups = Groups(dict.fromkeys(question.series, 0), 1)
+    decompress = zstandard.ZstdDecompressor().decompress
+    for frame in frames:
+        groups.merge_sections(decompress(frame), 0, days.BEGIN_MS * 2)
+    return groups
+
+
+def _check(answered: Answer, question: Question) -> None:
+    """An answer about less than everything would be quick for the wrong reason."""
+    (row,) = answered["series"]
+    expected = len(question.series) * SAMPLES * question.hours * HOUR_MS // WINDOW_MS
+    if row["count"] != expected:
+        raise RuntimeError(f"{question.text}: {row['count']} of {expected} samples")
+
+
+def _note(question: Question, compacted: View, fresh: View, frames: list[bytes], now_ms: int) -> str:
+    groups = Groups(dict.fromkeys(question.series, 0), 1)
+    of_view = [view.collect(now_ms - question.hours * HOUR_MS, now_ms, groups).reads for view in (compacted, fresh)]
+    read, also = (
+        f"{reads.frames:,} frames, {byte_size(reads.bytes)} stored, {byte_size(reads.raw_bytes)} raw"
+        for reads in of_view
+    )
+    rows = question.hours * HOUR_MS // WINDOW_MS * len(question.series)
+    least = byte_size(sum(map(len, frames)))
+    return (
+        f"`{question.text}`, warm, in one process: {rows:,} rows of {SAMPLES:,} samples, of {SERIES} series. "
+        f"The least is {least} in memory, compressed. Compacted: {read}. As checkpointed: {also}."
+    )

@@ -149,7 +149,7 @@ def read_block(data: bytes, start: int) -> Block:
         assert (min(series), max(series)) == (first, last)
         block.frames += found
     if kind == COMPACTED:
-        assert block.tables[7] == sorted({window for window, _ in block.frames})
+        assert block.tables[9] == sorted({window for window, _ in block.frames})
     return block
 
 

@@ -342,6 +342,26 @@ def test_a_file_in_which_a_block_is_missing_is_left_as_it_is(lab: Lab) -> None:
     assert Store.open_read_only(lab.directory).status()["corrupt"] == before
 
 
+def test_what_is_known_can_be_recovered_from_compacted_files_alone(lab: Lab) -> None:
+    """The newest file is lost: what the others say is the same before and after."""
+    for _ in range(2):
+        lab.store.write(lab.producer.happens(lab.clock.now_ms))
+        lab.store._segments.give_up()
+        lab.store.checkpoint()
+    newest = lab.directory / "segments" / lab.names()[-1]
+    newest.rename(lab.directory / newest.name)
+    before = scan_directory(lab.directory / "segments").checkpoint()
+    (lab.directory / newest.name).rename(newest)
+    lab.compact_all()
+    lab.clock.now_ms += KEEP_MS
+    lab.compact_all()
+    newest.unlink()
+    assert all(layout.FILE_NAME_RANGE in name for name in lab.names())
+    assert scan_directory(lab.directory / "segments").checkpoint() == before
+    assert before.sequence > 10
+    assert [event.name for event in before.events] == ["e1"]
+
+
 def test_an_older_build_refuses_a_compacted_store(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.compact_all()
     monkeypatch.setattr(layout, "FORMAT_VERSION", 1)

@@ -150,6 +150,8 @@ def _head_block(source: int, found: Input) -> EncodedBlock:
         totals=state.totals,
         refused=state.refused,
         last_seen=state.last_seen,
+        events=state.events,
+        event_totals=state.event_totals,
     )
     totals = [_packed(source, found.head, entry) for entry in read_index(source, found.head)]
     return lay_out_block(layout.BLOCK_HEAD, state.sequence, state.mark, state.written_ms, tables, totals)

@@ -44,17 +44,19 @@ def run(effort: Effort) -> list[Table]:
         Question(f"1 h × {SERIES} series", f"p99 {METRIC} since 1h", 1, range(SERIES), 20),
     ]
     with scratch() as directory:
-        day = days.write(directory, hours=hours + 1, series_count=SERIES, samples=SAMPLES)
+        samples = effort.size(SAMPLES, 20)
+        day = days.write(directory, hours=hours + 1, series_count=SERIES, samples=samples)
         store = Store.open(directory)
         fresh = store.view()
         while store.maybe_compact(day.end_ms):
             pass
-        tables = [_table(question, day, store.view(), fresh, effort) for question in questions]
+        tables = [_table(question, day, samples, (store.view(), fresh), effort) for question in questions]
         store.close()
     return tables
 
 
-def _table(question: Question, day: Day, compacted: View, fresh: View, effort: Effort) -> Table:
+def _table(question: Question, day: Day, samples: int, views: tuple[View, View], effort: Effort) -> Table:
+    compacted, fresh = views
     now_ms = day.end_ms - HOUR_MS  # the last hour is in the newest file, which is not compacted
     frames = _frames(question, day, now_ms)
     query = parse(question.text)
@@ -63,14 +65,14 @@ def _table(question: Question, day: Day, compacted: View, fresh: View, effort: E
         Arm("**compacted**", repeating(answer, query, compacted, now_ms)),
         Arm("as checkpointed", repeating(answer, query, fresh, now_ms)),
     ]
-    for view in (compacted, fresh):
-        _check(answer(query, view, now_ms), question)
+    for view in views:
+        _check(answer(query, view, now_ms), question, samples)
     reference, *timings = interleave(arms, effort)
     rows = [Row(reference.name, None, nanoseconds(reference))]
     for timing in timings:
         goals = (at_most(timing.median * 1e3, question.goal_ms, "ms"),) if timing is timings[0] else ()
         rows.append(Row(timing.name, timing.over(reference), nanoseconds(timing), goals))
-    return comparison(question.title, "the least", rows, _note(question, compacted, fresh, frames, now_ms))
+    return comparison(question.title, "the least", rows, _note(question, views, frames, now_ms, samples))
 
 
 def _frames(question: Question, day: Day, now_ms: int) -> list[bytes]:
@@ -92,17 +94,17 @@ def _merge(question: Question, frames: list[bytes]) -> Groups:
     return groups
 
 
-def _check(answered: Answer, question: Question) -> None:
+def _check(answered: Answer, question: Question, samples: int) -> None:
     """An answer about less than everything would be quick for the wrong reason."""
     (row,) = answered["series"]
-    expected = len(question.series) * SAMPLES * question.hours * HOUR_MS // WINDOW_MS
+    expected = len(question.series) * samples * question.hours * HOUR_MS // WINDOW_MS
     if row["count"] != expected:
         raise RuntimeError(f"{question.text}: {row['count']} of {expected} samples")
 
 
-def _note(question: Question, compacted: View, fresh: View, frames: list[bytes], now_ms: int) -> str:
+def _note(question: Question, views: tuple[View, View], frames: list[bytes], now_ms: int, samples: int) -> str:
     groups = Groups(dict.fromkeys(question.series, 0), 1)
-    of_view = [view.collect(now_ms - question.hours * HOUR_MS, now_ms, groups).reads for view in (compacted, fresh)]
+    of_view = [view.collect(now_ms - question.hours * HOUR_MS, now_ms, groups).reads for view in views]
     read, also = (
         f"{reads.frames:,} frames, {byte_size(reads.bytes)} stored, {byte_size(reads.raw_bytes)} raw"
         for reads in of_view
@@ -110,6 +112,6 @@ def _note(question: Question, compacted: View, fresh: View, frames: list[bytes],
     rows = question.hours * HOUR_MS // WINDOW_MS * len(question.series)
     least = byte_size(sum(map(len, frames)))
     return (
-        f"`{question.text}`, warm, in one process: {rows:,} rows of {SAMPLES:,} samples, of {SERIES} series. "
+        f"`{question.text}`, warm, in one process: {rows:,} rows of {samples:,} samples, of {SERIES} series. "
         f"The least is {least} in memory, compressed. Compacted: {read}. As checkpointed: {also}."
     )

@@ -128,8 +128,7 @@ class Compactor:
     def _compact(self) -> None:
         try:
             while self._store.maybe_compact(self._now_ms(), self._rest):
-                pass
-            self.failure = ""
+                self.failure = ""
         except StoreError as error:
             if str(error) != self.failure:
                 logger.error("segments are not compacted: %s", error)

@@ -362,6 +362,16 @@ def test_what_is_known_can_be_recovered_from_compacted_files_alone(lab: Lab) -> 
     assert [event.name for event in before.events] == ["e1"]
 
 
+def test_a_file_that_was_left_out_is_compacted_later(lab: Lab) -> None:
+    first = lab.directory / "segments" / lab.names()[0]
+    lab.store._compaction._left_as_is.add(first)
+    files = len(lab.names())
+    assert lab.compact_all() == files - 2
+    lab.store._compaction._left_as_is.clear()
+    assert lab.compact_all() == 1
+    lab.check()
+
+
 def test_an_older_build_refuses_a_compacted_store(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.compact_all()
     monkeypatch.setattr(layout, "FORMAT_VERSION", 1)

@@ -80,12 +80,8 @@ def _is_whole(file: list[BlockRef], following: list[BlockRef]) -> bool:
     first = file[0].header.sequence
     sequences = [block.header.sequence for block in file[1:]]
     kinds = {block.header.kind for block in file[1:]}
-    expected = list(range(first, first + len(sequences)))
-    return (
-        kinds == {layout.BLOCK_CHECKPOINT}
-        and sequences == expected
-        and following[0].header.first_sequence == sequences[-1] + 1
-    )
+    after = min(block.header.first_sequence for block in following)
+    return kinds == {layout.BLOCK_CHECKPOINT} and [*sequences, after] == [*range(first, first + len(file))]
 
 
 def compact(blocks: Sequence[BlockRef], fs: Fs, store_id: bytes, frame_bytes: int, pause: Pause) -> list[BlockRef]:

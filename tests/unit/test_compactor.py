@@ -1,0 +1,78 @@
+"""The agent's compaction thread: it rests as long as it works, says what fails once, and ends when told to."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from obsagent import daemon
+from obsagent.daemon import Compactor
+from obsagent.errors import StoreError
+
+
+class FakeStore:
+    """Has some files to compact; `failures` come first."""
+
+    def __init__(self, files: int, failures: list[str]) -> None:
+        self.files = files
+        self.failures = failures
+        self.asked = threading.Semaphore(0)
+
+    def maybe_compact(self, now_ms: int, pause: object) -> bool:
+        assert now_ms == 7
+        self.asked.release()
+        if self.failures:
+            raise StoreError(self.failures.pop(0))
+        self.files -= 1
+        return self.files >= 0
+
+
+def compactor(store: object) -> Compactor:
+    return Compactor(store, lambda: 7)  # type: ignore[arg-type]
+
+
+def test_everything_that_waits_is_compacted_at_once() -> None:
+    store = FakeStore(3, [])
+    compactor(store)._compact()
+    assert store.files == -1
+
+
+def test_a_failure_is_said_once_and_shown_until_it_works_again(caplog: pytest.LogCaptureFixture) -> None:
+    store = FakeStore(0, ["no room", "no room"])
+    one = compactor(store)
+    with caplog.at_level(logging.INFO):
+        one._compact()
+        one._compact()
+        one._compact()  # not the time to try again: nothing has got better
+    assert one.failure == "no room"
+    assert [record.getMessage() for record in caplog.records] == ["segments are not compacted: no room"]
+    store.files = 1
+    one._compact()
+    assert one.failure == ""
+
+
+def test_it_rests_as_long_as_it_has_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = compactor(FakeStore(0, []))
+    rested: list[float] = []
+    monkeypatch.setattr(one._stopping, "wait", lambda seconds: rested.append(seconds) or False)
+    one._rest(0.25)
+    assert rested == [0.25]
+
+
+def test_a_stop_ends_it_in_the_middle_of_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "COMPACTION_LOOK_S", 0.001)
+    store = FakeStore(1 << 60, [])
+    one = compactor(store)
+
+    def compact(now_ms: int, pause: object) -> bool:
+        store.asked.release()
+        while True:
+            pause(0.001)  # type: ignore[operator]
+
+    store.maybe_compact = compact  # type: ignore[method-assign]
+    one.thread.start()
+    assert store.asked.acquire(timeout=10)
+    one.stop()
+    assert not one.thread.is_alive()

@@ -113,6 +113,8 @@ def test_twenty_kills(tmp_path: Path) -> None:
     assert sum(ledger.acknowledged) > 100
     assert store.view().blocks[-1].header.sequence > CYCLES
     assert status["segments"]["files"] > 1
-    assert status["segments"]["compacted"] > 1
+    assert status["segments"]["compacted"] > 0
+    while store.maybe_compact(0):
+        ledger.check(store)
     store.close()
     ledger.check(Store.open_read_only(tmp_path / "store"))

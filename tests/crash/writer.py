@@ -99,8 +99,9 @@ def keep_checkpointing(store: Store, clock: FrameClock, stop: threading.Event) -
 
 
 def keep_compacting(store: Store, clock: FrameClock, stop: threading.Event) -> None:
-    while not stop.wait(0.002):
+    while True:
         store.maybe_compact(clock.now_ms)
+        stop.wait(0.002)
 
 
 def keep_syncing(store: Store, sent: list[tuple[int, int, int]], stop: threading.Event) -> None:
@@ -124,12 +125,12 @@ def main() -> None:
     store = Store.open(directory, clock=clock, budgets=TINY)
     for session in range(len(first)):
         define(store, session)
-    print("ready", flush=True)
     stop = threading.Event()
+    threading.Thread(target=keep_compacting, args=(store, clock, stop), daemon=True).start()
+    print("ready", flush=True)
     sent: list[tuple[int, int, int]] = []
     threading.Thread(target=keep_syncing, args=(store, sent, stop), daemon=True).start()
     threading.Thread(target=keep_checkpointing, args=(store, clock, stop), daemon=True).start()
-    threading.Thread(target=keep_compacting, args=(store, clock, stop), daemon=True).start()
     following = list(first)
     while True:
         session = chance.randrange(len(first))

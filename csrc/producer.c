@@ -4,7 +4,7 @@
 
 #define THREAD_GONE 1u
 #define DRAIN_GONE 2u
-#define BULK_PIECE 2048 /* values bucketed before the drain may have the delta: a few microseconds */
+#define BULK_PIECE 2048 /* values added before the drain may have the delta: some microseconds */
 
 obs_producer_t *obs_producer_new(obs_ring_pool_t *pool)
 {

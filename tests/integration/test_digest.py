@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import obsagent
 from integration.agents import RunningAgent
@@ -15,6 +17,7 @@ from integration.stored import FOREVER_MS
 from obsagent._native.codec import Groups
 from obsagent._native.ring import Histogram
 from obsagent.head.store import Store
+from obsagent.record.client import Client
 from obsagent.sketches import LogHist, TDigest
 
 VALUE_COUNT = 60_000
@@ -56,9 +59,16 @@ def record(histogram: Histogram, values: np.ndarray, single: int) -> None:
         time.sleep(0.01)
 
 
-def test_every_sample_is_in_a_digest_whatever_happens_to_the_agent(agent: RunningAgent) -> None:
+@pytest.fixture
+def client(agent: RunningAgent) -> Iterator[Client]:
+    """Of this process, so that a test may kill the agent in between; closed, or it would keep a slot in later forks."""
+    found = obsagent.connect(service="digest", endpoint=agent.listen)
+    yield found
+    found.close(1)
+
+
+def test_every_sample_is_in_a_digest_whatever_happens_to_the_agent(agent: RunningAgent, client: Client) -> None:
     values = np.random.default_rng(3).lognormal(-4, 1, VALUE_COUNT)
-    client = obsagent.connect(service="digest")
     score = client.histogram("score_duration", unit="seconds", sketch="tdigest")
     plain = client.histogram("plain", unit="seconds")
     plain.observe_many(values)

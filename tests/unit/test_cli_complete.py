@@ -57,7 +57,9 @@ def test_commands_with_what_they_do(asked):
 
 
 def test_options_and_their_choices(asked):
-    assert texts(["query"], "--") == ["--help", "--agent", "--data", "--format"]
+    options = ["--help", "--agent", "--data", "--format", "--sketch", "--explain", "--exit-match", "--watch"]
+    assert set(texts(["query"], "--")) == set(options)
+    assert texts(["query", "latency", "--sketch"]) == ["loghist", "tdigest"]
     assert texts(["query", "latency", "--format"]) == ["table", "json", "csv"]
     assert texts(["query", "--agent"]) == []
     assert texts(["completion"]) == ["bash", "zsh", "fish"]

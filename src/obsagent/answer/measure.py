@@ -139,7 +139,7 @@ def _of_digest(digest: TDigest | None, hist: LogHist, q: float) -> Estimate:
     if digest is None or not digest.count:
         return Estimate(None)
     value = digest.quantile(q)
-    if q in (0.0, 1.0):
+    if q in (0.0, 1.0) or not digest.rank_error(q):  # the ends, and digests of few values, are exact
         return exact(value)
     truth = _quantile(hist, q)
     return Estimate(value, {"rank": hist.rank_error(q, value)}, truth.low, truth.high)

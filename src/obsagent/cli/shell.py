@@ -73,7 +73,9 @@ class CommandLine:
         if form == "table":
             answers.write_table(answer, sys.stdout)
             return
-        answers.write_csv(answer, sys.stdout)
+        from obsagent.cli.answer_csv import write_csv
+
+        write_csv(answer, sys.stdout)
         if "empty" in answer:
             print(answer["empty"], file=sys.stderr)
 

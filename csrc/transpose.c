@@ -192,7 +192,7 @@ static int fold(obs_transpose_t *transpose, const row_t *partials, size_t count,
     int status = obs_accumulator_init(&accumulator, OBS_LOGHIST_MAX_SCALE);
     if (status != OBS_OK)
         return status;
-    accumulator.keeps_digest = true; /* where every partial has one */
+    accumulator.keeps_digest = true; /* of all partials or, if one has none, of none */
     obs_bytes_t scratch;
     obs_bytes_init(&scratch);
     status = fold_into(transpose, partials, count, &accumulator, &scratch, folded);

@@ -8,7 +8,7 @@
  *
  * Rows stay as they are encoded, so that memory follows the bytes that were added; only rows of one series
  * and window (partials) are decoded and merged into one. A frame holds a series' whole history, or those of a few
- * neighbours; a history that is too long for a frame is continued in the next one.
+ * neighbours; a history that is too long for a frame has that one to itself and goes on in the next.
  *
  * Rows are checked when they are added: bad bytes change nothing. Not thread-safe; one owner at a time.
  */

@@ -120,8 +120,8 @@ def test_a_pipe_runs_every_entry_and_exits_with_the_first_failure(session, capsy
     assert out == "table: max latency\nthe format is csv\ncsv: min latency\n"
     assert [line for line in err.splitlines() if line.startswith("line")] == [
         "line 2: nobody",
-        "line 3: `sinse` is not understood here: expected label=value, by, since, from, step, vs, where, top or bottom; "
-        "did you mean `since`?",
+        "line 3: `sinse` is not understood here: expected label=value, by, since, from, step, vs, where, top or "
+        "bottom; did you mean `since`?",
         "line 4: there is no command `\\nosuch`; \\help shows what there is",
     ]
 

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 PROGRAM = "obsagent"
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-AGENT_PACKAGES = ("prompt_toolkit", "rich", "zstandard")  # as the extra `agent` lists them: a client alone has none
+AGENT_PACKAGES = (
+    "prompt_toolkit",
+    "regex",
+    "rich",
+    "zstandard",
+)  # as the extra `agent` lists them: a client alone has none
 
 COMMANDS = {
     "agent": "run the agent: receive samples, keep them, answer questions",

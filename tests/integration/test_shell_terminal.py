@@ -90,7 +90,7 @@ def test_a_question_that_nobody_answers_can_be_cancelled(screen: Tmux, served: R
 
 
 def test_a_pipe(served: RunningAgent) -> None:
-    entries = "count latency by endpoint\nnonsense here\n\\format csv\ncount latency by endpoint\n"
+    entries = "count latency by endpoint\nnonsense latency\n\\format csv\ncount latency by endpoint\n"
     done = subprocess.run(SHELL, input=entries, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert done.stdout.endswith("the format is csv\nendpoint,samples,count\n/batch,1,1\n/score,1,1\n")

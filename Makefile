@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench check sanitize wheel clean stubtest format
+.PHONY: help run test lint bench fuzz check sanitize wheel clean stubtest format
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,10 @@ $(VENV)/.lint: $(VENV)/.built
 
 $(VENV)/.bench: $(VENV)/.built
 	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --group fuzz
 	@touch $@
 
 run: $(VENV)/.built  ## build, then serve a real model and watch it: the demo (DURATION=60 seconds)
@@ -59,6 +63,11 @@ format: $(VENV)/.lint  ## format Python and C in place
 
 bench: $(VENV)/.bench  ## measure against floors and peers; prints the table of benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+fuzz: $(VENV)/.fuzz  ## look for queries that break the parser (MINUTES=5)
+	@mkdir -p build/fuzz/query
+	$(BIN)/python tests/fuzz/fuzz_query.py -max_total_time=$$((60 * $(or $(MINUTES),5))) -max_len=600 -len_control=0 \
+		-artifact_prefix=build/fuzz/ build/fuzz/query tests/fuzz/corpus/query
 
 wheel: $(BIN)/python  ## sdist and wheel into dist/
 	$(BIN)/python -m pip install --quiet build

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """`text` with what would move the cursor escaped: queries and label values come from anywhere."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class ObsagentError(Exception):
     """Base of all errors; `exit_code` is what a command exits with when it ends in this error."""
 

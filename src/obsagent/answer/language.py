@@ -49,9 +49,10 @@ from obsagent.answer.query import (
 )
 from obsagent.answer.stats import SHARES, Stat, parse_stat
 from obsagent.answer.tokens import ABOVE, BELOW, COMMA, END, WORD
-from obsagent.limits import QUERY_BYTES_MAX, WINDOW_MS
+from obsagent.limits import LABELS_MAX, QUERY_BYTES_MAX, WINDOW_MS
 
 LIMIT_MAX = 10_000
+FILTERS_MAX = 32
 
 _STATUS_CLASS = re.compile(r"[1-9]xx")
 _EVENT = re.compile(r"[^\W\d][\w.:/-]*")
@@ -129,6 +130,8 @@ def _refuse_twice(cursor: Cursor, given: object, what: str, hint: str = "") -> N
 def _filter(cursor: Cursor, before: list[Filter]) -> Filter:
     if not cursor.is_label() and not cursor.is_clause():
         raise cursor.error(f"`{cursor.token.text}` is not the name of a label")
+    if len(before) == FILTERS_MAX:
+        raise cursor.error(f"a query has at most {FILTERS_MAX} filters")
     label = cursor.next()
     operator = _OPERATORS[cursor.next().text]
     if operator == EQUAL and label.text in [each.label for each in before if each.operator == EQUAL]:
@@ -167,6 +170,8 @@ def _by(cursor: Cursor, said: _Clauses) -> None:
             raise cursor.error(f"expected the name of a label after {after}{quoted}")
         if token.text in [label.text for label in labels]:
             raise cursor.error(f"`{token.text}` is named twice after `by`")
+        if len(labels) == LABELS_MAX:
+            raise cursor.error(f"a series has at most {LABELS_MAX} labels")
         cursor.next()
         labels.append(Name(token.text, token.start, token.end))
         if not cursor.accept(COMMA):

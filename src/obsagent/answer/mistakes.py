@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from obsagent.errors import UsageError
+from obsagent.errors import UsageError, printable
 
 LINE_COLUMNS = 72
 ELLIPSIS = "…"
@@ -18,6 +18,7 @@ class QueryError(UsageError):
 
     def __init__(self, summary: str, text: str, start: int, end: int) -> None:
         """`text[start:end]` is at fault; an empty place is shown as one caret."""
+        summary = printable(summary)
         super().__init__(f"{summary}\n{underline(text, start, end)}" if text.strip() else summary)
         self.summary = summary
         self.text = text

@@ -6,6 +6,7 @@ from obsagent.cli.footer import SEPARATOR, footer
 from obsagent.cli.layouts import Layout, layout_of
 from obsagent.cli.table import Style, joined
 from obsagent.cli.times import Clock
+from obsagent.errors import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def table_lines(answer: Answer, style: Style) -> list[str]:
         layout = layout_of(answer, style, clock)
         lines = _shown(layout, style)
     else:
-        lines = joined(answer.get("empty", "no samples").split(" "), " ", style.width)
+        lines = joined(printable(answer.get("empty", "no samples")).split(" "), " ", style.width)
     told = joined(footer(answer, clock, layout.notes), SEPARATOR, style.width)
     if "explain" in answer:
         from obsagent.cli.explained import explained

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from obsagent.cli.table import joined
 from obsagent.cli.units import format_count, format_number, format_quantity
+from obsagent.errors import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 def explained(explain: dict[str, Any], width: int | None) -> list[str]:
     """Lines, each below its word."""
     lines = joined(_reads(explain["reads"]), ", ", None if width is None else width - len("read   "))
-    shown = [*_titled("read", lines), *_titled("PromQL", explain["promql"])]
+    shown = [*_titled("read", lines), *_titled("PromQL", [printable(query) for query in explain["promql"]])]
     for note in explain["notes"]:
-        shown += _titled("note", joined(note.split(" "), " ", None if width is None else width - len("note   ")))
+        shown += _titled(
+            "note", joined(printable(note).split(" "), " ", None if width is None else width - len("note   "))
+        )
     return shown
 
 

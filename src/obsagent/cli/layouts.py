@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from obsagent.cli.columns import UNLABELLED, columns_of_answer, label_names, lines_of_answer, with_samples
-from obsagent.cli.table import FIXED, GAP, LEFT, RIGHT, column_widths, columns_of, in_blocks, printable
+from obsagent.cli.table import FIXED, GAP, LEFT, RIGHT, column_widths, columns_of, in_blocks
 from obsagent.cli.units import MISSING, format_count
+from obsagent.errors import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ from __future__ import annotations
 import sys
 
 from obsagent.cli.sources import add_source_arguments, ask_query, print_json
-from obsagent.errors import UsageError
+from obsagent.errors import UsageError, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def write(answer: Answer, output_format: str) -> None:
 def remark(answer: Answer) -> None:
     """On stderr what CSV cannot say: why there is nothing, and what was read."""
     if "empty" in answer:
-        print(answer["empty"], file=sys.stderr)
+        print(printable(answer["empty"]), file=sys.stderr)
     if "explain" in answer:
         from obsagent.cli.explained import explained
 

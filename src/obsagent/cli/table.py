@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from obsagent.errors import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,11 +38,6 @@ def columns_of(text: str) -> int:
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     combining = sum(unicodedata.combining(character) != 0 for character in text)
     return len(text) + wide - combining
-
-
-def printable(text: str) -> str:
-    """`text` with what would move the cursor escaped: label values come from anywhere."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def aligned(

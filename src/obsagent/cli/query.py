@@ -8,7 +8,7 @@
               under VALUE, over VALUE (the share of the samples up to, or above, that value)
               default: p50,p99,count of a histogram, rate of a counter, last of a gauge
     FILTER    label=value, label!=value, label not value, label matches REGEX
-              several values: a,b is a or b; 5xx is 500 to 599; quote what has spaces
+              several values: a,b is a or b; 5xx is 500 to 599
     RANGE     since DURATION | since TIME | since EVENT (as in: since deploy) | from TIME to TIME | today | yesterday
               default: since 5m
     DURATION  500ms, 90s, 15m, 1h30m, 2d, 1w
@@ -24,6 +24,11 @@ examples:
     obsagent query sum cache_hits / sum requests by version since 1d
     obsagent query rate requests status=5xx by endpoint,status since 1h top 5
     obsagent query under 250ms latency service=fraud since 7d
+
+A shell leaves all of these words alone. What it does not goes between single quotes, the query as a whole or a part
+of it: the operators !=, =~, > and <, a REGEX with * ? $ ( or |, and values with spaces, in double quotes inside:
+
+    obsagent query 'rate requests endpoint=~"^/score( v2)?$" since 1h'
 
 Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 with --exit-match if anything fulfils the query's `where`. A step of
 a deployment can wait for that, or stop at it:

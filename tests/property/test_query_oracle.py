@@ -1,7 +1,10 @@
 """Random queries on random stores say what plain Python says about the raw samples, wherever the store keeps them."""
 
 import random
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,8 +13,11 @@ from hypothesis import strategies as st
 from obsagent._native.codec import BodyWriter
 from obsagent.answer.execute import answer, iso_utc
 from obsagent.answer.language import parse
+from obsagent.head.budgets import Budgets
 from obsagent.head.store import Store
+from obsagent.head.view import View
 from obsagent.samples import Kind, Series
+from obsagent.segment.recover import is_compacted
 from property.query_oracle import COUNTER, GAUGE, HISTOGRAM, WINDOW_MS, Asked, Oracle, Row, Sample
 from unit.store_lab import BEGIN_MS, Producer, TurnedClock, resolve
 
@@ -20,6 +26,7 @@ METRICS = {"latency": HISTOGRAM, "queue_delay": HISTOGRAM, "requests": COUNTER, 
 ENDPOINTS, VERSIONS = ("/a", "/b/score", "/c"), ("1", "2")
 STATUSES = ("200", "404", "500", "503")
 MINUTES = 12
+FILE_AGE_MS = 100_000
 
 HISTOGRAM_STATS = ("p0", "p50", "p90", "p99.9", "p100", "mean", "min", "max", "sum", "count", "rate", "stddev")
 HISTOGRAM_STATS += ("under 20", "over 50.5")
@@ -29,12 +36,13 @@ EXACT_STATS = {HISTOGRAM: ("count", "max", "min", "sum"), COUNTER: ("sum",), GAU
 
 
 class World:
-    """A store on disk, with samples in the head, in fresh blocks and in the journal alone; and the samples."""
+    """A store on disk, and its samples: in compacted files, fresh blocks, the head and the journal alone."""
 
-    def __init__(self, directory, seed: int) -> None:
+    def __init__(self, directory: Path, seed: int) -> None:
+        self._directory = directory
         self.chance = random.Random(seed)
         self.clock = TurnedClock()
-        self.store = Store.open(directory, clock=self.clock)
+        self.store = Store.open(directory, clock=self.clock, budgets=Budgets(segment_file_age_ms=FILE_AGE_MS))
         self.samples: list[Sample] = []
         self.producer = Producer("one")
         self.store.write(self.producer.open_entry())
@@ -49,18 +57,38 @@ class World:
         self._fill()
 
     def _fill(self) -> None:
-        """Windows in order, some of them empty; now and then a late batch, a sync, a checkpoint."""
+        """Windows in order, some of them empty; now and then a late batch, a checkpoint, a compaction. The last ones
+        stay in the head.
+        """
         for number in range(MINUTES * 6):
             at_ms = BEGIN_MS + number * WINDOW_MS
             self.clock.now_ms = at_ms + WINDOW_MS
-            if self.chance.random() < 0.7:
+            stays = number >= MINUTES * 6 - 5
+            if stays or self.chance.random() < 0.7:
                 self._batch(at_ms)
             if self.chance.random() < 0.1:
                 self._batch(at_ms - self.chance.randrange(20) * WINDOW_MS)
             self.store.sync()
-            if self.chance.random() < 0.15:
+            if not stays and self.chance.random() < 0.15:
                 self.store.checkpoint(at_ms - 2 * WINDOW_MS if self.chance.random() < 0.5 else None)
+            if number == MINUTES * 4 or self.chance.random() < 0.02:
+                self.store.maybe_compact(self.clock.now_ms)
         self.now_ms = self.clock.now_ms = self.clock.now_ms + self.chance.randrange(20_000)
+        self.views = list(self._views())
+
+    def _views(self) -> Iterator[View]:
+        """As the agent sees the store, as a reader without its lock does, and as the next agent after a crash does:
+        with the journal replayed, and again when it has compacted what it can.
+        """
+        yield self.store.view()
+        yield Store.open_read_only(self._directory, clock=self.clock).view()
+        copy = self._directory.with_name("copy")
+        shutil.copytree(self._directory, copy)
+        reopened = Store.open(copy, clock=self.clock)
+        yield reopened.view()
+        while reopened.maybe_compact(self.now_ms):
+            pass
+        yield reopened.view()
 
     def _batch(self, at_ms: int) -> None:
         writer, count = BodyWriter(), 0
@@ -170,7 +198,9 @@ def check_numbers(shown: dict, truth: Row, context: str) -> None:
 def check(world: World, asked: Asked) -> None:
     oracle = Oracle(world.samples, world.now_ms)
     text = asked.text(world.now_ms, iso)
-    result = answer(parse(text), world.store.view(), world.now_ms)
+    result, *others = [answer(parse(text), view, world.now_ms) for view in world.views]
+    for other in others:
+        assert other == result
     expected = oracle.answer(asked)
     several = len(asked.metrics) > 1 and not asked.ratio
     names = [(row.metric if several else None, row.labels) for row in expected]
@@ -197,6 +227,16 @@ def check_points(points: list[dict], row: Row, text: str) -> None:
 @pytest.fixture(scope="module", params=[1, 2, 3])
 def world(request, tmp_path_factory):
     return World(tmp_path_factory.mktemp("store") / "data", request.param)
+
+
+def test_the_samples_are_kept_in_every_way(world):
+    live, _, reopened, compacted = world.views
+    fresh = [not is_compacted(block.path) for block in live.blocks]
+    assert any(fresh)
+    assert not all(fresh)
+    assert live.windows
+    assert not reopened.windows  # an agent that begins writes what it has replayed
+    assert sum(is_compacted(block.path) for block in compacted.blocks) > sum(not each for each in fresh)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

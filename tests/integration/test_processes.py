@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +157,27 @@ def test_a_restarted_agent_gets_what_was_observed_meanwhile(agent: RunningAgent)
     agent.start()
     assert client.flush(10) == (300, 0, 0, 0, 0, 0)
     assert count(agent, "step") == 300
+    client.close()
+
+
+def test_samples_that_come_while_a_flush_ends_are_not_its_own(
+    agent: RunningAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a gauge's are, which is sampled at any moment."""
+    client = obsagent.connect(service="meanwhile")
+    hits = client.counter("hits")
+    hits.inc()
+    client._start()
+    assert client._sender is not None
+    settled = client._sender.wait_settled
+
+    def and_then(*arguments: Any) -> None:
+        settled(*arguments)
+        hits.inc()
+
+    monkeypatch.setattr(client._sender, "wait_settled", and_then)
+    client.flush(10).raise_if_pending()
+    assert client.flush(10).acknowledged == 2
     client.close()
 
 

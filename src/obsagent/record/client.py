@@ -33,7 +33,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 class FlushResult(NamedTuple):
-    """What became of the samples observed so far, and of the events (cumulative since the session began)."""
+    """What became of the samples and events of the session so far; `pending` are those from before the flush."""
 
     acknowledged: int
     pending: int
@@ -166,26 +166,31 @@ class Client:
 
         Never raises for an absent agent: the result says what is pending.
         """
-        if not self._disabled and not self._closed:
-            deadline = time.monotonic() + timeout
-            last_event = self.events.last_sequence
-            self._start()
-            self._recorder.seal(int(timeout * 1000))
-            samples = self._sealed_samples()
-            if self._sender is not None:
-                self._sender.wait_settled(samples, last_event, max(deadline - time.monotonic(), 0.0))
-        return self._result()
+        if self._disabled or self._closed:
+            return self._result()
+        deadline = time.monotonic() + timeout
+        last_event = self.events.last_sequence
+        self._start()
+        self._recorder.seal(int(timeout * 1000))
+        samples = self._sealed_samples()
+        if self._sender is not None:
+            self._sender.wait_settled(samples, last_event, max(deadline - time.monotonic(), 0.0))
+        return self._result(samples)
 
     def _sealed_samples(self) -> int:
         counts = self.counts()
         return counts.observed - counts.dropped_ring - counts.rejected_value
 
-    def _result(self) -> FlushResult:
+    def _result(self, sealed: int | None = None) -> FlushResult:
+        """`sealed` are the samples in question; by default all so far. A gauge is sampled at any moment."""
         if self._disabled:
             return FlushResult(0, 0, 0, 0)
+        if sealed is None:
+            sealed = self._sealed_samples()
         acknowledged, counts = self.outbox.acknowledged_samples, self.counts()
-        dropped = counts.dropped_ring + counts.dropped_budget + counts.dropped_expired
-        pending = max(counts.observed - counts.rejected_value - dropped - acknowledged, 0)
+        given_up = counts.dropped_budget + counts.dropped_expired
+        pending = max(sealed - given_up - acknowledged, 0)
+        dropped = counts.dropped_ring + given_up
         events = self.events
         return FlushResult(acknowledged, pending, dropped, counts.rejected_value, events.pending, events.dropped)
 

@@ -55,12 +55,11 @@ class Demo:
         wait_for(lambda: REPLAYING in self.errors.read_text() or self.process.poll() is not None, START_LIMIT_S)
         assert self.process.poll() is None, self.errors.read_text()
         self.seen = psutil.Process(self.process.pid).children(recursive=True)
-        assert len(self.seen) >= 2  # the agent and uvicorn, which may have workers
+        assert len(self.seen) >= 3  # the agent and two of uvicorn, which may have workers
 
     def child(self, word: str) -> psutil.Process:
-        """The child that has a word on its command line."""
-        [found] = [child for child in psutil.Process(self.process.pid).children() if word in child.cmdline()]
-        return found
+        """The first child that has a word on its command line."""
+        return next(child for child in psutil.Process(self.process.pid).children() if word in child.cmdline())
 
     def ended(self, limit_s: float = END_LIMIT_S) -> int:
         """The exit code; nothing that the demo started may be left."""
@@ -150,11 +149,11 @@ def test_ctrl_c_ends_everything_in_order(start: Callable[..., Demo]) -> None:
     time.sleep(0.5)
     demo.process.send_signal(signal.SIGINT)
     assert demo.ended() == 130
-    assert demo.errors.read_text().rstrip().endswith("interrupted; the model server and the agent have ended")
+    assert demo.errors.read_text().rstrip().endswith("interrupted; the model servers and the agent have ended")
     assert "Traceback" not in demo.errors.read_text()
 
 
-@pytest.mark.parametrize(("word", "name"), [("agent", "agent"), ("uvicorn", "model server")])
+@pytest.mark.parametrize(("word", "name"), [("agent", "agent"), ("uvicorn", "model server, version 1,")])
 def test_a_process_that_dies_ends_the_demo_and_is_named(start: Callable[..., Demo], word: str, name: str) -> None:
     demo = start("--duration", "120", "--workers", "1")
     demo.wait_until_replaying()
@@ -170,5 +169,5 @@ def test_a_port_that_is_taken_is_named(start: Callable[..., Demo]) -> None:
         listener.listen()
         demo = start("--duration", "5", "--port", str(listener.getsockname()[1]))
         assert demo.ended(limit_s=START_LIMIT_S) == 1
-    assert "the model server ended with exit code" in demo.errors.read_text()
+    assert "the model server, version 1, ended with exit code" in demo.errors.read_text()
     assert "address already in use" in demo.errors.read_text().lower()

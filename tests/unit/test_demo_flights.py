@@ -34,6 +34,11 @@ def test_months_are_those_of_new_york() -> None:
     assert parse_flights([FLIGHT_HEAD, new_years_eve, SUMMER]).months().tolist() == [1, 7]
 
 
+def test_the_first_flight_of_a_month() -> None:
+    flights = parse_flights([FLIGHT_HEAD, SUMMER, LATE, IN_TIME])
+    assert [flights.first_of(month) for month in (1, 2, 7, 8)] == [0, 2, 2, 3]
+
+
 def test_a_record_holds_what_is_known_before_the_flight() -> None:
     [record] = parse_flights([FLIGHT_HEAD, SUMMER]).records([0])
     assert record == {

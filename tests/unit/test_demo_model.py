@@ -1,11 +1,12 @@
 import math
 import pickle
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from obsagent.demo.model import DelayModel, auc_by_month, roc_auc
+from obsagent.demo.model import VERSIONS, DelayModel, auc_by_month, cached_model_path, roc_auc
 from unit.demo_data import made_up_flights
 
 
@@ -91,3 +92,19 @@ def test_another_pickle_is_no_model(tmp_path) -> None:
     (tmp_path / "model.pickle").write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(TypeError, match="holds no delay model"):
         DelayModel.load(tmp_path / "model.pickle")
+
+
+def test_versions_follow_each_other_over_the_year_and_know_no_future() -> None:
+    assert VERSIONS[0].live_from == 1
+    for old, new in pairwise(VERSIONS):
+        assert old.live_from < new.live_from
+        assert new.trained_to < new.live_from
+
+
+def test_the_training_of_a_version_in_words() -> None:
+    assert [version.training for version in VERSIONS] == ["January and February", "January to June"]
+
+
+def test_each_version_and_seed_is_kept_in_a_file_of_its_own(tmp_path) -> None:
+    paths = {cached_model_path(tmp_path, version, seed) for version in VERSIONS for seed in (0, 1)}
+    assert len(paths) == 2 * len(VERSIONS)

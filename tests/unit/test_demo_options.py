@@ -13,7 +13,7 @@ from obsagent.errors import UsageError
         (DemoOptions(duration_s=0.0), "the duration must be above zero seconds, not 0"),
         (DemoOptions(duration_s=float("nan")), "the duration must be above zero seconds, not nan"),
         (DemoOptions(workers=0), "the model server needs at least one worker, not 0"),
-        (DemoOptions(port=70_000), "a port is a number from 1 to 65535, not 70000"),
+        (DemoOptions(port=65_535), "a port is a number from 1 to 65534, as the next one is taken too, not 65535"),
     ],
 )
 def test_options_out_of_range_are_usage_errors(options: DemoOptions, message: str) -> None:

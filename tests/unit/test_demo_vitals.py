@@ -4,7 +4,6 @@ from unit.demo_data import made_up_flights, need_demo_packages
 
 need_demo_packages()
 
-from obsagent.demo.report import since  # noqa: E402
 from obsagent.demo.screen import PlainScreen, milliseconds, screen_on, vitals_table  # noqa: E402
 from obsagent.demo.vitals import Vitals, read_vitals  # noqa: E402
 
@@ -60,7 +59,7 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then(monkeypatch) -> N
     seconds = 100.0
     monkeypatch.setattr("obsagent.demo.screen.time.monotonic", lambda: seconds)
     stream = io.StringIO()
-    screen, replay = screen_on(stream), Replay(made_up_flights(300), "http://127.0.0.1:1", 60.0)
+    screen, replay = screen_on(stream), Replay(made_up_flights(300), [], 60.0)
     assert isinstance(screen, PlainScreen)
     with screen.step("starting the agent"), screen.watch(replay):
         for seconds in (101.0, 105.5, 106.0, 110.0, 111.0):  # noqa: B007
@@ -73,10 +72,3 @@ def test_without_a_terminal_there_are_plain_lines_now_and_then(monkeypatch) -> N
 
 def test_milliseconds() -> None:
     assert [milliseconds(value) for value in (0.00174, 1.5, None)] == ["1.74 ms", "1500.00 ms", "–"]
-
-
-def test_queries_reach_back_to_the_start_of_the_run() -> None:
-    assert since(60.0) == []
-    assert since(60.2, is_rate=True) == ["since", "61s"]
-    assert since(295.0) == ["since", "6m"]
-    assert since(3595.0) == ["since", "61m"]

@@ -1,7 +1,8 @@
 """Serve a real model under load and watch it.
 
 Trains a gradient-boosting model on New York's flights of January and February 2013, serves it over HTTP in
-worker processes watched by obsagent, replays the year against it, and shows what obsagent answers.
+worker processes watched by obsagent, replays the year against it, puts a version retrained on half a year live in
+July, and shows what obsagent answers.
 """
 
 from __future__ import annotations
@@ -34,15 +35,19 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=int,
         metavar="COUNT",
         default=defaults.workers,
-        help="processes of the model server (default: %(default)s)",
+        help="processes of each model server (default: %(default)s)",
     )
-    parser.add_argument("--port", type=int, help="of the model server, on loopback (default: a free one)")
+    parser.add_argument(
+        "--port",
+        type=int,
+        help="of the first version's server, on loopback; the second's is the next (default: free ones)",
+    )
     parser.add_argument("--keep", action="store_true", help="let everything run on afterwards, until Ctrl-C")
     parser.add_argument(
         "--seed",
         type=int,
         default=defaults.seed,
-        help="fixes the model and which requests are sent (default: %(default)s)",
+        help="fixes the models and which requests are sent (default: %(default)s)",
     )
 
 

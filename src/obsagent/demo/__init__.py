@@ -17,13 +17,13 @@ class DemoOptions:
     data: Path = Path("obsagent-data")
     """A directory for the agent's store, the model and the logs."""
     workers: int = 2
-    """Processes of the model server."""
+    """Processes of each model server."""
     port: int | None = None
-    """TCP port of the model server on loopback; None takes a free one."""
+    """TCP port on loopback of the first version of the model, the second one has the next; None takes free ones."""
     keep: bool = False
-    """Whether agent and model server go on after the replay, until Ctrl-C."""
+    """Whether agent and model servers go on after the replay, until Ctrl-C."""
     seed: int = 0
-    """Fixes the model and which requests are sent."""
+    """Fixes the models and which requests are sent."""
 
 
 def run(options: DemoOptions) -> int:
@@ -36,8 +36,8 @@ def run(options: DemoOptions) -> int:
         raise UsageError(f"the duration must be above zero seconds, not {options.duration_s:g}")
     if options.workers < 1:
         raise UsageError(f"the model server needs at least one worker, not {options.workers}")
-    if options.port is not None and not 0 < options.port < 65536:
-        raise UsageError(f"a port is a number from 1 to 65535, not {options.port}")
+    if options.port is not None and not 0 < options.port < 65535:
+        raise UsageError(f"a port is a number from 1 to 65534, as the next one is taken too, not {options.port}")
     from obsagent.demo.requires import check_packages
 
     check_packages()

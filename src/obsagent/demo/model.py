@@ -1,10 +1,12 @@
 """The demo's model: will a flight arrive more than 15 minutes late, judged by what is known before it leaves.
 
-Trained on January and February only, so that it decays over the year by itself: winter is not summer.
+Version 1 is trained on January and February only, so that it decays by itself: winter is not summer. Version 2 is
+trained on the first half of the year and takes over in July.
 """
 
 from __future__ import annotations
 
+import calendar
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +20,26 @@ import numpy as np
 from obsagent.demo.flights import NAME_COLUMNS, NEVER_ARRIVED, WEATHER_COLUMNS, Flights, Weather
 from obsagent.fs import Fs
 
-LAST_TRAINING_MONTH = 2
-CACHE_NAME = "model-1-seed-{seed}-sklearn-{version}.pickle"
+CACHE_NAME = "model-{name}-seed-{seed}-sklearn-{release}.pickle"
 NO_WEATHER = (float("nan"),) * len(WEATHER_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of the model: trained on January to `trained_to`, live from `live_from` on (months, 1 to 12)."""
+
+    name: str
+    trained_to: int
+    live_from: int
+
+    @property
+    def training(self) -> str:
+        """The months of its training, as one says it."""
+        joint = "and" if self.trained_to == 2 else "to"
+        return f"January {joint} {calendar.month_name[self.trained_to]}"
+
+
+VERSIONS = (Version("1", trained_to=2, live_from=1), Version("2", trained_to=6, live_from=7))
 
 
 @dataclass
@@ -76,11 +95,11 @@ class DelayModel:
         return model
 
 
-def fit(flights: Flights, weather: Weather, seed: int = 0) -> DelayModel:
-    """Train on the flights of January and February that arrived."""
+def fit(flights: Flights, weather: Weather, last_month: int, seed: int = 0) -> DelayModel:
+    """Train on the flights of January to `last_month` (1 to 12) that arrived."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    chosen = np.flatnonzero((flights.months() <= LAST_TRAINING_MONTH) & (flights.late != NEVER_ARRIVED))
+    chosen = np.flatnonzero((flights.months() <= last_month) & (flights.late != NEVER_ARRIVED))
     records = flights.records(chosen)
     classifier = HistGradientBoostingClassifier(max_iter=60, learning_rate=0.2, random_state=seed)
     carriers, origins, dests = (_vocabulary(records, name) for name in NAME_COLUMNS)
@@ -93,9 +112,9 @@ def _vocabulary(records: Sequence[Mapping[str, object]], name: str) -> dict[str,
     return {value: code for code, value in enumerate(sorted({str(record[name]) for record in records}))}
 
 
-def cached_model_path(cache: Path, seed: int) -> Path:
-    """Where the fitted model is kept: another release of scikit-learn could not read it, so it is in the name."""
-    return cache / CACHE_NAME.format(seed=seed, version=metadata.version("scikit-learn"))
+def cached_model_path(cache: Path, version: Version, seed: int) -> Path:
+    """Where a fitted model is kept: another release of scikit-learn could not read it, so it is in the name."""
+    return cache / CACHE_NAME.format(name=version.name, seed=seed, release=metadata.version("scikit-learn"))
 
 
 def roc_auc(scores: np.ndarray, late: np.ndarray) -> float:

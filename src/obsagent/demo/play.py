@@ -9,20 +9,23 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import obsagent
 from obsagent.ask import AgentClient
-from obsagent.demo import DemoOptions, report, stage
+from obsagent.demo import DemoOptions, report, stage, tour
 from obsagent.demo.flights import Flights, load_flights, load_weather
-from obsagent.demo.model import cached_model_path, fit
+from obsagent.demo.model import VERSIONS, cached_model_path, fit
 from obsagent.demo.replay import Replay
+from obsagent.demo.rollout import Rollout
 from obsagent.demo.screen import Screen, screen_on
 from obsagent.demo.vitals import Vitals, ask_vitals, requests_ever
 from obsagent.errors import ObsagentError, StoreError
 
+SERVICE = "flights"  # as the app connects
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 SHOW_INTERVAL_S = 1.0
 SHOW_TIMEOUT_S = 2.0
@@ -40,7 +43,7 @@ def play(options: DemoOptions) -> int:
     except OSError as error:
         raise StoreError(f"{options.data}: {error}") from error
     except KeyboardInterrupt:
-        screen.say("interrupted; the model server and the agent have ended")
+        screen.say("interrupted; the model servers and the agent have ended")
         return INTERRUPTED
     return 0
 
@@ -52,35 +55,53 @@ def _play(options: DemoOptions, screen: Screen) -> None:
         # Not in the data directory: the path of a socket has at most 107 bytes.
         sockets = started.enter_context(tempfile.TemporaryDirectory(prefix="obsagent-demo-"))
         listen, serve = f"ipc://{sockets}/ingest.sock", f"ipc://{sockets}/query.sock"
+        started.enter_context(environment(OBSAGENT_AGENT=serve, OBSAGENT_DISABLED="0"))
         with screen.step("starting the agent"):
             agent = started.enter_context(stage.agent(store, listen, serve, options.data / "agent.log"))
-        flights, model = prepare(cache, options.seed, screen)
-        with screen.step(f"starting the model server: uvicorn with {options.workers} worker processes"):
-            port = options.port or stage.free_port()
-            log = options.data / "server.log"
-            server = started.enter_context(stage.model_server(model, listen, port, options.workers, log))
-        started.enter_context(asked_by_default(serve))
+        flights, models = prepare(cache, options.seed, screen)
+        servers = start_servers(models, listen, options, screen, started)
+        children = [agent, *(server.child for server in servers)]
+        obs = started.enter_context(closing(obsagent.connect(service=SERVICE, endpoint=listen)))
         screen.say("ask it yourself meanwhile, in another terminal:")
-        screen.say(f"    obsagent query p99 latency by endpoint --agent {serve}")
-        replay = Replay(flights, f"http://127.0.0.1:{port}", options.duration_s, options.seed)
-        began_at = time.monotonic()
-        counted = run_replay(replay, [agent, server], serve, screen)
+        for line in tour.invitation(serve):
+            screen.say(f"    {line}")
+        rollout = Rollout(flights, [server.url for server in servers], obs, screen.say)
+        replay = Replay(flights, rollout.routes, options.duration_s, options.seed)
+        counted = run_replay(replay, children, serve, screen)
+        obs.flush(COUNTED_TIMEOUT_S).raise_if_pending()  # the deploys: questions are asked since then
         report.print_replay(replay, counted)
-        report.print_answers(began_at)
+        tour.print_answers(*rollout.ages_s())
         if options.keep:
-            keep_until_interrupted([agent, server], f"http://127.0.0.1:{port}", screen)
-    report.print_store(store)
+            keep_until_interrupted(children, servers[-1].url, screen)
+    tour.print_store(store)
 
 
-def prepare(cache: Path, seed: int, screen: Screen) -> tuple[Flights, Path]:
-    """The flights, and where the model lies that the server is to load; it is kept in `cache`."""
+def prepare(cache: Path, seed: int, screen: Screen) -> tuple[Flights, list[Path]]:
+    """The flights, and where the versions of the model lie that the servers are to load; they are kept in `cache`."""
     with screen.step("reading the flights of 2013"):
         flights = load_flights()
-    model = cached_model_path(cache, seed)
-    if not model.exists():
-        with screen.step("training a gradient-boosting model on January and February"):
-            fit(flights, load_weather(), seed).save(model)
-    return flights, model
+    paths = [cached_model_path(cache, version, seed) for version in VERSIONS]
+    for version, path in zip(VERSIONS, paths, strict=True):
+        if not path.exists():
+            with screen.step(f"training version {version.name} of the model, on {version.training}"):
+                fit(flights, load_weather(), version.trained_to, seed).save(path)
+    return flights, paths
+
+
+def start_servers(
+    models: Sequence[Path], listen: str, options: DemoOptions, screen: Screen, started: ExitStack
+) -> list[stage.ModelServer]:
+    """A server for each version, all of them serving; `started` ends them."""
+    servers = []
+    with screen.step(f"starting a model server for each: uvicorn with {options.workers} worker processes"):
+        for index, (version, model) in enumerate(zip(VERSIONS, models, strict=True)):
+            port = options.port + index if options.port else stage.free_port()
+            log = options.data / f"server-{version.name}.log"
+            server = stage.model_server(version.name, model, listen, port, options.workers, log)
+            servers.append(started.enter_context(server))
+        for each in servers:
+            each.wait_until_serving()
+    return servers
 
 
 def run_replay(replay: Replay, children: list[stage.Child], serve: str, screen: Screen) -> int:
@@ -140,16 +161,17 @@ def keep_until_interrupted(children: list[stage.Child], url: str, screen: Screen
 
 
 @contextmanager
-def asked_by_default(serve: str) -> Iterator[None]:
-    """Commands run here ask the demo's agent unless they name another one."""
-    before = os.environ.get("OBSAGENT_AGENT")
-    os.environ["OBSAGENT_AGENT"] = serve
+def environment(**variables: str) -> Iterator[None]:
+    """Variables for this process and those that it starts, whatever they were before."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        os.environ.pop("OBSAGENT_AGENT")
-        if before is not None:
-            os.environ["OBSAGENT_AGENT"] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,16 +46,29 @@ class Tally:
     failed: int = 0
 
 
-class Replay:
-    """One replay of `flights` against the server at `url`, over `duration_s` seconds."""
+@dataclass(frozen=True)
+class Route:
+    """The server at `url` scores the flights from the index `first` on, up to the first of the next route.
 
-    def __init__(self, flights: Flights, url: str, duration_s: float, seed: int = 0) -> None:
-        """`seed` fixes which moments and which requests are chosen."""
+    `went_live` is called just before its first request.
+    """
+
+    first: int
+    url: str
+    went_live: Callable[[], None]
+
+
+class Replay:
+    """One replay of `flights`, over `duration_s` seconds, against one server after another."""
+
+    def __init__(self, flights: Flights, routes: Sequence[Route], duration_s: float, seed: int = 0) -> None:
+        """`routes` are in the order of their first flights; `seed` fixes which moments and requests are chosen."""
         self.flights = flights
         self.pace = Pace(len(flights), duration_s)
         self.tally = Tally()
         self.scores = np.full(len(flights), np.nan)
-        self._url = url
+        self._url = ""
+        self._to_come = list(routes)
         self._random = random.Random(seed)
         self._failures_in_a_row = 0
         self._started_at = 0.0
@@ -75,7 +88,7 @@ class Replay:
             limit=SINGLES_IN_FLIGHT + BATCHES_IN_FLIGHT, keepalive_timeout=IDLE_CONNECTION_S
         )
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-        async with aiohttp.ClientSession(self._url, connector=connector, timeout=timeout) as session:
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             self._started_at = time.perf_counter()
             try:
                 async with asyncio.TaskGroup() as group:
@@ -111,12 +124,22 @@ class Replay:
             else:
                 free.release()
 
+    def _url_of(self, flight: int) -> str:
+        """The server that scores a flight; the next one goes live with the first flight that is its own."""
+        while self._to_come and flight >= self._to_come[0].first:
+            route = self._to_come.pop(0)
+            route.went_live()
+            self._url = route.url
+        return self._url
+
     async def _single(self, session: aiohttp.ClientSession, index: int, free: asyncio.Semaphore) -> None:
         try:
             [flight] = self.flights.records([index])
             if self._random.random() < MALFORMED_SHARE:  # as a caller that forgets a field, and then tries again
-                await self._post(session, "/score", {name: flight[name] for name in flight if name != "distance"})
-            answer = await self._post(session, "/score", flight)
+                await self._post(
+                    session, "/score", index, {name: flight[name] for name in flight if name != "distance"}
+                )
+            answer = await self._post(session, "/score", index, flight)
             if answer is not None:
                 self.scores[index] = answer["score"]
         finally:
@@ -124,19 +147,19 @@ class Replay:
 
     async def _batch(self, session: aiohttp.ClientSession, indices: Sequence[int], free: asyncio.Semaphore) -> None:
         try:
-            answer = await self._post(session, "/score_batch", self.flights.records(indices))
+            answer = await self._post(session, "/score_batch", indices[0], self.flights.records(indices))
             if answer is not None:
                 self.scores[indices] = answer["scores"]
         finally:
             free.release()
 
-    async def _post(self, session: aiohttp.ClientSession, path: str, body: object) -> Any:
-        """The answer, or None if there was none or the server refused."""
+    async def _post(self, session: aiohttp.ClientSession, path: str, flight: int, body: object) -> Any:
+        """The answer of the server that scores `flight`, or None if there was none or it refused."""
         self.tally.requests[path] += 1
         is_last = sum(self.tally.requests.values()) % REQUESTS_PER_CONNECTION == 0
         headers = LAST_ON_CONNECTION if is_last else JSON_HEADERS
         try:
-            async with session.post(path, data=json.dumps(body), headers=headers) as response:
+            async with session.post(self._url_of(flight) + path, data=json.dumps(body), headers=headers) as response:
                 answer = await response.json()
                 if response.status == 422:
                     self.tally.refused += 1

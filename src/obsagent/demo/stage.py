@@ -110,25 +110,44 @@ def agent(data: Path, listen: str, serve: str, log: Path) -> Iterator[Child]:
         yield child
 
 
+@dataclass(frozen=True)
+class ModelServer:
+    """uvicorn with the demo's app on one version of the model, in several worker processes."""
+
+    child: Child
+    port: int
+    workers: int
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_until_serving(self) -> None:
+        """Waits for all workers; raises `ChildFailed` if it ends first."""
+        seen: set[int] = set()
+        self.child.wait_until(lambda: note_worker(self.port, seen))
+        everybody_by = time.monotonic() + ALL_WORKERS_TIMEOUT_S  # a busy machine may keep one from answering: go on
+        self.child.wait_until(
+            lambda: note_worker(self.port, seen) and (len(seen) >= self.workers or time.monotonic() > everybody_by)
+        )
+
+
 @contextmanager
-def model_server(model: Path, listen: str, port: int, workers: int, log: Path) -> Iterator[Child]:
-    """uvicorn with the demo's app in several worker processes, all of them serving."""
+def model_server(version: str, model: Path, listen: str, port: int, workers: int, log: Path) -> Iterator[ModelServer]:
+    """A server that starts with the model in a file; `wait_until_serving` before the first request."""
     command = [sys.executable, "-m", "uvicorn", "obsagent.demo.app:app", "--workers", str(workers)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--http", "httptools"]
     command += ["--log-level", "warning", "--no-access-log"]
     environment = {
         "OMP_NUM_THREADS": "1",  # one row is scored faster by one thread than by two
-        "OBSAGENT_DISABLED": "0",
         "OBSAGENT_ENDPOINT": listen,
-        "OBSAGENT_DEMO_MODEL": str(model),
+        "MODEL_FILE": str(model),
+        "MODEL_VERSION": version,
         "UVICORN_TIMEOUT_WORKER_HEALTHCHECK": "60",  # on a busy machine the imports take more than its 5 s
     }
-    with running("model server", command, log, environment) as child:
-        seen: set[int] = set()
-        child.wait_until(lambda: note_worker(port, seen))
-        everybody_by = time.monotonic() + ALL_WORKERS_TIMEOUT_S  # a busy machine may keep one from answering: go on
-        child.wait_until(lambda: note_worker(port, seen) and (len(seen) >= workers or time.monotonic() > everybody_by))
-        yield child
+    with running(f"model server, version {version},", command, log, environment) as child:
+        yield ModelServer(child, port, workers)
 
 
 def agent_answers(serve: str) -> bool:

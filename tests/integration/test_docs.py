@@ -1,8 +1,11 @@
-"""Everything that the README shows is run: its Python, its commands, its configuration, its make targets."""
+"""Everything that the README shows is run: its Python, its commands, its configuration, its make targets.
+
+What its commands print about a made-up afternoon is compared in tests/unit/test_documented.py, and its session of the
+demo in test_demo.py.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import subprocess
@@ -15,6 +18,7 @@ import pytest
 from integration.agents import RunningAgent
 from integration.programs import run_program
 from obsagent.config import load
+from unit.documented import shows_output
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -26,11 +30,8 @@ def fenced(language: str) -> list[str]:
 
 
 def shown_commands() -> list[str]:
-    """Lines that begin with `$ ` in console blocks, and the commands of shell blocks.
-
-    Those of the demo's session are left to test_demo.py, which has a demo.
-    """
-    blocks = [block for block in fenced("console") if not block.startswith("Replayed")]
+    """Lines that begin with `$ ` in console blocks without output, and the commands of shell blocks."""
+    blocks = [block for block in fenced("console") if not shows_output(block)]
     lines = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
     lines += [line for block in fenced("sh") for line in block.splitlines()]
     return [line.split("#")[0].strip() for line in lines if line.strip()]
@@ -67,12 +68,6 @@ def test_the_other_programs_work(fed_agent: RunningAgent) -> None:
         assert run_program(program).strip()
 
 
-def test_the_json_has_the_shown_keys(fed_agent: RunningAgent) -> None:
-    shown = set(re.findall(r'"(\w+)":', README.split("As JSON:")[1].split("##")[0]))
-    answer = fed_agent.query("p99 latency by endpoint")
-    assert shown <= set(re.findall(r'"(\w+)":', json.dumps(answer)))
-
-
 def test_the_configuration_is_accepted(tmp_path: Path) -> None:
     (text,) = fenced("toml")
     path = tmp_path / "obsagent.toml"
@@ -88,7 +83,7 @@ def test_make_targets_exist(line: str) -> None:
 
 def test_make_help_lists_the_targets() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for target in ("run", "test", "lint", "bench", "help"):
+    for target in ("run", "test", "lint", "bench", "readme", "help"):
         assert re.search(rf"make {target}\b", done.stdout)
 
 

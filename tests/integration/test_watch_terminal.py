@@ -57,7 +57,7 @@ def test_answers_replace_each_other_in_place(screen: Tmux, step: obsagent.Client
 
 def test_it_ends_with_the_first_match(screen: Tmux, step: obsagent.Client) -> None:
     screen.enter(f"clear; {WATCH} count step_duration where count above 15 --watch 300ms --exit-match; echo code $?")
-    screen.wait_for_text("none of 1 row has count above 15")
+    screen.wait_for_text("the only row does not have count above 15")
     observe(step, 1)
     screen.wait_for_text("code 3")
 

@@ -158,6 +158,10 @@ def test_ratios_of_counts_rates_and_quantiles(view, traffic, values):
     assert abs(row["values"]["ratio"] - truth) <= row["error_bound"]["ratio"]["absolute"] < 0.02 * truth
 
 
+def test_a_ratio_of_one_metric_is_named_by_its_stats(view, values):
+    assert ask(view, "p99 latency / p50 latency")["metric"]["name"] == "p99 latency / p50 latency"
+
+
 def test_a_ratio_by_steps_is_absent_where_there_is_nothing_to_divide_by(view, traffic):
     row = only_row(view, "error_rate version=3 step 1m since 10m")
     assert sum(point["count"] for point in row["points"]) == 200

@@ -146,6 +146,12 @@ def test_options_may_stand_anywhere_among_the_words(asked, capsys):
     assert json.loads(capsys.readouterr().out) == EMPTY
 
 
+def test_a_number_below_zero_is_no_option(asked, capsys):
+    words = "last drift where last below -5ms --agent ipc://x"
+    assert cli.main(["query", *words.split()]) == 0
+    assert asked == ["ipc://x", "last drift where last below -5ms"]
+
+
 def test_what_a_reader_chooses_goes_to_the_agent(asked, capsys):
     assert cli.main(["query", "p99", "latency", "--sketch", "tdigest", "--explain"]) == 0
     assert asked == [None, "p99 latency", {"sketch": "tdigest", "explain": True}]

@@ -71,6 +71,17 @@ def test_a_metric_that_has_gone_silent(view, latency):
     )
 
 
+def test_the_last_sample_is_that_of_what_was_asked(view, latency):
+    other = view.add_series("latency", Kind.HISTOGRAM, "seconds", service="fraud", endpoint="/batch")
+    view.observe(latency, NOW_MS - 600_000, 0.1)
+    view.observe(other, NOW_MS - 1_000, 0.1)
+    assert empty(view, "p99 latency endpoint=/score") == (
+        "no `latency endpoint=/score` in the last 5m; last sample 08:52:10, 9m55s ago"  # to the end of its window
+    )
+    view.add_series("latency", Kind.HISTOGRAM, "seconds", service="fraud", endpoint="/new")
+    assert empty(view, "p99 latency endpoint=/new").endswith("; no sample of it is stored")
+
+
 def test_a_metric_of_which_nothing_is_left(view, latency):
     assert empty(view, "p99 latency") == "no `latency` in the last 5m; no sample of it is stored"
 
@@ -108,8 +119,15 @@ def test_other_ranges_are_said_as_they_were_asked(view, latency):
 
 def test_rows_that_where_refused(view, latency):
     view.observe(latency, NOW_MS, 0.1)
-    assert empty(view, "p99 latency by endpoint where p99 above 500ms") == "none of 1 row has p99 above 500ms"
-    assert empty(view, "p99 latency step 1m where p99 above 0.5") == "none of the steps of 1 row has p99 above 0.5"
+    assert empty(view, "p99 latency by endpoint where p99 above 500ms") == "the only row does not have p99 above 500ms"
+    assert empty(view, "p99 latency step 1m where p99 above 0.5") == "none of the steps has p99 above 0.5"
+
+
+@pytest.mark.parametrize(("limit", "hint"), [("5", "; 1 is the whole: did you mean `5%`?"), ("5%", ""), ("0.5", "")])
+def test_a_share_is_at_most_1(view, requests, limit, hint):
+    view.increment(requests, NOW_MS)
+    said = empty(view, f"error_rate where error_rate above {limit}")
+    assert said == f"the only row does not have error_rate above {limit}{hint}"
 
 
 def test_a_ratio_without_its_divisor(view, requests):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obsagent.cli.units import MISSING, format_number, format_quantity, format_share, format_value
+from obsagent.cli.units import MISSING, format_age, format_number, format_quantity, format_share, format_value
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ from obsagent.cli.units import MISSING, format_number, format_quantity, format_s
 )
 def test_seconds(seconds, shown):
     assert format_quantity(seconds, "seconds") == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, "0s"), (0.25, "250ms"), (245, "4m5s"), (math.inf, MISSING)])
+def test_ages(seconds, shown):
+    assert format_age(seconds) == shown
 
 
 @pytest.mark.parametrize(

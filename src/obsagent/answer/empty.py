@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from obsagent.answer.durations import format_duration
-from obsagent.answer.mistakes import did_you_mean, listing, nearest
-from obsagent.answer.plan import Divided, Plan
+from obsagent.answer.mistakes import did_you_mean, listing, nearest, there_are
+from obsagent.answer.plan import Divided, Plan, unit_of
 from obsagent.answer.query import DEFAULT_RANGE, EQUAL, Query, Since
 from obsagent.answer.rows import Row
 from obsagent.answer.select import Source, accepts
+from obsagent.answer.values import RATIO
 from obsagent.answer.view import View
 from obsagent.answer.zones import local_time
 from obsagent.samples import Series
@@ -41,9 +42,15 @@ def _divisor(plan: Plan) -> Source:
 def _where_refused(plan: Plan, measured: Sequence[Row]) -> str:
     where = plan.query.where
     assert where is not None
-    rows = f"{len(measured)} row{'' if len(measured) == 1 else 's'}"
-    what = f"none of the steps of {rows}" if plan.steps else f"none of {rows}"
-    return f"{what} has {where}"
+    if len(measured) > 1:
+        what = f"none of the steps of {len(measured)} rows" if plan.steps else f"none of {len(measured)} rows"
+        said = f"{what} has {where}"
+    else:
+        said = f"none of the steps has {where}" if plan.steps else f"the only row does not have {where}"
+    is_share = all(unit_of(where.stat, output) == RATIO for output in plan.outputs)
+    if is_share and not where.value.dimension and where.value.number > 1:
+        return f"{said}; 1 is the whole: did you mean `{where.value.text}%`?"
+    return said
 
 
 class _Writer:
@@ -62,7 +69,7 @@ class _Writer:
         near = nearest(name, metrics)
         if near:
             return f"{said}; did you mean `{near}`?{self._last_sample(near, '')}{self._silence()}"
-        return f"{said}, nor ever; there are {listing(sorted(metrics), last='and')}"
+        return f"{said}, nor ever; {there_are(metrics)}"
 
     def nothing_passes(self, source: Source) -> str:
         """Names the filter that no series passes, with the values that exist."""
@@ -76,9 +83,10 @@ class _Writer:
         return f"no `{name}` with {self._filters()} at once"
 
     def nothing_in_range(self, source: Source) -> str:
-        filters = f" {self._filters()}" if self._query.filters else ""
         name = source.metric.text
-        return f"no `{name}{filters}` {self._range()}{self._last_sample(name)}{self._silence()}"
+        if not self._query.filters:
+            return f"no `{name}` {self._range()}{self._last_sample(name)}{self._silence()}"
+        return f"no `{name} {self._filters()}` {self._range()}{self._last_of(source)}{self._silence()}"
 
     def _filters(self) -> str:
         return " ".join(map(str, self._query.filters))
@@ -97,6 +105,14 @@ class _Writer:
         if last_ms is None:
             return f"{separator} no sample of it is stored"
         return f"{separator} last sample {self._at(last_ms)}"
+
+    def _last_of(self, source: Source) -> str:
+        """As `_last_sample`, but of the series that pass the filters, whose last window is known."""
+        seen = self._view.last_samples([series.id for series in source.series], 0)
+        of_metric_ms = self._view.metric_last_ms(source.metric.text)
+        if not seen or of_metric_ms is None:
+            return "; no sample of it is stored"
+        return f"; last sample {self._at(min(max(seen.values()), of_metric_ms))}"
 
     def _silence(self) -> str:
         """That nobody is connected is reason enough for silence."""

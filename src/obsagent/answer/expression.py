@@ -114,6 +114,9 @@ def parse_stat_at(cursor: Cursor) -> Stat:
     meant = folded if parse_stat(folded) else ALIASES.get(folded)
     if looks_like_quantile(token.text) and not meant:
         raise cursor.error(f"`{token.text}` is not a quantile: expected p0 … p100, decimals allowed (p99.9)", token)
+    following = cursor.token
+    if not meant and following.kind == WORD and parse_stat(following.text):
+        meant = f"{following.text} {token.text}"
     hint = f"; did you mean `{meant}`?" if meant else did_you_mean(token.text, [*WORDS, *SHARES])
     raise cursor.error(f"`{token.text}` is not a stat: {_STATS_EXPECTED}{hint}", token)
 

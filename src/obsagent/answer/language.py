@@ -57,6 +57,16 @@ FILTERS_MAX = 32
 _STATUS_CLASS = re.compile(r"[1-9]xx")
 _EVENT = re.compile(r"[^\W\d][\w.:/-]*")
 _COUNT = re.compile(r"[0-9]{1,6}")
+_SINCE_ALIASES = frozenset({"for", "in", "last", "over", "past", "within"})
+_CLAUSE_ALIASES = {
+    **dict.fromkeys(("limit", "head", "order", "sort"), "top"),
+    **dict.fromkeys(("group", "per", "split"), "by"),
+    **dict.fromkeys(("every", "interval", "bucket", "resolution"), "step"),
+    **dict.fromkeys(("versus", "against", "compare", "compared", "offset"), "vs"),
+    **dict.fromkeys(("having", "if", "when"), "where"),
+    **dict.fromkeys(("between", "until", "to"), "from"),
+}
+"""Words of other languages, for suggestions."""
 _OPERATORS = {"=": EQUAL, "!=": UNEQUAL, "not": UNEQUAL, "=~": MATCHES, "matches": MATCHES}
 
 
@@ -104,19 +114,31 @@ def _clause(cursor: Cursor, said: _Clauses) -> None:
         return
     rule = _RULES.get(cursor.token.text) if cursor.token.kind == WORD else None
     if rule is None:
-        hint = _since_hint(cursor.token.text) or did_you_mean(cursor.token.text, CLAUSES)
+        hint = _clause_hint(cursor)
         expected = "expected label=value, by, since, from, step, vs, where, top or bottom"
         raise cursor.error(f"`{cursor.shown(cursor.token)}` is not understood here: {expected}{hint}")
     rule(cursor, said)
 
 
-def _since_hint(text: str) -> str:
-    """What a lone duration was probably meant to be."""
+def _clause_hint(cursor: Cursor) -> str:
+    """What a word that begins no clause was probably meant to be: `last 15m`, `15m`, `limit 5`, `sinse 5m`."""
+    text, following = cursor.token.text, cursor.peek().text
+    if text in _SINCE_ALIASES and _is_duration(following):
+        return f"; did you mean `since {following}`?"
+    if _is_duration(text):
+        return f"; did you mean `since {text}`?"
+    if text == "ago":
+        return "; it belongs to `vs 1h ago` alone"
+    alias = _CLAUSE_ALIASES.get(text)
+    return f"; did you mean `{alias}`?" if alias else did_you_mean(text, CLAUSES)
+
+
+def _is_duration(text: str) -> bool:
     try:
         parse_duration(text)
     except ValueError:
-        return ""
-    return f"; did you mean `since {text}`?"
+        return False
+    return True
 
 
 def _refuse_twice(cursor: Cursor, given: object, what: str, hint: str = "") -> None:
@@ -196,6 +218,9 @@ def _since_what(cursor: Cursor) -> Since | SinceEvent | Between:
     try:
         return Since(parse_duration(text))
     except ValueError as error:
+        apart = text + cursor.peek().text
+        if text and _is_duration(apart):
+            raise cursor.error(f"a duration is one word; did you mean `since {apart}`?") from None
         raise cursor.error(str(error)) from None
 
 
@@ -261,6 +286,8 @@ def _vs(cursor: Cursor, said: _Clauses) -> None:
 def _where(cursor: Cursor, said: _Clauses) -> None:
     _refuse_twice(cursor, said.where, "`where`")
     cursor.next()
+    if cursor.starts_filter():
+        raise cursor.error("`where` compares a stat, as in `where p99 above 500ms`; a filter stands without it")
     stat = _where_stat(cursor)
     is_above = cursor.is_word("above") or cursor.token.kind == ABOVE
     if not is_above and not cursor.is_word("below") and cursor.token.kind != BELOW:

@@ -52,6 +52,12 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     return f"; did you mean `{found}`?" if found else ""
 
 
+def there_are(names: Iterable[str]) -> str:
+    """`there are a and b`, in order."""
+    every = sorted(names)
+    return f"there {'is' if len(every) == 1 else 'are'} {listing(every, last='and')}"
+
+
 def listing(names: Iterable[str], limit: int = 8, last: str = "or") -> str:
     """`a, b or c`; beyond `limit` names the rest is counted."""
     every = list(names)

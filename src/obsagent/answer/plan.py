@@ -176,7 +176,10 @@ def _ratio(query: Query, series: list[Series]) -> Divided:
         if source.kind is not None:
             _check_stat(query, source, stat)
         stats.append(stat)
-    name = f"{top.metric.text} / {bottom.metric.text}"
+    operands = [top.metric.text, bottom.metric.text]
+    if operands[0] == operands[1]:  # then the stats are what tells them apart
+        operands = [f"{stat.name} {operand}" for stat, operand in zip(stats, operands, strict=True)]
+    name = " / ".join(operands)
     return Divided(name, Stat(RATIO_NAME), numerator, stats[0], denominator, stats[1])
 
 

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from obsagent.answer.instants import midnight_ms
-from obsagent.answer.mistakes import QueryError, did_you_mean, listing
+from obsagent.answer.mistakes import QueryError, did_you_mean, there_are
 from obsagent.answer.query import Between, Day, Query, Since, SinceEvent
 from obsagent.answer.select import passes
 from obsagent.answer.view import View
@@ -74,7 +74,7 @@ def _no_event(name: str, events: Sequence[Event]) -> str:
     names = sorted({event.name for event in events})
     if not names:
         return f'no event is stored yet; `obs.event("{name}")` records one, and a duration is written 15m or 1h30m'
-    return f"no event `{name}` is stored: there are {listing(names, last='and')}{did_you_mean(name, names)}"
+    return f"no event `{name}` is stored: {there_are(names)}{did_you_mean(name, names)}"
 
 
 def _error(query: Query, summary: str) -> QueryError:

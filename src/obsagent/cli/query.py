@@ -43,6 +43,7 @@ p99 the columns p99_vs and p99_change (the difference).
 
 from __future__ import annotations
 
+import re
 import sys
 
 from obsagent.cli.sources import add_source_arguments, ask_query, print_json
@@ -64,6 +65,7 @@ MATCHED = 3
 def add_arguments(parser: ArgumentParser) -> None:
     """The words of the query, where to ask, how to print."""
     parser.usage = "%(prog)s [options] EXPR [FILTER ...] [by LABEL,...] [RANGE] [step DURATION] ..."
+    parser._negative_number_matcher = re.compile(r"-[0-9.]")  # -5ms is no option: `where last below -5ms`
     parser.add_argument("words", nargs="*", metavar="WORD", help="the query; quoting it as a whole works too")
     add_source_arguments(parser)
     parser.add_argument("--format", choices=FORMATS, default="table", help="how to print (default: table)")

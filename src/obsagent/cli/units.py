@@ -101,7 +101,9 @@ def format_age(seconds: float) -> str:
     """A time that has passed, as durations are written in a query: `12s`, `1h30m`."""
     from obsagent.answer.durations import format_duration
 
-    return format_duration(round(seconds * 1000)) if math.isfinite(seconds) else MISSING
+    if not math.isfinite(seconds):
+        return MISSING
+    return format_duration(round(seconds * 1000)) if seconds else "0s"
 
 
 def format_count(count: int) -> str:

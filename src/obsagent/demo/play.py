@@ -23,7 +23,7 @@ from obsagent.demo.replay import Replay
 from obsagent.demo.rollout import Rollout
 from obsagent.demo.screen import Screen, screen_on
 from obsagent.demo.vitals import Vitals, ask_vitals, requests_ever
-from obsagent.errors import ObsagentError, StoreError
+from obsagent.errors import AgentUnreachable, ObsagentError, StoreError
 
 SERVICE = "flights"  # as the app connects
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -106,16 +106,29 @@ def start_servers(
 
 def run_replay(replay: Replay, children: list[stage.Child], serve: str, screen: Screen) -> int:
     """Replays the year and returns how many of its requests the agent has counted."""
-    with AgentClient(serve) as agent:
+    with blaming(children), AgentClient(serve) as agent:
         before = requests_ever(agent)
     with screen.watch(replay):
         asyncio.run(_replay_and_show(replay, children, serve, screen))
     sent = sum(replay.tally.requests.values())
     deadline = time.monotonic() + COUNTED_TIMEOUT_S
-    with screen.step("waiting until the agent has counted every request"), AgentClient(serve) as agent:
+    waiting = screen.step("waiting until the agent has counted every request")
+    with blaming(children), waiting, AgentClient(serve) as agent:
         while (counted := requests_ever(agent) - before) < sent and time.monotonic() < deadline:
             time.sleep(stage.POLL_S)
     return counted
+
+
+@contextmanager
+def blaming(children: list[stage.Child]) -> Iterator[None]:
+    """Names the process whose end is the reason why nobody answers, if one has ended."""
+    try:
+        yield
+    except AgentUnreachable:
+        time.sleep(stage.POLL_S)  # what has just died may not be known as dead yet
+        for child in children:
+            child.check()
+        raise
 
 
 async def _replay_and_show(replay: Replay, children: list[stage.Child], serve: str, screen: Screen) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from obsagent.demo.model import VERSIONS
 from obsagent.errors import ObsagentError
 
 PROGRAM = "obsagent"
@@ -57,12 +56,10 @@ def print_store(store: Path) -> None:
     print(f"  {store} ({size / 1000:,.0f} kB)")
     print("and can be asked without an agent:")
     print()
-    old, new = VERSIONS
     say("# How do the two versions of the model compare?", "dim")
-    compared = f"p50,p99 latency version={new.name} since 1d vs version={old.name}"
-    run_command(program, "query", *compared.split(), *data)
+    run_command(program, "query", *["p50,p99", "latency", "by", "version", "since", "1d"], *data)
     print("Try next:")
-    for words in ("list", "shell", "query sum flights_scored by version since 1d", "status"):
+    for words in ("list", "shell", "query p99 latency by worker since 1d", "status"):
         print(f"  {shlex.join([program, *words.split(), *data])}")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from obsagent.answer.language import parse
 from obsagent.answer.mistakes import QueryError
-from obsagent.answer.plan import Divided, labels_of, plan
+from obsagent.answer.plan import Divided, keys_of, plan
 from obsagent.answer.query import Since
 from obsagent.answer.ranges import Span
 from obsagent.errors import UsageError
@@ -139,6 +139,7 @@ def test_default_stats_follow_the_kind(catalogue, metric, stats):
             "`latency` is a histogram: say which stat of it, such as `mean latency`",
             "latency",
         ),
+        ("age requests / count requests", "an age cannot be divided: ask for it alone", "age"),
         ("age latency step 1m", "an age has no steps: ask for it without `step`", "age"),
         (
             "p99 latency since 4w step 10s",
@@ -213,6 +214,7 @@ def test_last_values_combine_only_by_one_rule(gauges):
     gauges.add("depth", Kind.GAUGE, service="risk", across="max", queue="in")
     error = gauges.error("last depth")
     assert error.summary.startswith("`depth` is combined across workers by max and sum in different services")
+    assert gauges.error("depth / depth").summary == error.summary
     assert ids(gauges.plan("last depth by service")) == [[2], [3]]
     assert ids(gauges.plan("mean depth")) == [[2, 3]]
 
@@ -270,7 +272,7 @@ def test_a_derived_metric_reads_its_two_sources_and_groups_by_either(catalogue):
     (output,) = catalogue.plan("error_rate by endpoint").outputs
     assert isinstance(output, Divided)
     assert (output.name, output.kind, output.unit) == ("error_rate", "derived", "ratio")
-    assert [labels["endpoint"] for labels in labels_of(output)] == ["/batch", "/odd", "/score"]
+    assert [dict(key)["endpoint"] for key in keys_of(output)] == ["/batch", "/odd", "/score"]
 
 
 def test_several_metrics_share_stats_filters_and_groups(catalogue):

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from obsagent.answer.gather import Key
 from obsagent.answer.measure import Estimate, Measured
 from obsagent.answer.query import Query, Versus
 from obsagent.answer.ranges import Span
 from obsagent.answer.rows import Row
+from obsagent.answer.select import Key
 from obsagent.answer.stats import Stat
 
 

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from obsagent._native.codec import Groups
-from obsagent.answer.plan import Output, Plan, labels_of
+from obsagent.answer.plan import Plan
 from obsagent.answer.ranges import Span
-from obsagent.answer.select import Source
+from obsagent.answer.select import Key, Source
 from obsagent.answer.view import Reads, View
 from obsagent.samples import Kind
-
-Key = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +70,3 @@ def _last_samples(plan: Plan, view: View) -> Mapping[int, int]:
         return {}
     series = {each.id for source in plan.sources for each in source.series}
     return view.last_samples(series, plan.span.read_from_ms if plan.query.has_range else 0)
-
-
-def keys_of(output: Output) -> list[Key]:
-    """The rows that an output may have."""
-    return [tuple(labels.items()) for labels in labels_of(output)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from obsagent._native.codec import Groups
 from obsagent._native.sketch import LogHist, TDigest
@@ -15,6 +15,7 @@ from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPE
 STALE_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
 """A gauge that has been silent for this long, compared with the latest of its group, no longer counts."""
 
+SketchT = TypeVar("SketchT", LogHist, TDigest)
 Number = int | float | None
 Steps = Sequence[int]
 
@@ -103,34 +104,24 @@ def measure_gauge(
 
 def merged_histogram(groups: Groups, members: Sequence[int], steps: Steps) -> LogHist | None:
     """The histogram of all samples of these groups and steps; None if there are none."""
-    merged: LogHist | None = None
-    for member in members:
-        for step in steps:
-            encoded = groups.histogram(member, step)
-            if encoded is None:
-                continue
-            part = LogHist._from_compact(encoded)
-            if merged is None:
-                merged = part
-            else:
-                merged.merge(part)
-    return merged
+    encoded = (groups.histogram(member, step) for member in members for step in steps)
+    return _merged(LogHist._from_compact(part) for part in encoded if part is not None)
 
 
 def _merged_digest(groups: Groups, group: int, steps: Steps) -> TDigest | None:
     """The t-digest of all samples; None if it would not be of all: a part without one."""
-    merged: TDigest | None = None
-    for step in steps:
-        if not groups.samples(group, step):
-            continue
-        encoded = groups.tdigest(group, step)
-        if encoded is None:
-            return None
-        part = TDigest._from_compact(encoded)
-        if merged is None:
-            merged = part
-        else:
-            merged.merge(part)
+    encoded = [groups.tdigest(group, step) for step in steps if groups.samples(group, step)]
+    digests = [TDigest._from_compact(part) for part in encoded if part is not None]
+    return _merged(digests) if len(digests) == len(encoded) else None
+
+
+def _merged(parts: Iterable[SketchT]) -> SketchT | None:
+    """All sketches in the first of them; None if there are none."""
+    remaining = iter(parts)
+    merged = next(remaining, None)
+    for part in remaining:
+        assert merged is not None
+        merged.merge(part)
     return merged
 
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from obsagent.errors import UsageError
+from obsagent.samples import SKETCHES
 
-LOGHIST = "loghist"
-TDIGEST = "tdigest"
-SKETCHES = (LOGHIST, TDIGEST)
+LOGHIST, TDIGEST = SKETCHES
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from obsagent.answer import derived
 from obsagent.answer.mistakes import QueryError, did_you_mean, listing
 from obsagent.answer.query import Name, Query, Term
 from obsagent.answer.ranges import Span
-from obsagent.answer.select import Group, Source, select
+from obsagent.answer.select import Key, Source, select
 from obsagent.answer.stats import AGE, ALIASES, MEANING, SHARES, Stat, default_stats, works_for
 from obsagent.answer.values import RATIO, SECONDS
 from obsagent.samples import Kind, Series
@@ -175,6 +175,10 @@ def _ratio(query: Query, series: list[Series]) -> Divided:
         stat = term.stats[0] if term.stats else _operand_stat(query, source)
         if source.kind is not None:
             _check_stat(query, source, stat)
+        if stat.name == AGE:
+            raise QueryError("an age cannot be divided: ask for it alone", query.text, stat.start, stat.end)
+        if stat.name == "last":
+            _check_across(query, source)
         stats.append(stat)
     operands = [top.metric.text, bottom.metric.text]
     if operands[0] == operands[1]:  # then the stats are what tells them apart
@@ -277,11 +281,7 @@ def _steps(query: Query, span: Span, outputs: tuple[Output, ...]) -> Steps | Non
     return Steps(first_ms, query.step_ms, count)
 
 
-def labels_of(output: Output) -> list[dict[str, str]]:
-    """The labels of every row that an output may have, in their order."""
-    groups: dict[tuple[tuple[str, str], ...], Group] = {}
-    for source in output.sources:
-        for group in source.groups:
-            groups.setdefault(group.key, group)
-    ordered = sorted(groups, key=lambda key: [value for _, value in key])
-    return [groups[key].labels for key in ordered]
+def keys_of(output: Output) -> list[Key]:
+    """The rows that an output may have, in their order."""
+    keys = {group.key for source in output.sources for group in source.groups}
+    return sorted(keys, key=lambda key: [value for _, value in key])

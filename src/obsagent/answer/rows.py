@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from obsagent.answer.gather import Gathered, Key, Members, keys_of
+from obsagent.answer.gather import Gathered, Members
 from obsagent.answer.measure import (
     Estimate,
     Measured,
@@ -16,9 +16,9 @@ from obsagent.answer.measure import (
     measure_histogram,
     within,
 )
-from obsagent.answer.plan import COUNT, Direct, Divided, Output, Plan
+from obsagent.answer.plan import COUNT, Direct, Divided, Output, Plan, keys_of
 from obsagent.answer.ranges import Span
-from obsagent.answer.select import Source
+from obsagent.answer.select import Key, Source
 from obsagent.answer.stats import AGE, Stat
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Kind

@@ -17,6 +17,9 @@ from obsagent.samples import Kind, Series
 WORKER_LABELS = frozenset({"worker", "host"})
 OVERFLOW = "overflow"
 
+Key = tuple[tuple[str, str], ...]
+"""The labels of a row in the order of `by`, with their values."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -26,7 +29,7 @@ class Group:
     series: tuple[Series, ...]
 
     @property
-    def key(self) -> tuple[tuple[str, str], ...]:
+    def key(self) -> Key:
         """What tells it from other groups."""
         return tuple(self.labels.items())
 
@@ -122,7 +125,7 @@ def _group(by: tuple[Name, ...], series: list[Series]) -> tuple[Group, ...]:
     What overflowed its budget has lost its labels; it stays a row of its own, marked `overflow`, rather than
     be mistaken for samples with empty labels.
     """
-    members: dict[tuple[tuple[str, str], ...], list[Series]] = {}
+    members: dict[Key, list[Series]] = {}
     for each in series:
         key = [(label.text, each.labels.get(label.text, "")) for label in by]
         lost_labels = any(label.text not in each.labels for label in by)

@@ -8,7 +8,7 @@ from obsagent import cli
 from obsagent.cli.live import screen
 from obsagent.cli.live.control import Control
 from obsagent.cli.live.readings import Row, Snapshot, read
-from obsagent.cli.live.screen import chosen, frame, headline, sortable, sparkline, table
+from obsagent.cli.live.screen import chosen, frame, headline, sortable, table, trend
 from obsagent.cli.live.terminal import keys_of
 from obsagent.cli.live.watcher import Watcher
 from obsagent.cli.table import columns_of
@@ -204,7 +204,7 @@ def test_a_trend_is_shown_where_there_is_room(rows):
     [([], 5, ""), ([0, 0], 5, "▁▁"), ([1, 2, 4, 8], 5, "▂▃▅█"), ([9, 9, 1, 2], 2, "▅█")],
 )
 def test_sparklines_begin_at_zero(values, width, line):
-    assert sparkline(values, width) == line
+    assert trend(values, width) == line
 
 
 def test_more_rows_than_lines_are_counted():

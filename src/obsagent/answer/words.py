@@ -28,7 +28,9 @@ STATS = {
     "min": Word("the smallest value", "The smallest value; exact.", "min queue_delay"),
     "max": Word("the largest value", "The largest value; exact.", "max latency by endpoint"),
     "sum": Word("the sum", "The sum of a histogram's values or of a counter's increments.", "sum requests by status"),
-    "count": Word("how many samples", "Observations of a histogram, increments of a counter.", "count latency"),
+    "count": Word(
+        "how many samples", "Observations of a histogram, increments of a counter, samples of a gauge.", "count latency"
+    ),
     "rate": Word("per second", "Observations or increments per second of the covered time.", "rate requests by status"),
     "stddev": Word("standard deviation", "How widely the values spread around their mean.", "stddev latency"),
     "last": Word("the latest value", "A gauge's latest value, combined across its workers.", "last queue_depth"),
@@ -59,7 +61,7 @@ CLAUSES = {
     "to": Word("the end of the time", "Ends what `from` began.", "latency from 9:00 to 9:30"),
     "today": Word("since midnight", "From midnight, local time, until now.", "sum requests today"),
     "yesterday": Word("the whole day before", "From midnight to midnight, local time.", "sum requests yesterday"),
-    "step": Word("one point for each step of time", "Cuts the time into steps.", "p99 latency since 3h step 5m"),
+    "step": Word("one answer for each step of time", "Cuts the time into steps.", "p99 latency since 3h step 5m"),
     "vs": Word(
         "compared with earlier, or with others",
         "Shows the same for an earlier time or for another filter, the change, and whether it is beyond the error "
@@ -68,7 +70,7 @@ CLAUSES = {
     ),
     "where": Word(
         "only rows beyond a limit",
-        "Keeps the rows, or with `step` the points, whose stat is above or below a value.",
+        "Keeps the rows, or with `step` the steps, whose stat is above or below a value.",
         "p99 latency by endpoint where p99 above 500ms",
     ),
     "top": Word("the largest rows", "The COUNT rows with the largest first stat.", "p99 latency by endpoint top 5"),
@@ -82,7 +84,11 @@ OTHERS = {
     "=": Word("one of the values", "label=value,value: 5xx is 500 to 599.", "rate requests status=5xx,429"),
     "!=": Word("none of the values", "Needs quotes in a shell; `not` does not.", "rate requests status not 200"),
     "not": Word("none of the values", "label not value,value: the opposite of `=`.", "rate requests status not 200"),
-    "matches": Word("a regular expression", "The whole value must match.", "latency endpoint matches /v[12]/.*"),
+    "matches": Word(
+        "a regular expression",
+        "The expression is found anywhere in the value; ^ and $ tie it to the ends.",
+        "latency endpoint matches ^/v[12]/",
+    ),
     "ago": Word("that much earlier", "Ends `vs DURATION ago`.", "p99 latency vs 1h ago"),
     "above": Word("more than a value", "In `where`.", "age requests by host where age above 1m"),
     "below": Word("less than a value", "In `where`.", "rate requests by service where rate below 1"),
@@ -96,8 +102,10 @@ DERIVED = {
 """Metrics that are computed from others."""
 
 GRAMMAR = """\
-[STAT[,STAT...]] METRIC [label=value ...] [by label,...] [since DURATION | from TIME to TIME]
-    [step DURATION] [vs DURATION ago] [where STAT above|below VALUE] [top|bottom COUNT]"""
+[STAT,...] METRIC,... | [STAT] METRIC / [STAT] METRIC
+    [LABEL=VALUE,... | LABEL not VALUE,... | LABEL matches REGEX] ... [by LABEL,...]
+    [since DURATION|TIME|EVENT | from TIME to TIME | today | yesterday] [step DURATION]
+    [vs DURATION ago | vs FILTER] [where STAT above|below VALUE] [top|bottom COUNT]"""
 
 
 def explained(name: str) -> Word | None:

@@ -17,7 +17,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from obsagent.cli.sources import add_source_arguments, print_json
+from obsagent.cli.sources import add_source_arguments
 from obsagent.cli.stored import Source, StoreSource
 from obsagent.errors import UsageError
 
@@ -65,19 +65,9 @@ class CommandLine:
 
     def show(self, answer: dict[str, Any], form: str) -> None:
         """Prints an answer as `obsagent query` does."""
-        if form == "json":
-            print_json(answer)
-            return
-        from obsagent.cli import answers
+        from obsagent.cli.query import write
 
-        if form == "table":
-            answers.write_table(answer, sys.stdout)
-            return
-        from obsagent.cli.answer_csv import write_csv
-
-        write_csv(answer, sys.stdout)
-        if "empty" in answer:
-            print(answer["empty"], file=sys.stderr)
+        write(answer, form)
 
     def command(self, words: list[str], agent: str | None) -> int:
         """Runs a command of obsagent on the source."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,33 +39,18 @@ def ask_query(args: Namespace, text: str, **options: Any) -> dict[str, Any]:
 
 def ask_status(args: Namespace) -> dict[str, Any]:
     """The status of the source that the command line names."""
-    if args.data is None:
-        from obsagent.ask import AgentClient
+    from obsagent.cli.stored import open_source
 
-        with AgentClient(args.agent) as agent:
-            return agent.status()
-    status: dict[str, Any] = open_store(args.data).status()
-    return status
+    with closing(open_source(args)) as source:
+        return source.status()
 
 
 def ask_catalogue(args: Namespace, service: str | None = None) -> dict[str, Any]:
     """What there is to ask about, of all services or of one, from the source that the command line names."""
     from obsagent.cli.stored import open_source
 
-    source = open_source(args)
-    try:
+    with closing(open_source(args)) as source:
         return source.catalogue(service)
-    finally:
-        source.close()
-
-
-def open_store(directory: str) -> Any:
-    """The store in `directory`, read-only; raises `StoreError` if there is none."""
-    from pathlib import Path
-
-    from obsagent.head.store import Store
-
-    return Store.open_read_only(Path(directory))
 
 
 def print_json(value: Any) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from obsagent.head.store import ReadOnlyStore
 
 
 class Source(Protocol):
@@ -46,8 +49,7 @@ class StoreSource:
 
     def status(self) -> dict[str, Any]:
         """The store's accounts and state."""
-        status: dict[str, Any] = self._open().status()
-        return status
+        return self._open().status()
 
     def catalogue(self, service: str | None = None) -> dict[str, Any]:
         """What the store has, as documented in `obsagent.answer.catalogue`."""
@@ -58,10 +60,13 @@ class StoreSource:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _open(self) -> Any:
-        from obsagent.cli.sources import open_store
+    def _open(self) -> ReadOnlyStore:
+        """The store as it is now; raises `StoreError` if there is none."""
+        from pathlib import Path
 
-        return open_store(self._directory)
+        from obsagent.head.store import Store
+
+        return Store.open_read_only(Path(self._directory))
 
 
 def open_source(args: Namespace, timeout_s: float = 5.0) -> Source:

@@ -36,7 +36,7 @@ class Superseded(NamedTuple):
 
 
 class Compaction:
-    """The compaction of one store's files; one thread at a time calls `run`."""
+    """The compaction of one store's files; one thread at a time uses it, `supersede` under the store's lock."""
 
     def __init__(self, fs: Fs, store_id: bytes, frame_bytes: int, on_damage: OnDamage) -> None:
         self._fs = fs

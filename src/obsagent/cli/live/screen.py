@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from obsagent.answer.durations import format_duration
 from obsagent.cli.live.control import HELP, Control
 from obsagent.cli.live.readings import Key, Row, Snapshot
+from obsagent.cli.sparkline import BLOCKS, sparkline
 from obsagent.cli.table import BOLD, DIM, GAP, LEFT, PLAIN, RIGHT, aligned, columns_of
-from obsagent.cli.units import MISSING, format_count, format_number, format_quantity
+from obsagent.cli.units import MISSING, format_count, format_number, format_quantity, format_share
 from obsagent.selfmetrics import SERVICE
 
-BARS = "▁▂▃▄▅▆▇█"
 COLUMNS_KEPT = 4  # rate, two quantiles and errors are shown however narrow it is
 TREND = "trend"
 TREND_SHORTEST = 10
@@ -40,21 +40,17 @@ def _bytes(value: float) -> str:
     return format_quantity(value, "bytes")
 
 
-def _share(value: float) -> str:
-    return f"{format_number(float(f'{value * 100:.3g}'))} %"
-
-
 NAMES = ("service", "version", "endpoint")
 COLUMNS = (
     Column("rate", "rate", lambda value: f"{format_number(value)}/s"),
     Column("p50", "p50", _seconds),
     Column("p99", "p99", _seconds),
-    Column("errors", "errors", _share),
+    Column("errors", "errors", format_share),
     Column("in_flight", "in flight", format_number),
     Column("queue_p99", "queue p99", _seconds),
-    Column("cpu", "cpu", _share, always=False),
+    Column("cpu", "cpu", format_share, always=False),
     Column("memory", "memory", _bytes, always=False),
-    Column("gpu", "gpu", _share, always=False),
+    Column("gpu", "gpu", format_share, always=False),
     Column("gpu_memory", "gpu mem", _bytes, always=False),
 )
 
@@ -126,17 +122,15 @@ def _with_trends(lines: list[str], rows: list[Row], history: History, width: int
     if room < TREND_SHORTEST:
         return lines
     header, *body = (line + " " * (used - columns_of(line)) + GAP for line in lines)
-    trends = [sparkline(history.get(row.key, ()), room) for row in rows]
-    return [(header + TREND).rstrip(), *(f"{line}{trend}".rstrip() for line, trend in zip(body, trends, strict=True))]
+    trends = [trend(history.get(row.key, ()), room) for row in rows]
+    return [(header + TREND).rstrip(), *(f"{line}{bars}".rstrip() for line, bars in zip(body, trends, strict=True))]
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """The last `width` values as bars from zero to the largest of them."""
+def trend(values: Sequence[float], width: int) -> str:
+    """The last `width` values, from zero to the largest of them."""
     recent = list(values)[-width:]
     top = max(recent, default=0.0)
-    if top <= 0:
-        return BARS[0] * len(recent)
-    return "".join(BARS[min(len(BARS) - 1, int(value / top * len(BARS)))] for value in recent)
+    return sparkline(recent, 0.0, top, width) if top > 0 else BLOCKS[0] * len(recent)
 
 
 def headline(snapshot: Snapshot) -> str:

@@ -36,7 +36,10 @@ ANSWERS = {
         ({"service": "obsagent", "version": ""}, {"rate": 1.0}),
     ],
     "p50,p99 latency": [({"service": "fraud", "version": "4"}, {"p50": 0.002, "p99": 0.25})],
-    "rate errors": [({"service": "fraud", "version": "4"}, {"rate": 5.0})],
+    "error_rate": [
+        ({"service": "fraud", "version": "4"}, {"error_rate": 0.025}),
+        ({"service": "risk", "version": ""}, {"error_rate": 0.0}),
+    ],
     "last in_flight": [
         ({"service": "fraud"}, {"last": 3.0}),
         ({"service": "nobody", "version": "1"}, {"last": 3.0}),
@@ -56,7 +59,7 @@ class FakeSource:
 
     def catalogue(self, service=None):
         labels = {"service": {}, "version": {}, "endpoint": {}}
-        metrics = [{"name": text.split()[1], "labels": labels} for text in self.answers]
+        metrics = [{"name": text.split()[-1], "labels": labels} for text in self.answers]
         return {"services": [{"name": name, "sessions": 1} for name in self.services], "metrics": metrics}
 
     def query(self, text):

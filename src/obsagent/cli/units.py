@@ -91,9 +91,9 @@ def format_number(value: float) -> str:
 
 def format_share(value: float) -> str:
     """`99.3 %`; close to the whole with as many digits as show what is missing: `99.98 %`, never `100 %`."""
-    percent = round(value * 100, 9)  # a quotient's last bits are not to show as `5.00 %`
+    percent = value * 100
     if not 99 < percent < 100:
-        return f"{format_number(percent)} %"
+        return f"{format_number(round(percent, 9))} %"  # the last bits of a quotient are not to show as `5.00 %`
     return f"{percent:.{-math.floor(math.log10(100 - percent))}f} %"
 
 

@@ -18,18 +18,27 @@ ROW_LABELS = ("service", "version", "endpoint")
 
 
 class Reading(NamedTuple):
-    """One query: a metric, its stats, and the columns that they fill. `makes_rows` or fills those that exist."""
+    """One query, asked where its metric exists: stats, and the columns that they fill.
+
+    `makes_rows` or fills those that exist. `derived` is what is asked of a metric instead of its own stats.
+    """
 
     metric: str
     stats: tuple[str, ...]
     columns: tuple[str, ...]
     makes_rows: bool = False
+    derived: str = ""
+
+    @property
+    def expression(self) -> str:
+        """The first part of the query."""
+        return self.derived or f"{','.join(self.stats)} {self.metric}"
 
 
 READINGS = (
     Reading("requests", ("rate",), ("rate",), makes_rows=True),
     Reading("latency", ("p50", "p99"), ("p50", "p99"), makes_rows=True),
-    Reading("errors", ("rate",), ("error_rate",)),
+    Reading("requests", ("error_rate",), ("errors",), derived="error_rate"),
     Reading("in_flight", ("last",), ("in_flight",)),
     Reading("queue_delay", ("p99",), ("queue_p99",)),
     Reading("cpu_utilization", ("last",), ("cpu",)),
@@ -75,7 +84,7 @@ def read(source: Source, since: str, *, by_endpoint: bool) -> Snapshot:
             continue
         by = _by(metrics[reading.metric]["labels"], by_endpoint)
         try:
-            answer = source.query(f"{','.join(reading.stats)} {reading.metric} by {','.join(by)} since {since}")
+            answer = source.query(f"{reading.expression} by {','.join(by)} since {since}")
         except (AgentUnreachable, StoreError):
             raise
         except ObsagentError as error:
@@ -84,8 +93,6 @@ def read(source: Source, since: str, *, by_endpoint: bool) -> Snapshot:
         _fill(rows, reading, answer["series"])
     for row in _idle(catalogue["services"], {row.service for row in rows.values()}):
         rows[row.key] = row
-    for row in rows.values():
-        _derive(row.values)
     return Snapshot(time.time(), tuple(rows.values()), status, trouble)
 
 
@@ -112,10 +119,3 @@ def _idle(services: Iterable[dict[str, Any]], busy: set[str]) -> Iterator[Row]:
     for service in services:
         if service["sessions"] and service["name"] != SERVICE and service["name"] not in busy:
             yield Row(service["name"])
-
-
-def _derive(values: Values) -> None:
-    """Errors as a share of the requests; nobody failing is 0, nobody asking is unknown."""
-    rate, errors = values.get("rate"), values.pop("error_rate", None)
-    if rate:
-        values["errors"] = (errors or 0.0) / rate

@@ -1,8 +1,15 @@
-"""Property tests repeat: the same examples in every run, and no limit on how slow a busy machine may be."""
+"""What all tests share: property tests that repeat, and Ctrl-C that is heeded wherever the tests run."""
+
+import signal
 
 from hypothesis import settings
 
 pytest_plugins = ["obsagent.testing"]  # named as its entry point is, so that an installed one is the same
 
+# The same examples in every run, and no limit on how slow a busy machine may be.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A job in the background of a script inherits this neglect, and so would every program that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)

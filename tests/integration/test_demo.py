@@ -25,7 +25,6 @@ need_demo_packages()
 START_LIMIT_S = 120.0
 END_LIMIT_S = 40.0
 REPLAYING = "ask it yourself meanwhile"
-HEED_CTRL_C = ("env", "--default-signal=INT")  # what runs in the background of a script may have inherited its neglect
 NUMBER = re.compile(r"[±+-]?\d[\d,.:–]*(?: ?(?:[nµm]?s|min|h|[kMG]?B|%))?\b")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -48,7 +47,7 @@ class Demo:
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         environment.pop("OBSAGENT_AGENT", None)
         with self.out.open("wb") as out, self.errors.open("wb") as errors:
-            command = [*HEED_CTRL_C, sys.executable, "-m", "obsagent.cli", "demo", "--data", str(data), *options]
+            command = [sys.executable, "-m", "obsagent.cli", "demo", "--data", str(data), *options]
             self.process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
         self.seen: list[psutil.Process] = []
 

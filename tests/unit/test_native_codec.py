@@ -464,3 +464,8 @@ def test_the_series_in_rows_are_listed_without_reading_what_they_say():
     assert codec.series_in_rows(b"") == []
     with pytest.raises(CorruptData):
         codec.series_in_rows(rows[:-1])
+
+
+def test_a_window_counts_samples_by_series():
+    assert Window().sample_counts() == {}
+    assert full_window().sample_counts() == {HISTOGRAM: 112, COUNTER: 9, GAUGE: 2}

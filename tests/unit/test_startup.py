@@ -47,6 +47,7 @@ QUESTION = {
     "obsagent.endpoints",
     "obsagent.errors",
     "obsagent.limits",
+    "obsagent.units",
     "obsagent.wire",
     "obsagent.wire.header",
     "obsagent.wire.zmtp",

@@ -46,6 +46,20 @@ cdef class Window(_Shared):
             self.end_read()
         return sorted(ids)
 
+    def sample_counts(self):
+        """Series id -> its samples."""
+        cdef const obs_window_slot_t *slot
+        cdef dict counts = {}
+        cdef size_t number
+        self.begin_read()
+        try:
+            for number in range(self.window.slot_count):
+                slot = obs_window_slot_at(&self.window, number)
+                counts[slot.series] = obs_accumulator_samples(&slot.accumulator)
+        finally:
+            self.end_read()
+        return counts
+
     def apply(self, body, SeriesMap series_map not None, int64_t end_ms):
         """Adds a checked sample body; (samples applied, samples refused).
 

@@ -18,8 +18,9 @@ from obsagent.answer.query import Name, Query, Term
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source, select
 from obsagent.answer.stats import AGE, ALIASES, MEANING, SHARES, Stat, default_stats, works_for
-from obsagent.answer.values import RATIO, SECONDS
+from obsagent.answer.values import RATIO
 from obsagent.samples import Kind, Series
+from obsagent.units import SECONDS
 
 POINTS_MAX = 20_000
 RATIO_NAME = "ratio"

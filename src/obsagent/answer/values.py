@@ -6,8 +6,8 @@ import math
 import re
 from typing import NamedTuple
 
-SECONDS = "seconds"
-BYTES = "bytes"
+from obsagent.units import BYTES, MEASURES, SECONDS
+
 RATIO = "ratio"
 
 TIME_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -16,15 +16,7 @@ BYTE_UNITS = {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 BYTE_UNITS |= {"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40}
 
 METRIC_UNITS = {
-    **dict.fromkeys(("seconds", "second", "s"), (SECONDS, 1.0)),
-    **dict.fromkeys(("milliseconds", "millisecond", "ms"), (SECONDS, 1e-3)),
-    **dict.fromkeys(("microseconds", "microsecond", "us", "µs"), (SECONDS, 1e-6)),
-    **dict.fromkeys(("nanoseconds", "nanosecond", "ns"), (SECONDS, 1e-9)),
-    **dict.fromkeys(("minutes", "minute", "min"), (SECONDS, 60.0)),
-    **dict.fromkeys(("hours", "hour", "h"), (SECONDS, 3600.0)),
-    **dict.fromkeys(("bytes", "byte", "By", "B"), (BYTES, 1.0)),
-    **dict.fromkeys(("kilobytes", "kilobyte", "kB", "KB"), (BYTES, 1e3)),
-    **dict.fromkeys(("megabytes", "megabyte", "MB"), (BYTES, 1e6)),
+    **MEASURES,
     **dict.fromkeys(("ratio", "ratios", "1"), (RATIO, 1.0)),
     **dict.fromkeys(("percent", "%"), (RATIO, 0.01)),
 }

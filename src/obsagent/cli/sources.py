@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +38,8 @@ def ask_query(args: Namespace, text: str, **options: Any) -> dict[str, Any]:
 
 def ask_status(args: Namespace) -> dict[str, Any]:
     """The status of the source that the command line names."""
+    from contextlib import closing
+
     from obsagent.cli.stored import open_source
 
     with closing(open_source(args)) as source:
@@ -47,6 +48,8 @@ def ask_status(args: Namespace) -> dict[str, Any]:
 
 def ask_catalogue(args: Namespace, service: str | None = None) -> dict[str, Any]:
     """What there is to ask about, of all services or of one, from the source that the command line names."""
+    from contextlib import closing
+
     from obsagent.cli.stored import open_source
 
     with closing(open_source(args)) as source:

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import math
 
+from obsagent.units import BYTES, MEASURES, SECONDS
+
 MISSING = "–"
 
-SECONDS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-BYTES = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
-
-UNIT_LADDERS = {
-    **dict.fromkeys(("seconds", "second", "s"), (SECONDS, 1.0)),
-    **dict.fromkeys(("milliseconds", "millisecond", "ms"), (SECONDS, 1e-3)),
-    **dict.fromkeys(("microseconds", "microsecond", "us", "µs"), (SECONDS, 1e-6)),
-    **dict.fromkeys(("nanoseconds", "nanosecond", "ns"), (SECONDS, 1e-9)),
-    **dict.fromkeys(("minutes", "minute", "min"), (SECONDS, 60.0)),
-    **dict.fromkeys(("hours", "hour", "h"), (SECONDS, 3600.0)),
-    **dict.fromkeys(("bytes", "byte", "By", "B"), (BYTES, 1.0)),
-    **dict.fromkeys(("kilobytes", "kilobyte", "kB", "KB"), (BYTES, 1e3)),
-    **dict.fromkeys(("megabytes", "megabyte", "MB"), (BYTES, 1e6)),
+LADDERS = {
+    SECONDS: ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")),
+    BYTES: ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
 }
-"""Unit of a metric → steps `(size, name)` from large to small, and the unit in the ladder's own."""
+"""What a unit measures → steps `(size, name)` from large to small."""
 
 RATIOS = ("ratio", "ratios")
 PERCENTAGES = ("percent", "%")
@@ -59,9 +51,10 @@ def format_quantity(value: float, unit: str) -> str:
     """`12.3 ms`, `4.56 GB`, `0.931`, `24,310`."""
     if unit in PERCENTAGES:
         return f"{format_number(value)} %"
-    if unit not in UNIT_LADDERS:
+    if unit not in MEASURES:
         return format_number(value)
-    ladder, factor = UNIT_LADDERS[unit]
+    dimension, factor = MEASURES[unit]
+    ladder = LADDERS[dimension]
     if value == 0:
         return f"0 {_base(ladder)}"
     size, name = _step(abs(value * factor), ladder)

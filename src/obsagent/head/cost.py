@@ -6,10 +6,10 @@ ratio of the store as a whole. Counting begins when the store is opened.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from obsagent._native.codec import Groups
 from obsagent.head.series import SeriesTable
 from obsagent.head.state import HeadWindow
 
@@ -46,17 +46,12 @@ class CostBook:
 
 def cost_of(windows: Iterable[HeadWindow], row_bytes: Mapping[int, int], table: SeriesTable) -> dict[str, Cost]:
     """Metric → cost of windows that nobody changes any more, of whose series the rows took `row_bytes`."""
+    samples: Counter[int] = Counter()
+    for window in windows:
+        samples.update(window.samples.sample_counts())
     costs: dict[str, Cost] = {}
-    group_of_metric: dict[str, int] = {}
-    group_of_series: dict[int, int] = {}
     for series_id, size in row_bytes.items():
         series = table.get(series_id)
         if series is not None:
-            costs.setdefault(series.metric, Cost()).bytes += size
-            group_of_series[series_id] = group_of_metric.setdefault(series.metric, len(group_of_metric))
-    groups = Groups(group_of_series, len(group_of_metric))
-    for window in windows:
-        window.samples.collect(groups)
-    for metric, group in group_of_metric.items():
-        costs[metric].samples = groups.samples(group)
+            costs.setdefault(series.metric, Cost()).add(Cost(samples[series_id], size))
     return costs

@@ -137,3 +137,10 @@ def _partly(synced: bytes, now: bytes, chance: random.Random) -> bytes:
     if not now.startswith(synced):
         return now if chance.random() < 0.5 else synced
     return now[: chance.randint(len(synced), len(now))]
+
+
+def flip(path: Path, offset: int, bit: int = 6) -> None:
+    """Flip one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1 << bit
+    path.write_bytes(data)

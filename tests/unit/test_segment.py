@@ -29,7 +29,7 @@ from obsagent.segment.block import (
 )
 from obsagent.segment.catalog import Catalog, scan_directory
 from obsagent.segment.recover import Damage, check_block, opened, scan_file
-from obsagent.segment.tables import SessionRow, Tables
+from obsagent.segment.tables import Gap, SessionRow, Tables
 from obsagent.segment.writer import SegmentWriter, take_over
 
 STORE_ID = b"store-id-16bytes"
@@ -50,6 +50,9 @@ def example_tables(sequence: int = 1) -> Tables:
         last_seen={"m": 12_345 + sequence},
         events=[Event("deploy", sequence, {"service": "shop"})],
         event_totals={"shop": [sequence, 2, 1]},
+        windows=[10_000 * sequence],
+        before_ms=10_000 * sequence,
+        gaps=[Gap(10_000, 20_000, "a block is damaged")],
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from sys import intern
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -22,8 +22,19 @@ SESSION_ID_BYTES = 16
 NOT_ROWS = (ValueError, TypeError, AttributeError, LookupError)
 """What reading rows raises when they are none."""
 KINDS = {int(kind): kind for kind in Kind}
-LATER_FIELDS: tuple[Any, ...] = ([], {}, [])
-"""What the fields are that the first blocks did not have: events, event totals, windows."""
+LATER_FIELDS: tuple[Any, ...] = ([], {}, [], None, [])
+"""What the fields are that the first blocks did not have: events, event totals, windows, end of what was before, gaps."""
+
+
+class Gap(NamedTuple):
+    """A time of which something that was stored is lost: damaged bytes, or a block that is missing.
+
+    What is stored of `[from_ms, to_ms)` may be less than what was acknowledged.
+    """
+
+    from_ms: int
+    to_ms: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,9 @@ class Tables:
     events: list[Event] = field(default_factory=list)
     event_totals: dict[str, list[int]] = field(default_factory=dict)
     windows: list[int] = field(default_factory=list)
+    before_ms: int | None = None
+    """Of a head block: the end of the newest window in any file before; None if there is none, or it is not known."""
+    gaps: list[Gap] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:
         """As the section `tables` of a block, before compression."""
@@ -72,6 +86,8 @@ class Tables:
             [event_to_row(event) for event in self.events],
             self.event_totals,
             self.windows,
+            self.before_ms,
+            self.gaps,
         ]
         packed: bytes = msgpack.packb(rows)
         return packed
@@ -83,7 +99,7 @@ class Tables:
             rows = unpack(data)
             series, sessions, forgotten, accounts, totals, refused, last_seen = rows[:7]
             later: list[Any] = rows[7 : 7 + len(LATER_FIELDS)]
-            events, event_totals, windows = [*later, *LATER_FIELDS[len(later) :]]
+            events, event_totals, windows, before, gaps = [*later, *LATER_FIELDS[len(later) :]]
             return cls(
                 series=[series_from_row(row) for row in series if not _is_known(row, known)],
                 sessions=[session_from_row(row) for row in sessions],
@@ -95,6 +111,8 @@ class Tables:
                 events=[event_from_row(row) for row in events],
                 event_totals={text(service): integers(row) for service, row in event_totals.items()},
                 windows=integers(windows),
+                before_ms=None if before is None else integer(before),
+                gaps=[Gap(integer(from_ms), integer(to_ms), text(reason)) for from_ms, to_ms, reason in gaps],
             )
         except NOT_ROWS as error:
             raise CorruptData(f"tables of a block: {error}") from error
@@ -121,6 +139,7 @@ def add_up(tables: Sequence[Tables]) -> Tables:
             sum_.last_seen[metric] = max(at_ms, sum_.last_seen.get(metric, at_ms))
         sum_.events += each.events
         sum_.event_totals.update(each.event_totals)
+        sum_.gaps += each.gaps
     sum_.sessions, sum_.forgotten = list(sessions.values()), sorted(forgotten)
     sum_.accounts = [(window_ms, service, row) for (window_ms, service), row in sorted(accounts.items())]
     return sum_

@@ -14,16 +14,27 @@
 
 typedef obs_transpose_row_t row_t;
 
-void obs_transpose_init(obs_transpose_t *transpose)
+void obs_transpose_init(obs_transpose_t *transpose, int64_t width_ms)
 {
-    *transpose = (obs_transpose_t){0};
+    *transpose = (obs_transpose_t){.width_ms = width_ms};
 }
 
 void obs_transpose_free(obs_transpose_t *transpose)
 {
     obs_bytes_free(&transpose->tails);
     obs_free(transpose->rows);
-    obs_transpose_init(transpose);
+    obs_transpose_init(transpose, transpose->width_ms);
+}
+
+/* The start of the window of this width that holds window_ms; a time before the first such window stays. */
+static int64_t widened(int64_t window_ms, int64_t width_ms)
+{
+    if (width_ms == 0)
+        return window_ms;
+    int64_t behind = window_ms % width_ms;
+    if (behind < 0)
+        behind += width_ms;
+    return window_ms < INT64_MIN + behind ? window_ms : window_ms - behind;
 }
 
 static int add_row(obs_transpose_t *transpose, int64_t window_ms, uint32_t series, const uint8_t *tail, size_t size)
@@ -64,13 +75,14 @@ static int add_rows(obs_transpose_t *transpose, uint32_t first_series, uint32_t 
     obs_rows_reader_init(&reader, rows, size);
     obs_row_t row;
     int status;
+    int64_t start_ms = widened(window_ms, transpose->width_ms);
     for (const uint8_t *begin = rows; (status = obs_rows_next(&reader, &row)) > 0; begin = reader.cursor) {
         if (row.series < first_series || row.series > last_series)
             continue;
         status = obs_row_check(&row);
         const uint8_t *tail = behind_series(begin);
         if (status == OBS_OK)
-            status = add_row(transpose, window_ms, row.series, tail, (size_t)(reader.cursor - tail));
+            status = add_row(transpose, start_ms, row.series, tail, (size_t)(reader.cursor - tail));
         if (status != OBS_OK)
             return status;
     }

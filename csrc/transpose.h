@@ -10,6 +10,8 @@
  * and window (partials) are decoded and merged into one. A frame holds a series' whole history, or those of a few
  * neighbours; a history that is too long for a frame has that one to itself and goes on in the next.
  *
+ * With a width, rows go to the window of that many ms that holds theirs: a roll-up.
+ *
  * Rows are checked when they are added: bad bytes change nothing. Not thread-safe; one owner at a time.
  */
 #ifndef OBS_TRANSPOSE_H
@@ -29,6 +31,7 @@ typedef struct {
     obs_transpose_row_t *rows;
     size_t row_count;
     size_t row_capacity;
+    int64_t width_ms; /* of the windows that come out; 0: those that went in */
 } obs_transpose_t;
 
 typedef struct {
@@ -47,8 +50,8 @@ typedef struct {
     size_t frame_capacity;
 } obs_transposed_t;
 
-/* Empty; allocates nothing. */
-void obs_transpose_init(obs_transpose_t *transpose);
+/* Empty; allocates nothing. width_ms is 0 or more. */
+void obs_transpose_init(obs_transpose_t *transpose, int64_t width_ms);
 void obs_transpose_free(obs_transpose_t *transpose);
 /* Takes the rows of the series first..last, both included. OBS_ERR_FULL beyond 4 GiB; on failure unchanged. */
 OBS_MUST_CHECK int obs_transpose_add_rows(obs_transpose_t *transpose, uint32_t first_series, uint32_t last_series,

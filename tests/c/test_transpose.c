@@ -129,7 +129,7 @@ static size_t transposed_frames(size_t max_bytes)
 {
     obs_transpose_t transpose;
     obs_transposed_t out;
-    obs_transpose_init(&transpose);
+    obs_transpose_init(&transpose, 0);
     obs_transposed_init(&out);
     CHECK_OK(add_all(&transpose, 0, UINT32_MAX));
     CHECK_OK(obs_transpose_encode(&transpose, max_bytes, &out));
@@ -154,7 +154,7 @@ static void nothing_becomes_no_frame(void)
 {
     obs_transpose_t transpose;
     obs_transposed_t out;
-    obs_transpose_init(&transpose);
+    obs_transpose_init(&transpose, 0);
     obs_transposed_init(&out);
     CHECK_OK(obs_transpose_add_rows(&transpose, 0, UINT32_MAX, 0, NULL, 0));
     CHECK_OK(obs_transpose_encode(&transpose, 100, &out));
@@ -168,14 +168,14 @@ static void stripes_add_up_and_sections_can_be_transposed_again(void)
 {
     obs_transpose_t stripe, all, again;
     obs_transposed_t whole, part, out;
-    obs_transpose_init(&all);
-    obs_transpose_init(&again);
+    obs_transpose_init(&all, 0);
+    obs_transpose_init(&again, 0);
     obs_transposed_init(&whole);
     obs_transposed_init(&out);
     CHECK_OK(add_all(&all, 0, UINT32_MAX));
     CHECK_OK(obs_transpose_encode(&all, SIZE_MAX, &whole));
     for (uint32_t first = 0; first <= SERIES; first += 7) {
-        obs_transpose_init(&stripe);
+        obs_transpose_init(&stripe, 0);
         obs_transposed_init(&part);
         CHECK_OK(add_all(&stripe, first, first + 6));
         CHECK_OK(obs_transpose_encode(&stripe, 1000, &part));
@@ -193,11 +193,64 @@ static void stripes_add_up_and_sections_can_be_transposed_again(void)
     obs_transpose_free(&again);
 }
 
+#define WIDTH_MS (6 * STEP_MS)
+
+/* Samples of each series in the windows that start in [first_ms, to_ms). */
+static void count_samples(const obs_transposed_t *out, int64_t first_ms, int64_t to_ms, uint64_t counts[SERIES + 1])
+{
+    obs_groups_t found;
+    CHECK_OK(obs_groups_init(&found, SERIES + 1, 0, 0, 1));
+    for (uint32_t series = 1; series <= SERIES; series++)
+        CHECK_OK(obs_groups_select(&found, series, series));
+    size_t used;
+    for (size_t index = 0; index < out->frame_count; index++)
+        CHECK_OK(obs_groups_merge_sections(&found, first_ms, to_ms, out->bytes.bytes + out->frames[index].offset,
+                                           out->frames[index].size, &used));
+    for (uint32_t series = 0; series <= SERIES; series++)
+        counts[series] = obs_accumulator_samples(obs_groups_at(&found, series, 0));
+    obs_groups_free(&found);
+}
+
+/* Each wide window has what its narrow ones have; in one step from rows, or in two from sections. */
+static void rolls_up_into_wider_windows(void)
+{
+    obs_transpose_t narrow, wide, again;
+    obs_transposed_t fine, direct, later;
+    obs_transpose_init(&narrow, 0);
+    obs_transpose_init(&wide, WIDTH_MS);
+    obs_transpose_init(&again, WIDTH_MS);
+    obs_transposed_init(&fine);
+    obs_transposed_init(&direct);
+    obs_transposed_init(&later);
+    CHECK_OK(add_all(&narrow, 0, UINT32_MAX));
+    CHECK_OK(add_all(&wide, 0, UINT32_MAX));
+    CHECK_OK(obs_transpose_encode(&narrow, SIZE_MAX, &fine));
+    CHECK_OK(obs_transpose_encode(&wide, SIZE_MAX, &direct));
+    CHECK_OK(obs_transpose_add_sections(&again, 0, UINT32_MAX, fine.bytes.bytes, fine.bytes.size));
+    CHECK_OK(obs_transpose_encode(&again, SIZE_MAX, &later));
+    CHECK(same_bytes(&direct.bytes, &later.bytes));
+    CHECK_EQ(direct.frames[0].first_window_ms, -WIDTH_MS); /* the first narrow window is before the epoch */
+    CHECK_EQ(direct.frames[0].last_window_ms % WIDTH_MS, 0);
+    for (int64_t start_ms = -WIDTH_MS; start_ms <= window_ms(WINDOWS); start_ms += WIDTH_MS) {
+        uint64_t expected[SERIES + 1], found[SERIES + 1];
+        count_samples(&fine, start_ms, start_ms + WIDTH_MS, expected);
+        count_samples(&direct, start_ms, start_ms + 1, found);
+        for (uint32_t series = 0; series <= SERIES; series++)
+            CHECK_EQ(found[series], expected[series]);
+    }
+    obs_transposed_free(&fine);
+    obs_transposed_free(&direct);
+    obs_transposed_free(&later);
+    obs_transpose_free(&narrow);
+    obs_transpose_free(&wide);
+    obs_transpose_free(&again);
+}
+
 static void two_kinds_of_one_series_are_refused(void)
 {
     obs_transpose_t transpose;
     obs_transposed_t out;
-    obs_transpose_init(&transpose);
+    obs_transpose_init(&transpose, 0);
     obs_transposed_init(&out);
     for (uint8_t kind = OBS_KIND_HISTOGRAM; kind <= OBS_KIND_COUNTER; kind++) {
         obs_bytes_t rows;
@@ -237,7 +290,7 @@ static int add_hostile_sections(const uint8_t *bytes, size_t size)
 {
     obs_transpose_t transpose;
     obs_transposed_t out;
-    obs_transpose_init(&transpose);
+    obs_transpose_init(&transpose, 0);
     obs_transposed_init(&out);
     int status = obs_transpose_add_sections(&transpose, 3, 30, bytes, size);
     if (status != OBS_OK)
@@ -253,7 +306,7 @@ static void bad_sections_change_nothing(void)
 {
     obs_transpose_t transpose;
     obs_transposed_t out;
-    obs_transpose_init(&transpose);
+    obs_transpose_init(&transpose, 0);
     obs_transposed_init(&out);
     CHECK_OK(add_all(&transpose, 0, 12));
     CHECK_OK(obs_transpose_encode(&transpose, SIZE_MAX, &out));
@@ -286,7 +339,7 @@ static void survives_each_failed_allocation(void)
     for (size_t n = 1;; n++) {
         obs_transpose_t transpose;
         obs_transposed_t out;
-        obs_transpose_init(&transpose);
+        obs_transpose_init(&transpose, 0);
         obs_transposed_init(&out);
         obs_alloc_fail_at(n);
         int status = add_all(&transpose, 0, 9);
@@ -307,6 +360,7 @@ int main(void)
     RUN(cuts_by_series_and_keeps_every_sample);
     RUN(nothing_becomes_no_frame);
     RUN(stripes_add_up_and_sections_can_be_transposed_again);
+    RUN(rolls_up_into_wider_windows);
     RUN(two_kinds_of_one_series_are_refused);
     RUN(bad_sections_change_nothing);
     RUN(steps_and_sizes_are_checked);

@@ -36,7 +36,7 @@ cdef extern from "transpose.h" nogil:
         obs_transposed_frame_t *frames
         size_t frame_count
 
-    void obs_transpose_init(obs_transpose_t *transpose)
+    void obs_transpose_init(obs_transpose_t *transpose, int64_t width_ms)
     void obs_transpose_free(obs_transpose_t *transpose)
     int obs_transpose_add_rows(obs_transpose_t *transpose, uint32_t first_series, uint32_t last_series,
                                int64_t window_ms, const uint8_t *rows, size_t size)

@@ -14,16 +14,21 @@ def read_sections(frame):
 
 @cython.final
 cdef class Transpose(_Shared):
-    """From rows by window to frames by series, of the series first_series..last_series, both included."""
+    """From rows by window to frames by series, of the series first_series..last_series, both included.
+
+    Rows go to the windows of width_ms that hold theirs, 0: to their own.
+    """
 
     cdef obs_transpose_t transpose
     cdef uint32_t first_series
     cdef uint32_t last_series
 
-    def __cinit__(self, uint32_t first_series=0, uint32_t last_series=0xFFFFFFFF):
+    def __cinit__(self, uint32_t first_series=0, uint32_t last_series=0xFFFFFFFF, int64_t width_ms=0):
+        if width_ms < 0:
+            raise ValueError("a window is not of negative width")
         self.first_series = first_series
         self.last_series = last_series
-        obs_transpose_init(&self.transpose)
+        obs_transpose_init(&self.transpose, width_ms)
 
     def __dealloc__(self):
         obs_transpose_free(&self.transpose)

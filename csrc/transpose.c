@@ -330,7 +330,8 @@ static size_t history_that_fits(const row_t *rows, size_t row_count, size_t max_
         uint64_t step = count == 0 ? 0 : (uint64_t)rows[count].window_ms - (uint64_t)rows[count - 1].window_ms;
         size_t size = row_bound(&rows[count]);
         size += obs_varint_size(step) + obs_varint_size(size);
-        if (count > 0 && *bound + size > max_bytes)
+        uint64_t span = (uint64_t)rows[count].window_ms - (uint64_t)rows[0].window_ms;
+        if (count > 0 && (*bound + size > max_bytes || span > OBS_TRANSPOSE_SPAN_MAX_MS))
             break;
         *bound += size;
     }
@@ -343,13 +344,17 @@ static size_t neighbours_that_fit(const row_t *rows, size_t row_count, size_t wi
                                   size_t *bound)
 {
     size_t fitting = 0, rows_bound = 0;
+    int64_t first_ms = rows[0].window_ms, last_ms = first_ms;
     for (size_t count = 0; count < row_count;) {
         uint32_t series = rows[count].series;
-        for (; count < row_count && rows[count].series == series; count++)
+        for (; count < row_count && rows[count].series == series; count++) {
             rows_bound += row_bound(&rows[count]);
+            first_ms = rows[count].window_ms < first_ms ? rows[count].window_ms : first_ms;
+            last_ms = rows[count].window_ms > last_ms ? rows[count].window_ms : last_ms;
+        }
         size_t windows_bound = (count < window_count ? count : window_count) * SECTION_HEAD_MAX_SIZE;
         size_t with_series = sizeof(int64_t) + windows_bound + rows_bound;
-        if (with_series > max_bytes)
+        if (with_series > max_bytes || (uint64_t)last_ms - (uint64_t)first_ms > OBS_TRANSPOSE_SPAN_MAX_MS)
             break;
         fitting = count;
         *bound = with_series;

@@ -56,7 +56,7 @@ class BlockHeader(NamedTuple):
     @property
     def index_offset(self) -> int:
         """Where the index of the frames begins, from the start of the block."""
-        if self.kind == layout.BLOCK_COMPACTED:
+        if self.kind in layout.BY_SERIES:
             return self.size - self.index_size
         return layout.BLOCK_HEADER.size + self.tables_size
 
@@ -68,7 +68,7 @@ class BlockHeader(NamedTuple):
     @property
     def frames_offset(self) -> int:
         """Where the frames begin, from the start of the block."""
-        if self.kind == layout.BLOCK_COMPACTED:
+        if self.kind in layout.BY_SERIES:
             return layout.BLOCK_HEADER.size + self.tables_size
         return self.index_offset + self.index_size
 

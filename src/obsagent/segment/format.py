@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from struct import Struct
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """The newest version; what is written has the lowest one that describes it, by `VERSION_OF_KIND`."""
 
 FILE_SUFFIX = ".segment"
 FILE_NAME_DIGITS = 16
 FILE_NAME_RANGE = "-"
+FILE_NAME_TIER = ".{}s"
 FILE_MAGIC = b"OBSSEGM\n"
 FILE_HEADER = Struct("<8sHHI16sqI")
-"""magic, version, reserved, reserved, store id, created ms, crc32c of the bytes before it."""
+"""magic, version, reserved, window ms, store id, created ms, crc32c of the bytes before it."""
 
 BLOCK_MAGIC = b"OBSB"
 BLOCK_HEADER = Struct("<4sHHQQqqQQqqIIIIIII")
@@ -22,7 +23,10 @@ written ms, tables size, tables raw size, frame count, tables crc, index crc, re
 BLOCK_HEAD = 1
 BLOCK_CHECKPOINT = 2
 BLOCK_COMPACTED = 3
-VERSION_OF_KIND = {BLOCK_HEAD: 1, BLOCK_CHECKPOINT: 1, BLOCK_COMPACTED: 2}
+BLOCK_ROLLED = 4
+BY_SERIES = (BLOCK_COMPACTED, BLOCK_ROLLED)
+"""Blocks that are cut by series: their frames are sections, and the index ends the block."""
+VERSION_OF_KIND = {BLOCK_HEAD: 1, BLOCK_CHECKPOINT: 1, BLOCK_COMPACTED: 2, BLOCK_ROLLED: 3}
 
 INDEX_ENTRY = Struct("<qIIQIIII")
 """window ms, first series, last series, offset in the block, size, raw size, crc32c, span ms."""

@@ -20,7 +20,7 @@ from obsagent.segment.tables import Tables
 OnDamage = Callable[[Damage], None]
 """Called for what turns out to be damaged while reading; the rest is read nevertheless."""
 
-WITH_WINDOWS = (layout.BLOCK_CHECKPOINT, layout.BLOCK_COMPACTED)
+WITH_WINDOWS = (layout.BLOCK_CHECKPOINT, *layout.BY_SERIES)
 RUN_BYTES_MAX = 4 << 20
 """Neighbouring frames are read at once up to this size."""
 
@@ -75,7 +75,7 @@ def read_frame(
 
 def each_window(block: BlockRef, entry: FrameEntry, frame: bytes) -> list[tuple[int, bytes | memoryview]]:
     """The windows (start, ms) of a frame with their rows. Raises CorruptData."""
-    if block.header.kind == layout.BLOCK_COMPACTED:
+    if block.header.kind in layout.BY_SERIES:
         return [*read_sections(frame)]
     return [(entry.window_ms, frame)]
 
@@ -228,7 +228,7 @@ class BlockReader:
     ) -> None:
         try:
             frame = decode_frame(entry, stored, decompressor)
-            if block.header.kind == layout.BLOCK_COMPACTED:
+            if block.header.kind in layout.BY_SERIES:
                 groups.merge_sections(frame, *span)
             else:
                 groups.merge_rows(frame, entry.window_ms)
@@ -245,7 +245,7 @@ class BlockReader:
 def _load_index(descriptor: int, block: BlockRef) -> BlockIndex:
     lines = _read_index_bytes(descriptor, block)
     check_index(block.header, lines)
-    if block.header.kind == layout.BLOCK_COMPACTED:
+    if block.header.kind in layout.BY_SERIES:
         return BlockIndex(lines, tuple(read_tables(descriptor, block).windows))
     return BlockIndex(lines, tuple(sorted({entry.window_ms for entry in decode_index(block.header, lines)})))
 

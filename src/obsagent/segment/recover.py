@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
+from obsagent.limits import WINDOW_MS
 from obsagent.segment import format as layout
 from obsagent.segment.block import BlockHeader, decode_frame, decode_header, decode_index, decode_tables
 
@@ -27,10 +28,11 @@ SEARCH_BYTES = 1 << 20
 
 
 class FileHeader(NamedTuple):
-    """What the first bytes of a segment file say."""
+    """What the first bytes of a segment file say; `window_ms` is how long its windows are."""
 
     store_id: bytes
     created_ms: int
+    window_ms: int = WINDOW_MS
 
 
 class BlockRef(NamedTuple):
@@ -69,25 +71,41 @@ class ScannedFile:
 
     @property
     def is_compacted(self) -> bool:
-        """True for a file that compaction wrote: nothing is ever appended to it."""
+        """True for a file that compaction or a roll-up wrote: nothing is ever appended to it."""
         return is_compacted(self.path)
 
 
-def file_path(directory: Path, first_sequence: int, last_sequence: int | None = None) -> Path:
-    """The path of the file whose first checkpoint has this sequence; with a last one, of a compacted file."""
+def file_path(
+    directory: Path, first_sequence: int, last_sequence: int | None = None, window_ms: int = WINDOW_MS
+) -> Path:
+    """The path of the file whose first checkpoint has this sequence; with a last one, of a compacted file.
+
+    With longer windows, of a rolled-up one.
+    """
     sequences = [first_sequence] if last_sequence is None else [first_sequence, last_sequence]
-    digits = (f"{sequence:0{layout.FILE_NAME_DIGITS}d}" for sequence in sequences)
-    return directory / (layout.FILE_NAME_RANGE.join(digits) + layout.FILE_SUFFIX)
+    digits = layout.FILE_NAME_RANGE.join(f"{sequence:0{layout.FILE_NAME_DIGITS}d}" for sequence in sequences)
+    tier = "" if window_ms == WINDOW_MS else layout.FILE_NAME_TIER.format(window_ms // 1000)
+    return directory / (digits + tier + layout.FILE_SUFFIX)
+
+
+def window_ms_of(path: Path) -> int:
+    """How long the windows of a segment file are, as its name says; 0 for a name that is none."""
+    tier = path.name.removesuffix(layout.FILE_SUFFIX).partition(".")[2]
+    if not tier:
+        return WINDOW_MS
+    seconds = tier.removesuffix("s")
+    return 1000 * int(seconds) if tier.endswith("s") and seconds.isdigit() else 0
 
 
 def is_compacted(path: Path) -> bool:
-    """True if a segment file's name says that compaction wrote it."""
+    """True if a segment file's name says that compaction or a roll-up wrote it."""
     return layout.FILE_NAME_RANGE in path.name
 
 
 def encode_file_header(header: FileHeader, version: int = 1) -> bytes:
     """The first bytes of a segment file, whose version is the highest among those of its blocks."""
-    packed = layout.FILE_HEADER.pack(layout.FILE_MAGIC, version, 0, 0, *header, 0)
+    window_ms = 0 if header.window_ms == WINDOW_MS else header.window_ms
+    packed = layout.FILE_HEADER.pack(layout.FILE_MAGIC, version, 0, window_ms, *header[:2], 0)
     body = packed[: -layout.CRC.size]
     return body + layout.CRC.pack(crc32c(body))
 
@@ -96,12 +114,12 @@ def decode_file_header(data: bytes) -> FileHeader:
     """Read and check the first bytes of a segment file. Raises CorruptData, UnsupportedVersion."""
     if len(data) < layout.FILE_HEADER.size:
         raise CorruptData("segment file: not enough bytes")
-    magic, version, _, _, store_id, created_ms, crc = layout.FILE_HEADER.unpack_from(data)
+    magic, version, _, window_ms, store_id, created_ms, crc = layout.FILE_HEADER.unpack_from(data)
     if magic != layout.FILE_MAGIC or crc != crc32c(data[: layout.FILE_HEADER.size - layout.CRC.size]):
         raise CorruptData("segment file: its header is damaged")
     if version > layout.FORMAT_VERSION:
         raise UnsupportedVersion(f"format version {version}; this build reads up to {layout.FORMAT_VERSION}")
-    return FileHeader(store_id, created_ms)
+    return FileHeader(store_id, created_ms, window_ms or WINDOW_MS)
 
 
 @contextmanager
@@ -170,7 +188,7 @@ def _scan_blocks(descriptor: int, file: ScannedFile) -> None:
 
 def _require_compacted_block(file: ScannedFile) -> None:
     """A damaged header at the end of a file looks like the end of the file; here it is known to be damage."""
-    if all(block.header.kind != layout.BLOCK_COMPACTED for block in file.blocks):
+    if all(block.header.kind not in layout.BY_SERIES for block in file.blocks):
         file.damage.append(Damage(file.path, file.end, file.size - file.end, "no compacted block in a compacted file"))
 
 

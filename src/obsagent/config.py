@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ UNITS = {
     "MiB": 2**20,
     "GiB": 2**30,
 }
+DURATION_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
+DURATION_PATTERN = re.compile(r"(\d+)([smhdwy])")
+TIERS = ("10s", "1m", "1h")
+"""The names of the tiers, in the order of `limits.TIER_WINDOWS_MS`."""
 BYTES_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
 
@@ -55,6 +60,9 @@ class AgentConfig:
     series_per_metric: int = limits.SERIES_PER_METRIC
     series_total: int = limits.SERIES_TOTAL
     head_budget: int = limits.HEAD_BYTES
+    disk_budget: int = limits.DISK_BYTES
+    retention: tuple[int, ...] = limits.TIER_RETENTION_MS
+    """How long (ms) each tier is kept, in the order of `limits.TIER_WINDOWS_MS`."""
     metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
 
 
@@ -96,6 +104,38 @@ def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
     return metrics
 
 
+def _parse_disk_budget(key: str, value: object) -> int:
+    size = parse_bytes(key, value)
+    if size < limits.DISK_BYTES_MIN:
+        raise ConfigError(f"{key}: expected at least {limits.DISK_BYTES_MIN // 10**6}MB, got {value!r}")
+    return size
+
+
+def parse_duration(key: str, value: object) -> int:
+    """A time in ms, written with units (`"48h"`, `"1h30m"`); raises `ConfigError`."""
+    parts = DURATION_PATTERN.findall(value) if isinstance(value, str) else []
+    if parts and "".join(number + unit for number, unit in parts) == value:
+        total_ms = sum(int(number) * DURATION_UNITS_MS[unit] for number, unit in parts)
+        if total_ms > 0:
+            return total_ms
+    raise ConfigError(f'{key}: expected a time such as "48h", "14d" or "1y", got {value!r}')
+
+
+def _parse_retention(key: str, value: object) -> tuple[int, ...]:
+    """The tiers that the table names; the others keep their defaults."""
+    if not isinstance(value, dict):
+        raise ConfigError(f'{key}: expected a table such as {{ "10s" = "48h", "1m" = "14d", "1h" = "1y" }}')
+    _refuse_unknown(value, list(TIERS), f"{key}.")
+    given = {name: parse_duration(f"{key}.{name}", each) for name, each in value.items()}
+    kept = [given.get(name, default) for name, default in zip(TIERS, limits.TIER_RETENTION_MS, strict=True)]
+    if kept[0] < limits.RETENTION_MIN_MS:
+        raise ConfigError(f"{key}.10s: expected at least {limits.RETENTION_MIN_MS // 60_000}m")
+    for (finer, finer_ms), (coarser, coarser_ms) in pairwise(zip(TIERS, kept, strict=True)):
+        if coarser_ms < finer_ms:
+            raise ConfigError(f"{key}: windows of {coarser} must be kept at least as long as those of {finer}")
+    return tuple(kept)
+
+
 PARSERS = {
     "data": lambda key, value: Path(_parse_text(key, value)),
     "listen": _parse_text,
@@ -103,6 +143,8 @@ PARSERS = {
     "series_per_metric": _parse_count,
     "series_total": _parse_count,
     "head_budget": parse_bytes,
+    "disk_budget": _parse_disk_budget,
+    "retention": _parse_retention,
     "metrics": _parse_metrics,
 }
 

@@ -4,7 +4,7 @@ thread        owns                         ends
 ingest        the writers' socket          1. after handling what has arrived
 query         the readers' socket          2.
 checkpoint    nothing                      3.
-compaction    nothing                      3. gives up what it is at
+upkeep        nothing                      3. gives up what it is at
 commit        nothing                      4. after a last sync
 main          the store, signals           5. after a last checkpoint: exit 0
 """
@@ -39,7 +39,7 @@ from obsagent.wire.socket import ServerSocket, ServeSocket
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_LOOK_S = 0.5
-COMPACTION_LOOK_S = 5.0
+UPKEEP_LOOK_S = 5.0
 FAILED_SYNC_PAUSE_S = 1.0
 
 
@@ -105,15 +105,18 @@ class Stopping(Exception):
     """The agent is stopping: whatever takes long is given up."""
 
 
-class Compactor:
-    """Rewrites segment files by series; as long as it works it rests, so that it takes half a processor at most."""
+class Upkeep:
+    """Compacts segment files, rolls them up and removes what has expired.
+
+    As long as it works it rests, so that it takes half a processor at most.
+    """
 
     def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
         self._store = store
         self._now_ms = now_ms
         self._stopping = threading.Event()
         self.failure = ""
-        self.thread = threading.Thread(target=self._run, name="obsagent-compaction")
+        self.thread = threading.Thread(target=self._run, name="obsagent-upkeep")
 
     def stop(self) -> None:
         """Gives up what it is at and ends the thread."""
@@ -122,17 +125,24 @@ class Compactor:
 
     def _run(self) -> None:
         with suppress(Stopping):
-            while not self._stopping.wait(COMPACTION_LOOK_S):
-                self._compact()
+            while not self._stopping.wait(UPKEEP_LOOK_S):
+                self._look()
 
-    def _compact(self) -> None:
+    def _look(self) -> None:
+        """Retention comes first, and again after each file: what is rewritten needs room."""
         try:
-            while self._store.maybe_compact(self._now_ms(), self._rest):
+            self._store.maybe_retire(self._now_ms())
+            while self._rewrite():
                 self.failure = ""
+                self._store.maybe_retire(self._now_ms())
         except StoreError as error:
             if str(error) != self.failure:
-                logger.error("segments are not compacted: %s", error)
+                logger.error("the upkeep of segments failed: %s", error)
             self.failure = str(error)
+
+    def _rewrite(self) -> bool:
+        now_ms = self._now_ms()
+        return self._store.maybe_compact(now_ms, self._rest) or self._store.maybe_roll_up(now_ms, self._rest)
 
     def _rest(self, worked_s: float) -> None:
         if self._stopping.wait(worked_s):
@@ -150,7 +160,13 @@ class Agent:
         self._cpu_seconds = 0.0
         self._messages = self._malformed = 0
         self._durations: list[tuple[SelfMetric, float]] = []
-        budgets = Budgets(config.series_per_metric, config.series_total, config.head_budget)
+        budgets = Budgets(
+            config.series_per_metric,
+            config.series_total,
+            config.head_budget,
+            disk_bytes=config.disk_budget,
+            retention_ms=config.retention,
+        ).within_disk()
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets)
         try:
             self._writers = ServerSocket(config.listen)
@@ -166,7 +182,7 @@ class Agent:
         self._server = IngestServer(self._writers, self._ingest, self._committer, self._clock, self._every_second)
         self._query = QueryServer(self._readers, self._store.view, self.status, self._clock.wall_ms)
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
-        self._compactor = Compactor(self._store, self._clock.wall_ms)
+        self._upkeep = Upkeep(self._store, self._clock.wall_ms)
         self._stopping = threading.Event()
         self._checkpoint_failure = ""
         self._checkpoint_thread = threading.Thread(target=self._checkpoint_loop, name="obsagent-checkpoint")
@@ -175,7 +191,7 @@ class Agent:
         """Starts every thread."""
         self._committer.thread.start()
         self._checkpoint_thread.start()
-        self._compactor.thread.start()
+        self._upkeep.thread.start()
         self._query_thread.start()
         self._server.start()
 
@@ -191,7 +207,7 @@ class Agent:
         self._query_thread.join()
         self._stopping.set()
         self._checkpoint_thread.join()
-        self._compactor.stop()
+        self._upkeep.stop()
         try:
             self._own.close()
         except StoreError as error:
@@ -206,7 +222,7 @@ class Agent:
         """Accounts, sessions and sizes of the store, and the agent's own state."""
         state = self._store.status()
         self._sink.add_pending(state)
-        failures = (self._committer.failure, self._checkpoint_failure, self._compactor.failure)
+        failures = (self._committer.failure, self._checkpoint_failure, self._upkeep.failure)
         problems = [failure for failure in failures if failure]
         state["agent"] = {
             "version": __version__,

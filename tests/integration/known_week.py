@@ -94,6 +94,7 @@ class KnownWeek:
         if window_ms < JOURNAL_ONLY_MS and (DENSE_MS - window_ms) % between_ms == 0:
             self._store.checkpoint()
             self._store.maybe_compact(self._clock.now_ms)
+            self._store.maybe_roll_up(self._clock.now_ms)
 
     def _deploy(self, version: str, at_ms: int) -> None:
         producer = self._producers[WORKERS[0]]

@@ -73,6 +73,7 @@ class World:
                 self.store.checkpoint(at_ms - 2 * WINDOW_MS if self.chance.random() < 0.5 else None)
             if number == MINUTES * 4 or self.chance.random() < 0.02:
                 self.store.maybe_compact(self.clock.now_ms)
+                self.store.maybe_roll_up(self.clock.now_ms)
         self.now_ms = self.clock.now_ms = self.clock.now_ms + self.chance.randrange(20_000)
         self.views = list(self._views())
 
@@ -86,7 +87,7 @@ class World:
         shutil.copytree(self._directory, copy)
         reopened = Store.open(copy, clock=self.clock)
         yield reopened.view()
-        while reopened.maybe_compact(self.now_ms):
+        while reopened.maybe_compact(self.now_ms) or reopened.maybe_roll_up(self.now_ms):
             pass
         yield reopened.view()
 

@@ -58,6 +58,7 @@ class Lab:
 
     def compact_all(self) -> int:
         count = 0
+        self.store.maybe_retire(self.clock.now_ms)
         while self.store.maybe_compact(self.clock.now_ms):
             count += 1
         return count

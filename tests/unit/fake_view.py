@@ -20,6 +20,7 @@ class FakeReads(NamedTuple):
 class FakeCoverage(NamedTuple):
     first_ms: int | None
     last_ms: int | None
+    to_ms: int
     reads: FakeReads = FakeReads()
 
 
@@ -82,19 +83,22 @@ class FakeView:
     def series(self):
         return list(self._series.values())
 
-    def collect(self, from_ms, to_ms, groups):
+    def window_ms_from(self, from_ms):
+        return WINDOW_MS
+
+    def collect(self, from_ms, to_ms, groups, step_ms=0):
         starts = [start for start in self._windows if window_start(from_ms) <= start < to_ms]
         for start in starts:
             self._windows[start].collect(groups, start)
         if not starts:
-            return FakeCoverage(None, None)
-        return FakeCoverage(min(starts), max(starts) + WINDOW_MS, FakeReads(head_windows=len(starts)))
+            return FakeCoverage(None, None, to_ms)
+        return FakeCoverage(min(starts), max(starts) + WINDOW_MS, to_ms, FakeReads(head_windows=len(starts)))
 
     def last_samples(self, series_ids, from_ms):
         found = {}
         for start, window in sorted(self._windows.items()):
             if start >= window_start(from_ms):
-                found |= {series_id: start + WINDOW_MS for series_id in series_ids if series_id in window}
+                found |= {each: (start, start + WINDOW_MS) for each in series_ids if each in window}
         return found
 
     def events(self, name=None):

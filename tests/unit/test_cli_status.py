@@ -9,6 +9,11 @@ from obsagent import cli
 from obsagent.cli.accounts import write_status
 
 NOW_MS = 1_767_258_125_250
+TIERS = [
+    {"window_ms": 10_000, "from_ms": NOW_MS - 4_800_000, "bytes": 19_000_000},
+    {"window_ms": 60_000, "from_ms": NOW_MS - 7_200_000, "bytes": 1_000_000},
+    {"window_ms": 3_600_000, "from_ms": None, "bytes": 0},
+]
 
 
 def account(observed=0, stored=0, pending=0, dropped=(0, 0, 0), rejected=(0, 0, 0)):
@@ -67,7 +72,7 @@ def status():
         },
         "head": {"bytes": 12_300_000, "windows": 1},
         "journal": {"bytes": 4_500_000, "files": 1, "unsynced_bytes": 0, "position": 9, "durable": 9},
-        "segments": {"bytes": 20_000_000, "files": 3, "blocks": 17},
+        "segments": {"bytes": 20_000_000, "files": 3, "blocks": 17, "budget_bytes": 10**10, "tiers": TIERS},
         "corrupt": 0,
         "last_checkpoint_ms": None,
     }
@@ -108,6 +113,7 @@ def test_a_healthy_agent(status, agent):
         "head       12.3 MB in 1 window\n"
         "journal    4.50 MB in 1 file, 0 B to be synced\n"
         "segments   20 MB in 3 files, no checkpoint yet\n"
+        "           windows of 10s for 1h20m (19 MB), of 1m for 2h (1 MB); at most 10 GB\n"
         "sessions   2 live, 1 suspended, 1 closed (fraud 2, risk 1)\n"
         "\n"
         "service    observed    stored   pending   dropped                 rejected\n"

@@ -16,9 +16,10 @@ from store_lab import check_store, contents, make_body
 from obsagent._native.codec import Groups
 from obsagent.errors import StoreError
 from obsagent.head.budgets import Budgets
-from obsagent.head.compaction import KEEP_MS, RETRY_AFTER_MS
+from obsagent.head.shelf import KEEP_MS
 from obsagent.head.store import Store
-from obsagent.segment import compact
+from obsagent.head.upkeep import RETRY_AFTER_MS
+from obsagent.segment import by_series
 from obsagent.segment import format as layout
 from obsagent.segment.block import FrameEntry
 from obsagent.segment.tables import SessionRow, Tables, add_up
@@ -213,7 +214,7 @@ def test_a_disk_that_refuses_leaves_everything_as_it_was(tmp_path: Path) -> None
 
 
 def test_a_stop_gives_up_what_was_begun(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact, "STRIPE_BYTES", 1)
+    monkeypatch.setattr(by_series, "STRIPE_BYTES", 1)
     plain = lab.names()
 
     def stop(seconds: float) -> None:
@@ -241,10 +242,10 @@ def test_a_file_that_resists_removal_is_tried_again(lab: Lab) -> None:
 
 def test_a_file_that_was_left_out_is_compacted_later(lab: Lab) -> None:
     first = lab.directory / "segments" / lab.names()[0]
-    lab.store._compaction._left_as_is.add(first)
+    lab.store._upkeep._left_as_is.add(first)
     files = len(lab.names())
     assert lab.compact_all() == files - 2
-    lab.store._compaction._left_as_is.clear()
+    lab.store._upkeep._left_as_is.clear()
     assert lab.compact_all() == 1
     lab.check()
 
@@ -268,16 +269,16 @@ def entry(first_series: int, raw_size: int) -> FrameEntry:
 
 
 def test_stripes_hold_about_as_much_as_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact, "STRIPE_BYTES", 100)
-    assert list(compact.stripes([])) == []
-    assert list(compact.stripes([entry(5, 1_000)])) == [(0, compact.SERIES_MAX)]
+    monkeypatch.setattr(by_series, "STRIPE_BYTES", 100)
+    assert list(by_series.stripes([])) == []
+    assert list(by_series.stripes([entry(5, 1_000)])) == [(0, by_series.SERIES_MAX)]
     entries = [entry(series, 30) for series in (9, 3, 7, 3, 12)]
-    assert list(compact.stripes(entries)) == [(0, 8), (9, compact.SERIES_MAX)]
-    assert [first for first, _ in compact.stripes([entry(series, 100) for series in range(4)])] == [0, 1, 2, 3]
+    assert list(by_series.stripes(entries)) == [(0, 8), (9, by_series.SERIES_MAX)]
+    assert [first for first, _ in by_series.stripes([entry(series, 100) for series in range(4)])] == [0, 1, 2, 3]
 
 
 def test_stripes_do_not_show(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact, "STRIPE_BYTES", 500)
+    monkeypatch.setattr(by_series, "STRIPE_BYTES", 500)
     lab.compact_all()
     lab.check()
 

@@ -12,7 +12,7 @@ from faulty_fs import flip
 from obsagent._native.codec import Groups
 from obsagent.errors import StoreError
 from obsagent.head.budgets import Budgets
-from obsagent.head.compaction import KEEP_MS
+from obsagent.head.shelf import KEEP_MS
 from obsagent.head.store import Store
 from obsagent.limits import WINDOW_MS
 from obsagent.segment import format as layout

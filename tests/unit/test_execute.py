@@ -9,6 +9,7 @@ import pytest
 from obsagent.answer.execute import answer, iso_utc
 from obsagent.answer.language import parse
 from obsagent.answer.mistakes import QueryError
+from obsagent.cli.footer import footer_text
 from obsagent.samples import Kind
 from unit.fake_view import FakeView
 
@@ -251,3 +252,15 @@ def test_a_meaningless_query_is_an_error_not_an_empty_answer(view, requests):
 )
 def test_times_are_iso_in_utc(at_ms, text):
     assert iso_utc(at_ms) == text
+
+
+def test_steps_are_as_long_as_the_windows_that_are_kept(view, latency, monkeypatch):
+    for minute in range(10):
+        view.observe(latency, NOW_MS - MINUTE_MS * minute, 0.1)
+    monkeypatch.setattr(view, "window_ms_from", lambda from_ms: MINUTE_MS)
+    result = ask(view, "count latency since 10m step 90s")
+    assert result["step_ms"] == 3 * MINUTE_MS
+    assert result["widened"] == {"asked_step_ms": 90_000, "window_ms": MINUTE_MS}
+    assert "steps of 3m: of this time only windows of 1m are kept" in footer_text(result)
+    assert sum(point["count"] for point in result["series"][0]["points"]) == 10
+    assert "widened" not in ask(view, "count latency since 10m step 2m")

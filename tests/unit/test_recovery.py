@@ -27,8 +27,8 @@ from store_lab import (
 from obsagent.clock import window_start
 from obsagent.errors import StoreError
 from obsagent.head.budgets import Budgets
-from obsagent.head.compaction import KEEP_MS
 from obsagent.head.entries import Events
+from obsagent.head.shelf import KEEP_MS
 from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Kind
@@ -48,7 +48,7 @@ class Walk:
         self.clock = TurnedClock()
         self.root = root
         self.life = 0
-        self.compacted = 0
+        self.compacted = self.rolled = 0
         self.producers: list[Producer] = []
         self.acknowledged: dict[bytes, int] = {}
         self.waiting: list[tuple[int, bytes, int]] = []
@@ -153,12 +153,15 @@ class Walk:
         before = contents(view, ids, starts)
         while self.store.maybe_compact(self.clock.now_ms):
             self.compacted += 1
+        while self.store.maybe_roll_up(self.clock.now_ms):
+            self.rolled += 1
         self.clock.now_ms += KEEP_MS
-        self.store.maybe_compact(self.clock.now_ms)  # would remove what is superseded, but for the view
+        self.store.maybe_retire(self.clock.now_ms)  # would remove what is superseded, but for the view
         assert contents(view, ids, starts) == before
 
     def compact_one(self) -> None:
         self.compacted += self.store.maybe_compact(self.clock.now_ms)
+        self.rolled += self.store.maybe_roll_up(self.clock.now_ms)
 
     def work(self) -> None:
         """Anything that writes."""
@@ -304,6 +307,7 @@ def test_walk(tmp_path: Path, seed: int) -> None:
         step(walk)
     walk.compact()
     assert walk.compacted > 0
+    assert walk.rolled > 0
     walk.cut_power()
     walk.sync()
     walk.look_from_outside()

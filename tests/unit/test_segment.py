@@ -91,12 +91,12 @@ def test_format_md_says_what_the_constants_say() -> None:
     text = FORMAT.read_text()
     assert file_header[0].value == "`OBSSEGM\\n`" == f"`{layout.FILE_MAGIC.decode().encode('unicode_escape').decode()}`"
     assert header[0].value == f"`{layout.BLOCK_MAGIC.decode()}`"
-    version, newest = layout.VERSION_OF_KIND[layout.BLOCK_CHECKPOINT], layout.VERSION_OF_KIND[layout.BLOCK_COMPACTED]
-    assert file_header[1].value == f"{version}, compacted files {newest}"
-    assert header[1].value == f"{version}, compacted blocks {newest}"
+    version, newer, newest = sorted(set(layout.VERSION_OF_KIND.values()))
+    assert file_header[1].value == f"{version}, compacted files {newer}, rolled-up files {newest}"
+    assert header[1].value == f"{version}, compacted blocks {newer}, rolled-up blocks {newest}"
     assert f"A version above {layout.FORMAT_VERSION} in a sound header" in text
     kinds = f"{layout.BLOCK_HEAD} head, {layout.BLOCK_CHECKPOINT} checkpoint, {layout.BLOCK_COMPACTED} compacted"
-    assert header[2].value == kinds
+    assert header[2].value == f"{kinds}, {layout.BLOCK_ROLLED} rolled up"
     assert f"at most {layout.TABLES_RAW_BYTES_MAX}" in header[12].value
     assert f"at most {layout.FRAME_COUNT_MAX}" in header[13].value
     assert f"at most {layout.FRAME_RAW_BYTES_MAX}" in index[5].value
@@ -240,7 +240,8 @@ def test_only_frames_that_hold_a_selected_series_are_read(tmp_path: Path, monkey
 def test_the_windows_found_do_not_depend_on_what_is_selected(tmp_path: Path) -> None:
     written(tmp_path, range(1, 4))
     groups = Groups({}, 0)
-    found, reads = reader.BlockReader(no_damage).collect(scan_directory(tmp_path).blocks, 15_000, 1 << 60, groups)
+    reads = reader.Reads()
+    found = reader.BlockReader(no_damage).collect(scan_directory(tmp_path).blocks, 15_000, 1 << 60, groups, reads)
     assert found == {20_000, 30_000}
     assert (reads.segments, reads.blocks, reads.frames) == (1, 2, 0)
 

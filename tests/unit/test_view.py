@@ -38,14 +38,14 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def brute_force(view: View, ids: list[int]) -> dict[int, int]:
+def brute_force(view: View, ids: list[int]) -> dict[int, tuple[int, int]]:
     newest = {}
     for start in range(window_start(BEGIN_MS), window_start(BEGIN_MS) + WINDOWS * WINDOW_MS, WINDOW_MS):
         for series_id in ids:
             groups = Groups({series_id: 0}, 1)
             view.collect(start, start + 1, groups)
             if groups.samples(0):
-                newest[series_id] = start + WINDOW_MS
+                newest[series_id] = start, start + WINDOW_MS
     return newest
 
 
@@ -57,8 +57,9 @@ def test_the_last_sample_of_every_series_is_found_wherever_it_is(store: Store) -
     assert view.last_samples(ids, 0) == expected
     for series_id in ids:
         assert view.last_samples([series_id], 0) == {series_id: expected[series_id]}
-        assert view.last_samples([series_id], expected[series_id]) == {}
-        assert view.last_samples([series_id, 99], expected[series_id] - 1) == {series_id: expected[series_id]}
+        end_ms = expected[series_id][1]
+        assert view.last_samples([series_id], end_ms) == {}
+        assert view.last_samples([series_id, 99], end_ms - 1) == {series_id: expected[series_id]}
     assert view.last_samples([], 0) == {}
 
 
@@ -67,7 +68,7 @@ def test_looking_back_stops_when_all_are_found(store: Store, monkeypatch: pytest
     newest = max(view.windows, key=lambda window: window.start_ms)
     (series_id,) = newest.samples.series_ids()
     monkeypatch.setattr(view.reader, "_windows_with", None)  # would fail if it were called
-    assert view.last_samples([series_id], 0) == {series_id: newest.start_ms + WINDOW_MS}
+    assert view.last_samples([series_id], 0) == {series_id: (newest.start_ms, newest.start_ms + WINDOW_MS)}
 
 
 def test_a_question_says_what_it_has_read(store: Store) -> None:

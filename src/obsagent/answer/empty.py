@@ -112,7 +112,7 @@ class _Writer:
         of_metric_ms = self._view.metric_last_ms(source.metric.text)
         if not seen or of_metric_ms is None:
             return "; no sample of it is stored"
-        return f"; last sample {self._at(min(max(seen.values()), of_metric_ms))}"
+        return f"; last sample {self._at(min(max(end_ms for _, end_ms in seen.values()), of_metric_ms))}"
 
     def _silence(self) -> str:
         """That nobody is connected is reason enough for silence."""

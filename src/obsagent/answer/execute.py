@@ -9,6 +9,8 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
     from, to    the asked time, ISO 8601 in UTC
     covered     {"from", "to"}: the time that was read, whole windows; null if the store holds none of it
     [step_ms]   length of a step
+    [widened]   {"asked_step_ms", "window_ms"} where steps are longer than was asked for, since of a part of the time
+                only such windows are kept
     losses      {"dropped": {reason: samples}, "rejected": {reason: samples}, "pending": samples,
                 "overflow_series": series that the budget refused} of the services that the answer is about
     [vs]        {"what", "from", "to", "covered", "losses"} of the other side
@@ -74,16 +76,18 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
     began = time.perf_counter()
     series = list(view.series())
     span = resolve(query, view, now_ms, options.zone)
-    planned = plan(query, series, span)
+    versus = query.versus
+    before = other_span(span, versus) if versus else span
+    window_ms = view.window_ms_from(min(span.from_ms, before.from_ms))
+    planned = plan(query, series, span, window_ms)
     _check_sketch(planned, options)
     side = _Side(planned, view, options)
     other = None
-    if query.versus is not None:
-        versus = query.versus
-        other = _Side(plan(other_query(query, versus), series, other_span(span, versus)), view, options)
+    if versus is not None:
+        other = _Side(plan(other_query(query, versus), series, before, window_ms), view, options)
     measured = with_gone(side.rows, other.rows, query) if other else side.rows
     rows = limited(planned, passing(planned, measured))
-    result = _head(planned, side, view)
+    result = _head(planned, side, view, window_ms)
     if other is not None:
         result["vs"] = _other_head(query, other, view)
     result["series"] = [_row(planned, row) for row in rows]
@@ -111,7 +115,7 @@ def _check_sketch(planned: Plan, options: Options) -> None:
                 )
 
 
-def _head(planned: Plan, side: _Side, view: View) -> Answer:
+def _head(planned: Plan, side: _Side, view: View, window_ms: int) -> Answer:
     query = planned.query
     result: Answer = {"query": query.text, "metric": _metric(planned.outputs[0])}
     if len(planned.outputs) > 1:
@@ -119,6 +123,8 @@ def _head(planned: Plan, side: _Side, view: View) -> Answer:
     result |= {**_span(planned.span), "covered": side.covered}
     if planned.steps:
         result["step_ms"] = planned.steps.step_ms
+        if planned.steps.step_ms != query.step_ms:
+            result["widened"] = {"asked_step_ms": query.step_ms, "window_ms": window_ms}
     result["losses"] = _losses(planned, view)
     if query.where:
         side_word = "above" if query.where.is_above else "below"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from obsagent._native.codec import Groups
 from obsagent.answer.plan import Plan
@@ -19,7 +20,8 @@ class Members:
 
     groups: tuple[int, ...]
     across: str
-    last_ms: int | None = None
+    last_window: tuple[int, int] | None = None
+    """Start and end (ms) of the newest window with a sample, if that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Gathered:
 
 def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
     """Read what a plan needs, t-digests only if they are asked for."""
-    last_ms = _last_samples(plan, view)
+    last = _last_samples(plan, view)
     mapping: dict[int, int] = {}
     members: dict[tuple[str, Key], Members] = {}
     count = 0
@@ -48,7 +50,8 @@ def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
             own = range(count, count + (len(group.series) if per_series else 1))
             for index, series in enumerate(group.series):
                 mapping[series.id] = own[index if per_series else 0]
-            newest = max((last_ms[series.id] for series in group.series if series.id in last_ms), default=None)
+            found = (last[series.id] for series in group.series if series.id in last)
+            newest = max(found, key=itemgetter(1), default=None)
             members[source.metric.text, group.key] = Members(tuple(own), group.series[0].across, newest)
             count = own.stop
     steps = plan.steps
@@ -56,15 +59,15 @@ def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
         groups = Groups(mapping, count, steps.first_ms, steps.step_ms, steps.count, digests=digests)
     else:
         groups = Groups(mapping, count, digests=digests)
-    coverage = view.collect(plan.span.read_from_ms, plan.span.to_ms, groups)
+    coverage = view.collect(plan.span.read_from_ms, plan.span.to_ms, groups, steps.step_ms if steps else 0)
     covered = None
     if coverage.first_ms is not None and coverage.last_ms is not None:
         # Whole windows, but not beyond now.
-        covered = Span(max(coverage.first_ms, plan.span.read_from_ms), min(coverage.last_ms, plan.span.to_ms))
+        covered = Span(coverage.first_ms, min(coverage.last_ms, coverage.to_ms))
     return Gathered(groups, members, covered, coverage.reads)
 
 
-def _last_samples(plan: Plan, view: View) -> Mapping[int, int]:
+def _last_samples(plan: Plan, view: View) -> Mapping[int, tuple[int, int]]:
     """When each series was last seen. Without a range in the query it is looked for in all that is stored."""
     if not plan.asks_age:
         return {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import lcm
 
 from obsagent.answer import derived
 from obsagent.answer.mistakes import QueryError, did_you_mean, listing
@@ -19,6 +20,7 @@ from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source, select
 from obsagent.answer.stats import AGE, ALIASES, MEANING, SHARES, Stat, default_stats, works_for
 from obsagent.answer.values import RATIO
+from obsagent.limits import WINDOW_MS
 from obsagent.samples import Kind, Series
 from obsagent.units import SECONDS
 
@@ -126,13 +128,15 @@ class Plan:
         return any(stat.name == AGE for output in self.outputs if isinstance(output, Direct) for stat in output.needed)
 
 
-def plan(query: Query, every_series: Iterable[Series], span: Span) -> Plan:
-    """The plan of `query` for a time; raises `QueryError` for what has no meaning."""
+def plan(query: Query, every_series: Iterable[Series], span: Span, window_ms: int = WINDOW_MS) -> Plan:
+    """The plan of `query` for a time of which windows of `window_ms` are kept; raises `QueryError` for what has no
+    meaning.
+    """
     series = list(every_series)
     outputs = (
         (_ratio(query, series),) if query.is_ratio else tuple(_output(query, term, series) for term in query.terms)
     )
-    steps = _steps(query, span, outputs)
+    steps = _steps(query, span, outputs, window_ms)
     return Plan(query, span, outputs, steps, tuple(_limit(query, output) for output in outputs))
 
 
@@ -269,17 +273,21 @@ def unit_of(stat: Stat, output: Output) -> str:
     return "" if counts else output.unit
 
 
-def _steps(query: Query, span: Span, outputs: tuple[Output, ...]) -> Steps | None:
-    """Steps from the one that holds the first window to the one that holds the end; aligned to the epoch in UTC."""
+def _steps(query: Query, span: Span, outputs: tuple[Output, ...], window_ms: int) -> Steps | None:
+    """Steps from the one that holds the first window to the one that holds the end; aligned to the epoch in UTC.
+
+    No window is cut: steps are as many of those asked for as whole windows need.
+    """
     if not query.step_ms:
         return None
-    first_ms = span.read_from_ms - span.read_from_ms % query.step_ms
-    count = -(-(span.to_ms - first_ms) // query.step_ms)
+    step_ms = lcm(query.step_ms, window_ms)
+    first_ms = span.read_from_ms - span.read_from_ms % step_ms
+    count = -(-(span.to_ms - first_ms) // step_ms)
     rows = max(1, sum(len(source.groups) for output in outputs for source in output.sources))
     if count * rows > POINTS_MAX:
         summary = f"that is {count:,} steps of {rows:,} rows; {POINTS_MAX:,} are the most: a longer step, or fewer rows"
         raise QueryError(summary, query.text, query.step.start, query.step.end)
-    return Steps(first_ms, query.step_ms, count)
+    return Steps(first_ms, step_ms, count)
 
 
 def keys_of(output: Output) -> list[Key]:

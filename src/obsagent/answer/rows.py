@@ -20,7 +20,6 @@ from obsagent.answer.plan import COUNT, Direct, Divided, Output, Plan, keys_of
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source
 from obsagent.answer.stats import AGE, Stat
-from obsagent.limits import WINDOW_MS
 from obsagent.samples import Kind
 
 COUNTED = ("sum", "count", "rate")
@@ -119,13 +118,14 @@ class _Reader:
         if not any(stat.name == AGE for stat in output.needed):
             return measured
         members = self._gathered.of(output.source, key)
-        if members is None or members.last_ms is None:
+        if members is None or members.last_window is None:
             return measured
         if measured is None:
             measured = Measured(0, {stat.name: _of_nothing(stat) for stat in output.needed})
         # The last sample lies in a window that ends then.
-        since_end_ms = max(0, self._plan.span.to_ms - members.last_ms)
-        measured.estimates[AGE] = within(since_end_ms / 1000, WINDOW_MS / 1000)
+        start_ms, end_ms = members.last_window
+        since_end_ms = max(0, self._plan.span.to_ms - end_ms)
+        measured.estimates[AGE] = within(since_end_ms / 1000, (end_ms - start_ms) / 1000)
         return measured
 
 

@@ -63,6 +63,11 @@ class Coverage(Protocol):
         ...
 
     @property
+    def to_ms(self) -> int:
+        """Where reading ended: behind the asked range if only windows are kept that reach over its end."""
+        ...
+
+    @property
     def reads(self) -> Reads:
         """What was read."""
         ...
@@ -94,12 +99,19 @@ class View(Protocol):
         """Every series that the store knows."""
         ...
 
-    def collect(self, from_ms: int, to_ms: int, groups: Groups) -> Coverage:
-        """Merges the windows that start in `[window_start(from_ms), to_ms)` into `groups`."""
+    def window_ms_from(self, from_ms: int) -> int:
+        """The length of the longest windows that must be read for what is kept from that time on."""
         ...
 
-    def last_samples(self, series_ids: Collection[int], from_ms: int) -> Mapping[int, int]:
-        """Series → end of the newest window that holds a sample of it, of windows that start at `from_ms` or later."""
+    def collect(self, from_ms: int, to_ms: int, groups: Groups, step_ms: int = 0) -> Coverage:
+        """Merges the windows that start in `[window_start(from_ms), to_ms)` into `groups`.
+
+        Longer windows may be read where none of them reaches over the end of a step.
+        """
+        ...
+
+    def last_samples(self, series_ids: Collection[int], from_ms: int) -> Mapping[int, tuple[int, int]]:
+        """Series → start and end of the newest window that holds a sample of it, not before `from_ms`."""
         ...
 
     def accounts(self, from_ms: int, to_ms: int) -> Mapping[str, Mapping[str, Any]]:

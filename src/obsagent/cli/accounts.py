@@ -60,6 +60,7 @@ def _facts(status: Status) -> Iterator[str]:
     yield f"head       {size(status['head']['bytes'])} in {_plural(status['head']['windows'], 'window')}"
     yield f"journal    {_files(status['journal'])}, {size(status['journal']['unsynced_bytes'])} to be synced"
     yield f"segments   {_files(status['segments'])}, {_checkpoint(status)}"
+    yield from _kept(status["segments"])
     yield f"sessions   {_sessions(status['sessions'])}"
 
 
@@ -69,6 +70,19 @@ def _metrics(series: Status) -> str:
 
 def _files(sizes: Status) -> str:
     return f"{size(sizes['bytes'])} in {_plural(sizes['files'], 'file')}"
+
+
+def _kept(segments: Status) -> Iterator[str]:
+    """`           windows of 10s for 1h20m (310 kB), of 1m for 2h (21 kB); at most 10 GB`."""
+    now_ms = time.time_ns() // 1_000_000
+    tiers = [
+        f"of {duration(tier['window_ms'])} for {duration(max(0, now_ms - tier['from_ms']))} ({size(tier['bytes'])})"
+        for tier in segments["tiers"]
+        if tier["from_ms"] is not None
+    ]
+    budget = segments["budget_bytes"]
+    if tiers:
+        yield f"           windows {', '.join(tiers)}" + (f"; at most {size(budget)}" if budget else "")
 
 
 def _checkpoint(status: Status) -> str:

@@ -32,6 +32,7 @@ def footer(answer: Answer, clock: Clock, notes: Iterable[str] = ()) -> list[str]
         *_counted(answer),
         *_bounds(answer),
         *_condition(answer),
+        *_widened(answer),
         *notes,
         _time(answer, clock),
         *_losses(answer["losses"]),
@@ -111,6 +112,15 @@ def _condition(answer: Answer) -> Iterator[str]:
         relation = "above" if "above" in where else "below"
         column = Column(answer["metric"], where["stat"], where["stat"], answer["series"])
         yield f"where {where['stat']} {relation} {column.format(where[relation])}"
+
+
+def _widened(answer: Answer) -> Iterator[str]:
+    """`steps of 1m: of this time only windows of 1m are kept`."""
+    if "widened" in answer:
+        from obsagent.answer.durations import format_duration
+
+        window = format_duration(answer["widened"]["window_ms"])
+        yield f"steps of {format_duration(answer['step_ms'])}: of this time only windows of {window} are kept"
 
 
 def _time(answer: Answer, clock: Clock) -> str:

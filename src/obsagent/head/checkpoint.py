@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from obsagent._native.codec import Window, row_sizes
 from obsagent.head.budgets import Budgets
 from obsagent.head.state import Detached
+from obsagent.head.view import last_head
+from obsagent.limits import WINDOW_MS
 from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
-from obsagent.segment.block import EncodedBlock, RawFrame, encode_block
+from obsagent.segment.block import NO_WINDOW_LAST, EncodedBlock, RawFrame, encode_block
 from obsagent.segment.reader import OnDamage, merge_everything
 from obsagent.segment.recover import BlockRef
 from obsagent.segment.tables import SessionRow, Tables
+from obsagent.segment.tiers import is_checkpoint
+from obsagent.segment.whole import end_before
 from obsagent.segment.writer import SegmentWriter
 
 
@@ -52,16 +57,16 @@ def wants_file(writer: SegmentWriter, budgets: Budgets, now_ms: int) -> bool:
 
 
 def write_checkpoint(
-    draft: Draft, writer: SegmentWriter, since_head: tuple[BlockRef, ...], frame_bytes: int, on_damage: OnDamage
+    draft: Draft, writer: SegmentWriter, blocks: tuple[BlockRef, ...], frame_bytes: int, on_damage: OnDamage
 ) -> list[BlockRef]:
     """Write the blocks of a checkpoint. Raises StoreError, and then none of them counts.
 
-    `since_head` are the blocks from the last head block on, from which a new file's totals are made.
+    `blocks` are those of all files before; from the last head block on a new file's totals are made of them.
     """
     block = _checkpoint_block(draft, frame_bytes)
     if draft.whole is None:
         return [writer.append(block)]
-    head = _head_block(draft, draft.whole, since_head, frame_bytes, on_damage)
+    head = _head_block(draft, draft.whole, blocks, frame_bytes, on_damage)
     return writer.begin_file(head, block, draft.written_ms)
 
 
@@ -86,10 +91,10 @@ def _checkpoint_block(draft: Draft, frame_bytes: int) -> EncodedBlock:
 
 
 def _head_block(
-    draft: Draft, whole: Whole, since_head: tuple[BlockRef, ...], frame_bytes: int, on_damage: OnDamage
+    draft: Draft, whole: Whole, blocks: tuple[BlockRef, ...], frame_bytes: int, on_damage: OnDamage
 ) -> EncodedBlock:
     totals = Window(digests=False)
-    merge_everything(since_head, totals, on_damage)
+    merge_everything(blocks[last_head(blocks) :], totals, on_damage)
     tables = Tables(
         series=whole.series,
         sessions=whole.sessions,
@@ -98,10 +103,21 @@ def _head_block(
         last_seen=whole.last_seen,
         events=whole.events,
         event_totals=draft.detached.event_totals,
+        before_ms=_newest_end(blocks),
     )
     frames = _frames(layout.TOTALS_WINDOW_MS, totals, frame_bytes)
     mark = draft.detached.mark
     return encode_block(layout.BLOCK_HEAD, draft.sequence, mark, draft.written_ms, tables, frames)
+
+
+def _newest_end(blocks: tuple[BlockRef, ...]) -> int | None:
+    """The end of the newest window in any block so far, those that have expired included; None if there is none."""
+    ends = [block.header.last_window_ms + WINDOW_MS for block in blocks if is_checkpoint(block)]
+    before_ms = None
+    with suppress(OSError):  # the oldest file is being removed at this moment: then it is the oldest
+        before_ms = end_before(blocks[0]) if blocks else None
+    known = [*(end_ms for end_ms in ends if end_ms > NO_WINDOW_LAST + WINDOW_MS), before_ms]
+    return max((end_ms for end_ms in known if end_ms is not None), default=None)
 
 
 def _frames(window_ms: int, samples: Window, frame_bytes: int) -> Iterator[RawFrame]:

@@ -5,9 +5,9 @@ and then what was read does not belong together: a checkpoint moves samples from
 segment. So the names and sizes of the segment files are compared before and after, and everything is read
 again if they changed.
 
-Compaction supersedes files that a view of ours names; they stay for a minute (`compaction.KEEP_MS`). So each view
-begins with a look at the names, and everything is read again if there is a compacted file that we do not know. A
-view that is asked later than that may find a file gone, which is a StoreError.
+Compaction and retention give up files that a view of ours names; they stay for a minute (`shelf.KEEP_MS`). So each
+view begins with a look at the names, and everything is read again if there is a compacted or rolled-up file that we
+do not know, or if one is gone. A view that is asked later than that may find a file gone, which is a StoreError.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ReadOnlyStore:
 
     def view(self) -> View:
         """What a query reads; entries that are only in the journal are in it. Raises StoreError."""
-        if self._was_compacted():
+        if self._has_changed():
             self._recovered = _recover_quietly(self._directory)
         state = self._recovered.state
         return View(
@@ -58,7 +58,7 @@ class ReadOnlyStore:
             sessions=state.sessions,
             windows=list(state.windows.values()),
             books=[state.book],
-            blocks=self._recovered.catalog.blocks,
+            tiers=self._recovered.tiers,
             last_seen=self._recovered.checkpoint.last_seen,
             overflowed=dict(state.series.refused),
             log=state.events,
@@ -66,10 +66,11 @@ class ReadOnlyStore:
             reader=self._reader,
         )
 
-    def _was_compacted(self) -> bool:
-        known = {file.path for file in self._recovered.catalog.files}
-        paths = segment_paths(self._directory.segments)
-        return any(is_compacted(path) and path not in known for path in paths)
+    def _has_changed(self) -> bool:
+        catalog = self._recovered.catalog
+        known = {*(file.path for file in (*catalog.files, *catalog.rolled_files)), *catalog.superseded}
+        paths = set(segment_paths(self._directory.segments))
+        return any(map(is_compacted, paths - known)) or not known - set(catalog.superseded) <= paths
 
     def status(self) -> dict[str, Any]:
         """As `Store.status`."""
@@ -86,7 +87,7 @@ class ReadOnlyStore:
             head_bytes=state.memory_bytes,
             journal_position=recovered.position,
             journal_durable=recovered.position,
-            blocks=recovered.catalog.blocks,
+            tiers=recovered.tiers,
             corrupt=recovered.corrupt + len(self._damage),
             last_checkpoint_ms=recovered.checkpoint.written_ms or None,
         )

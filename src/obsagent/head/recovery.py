@@ -21,6 +21,7 @@ from obsagent.head.series import SeriesTable
 from obsagent.head.state import HeadState
 from obsagent.segment.catalog import Catalog, Checkpoint, scan_directory
 from obsagent.segment.tables import NOT_ROWS
+from obsagent.segment.tiers import Tiers
 
 NOT_BEFORE_LOW = (layout.FRAME_TYPE, layout.REFUSED_TYPE, layout.EVENTS_TYPE, layout.SESSION_CLOSE)
 """Entries that do nothing at all before the low position of the checkpoint."""
@@ -31,6 +32,7 @@ class Recovered:
     """A store as its files have it."""
 
     catalog: Catalog
+    tiers: Tiers
     checkpoint: Checkpoint
     state: HeadState
     position: int = 0
@@ -51,7 +53,7 @@ def recover(directory: StoreDirectory, budgets: Budgets) -> Recovered:
     catalog = scan_directory(directory.segments)
     checkpoint = catalog.checkpoint()
     state = HeadState(SeriesTable(budgets.series_per_metric, budgets.series_total), checkpoint)
-    recovered = Recovered(catalog, checkpoint, state, position=checkpoint.mark.high)
+    recovered = Recovered(catalog, catalog.tiers, checkpoint, state, position=checkpoint.mark.high)
     _replay(directory, recovered)
     return recovered
 

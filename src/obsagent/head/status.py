@@ -14,7 +14,9 @@ cost             {"since_ms", "metrics": {metric: {"series", "samples", "bytes"}
 events           {"kept", "services": {service: {"stored", "dropped", "rejected": {"time"}}}}
 head             {"bytes", "windows"}
 journal          {"bytes", "files", "unsynced_bytes", "position", "durable"}
-segments         {"bytes", "files", "blocks", "compacted": files that were rewritten by series}
+segments         {"bytes", "files", "blocks", "compacted": files that were rewritten by series, "budget_bytes",
+                 "tiers": [{"window_ms", "retention_ms", "files", "bytes", "from_ms", "to_ms"}]}; a tier's `from_ms` is
+                 where its oldest file begins, null if it has none; `files` that wait to be removed are in no tier
 corrupt          damaged or lost places met so far
 last_checkpoint_ms   null before the first
 """
@@ -22,13 +24,14 @@ last_checkpoint_ms   null before the first
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from obsagent.head.accounts import Accounts
+from obsagent.head.budgets import Budgets
 from obsagent.head.cost import Cost
 from obsagent.head.culprits import culprits
 from obsagent.head.directory import StoreDirectory
@@ -36,9 +39,10 @@ from obsagent.head.events import EventLog
 from obsagent.head.journal import journal_paths
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import Session
+from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
 from obsagent.segment.catalog import segment_paths
 from obsagent.segment.format import BLOCK_COMPACTED
-from obsagent.segment.recover import BlockRef
+from obsagent.segment.tiers import Tiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,10 @@ class StatusParts:
     head_bytes: int
     journal_position: int
     journal_durable: int
-    blocks: Sequence[BlockRef]
+    tiers: Tiers
     corrupt: int
     last_checkpoint_ms: int | None
+    budgets: Budgets | None = None
     costs: Mapping[str, Cost] | None = None
     costs_since_ms: int | None = None
 
@@ -96,11 +101,26 @@ def status_of(parts: StatusParts) -> dict[str, Any]:
         },
         "segments": {
             **_sizes(segment_paths(parts.directory.segments)),
-            "blocks": len(parts.blocks),
-            "compacted": sum(block.header.kind == BLOCK_COMPACTED for block in parts.blocks),
+            "blocks": len(parts.tiers.blocks),
+            "compacted": sum(block.header.kind == BLOCK_COMPACTED for block in parts.tiers.blocks),
+            "budget_bytes": parts.budgets.disk_bytes if parts.budgets else None,
+            "tiers": [_tier(parts, window_ms) for window_ms in TIER_WINDOWS_MS],
         },
         "corrupt": parts.corrupt,
         "last_checkpoint_ms": parts.last_checkpoint_ms,
+    }
+
+
+def _tier(parts: StatusParts, window_ms: int) -> dict[str, Any]:
+    tiers = parts.tiers
+    blocks = tiers.blocks if window_ms == WINDOW_MS else tiers.rolled.get(window_ms, ())
+    headers = [block.header for block in blocks if block.header.first_window_ms <= block.header.last_window_ms]
+    return {
+        "window_ms": window_ms,
+        "retention_ms": parts.budgets.retention_of(window_ms) if parts.budgets else None,
+        **_sizes(sorted({block.path for block in blocks})),
+        "from_ms": min((each.first_window_ms for each in headers), default=None),
+        "to_ms": max((each.last_window_ms + window_ms for each in headers), default=None),
     }
 
 

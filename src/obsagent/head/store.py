@@ -3,7 +3,8 @@
 Threads: any thread may `write`; one thread after the other may `sync`, `checkpoint`, `view`.
 
 Locks, always taken in this order:
-    _compaction_lock   one compaction at a time; held while it reads and writes; takes none but `_lock`
+    _upkeep_lock       one compaction, roll-up or retention at a time; held while it reads and writes; takes none but
+                       `_lock`
     _checkpoint_lock   one checkpoint at a time; held while its blocks are encoded and written
     _sync_lock         one sync at a time; held while the journal's file is written and synced
     _lock              the state, the journal's memory and the list of blocks; never held over I/O
@@ -16,19 +17,19 @@ Invariants:
 3. A checkpoint with mark (low, high, cutoff) is written only when the journal is durable up to `high`, or
    when it leaves no window behind (low = high). Otherwise a power cut could keep the word that a batch
    was applied and lose the samples that it brought to a window still open.
-4. A sample is in the open windows, or in `_detached`, or in `_blocks`, and moves between these under
+4. A sample is in the open windows, or in `_detached`, or in the blocks of `_shelf`, and moves between these under
    `_lock`: a view counts it once.
 5. Journal files are removed only after the block that replaces them is on disk.
-6. Compaction replaces blocks in `_blocks` by the one that holds the same samples, under `_lock`; never those
-   of the newest file, which a checkpoint may append to.
+6. Compaction replaces blocks by the one that holds the same samples, under `_lock`; never those of the newest file,
+   which a checkpoint may append to, nor does retention remove that.
 7. When applying fails half-way (no memory), the store takes no more entries and writes no checkpoint: the
    journal is right, the state is not, and a restart rebuilds it.
 """
 
 from __future__ import annotations
 
+import errno
 import threading
-import weakref
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,23 +38,24 @@ from obsagent.errors import StoreError
 from obsagent.fs import Buffer, Fs
 from obsagent.head.budgets import Budgets
 from obsagent.head.checkpoint import Draft, Whole, wants_file, write_checkpoint
-from obsagent.head.compaction import Compaction, swapped
 from obsagent.head.cost import CostBook, cost_of
 from obsagent.head.directory import StoreDirectory, StoreLock, make_identity, read_identity, set_aside
 from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, KnownSession, encode
-from obsagent.head.journal import Journal, to_record
+from obsagent.head.journal import Journal, journal_paths, to_record
 from obsagent.head.read_only import ReadOnlyStore
 from obsagent.head.recovery import Recovered, recover
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import SessionTable
+from obsagent.head.shelf import Shelf
 from obsagent.head.state import Detached
 from obsagent.head.status import StatusParts, status_of
-from obsagent.head.view import View, last_head, last_seen_in
+from obsagent.head.upkeep import Upkeep
+from obsagent.head.view import View, last_seen_in
 from obsagent.limits import CHECKPOINT_DELAY_MS
 from obsagent.samples import Series
-from obsagent.segment.compact import Pause, no_pause
+from obsagent.segment.by_series import Pause, no_pause
 from obsagent.segment.reader import BlockReader
-from obsagent.segment.recover import BlockRef, Damage
+from obsagent.segment.recover import Damage
 from obsagent.segment.tables import series_to_row
 from obsagent.segment.writer import SegmentWriter, take_over
 
@@ -86,14 +88,13 @@ class Store:
         self._lock = threading.Lock()
         self._sync_lock = threading.Lock()
         self._checkpoint_lock = threading.Lock()
-        self._compaction_lock = threading.Lock()
-        self._views: weakref.WeakSet[View] = weakref.WeakSet()
+        self._upkeep_lock = threading.Lock()
         self._broken = ""
+        self._disk_is_full = False
         self._detached: Detached | None = None
         self._damage: set[Damage] = set()
         self._costs = CostBook(clock.wall_ms())
         self._reader = BlockReader(self._note)
-        self._compaction = Compaction(fs, store_id, budgets.frame_bytes, self._note)
         recovered = recover(directory, budgets)
         self._adopt(recovered)
         self._begin(recovered)
@@ -129,7 +130,7 @@ class Store:
     def _adopt(self, recovered: Recovered) -> None:
         """Take over the state that was recovered."""
         self._state = recovered.state
-        self._blocks = recovered.catalog.blocks
+        self._shelf = Shelf(recovered.tiers, self._lock, self._fs)
         self._sequence = recovered.checkpoint.sequence
         self._mark = recovered.checkpoint.mark
         self._series_written = len(recovered.checkpoint.series)
@@ -145,7 +146,11 @@ class Store:
         root, budgets = self._directory, self._budgets
         last = take_over(root.segments, recovered.catalog, self._fs)
         self._segments = SegmentWriter(root.segments, self._fs, self._store_id, last)
-        self._compaction.begin(root.segments, recovered.catalog.superseded, self._clock.wall_ms())
+        self._shelf.leave(recovered.catalog.superseded, self._clock.wall_ms())
+        self._upkeep = Upkeep(
+            self._shelf, self._fs, self._store_id, budgets, lambda: journal_paths(root.journal), self._note
+        )
+        self._upkeep.begin(root.segments)
         position = recovered.position
         self._journal = Journal(root.journal, self._fs, self._store_id, position, budgets.journal_file_bytes)
         if recovered.entry_count or recovered.damaged:
@@ -255,9 +260,14 @@ class Store:
                 full = has_file and self._journal.is_full(captured)
                 base = captured if full else self._journal.durable
                 known = None if has_file and not full else self._known(base)
-            if known is not None and not has_file:
-                self._journal.begin_file(_records(known))
-            self._journal.commit(captured)
+            try:
+                if known is not None and not has_file:
+                    self._journal.begin_file(_records(known))
+                self._journal.commit(captured)
+            except StoreError as error:
+                self._disk_is_full = is_disk_full(error)
+                raise
+            self._disk_is_full = False
             if known is not None and full:
                 try:
                     self._journal.begin_file(_records(known))
@@ -308,10 +318,10 @@ class Store:
                 return False
             try:
                 self._await_journal(draft.detached)
-                since_head = self._blocks[last_head(self._blocks) :]
-                frame_bytes = self._budgets.frame_bytes
-                written = write_checkpoint(draft, self._segments, since_head, frame_bytes, self._note)
-            except BaseException:
+                blocks, frame_bytes = self._shelf.tiers.blocks, self._budgets.frame_bytes
+                written = write_checkpoint(draft, self._segments, blocks, frame_bytes, self._note)
+            except BaseException as error:
+                self._disk_is_full = is_disk_full(error)
                 with self._lock:
                     self._state.give_back(draft.detached)
                     self._detached = None
@@ -319,7 +329,7 @@ class Store:
             costs = cost_of(draft.detached.windows, draft.row_bytes, self._state.series)
             with self._lock:
                 self._costs.add(costs)
-                self._blocks = (*self._blocks, *written)
+                self._shelf.append(written)
                 self._detached = None
                 self._sequence = draft.sequence
                 self._mark = draft.detached.mark
@@ -372,22 +382,23 @@ class Store:
     def maybe_compact(self, now_ms: int, pause: Pause = no_pause) -> bool:
         """Rewrite the oldest segment file that is complete and sound; returns whether there was one.
 
-        Removes what earlier calls have superseded. `pause` is called between pieces of work and may raise to
-        end this one. Raises StoreError if the disk refuses; the store is then as it was before.
+        `pause` is called between pieces of work and may raise to end this one. Raises StoreError if the disk
+        refuses; the store is then as it was before.
         """
-        with self._compaction_lock:
-            self._compaction.remove_superseded(now_ms)
-            while file := self._compaction.next(self._blocks, now_ms):
-                written = self._compaction.rewrite(file, now_ms, pause)
-                if written is not None:
-                    self._swap(file[0].path, written, now_ms)
-                    return True
-            return False
+        with self._upkeep_lock:
+            return self._upkeep.compact_next(now_ms, pause)
 
-    def _swap(self, path: Path, written: list[BlockRef], now_ms: int) -> None:
-        with self._lock:
-            self._blocks = swapped(self._blocks, path, written)
-            self._compaction.supersede(path, now_ms, self._views)
+    def maybe_roll_up(self, now_ms: int, pause: Pause = no_pause) -> bool:
+        """Write one file of a coarser tier, if one is due; returns whether there was one. As `maybe_compact`."""
+        with self._upkeep_lock:
+            return self._upkeep.roll_up_next(now_ms, pause)
+
+    def maybe_retire(self, now_ms: int) -> bool:
+        """Give up the files that have expired or that the disk has no room for, and remove what nobody reads any more;
+        returns whether any were given up. Raises StoreError if what is left cannot be read.
+        """
+        with self._upkeep_lock:
+            return self._upkeep.retire(now_ms, disk_is_full=self._disk_is_full) > 0
 
     def view(self) -> View:
         """What a query reads; see `head/view.py`."""
@@ -399,14 +410,14 @@ class Store:
                 sessions=self._state.sessions,
                 windows=[*(detached.windows if detached else ()), *self._state.windows.values()],
                 books=[*([detached.book] if detached else ()), self._state.book],
-                blocks=self._blocks,
+                tiers=self._shelf.tiers,
                 last_seen=self._last_seen,
                 overflowed=dict(self._state.series.refused),
                 log=self._state.events,
                 now_ms=self._clock.wall_ms(),
                 reader=self._reader,
             )
-            self._views.add(view)
+            self._shelf.views.add(view)
             return view
 
     def gauge_last(self, series_id: int) -> tuple[float, int] | None:
@@ -433,7 +444,8 @@ class Store:
                 head_bytes=self._head_bytes(),
                 journal_position=self._journal.position,
                 journal_durable=self._journal.durable,
-                blocks=self._blocks,
+                tiers=self._shelf.tiers,
+                budgets=self._budgets,
                 corrupt=self._corrupt + len(self._damage),
                 last_checkpoint_ms=self._last_checkpoint_ms or None,
             )
@@ -459,6 +471,12 @@ class Store:
         except StoreError:
             self.sync()
             raise
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """True for an error that comes of a disk, or a quota, that is full."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _records(known: Known) -> list[Buffer]:

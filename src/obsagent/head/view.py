@@ -1,7 +1,8 @@
 """What a query reads: the windows in memory and the blocks on disk, each sample exactly once.
 
 A view names, at the moment it is made, the window objects of the head, those that a checkpoint has
-detached and not yet committed, and the blocks that are committed. Whatever a checkpoint does afterwards,
+detached and not yet committed, and the blocks that are committed, of all tiers; which of these answer for which
+time, `segment/tiers.py` says. Whatever a checkpoint does afterwards,
 it moves nothing from one of these to another *inside the view*: a block that is committed later is not in
 it, and the windows that it was made from still are. Samples that arrive later may show up in a window.
 """
@@ -10,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from obsagent._native.codec import Groups
@@ -21,23 +23,27 @@ from obsagent.head.events import EventLog
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import Clients, SessionTable
 from obsagent.head.state import HeadWindow
-from obsagent.limits import WINDOW_MS
+from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
 from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
 from obsagent.segment.reader import BlockReader
+from obsagent.segment.reader import Reads as BlockReads
 from obsagent.segment.recover import BlockRef
+from obsagent.segment.tiers import Piece, Tiers
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Which part of the asked range the store holds: start of the first window, end of the last, how many.
 
-    `reads` is what finding that out has read.
+    `to_ms` is where reading ended: behind the asked range if only windows are kept that reach over its end. `reads`
+    is what finding that out has read.
     """
 
     first_ms: int | None
     last_ms: int | None
     windows: int
+    to_ms: int
     reads: Reads
 
 
@@ -62,37 +68,91 @@ class View:
     sessions: SessionTable
     windows: Sequence[HeadWindow]
     books: Sequence[AccountBook]
-    blocks: tuple[BlockRef, ...]
+    tiers: Tiers
     last_seen: Mapping[str, int]
     overflowed: Mapping[str, int]
     log: EventLog
     now_ms: int
     reader: BlockReader
 
+    @property
+    def blocks(self) -> tuple[BlockRef, ...]:
+        """The blocks of the 10 s tier, head blocks among them."""
+        return self.tiers.blocks
+
     def series(self) -> list[Series]:
         """Every series that the store knows."""
         return list(self.table)
 
-    def collect(self, from_ms: int, to_ms: int, groups: Groups) -> Coverage:
+    def window_ms_from(self, from_ms: int) -> int:
+        """The length of the longest windows that must be read for what is kept from that time on."""
+        return self.tiers.window_ms_from(from_ms)
+
+    def collect(self, from_ms: int, to_ms: int, groups: Groups, step_ms: int = 0) -> Coverage:
         """Merge the windows that start in `[window_start(from_ms), to_ms)` into the groups of their series.
 
-        The coverage is that of the store, whatever series are selected.
+        Longer windows are read where they serve as well: between the ends of the range, and within each step if
+        there are steps; and where shorter ones are not kept any more. The coverage is that of the store, whatever
+        series are selected.
         """
-        first_ms = window_start(from_ms)
-        with _files_that_stay():
-            starts, read = self.reader.collect(self.blocks, first_ms, to_ms, groups)
-        inside = [window for window in self.windows if first_ms <= window.start_ms < to_ms]
+        pieces = self.tiers.pieces(from_ms, to_ms, step_ms)
+        read = BlockReads()
+        windows: set[tuple[int, int]] = set()
+        for window_ms, begin_ms, end_ms in pieces:
+            with _files_that_stay():
+                starts = self.reader.collect(self.tiers.chosen(window_ms), begin_ms, end_ms, groups, read)
+            starts = {at_ms - at_ms % window_ms for at_ms in starts}  # of what is not rolled up that far yet
+            windows.update((at_ms, at_ms + window_ms) for at_ms in starts)
+        inside = [window for window in self.windows if any(_holds(piece, window.start_ms) for piece in pieces)]
         for window in inside:
             with self.lock:
                 window.samples.collect(groups, window.start_ms)
-        starts.update(window.start_ms for window in inside)
-        reads = Reads(**asdict(read), head_windows=len(inside))
-        if not starts:
-            return Coverage(None, None, 0, reads)
-        return Coverage(min(starts), max(starts) + WINDOW_MS, len(starts), reads)
+        windows.update((window.start_ms, window.start_ms + WINDOW_MS) for window in inside)
+        reads = Reads(read.segments, read.blocks, read.frames, read.bytes, read.raw_bytes, len(inside))
+        read_to_ms = max([to_ms, *(piece.to_ms for piece in pieces[-1:])])
+        if not windows:
+            return Coverage(None, None, 0, read_to_ms, reads)
+        first_ms, last_ms = self._first(min(windows)), self._last(max(windows, key=itemgetter(1)))
+        return Coverage(first_ms, last_ms, len(windows), read_to_ms, reads)
 
-    def last_samples(self, series_ids: Collection[int], from_ms: int) -> dict[int, int]:
-        """Series → end (ms) of the newest window that holds a sample of it, not before `from_ms`.
+    def _first(self, window: tuple[int, int]) -> int:
+        """The start of the first of the shortest windows that are kept of those in a longer one.
+
+        An hour was read for an agent that began at its end: what is covered, and rates, do not depend on that.
+        """
+        start_ms, end_ms = window
+        for shorter_ms in self._shorter(window):
+            if start_ms < self.tiers.begins(shorter_ms):
+                break
+            starts = self._windows_within(shorter_ms, start_ms, end_ms)
+            start_ms = min(starts, default=start_ms)
+            end_ms = start_ms + shorter_ms
+        return start_ms
+
+    def _last(self, window: tuple[int, int]) -> int:
+        """The end of the last of them."""
+        start_ms, end_ms = window
+        for shorter_ms in self._shorter(window):
+            starts = self._windows_within(shorter_ms, max(start_ms, self.tiers.begins(shorter_ms)), end_ms)
+            if not starts:
+                break
+            start_ms = max(starts)
+            end_ms = start_ms + shorter_ms
+        return end_ms
+
+    def _shorter(self, window: tuple[int, int]) -> list[int]:
+        start_ms, end_ms = window
+        return [each for each in reversed(TIER_WINDOWS_MS) if each < end_ms - start_ms]
+
+    def _windows_within(self, window_ms: int, from_ms: int, to_ms: int) -> set[int]:
+        """The windows of one tier in a range, by their start, those in memory among them; reads indexes only."""
+        with _files_that_stay():
+            starts = self.reader.windows(self.tiers.chosen(window_ms), from_ms, to_ms)
+        starts.update(each.start_ms for each in self.windows if from_ms <= each.start_ms < to_ms)
+        return {start_ms - start_ms % window_ms for start_ms in starts}
+
+    def last_samples(self, series_ids: Collection[int], from_ms: int) -> dict[int, tuple[int, int]]:
+        """Series → start and end (ms) of the newest window that holds a sample of it, not before `from_ms`.
 
         Reads backwards from now, until every series is found.
         """
@@ -102,11 +162,15 @@ class View:
         for window in self.windows:
             if window.start_ms >= first_ms:
                 with self.lock:
-                    found = [series_id for series_id in wanted if series_id in window.samples]
-                newest.update((each, max(window.start_ms, newest.get(each, 0))) for each in found)
-        with _files_that_stay():
-            stored = self.reader.last_windows(self.blocks, wanted, first_ms, newest)
-        return {series_id: start_ms + WINDOW_MS for series_id, start_ms in stored.items()}
+                    inside = [series_id for series_id in wanted if series_id in window.samples]
+                newest.update((each, max(window.start_ms, newest.get(each, 0))) for each in inside)
+        found: dict[int, tuple[int, int]] = {}
+        for window_ms, blocks in ((WINDOW_MS, self.blocks), *sorted(self.tiers.rolled.items())):
+            with _files_that_stay():
+                starts = self.reader.last_windows(blocks, wanted, first_ms - first_ms % window_ms, newest)
+            found.update((series_id, (at_ms, at_ms + window_ms)) for series_id, at_ms in starts.items())
+            wanted, newest = wanted.difference(found), {}
+        return found
 
     def collect_totals(self, groups: Groups) -> None:
         """Merge everything that was ever stored of the selected series into their groups.
@@ -121,14 +185,17 @@ class View:
 
     def accounts(self, from_ms: int, to_ms: int) -> dict[str, dict[str, Any]]:
         """Service → `observed stored pending dropped{reason} rejected{reason}` of the windows in the range."""
-        first_ms = window_start(from_ms)
-        with _files_that_stay():
-            stored = self.reader.accounts(self.blocks, first_ms, to_ms)
-        sums = {service: Accounts.from_row(row) for service, row in stored.items()}
+        pieces = self.tiers.pieces(from_ms, to_ms)
+        sums: dict[str, Accounts] = {}
+        for window_ms, first_ms, end_ms in pieces:
+            with _files_that_stay():
+                stored = self.reader.accounts(self.tiers.chosen(window_ms), first_ms, end_ms)
+            for service, row in stored.items():
+                sums.setdefault(service, Accounts()).add(Accounts.from_row(row))
         with self.lock:
             for book in self.books:
                 for window_ms, service, account in book.items():
-                    if first_ms <= window_ms < to_ms:
+                    if any(_holds(piece, window_ms) for piece in pieces):
                         sums.setdefault(service, Accounts()).add(account)
         return {service: account.as_dict() for service, account in sorted(sums.items())}
 
@@ -161,6 +228,10 @@ class View:
                 if any(series_id in window.samples for series_id in ids):
                     newest = max(window.last_sample_ms, newest or 0)
         return newest
+
+
+def _holds(piece: Piece, window_ms: int) -> bool:
+    return piece.from_ms <= window_ms < piece.to_ms
 
 
 @contextmanager

@@ -7,6 +7,8 @@ sequence is not below its own first one. A sequence that is missing is a lost bl
 
 A compacted file is named after the first and the last sequence of the checkpoints that it holds, and makes
 superfluous the files that hold no others: they are removed a while later, and until then they do not count.
+
+Rolled-up files are those of the coarser tiers (`tiers.py`); among those of one tier the same holds.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ from itertools import pairwise
 from pathlib import Path
 
 from obsagent.errors import CorruptData
+from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
 from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import Mark
 from obsagent.segment.reader import each_opened, read_tables
-from obsagent.segment.recover import BlockRef, Damage, ScannedFile, scan_file
+from obsagent.segment.recover import BlockRef, Damage, ScannedFile, scan_file, window_ms_of
 from obsagent.segment.tables import SessionRow, Tables
+from obsagent.segment.tiers import Sequences, Tiers
+from obsagent.segment.whole import whole_from
 
 NOTHING_MARKED = Mark()
 
@@ -84,6 +89,13 @@ class Catalog:
     damage: list[Damage] = field(default_factory=list)
     missing_blocks: int = 0
     superseded: list[Path] = field(default_factory=list)
+    rolled: dict[int, tuple[BlockRef, ...]] = field(default_factory=dict)
+    rolled_files: list[ScannedFile] = field(default_factory=list)
+
+    @property
+    def tiers(self) -> Tiers:
+        """The blocks of all tiers; reads from when on each is whole."""
+        return Tiers(self.blocks, self.rolled, whole_from(self.blocks, self.rolled))
 
     @property
     def corrupt(self) -> int:
@@ -122,9 +134,33 @@ def segment_paths(directory: Path) -> list[Path]:
 
 def scan_directory(directory: Path) -> Catalog:
     """Find all blocks that count. Raises StoreError for files of a newer version, OSError if files vanish."""
-    paths = segment_paths(directory)
-    files = [scan_file(path, is_last=path is paths[-1]) for path in paths]
-    return assemble(files)
+    by_window: dict[int, list[Path]] = {WINDOW_MS: []}
+    for path in segment_paths(directory):
+        by_window.setdefault(window_ms_of(path), []).append(path)
+    finest = by_window.pop(WINDOW_MS)
+    catalog = assemble([scan_file(path, is_last=path is finest[-1]) for path in finest])
+    for window_ms, paths in sorted(by_window.items()):
+        if window_ms in TIER_WINDOWS_MS:
+            _add_tier(catalog, window_ms, [scan_file(path, is_last=False) for path in paths])
+    return catalog
+
+
+def _add_tier(catalog: Catalog, window_ms: int, files: list[ScannedFile]) -> None:
+    """Take in the rolled-up files of one tier."""
+    longest_first = sorted(files, key=lambda file: (file.last_sequence - file.first_sequence, file.path), reverse=True)
+    held = Sequences()
+    kept: list[BlockRef] = []
+    for file in longest_first:
+        blocks = [block for block in file.blocks if block.header.kind == layout.BLOCK_ROLLED]
+        if any(map(held.touch, blocks)):
+            catalog.superseded.append(file.path)
+            continue
+        catalog.rolled_files.append(file)
+        catalog.damage += file.damage
+        kept += blocks
+        held = held.with_blocks(blocks)
+    if kept:
+        catalog.rolled[window_ms] = tuple(sorted(kept, key=lambda block: block.header.sequence))
 
 
 def assemble(files: list[ScannedFile]) -> Catalog:

@@ -4,52 +4,35 @@ The history of a series then lies together: a day of it is a frame or two an hou
 holds what the old one did, sample for sample: a head block, whose totals are copied and whose tables are those of
 its last checkpoint, and one compacted block. It says which checkpoints it holds, in its name and in its block, so
 that nothing counts twice while both files are there.
-
-Memory: the series are rewritten in stripes of about `STRIPE_BYTES`. For each stripe every frame that holds
-some of its series is decompressed again: two or three times in all.
 """
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import zstandard
-
-from obsagent._native.codec import Transpose, crc32c
 from obsagent.errors import StoreError
-from obsagent.fs import Buffer, Fs
+from obsagent.fs import Fs
 from obsagent.segment import format as layout
-from obsagent.segment.block import (
-    NO_WINDOW_FIRST,
-    NO_WINDOW_LAST,
-    BlockHeader,
-    EncodedBlock,
-    FrameEntry,
-    PackedFrame,
-    decode_frame,
-    encode_header,
-    lay_out_block,
-    pack_tables,
-)
+from obsagent.segment.block import EncodedBlock, FrameEntry, PackedFrame, decode_frame, lay_out_block
+from obsagent.segment.by_series import Held, Pause, SourceFrame, Writing, write_by_series
 from obsagent.segment.catalog import Checkpoint
-from obsagent.segment.reader import read_frame, read_index, read_tables
-from obsagent.segment.recover import BlockRef, FileHeader, encode_file_header, file_path, is_compacted, opened, read_at
+from obsagent.segment.reader import read_index, read_tables
+from obsagent.segment.recover import (
+    BlockRef,
+    FileHeader,
+    encode_file_header,
+    file_path,
+    is_compacted,
+    opened,
+    read_at,
+    read_file_header,
+)
 from obsagent.segment.tables import Tables, add_up
 
-STRIPE_BYTES = 8 << 20
-SERIES_MAX = (1 << 32) - 1
-
-Pause = Callable[[float], None]
-"""Called after each piece of work with the seconds that it took; may raise to end the compaction."""
-
-
-def no_pause(seconds: float) -> None:
-    """Go on at once."""
+VERSION = layout.VERSION_OF_KIND[layout.BLOCK_COMPACTED]
 
 
 class Input(NamedTuple):
@@ -57,7 +40,7 @@ class Input(NamedTuple):
 
     head: BlockRef
     checkpoints: Sequence[BlockRef]
-    frames: list[tuple[BlockRef, FrameEntry]]
+    frames: list[SourceFrame]
     tables: list[Tables]
 
 
@@ -67,11 +50,15 @@ def compactable(blocks: Sequence[BlockRef]) -> list[list[BlockRef]]:
     `blocks` are all that count. A file is left as it is if its head or a checkpoint is lost: then what follows
     would not say so any more.
     """
+    return [file for file, after in pairwise(by_file(blocks)) if _is_whole(file, after)]
+
+
+def by_file(blocks: Sequence[BlockRef]) -> list[list[BlockRef]]:
+    """The blocks of each file, in their order."""
     files: dict[Path, list[BlockRef]] = {}
     for block in blocks:
         files.setdefault(block.path, []).append(block)
-    found = list(files.values())
-    return [file for file, after in pairwise(found) if _is_whole(file, after)]
+    return list(files.values())
 
 
 def _is_whole(file: list[BlockRef], following: list[BlockRef]) -> bool:
@@ -92,46 +79,30 @@ def compact(blocks: Sequence[BlockRef], fs: Fs, store_id: bytes, frame_bytes: in
     """
     first, last = blocks[1].header, blocks[-1].header
     path = file_path(blocks[0].path.parent, first.sequence, last.sequence)
+    held = Held(last.sequence, len(blocks) - 1, last.mark, last.written_ms)
     try:
         with opened(blocks[0].path) as source:
             found = _read_input(source, blocks)
             head = _head_block(source, found)
+            tables = add_up(found.tables[1:])
+            tables.windows = sorted({frame.entry.window_ms for frame in found.frames})
+            created_ms = read_file_header(source).created_ms
             with fs.new_file(path) as descriptor:
-                written = _Writing(fs, descriptor)
-                written.append([encode_file_header(FileHeader(store_id, last.written_ms), layout.FORMAT_VERSION)])
+                written = Writing(fs, descriptor)
+                written.append([encode_file_header(FileHeader(store_id, created_ms), VERSION)])
                 head_ref = BlockRef(path, written.end, head.header)
                 written.append(head.buffers)
-                header = _write_compacted(written, found, _stripes(source, found, frame_bytes, pause))
+                kind = layout.BLOCK_COMPACTED
+                header = write_by_series(written, kind, held, tables, found.frames, frame_bytes, pause)
             fs.close(descriptor)
     except OSError as error:
         raise StoreError(f"cannot compact {blocks[0].path}: {error.strerror}") from error
     return [head_ref, BlockRef(path, head_ref.offset + head.header.size, header)]
 
 
-class _Writing:
-    """A file that grows at its end."""
-
-    def __init__(self, fs: Fs, descriptor: int) -> None:
-        self._fs = fs
-        self._descriptor = descriptor
-        self.end = 0
-
-    def append(self, buffers: Sequence[Buffer]) -> None:
-        self._fs.write(self._descriptor, buffers, self.end)
-        self.end += sum(map(len, buffers))
-
-    def leave_room(self, size: int) -> int:
-        """Where room was left, to be filled in later."""
-        self.end += size
-        return self.end - size
-
-    def fill_in(self, offset: int, data: Buffer) -> None:
-        self._fs.write(self._descriptor, [data], offset)
-
-
 def _read_input(source: int, blocks: Sequence[BlockRef]) -> Input:
     head, *checkpoints = blocks
-    frames = [(block, entry) for block in checkpoints for entry in read_index(source, block)]
+    frames = [SourceFrame(source, block, entry) for block in checkpoints for entry in read_index(source, block)]
     return Input(head, checkpoints, frames, [read_tables(source, block) for block in blocks])
 
 
@@ -148,6 +119,7 @@ def _head_block(source: int, found: Input) -> EncodedBlock:
         last_seen=state.last_seen,
         events=state.events,
         event_totals=state.event_totals,
+        before_ms=found.tables[0].before_ms,
     )
     totals = [_packed(source, found.head, entry) for entry in read_index(source, found.head)]
     return lay_out_block(layout.BLOCK_HEAD, state.sequence, state.mark, state.written_ms, tables, totals)
@@ -157,75 +129,3 @@ def _packed(source: int, block: BlockRef, entry: FrameEntry) -> PackedFrame:
     stored = read_at(source, block.offset + entry.offset, entry.size)
     decode_frame(entry, stored)  # what is damaged is not copied
     return PackedFrame(entry.window_ms, entry.first_series, entry.last_series, entry.span_ms, entry.raw_size, stored)
-
-
-def _write_compacted(written: _Writing, found: Input, stripes: Iterable[list[PackedFrame]]) -> BlockHeader:
-    """Write the block from front to back, its header last."""
-    last = found.checkpoints[-1].header
-    tables = add_up(found.tables[1:])
-    tables.windows = sorted({entry.window_ms for _, entry in found.frames})
-    packed_tables, tables_raw_size = pack_tables(tables)
-    begin = written.leave_room(layout.BLOCK_HEADER.size)
-    written.append([packed_tables])
-    lines: list[bytes] = []
-    for frames in stripes:
-        offset = written.end - begin
-        for frame in frames:
-            lines.append(frame.index_line(offset))
-            offset += len(frame.stored)
-        written.append([frame.stored for frame in frames])
-    index = b"".join(lines)
-    written.append([index])
-    windows = [*tables.windows, *(window_ms for window_ms, _, _ in tables.accounts)]
-    header = BlockHeader(
-        kind=layout.BLOCK_COMPACTED,
-        sequence=last.sequence,
-        size=written.end - begin,
-        first_window_ms=min(windows, default=NO_WINDOW_FIRST),
-        last_window_ms=max(windows, default=NO_WINDOW_LAST),
-        mark=last.mark,
-        written_ms=last.written_ms,
-        tables_size=len(packed_tables),
-        tables_raw_size=tables_raw_size,
-        frame_count=len(lines),
-        tables_crc=crc32c(packed_tables),
-        index_crc=crc32c(index),
-        replaced=len(found.checkpoints),
-    )
-    written.fill_in(begin, encode_header(header))
-    return header
-
-
-def _stripes(source: int, found: Input, frame_bytes: int, pause: Pause) -> Iterator[list[PackedFrame]]:
-    """The frames of the compacted block, some series at a time."""
-    compressor = zstandard.ZstdCompressor(level=layout.ZSTD_LEVEL)
-    decompressor = zstandard.ZstdDecompressor()
-    for first_series, last_series in stripes(entry for _, entry in found.frames):
-        began = time.monotonic()
-        transpose = Transpose(first_series, last_series)
-        for block, entry in found.frames:
-            if entry.first_series <= last_series and entry.last_series >= first_series:
-                transpose.add_rows(entry.window_ms, read_frame(source, block, entry, decompressor))
-        yield [
-            PackedFrame(first_ms, first, last, last_ms - first_ms, len(sections), compressor.compress(sections))
-            for first_ms, last_ms, first, last, sections in transpose.encode(frame_bytes)
-        ]
-        pause(time.monotonic() - began)
-
-
-def stripes(entries: Iterable[FrameEntry]) -> Iterator[tuple[int, int]]:
-    """Ranges of series, first and last, that hold about `STRIPE_BYTES` before compression each.
-
-    A range ends where frames begin; of those that reach over its edge there is one in each window.
-    """
-    beginning: Counter[int] = Counter()
-    for entry in entries:
-        beginning[entry.first_series] += entry.raw_size
-    first, size = 0, 0
-    for series, raw_size in sorted(beginning.items()):
-        if size and size + raw_size > STRIPE_BYTES:
-            yield first, series - 1
-            first, size = series, 0
-        size += raw_size
-    if beginning:
-        yield first, SERIES_MAX

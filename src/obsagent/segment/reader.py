@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 
 import zstandard
 
@@ -32,16 +33,27 @@ class Reads:
     `bytes` are those of indexes and frames as they are stored, `raw_bytes` those of the frames decompressed.
     """
 
-    segments: int = 0
-    blocks: int = 0
+    looked_at: set[tuple[Path, int]] = field(default_factory=set)
+    """File and offset of each block whose index was looked at."""
     frames: int = 0
     bytes: int = 0
     raw_bytes: int = 0
 
     def count_block(self, block: BlockRef) -> None:
-        """The index of a block was looked at."""
-        self.blocks += 1
-        self.bytes += block.header.index_size
+        """The index of a block was looked at, maybe once more."""
+        if (block.path, block.offset) not in self.looked_at:
+            self.looked_at.add((block.path, block.offset))
+            self.bytes += block.header.index_size
+
+    @property
+    def segments(self) -> int:
+        """Files."""
+        return len({path for path, _ in self.looked_at})
+
+    @property
+    def blocks(self) -> int:
+        """Blocks whose index was looked at."""
+        return len(self.looked_at)
 
     def count_frame(self, entry: FrameEntry) -> None:
         """A frame was read."""
@@ -107,18 +119,18 @@ class BlockReader:
         self._on_damage = on_damage
         self._cache = BlockCache()
 
-    def collect(self, blocks: Iterable[BlockRef], first_ms: int, to_ms: int, groups: Groups) -> tuple[set[int], Reads]:
+    def collect(
+        self, blocks: Iterable[BlockRef], first_ms: int, to_ms: int, groups: Groups, reads: Reads | None = None
+    ) -> set[int]:
         """Merge the selected series of the windows that start in `[first_ms, to_ms)` into their groups.
 
-        Reads only frames that hold a selected series and such a window. Returns the windows (start, ms) for
-        which the blocks hold anything, selected or not; and what was read.
+        Reads only frames that hold a selected series and such a window, and counts them in `reads`. Returns the
+        windows (start, ms) for which the blocks hold anything, selected or not.
         """
         windows: set[int] = set()
-        reads = Reads()
-        found = list(overlapping(blocks, first_ms, to_ms))
-        reads.segments = len({block.path for block in found})
+        reads = reads or Reads()
         decompressor = zstandard.ZstdDecompressor()
-        for descriptor, block in each_opened(found):
+        for descriptor, block in each_opened(overlapping(blocks, first_ms, to_ms)):
             reads.count_block(block)
             try:
                 index = self._index(descriptor, block)
@@ -129,7 +141,17 @@ class BlockReader:
             for entry, stored in self._read(descriptor, block, _select(index, groups, first_ms, to_ms)):
                 reads.count_frame(entry)
                 self._merge(block, entry, stored, groups, (first_ms, to_ms), decompressor)
-        return windows, reads
+        return windows
+
+    def windows(self, blocks: Iterable[BlockRef], first_ms: int, to_ms: int) -> set[int]:
+        """The windows (start, ms) in `[first_ms, to_ms)` for which the blocks hold anything; reads indexes only."""
+        windows: set[int] = set()
+        for descriptor, block in each_opened(overlapping(blocks, first_ms, to_ms)):
+            try:
+                windows.update(_within(self._index(descriptor, block).windows, first_ms, to_ms))
+            except CorruptData as error:
+                self._damaged(block, error)
+        return windows
 
     def collect_totals(self, blocks: Iterable[BlockRef], groups: Groups) -> None:
         """Merge all that blocks hold of the selected series, whatever the window; of a head block its totals."""

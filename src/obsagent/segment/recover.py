@@ -66,8 +66,12 @@ class ScannedFile:
     @property
     def first_sequence(self) -> int:
         """The sequence of the first block, from the name that the file was given."""
-        digits = self.path.name.removesuffix(layout.FILE_SUFFIX).partition(layout.FILE_NAME_RANGE)[0]
-        return int(digits) if digits.isdigit() else 0
+        return sequences_of(self.path)[0]
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of the last checkpoint, from the name of a compacted file; that of the first in another's."""
+        return sequences_of(self.path)[1]
 
     @property
     def is_compacted(self) -> bool:
@@ -86,6 +90,13 @@ def file_path(
     digits = layout.FILE_NAME_RANGE.join(f"{sequence:0{layout.FILE_NAME_DIGITS}d}" for sequence in sequences)
     tier = "" if window_ms == WINDOW_MS else layout.FILE_NAME_TIER.format(window_ms // 1000)
     return directory / (digits + tier + layout.FILE_SUFFIX)
+
+
+def sequences_of(path: Path) -> tuple[int, int]:
+    """The first and the last sequence that a file's name says, twice the first if it says no last; 0 for no name."""
+    first, _, last = path.name.partition(".")[0].partition(layout.FILE_NAME_RANGE)
+    first_sequence = int(first) if first.isdigit() else 0
+    return first_sequence, int(last) if last.isdigit() else first_sequence
 
 
 def window_ms_of(path: Path) -> int:
@@ -120,6 +131,11 @@ def decode_file_header(data: bytes) -> FileHeader:
     if version > layout.FORMAT_VERSION:
         raise UnsupportedVersion(f"format version {version}; this build reads up to {layout.FORMAT_VERSION}")
     return FileHeader(store_id, created_ms, window_ms or WINDOW_MS)
+
+
+def read_file_header(descriptor: int) -> FileHeader:
+    """The header of a file that is open. Raises CorruptData, UnsupportedVersion."""
+    return decode_file_header(os.pread(descriptor, layout.FILE_HEADER.size, 0))
 
 
 @contextmanager
@@ -164,7 +180,7 @@ def scan_file(path: Path, is_last: bool) -> ScannedFile:
 def _scan_header(descriptor: int, file: ScannedFile) -> None:
     file.end = min(layout.FILE_HEADER.size, file.size)
     try:
-        file.header = decode_file_header(os.pread(descriptor, layout.FILE_HEADER.size, 0))
+        file.header = read_file_header(descriptor)
     except UnsupportedVersion:
         raise
     except CorruptData as error:

@@ -23,7 +23,7 @@ NOT_ROWS = (ValueError, TypeError, AttributeError, LookupError)
 """What reading rows raises when they are none."""
 KINDS = {int(kind): kind for kind in Kind}
 LATER_FIELDS: tuple[Any, ...] = ([], {}, [], None, [])
-"""What the fields are that the first blocks did not have: events, event totals, windows, end of what was before, gaps."""
+"""What the fields are that the first blocks did not have: events, event totals, windows, what was before, gaps."""
 
 
 class Gap(NamedTuple):

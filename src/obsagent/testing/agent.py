@@ -16,6 +16,7 @@ from obsagent.limits import SERIES_PER_METRIC, SERIES_TOTAL
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_session import OwnSession
 from obsagent.segment.reader import BlockReader
+from obsagent.segment.tiers import Tiers
 from obsagent.store_sink import StoreSink
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class MemoryStore:
                 sessions=self._state.sessions,
                 windows=list(self._state.windows.values()),
                 books=[self._state.book],
-                blocks=(),
+                tiers=Tiers(),
                 last_seen={},
                 overflowed=dict(self._state.series.refused),
                 log=self._state.events,

@@ -1,4 +1,4 @@
-"""The agent's compaction thread: it rests as long as it works, says what fails once, and ends when told to."""
+"""The agent's upkeep thread: it rests as long as it works, says what fails once, and ends when told to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from obsagent import daemon
-from obsagent.daemon import Compactor
+from obsagent.daemon import Upkeep
 from obsagent.errors import StoreError
 
 
@@ -18,6 +18,7 @@ class FakeStore:
     def __init__(self, files: int, failures: list[str]) -> None:
         self.files = files
         self.failures = failures
+        self.to_roll = self.rolled = self.retired = 0
         self.asked = threading.Semaphore(0)
 
     def maybe_compact(self, now_ms: int, pause: object) -> bool:
@@ -28,33 +29,43 @@ class FakeStore:
         self.files -= 1
         return self.files >= 0
 
+    def maybe_roll_up(self, now_ms: int, pause: object) -> bool:
+        self.rolled += 1
+        return self.rolled <= self.to_roll
 
-def compactor(store: object) -> Compactor:
-    return Compactor(store, lambda: 7)  # type: ignore[arg-type]
+    def maybe_retire(self, now_ms: int) -> bool:
+        assert now_ms == 7
+        self.retired += 1
+        return False
 
 
-def test_everything_that_waits_is_compacted_at_once() -> None:
+def upkeep(store: object) -> Upkeep:
+    return Upkeep(store, lambda: 7)  # type: ignore[arg-type]
+
+
+def test_everything_that_waits_is_rewritten_at_once_and_what_expires_goes_first_and_after_each() -> None:
     store = FakeStore(3, [])
-    compactor(store)._compact()
-    assert store.files == -1
+    store.to_roll = 2
+    upkeep(store)._look()
+    assert (store.files, store.rolled, store.retired) == (-3, 3, 6)
 
 
 def test_a_failure_is_said_once_and_shown_until_it_works_again(caplog: pytest.LogCaptureFixture) -> None:
     store = FakeStore(0, ["no room", "no room"])
-    one = compactor(store)
+    one = upkeep(store)
     with caplog.at_level(logging.INFO):
-        one._compact()
-        one._compact()
-        one._compact()  # not the time to try again: nothing has got better
+        one._look()
+        one._look()
+        one._look()  # not the time to try again: nothing has got better
     assert one.failure == "no room"
-    assert [record.getMessage() for record in caplog.records] == ["segments are not compacted: no room"]
+    assert [record.getMessage() for record in caplog.records] == ["the upkeep of segments failed: no room"]
     store.files = 1
-    one._compact()
+    one._look()
     assert one.failure == ""
 
 
 def test_it_rests_as_long_as_it_has_worked(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = compactor(FakeStore(0, []))
+    one = upkeep(FakeStore(0, []))
     rested: list[float] = []
     monkeypatch.setattr(one._stopping, "wait", lambda seconds: rested.append(seconds) or False)
     one._rest(0.25)
@@ -62,9 +73,9 @@ def test_it_rests_as_long_as_it_has_worked(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_stop_ends_it_in_the_middle_of_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "COMPACTION_LOOK_S", 0.001)
+    monkeypatch.setattr(daemon, "UPKEEP_LOOK_S", 0.001)
     store = FakeStore(1 << 60, [])
-    one = compactor(store)
+    one = upkeep(store)
 
     def compact(now_ms: int, pause: object) -> bool:
         store.asked.release()

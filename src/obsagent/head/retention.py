@@ -1,0 +1,87 @@
+"""Which files expire: those older than their tier is kept, and the oldest if a store takes more than its budget.
+
+Only what the next tier holds too goes, so that nothing is lost but time's resolution; of the last tier, what is
+older than it is kept or what the budget demands. Of the budget the finest tier pays first. The newest file of the
+10 s tier always stays: the state of the store is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+from obsagent.head.budgets import Budgets
+from obsagent.head.rollups import TierFile, complete_files, rolled_into
+from obsagent.limits import TIER_WINDOWS_MS
+from obsagent.segment.tiers import Tiers
+from obsagent.segment.whole import IN_TIME_MS
+
+
+class Expired(NamedTuple):
+    """The oldest files of a tier, which go together."""
+
+    window_ms: int
+    paths: list[Path]
+
+
+def expired(tiers: Tiers, budgets: Budgets, now_ms: int) -> Iterator[Expired]:
+    """The files that are older than their tier is kept, tier by tier."""
+    for window_ms in TIER_WINDOWS_MS:
+        before_ms = now_ms - budgets.retention_of(window_ms)
+        paths = []
+        removable = list(_removable(tiers, window_ms))
+        for file, following in zip_longest(removable, removable[1:]):
+            if _end_ms(file, following, window_ms) > before_ms:
+                break
+            paths.append(file.path)
+        if paths:
+            yield Expired(window_ms, paths)
+
+
+def beyond_budget(tiers: Tiers, excess_bytes: int, *, but_last_tier: bool = False) -> Iterator[Expired]:
+    """The files that must go for a store to take so much less, as far as there are such."""
+    for window_ms in TIER_WINDOWS_MS[: -1 if but_last_tier else None]:
+        paths = []
+        for file in _removable(tiers, window_ms):
+            if excess_bytes <= 0:
+                break
+            paths.append(file.path)
+            excess_bytes -= _size(file.path)
+        if paths:
+            yield Expired(window_ms, paths)
+
+
+def _removable(tiers: Tiers, window_ms: int) -> Iterator[TierFile]:
+    """The oldest files of a tier that are held by the next one; all of the last tier."""
+    is_last = window_ms == TIER_WINDOWS_MS[-1]
+    for file in complete_files(tiers, window_ms):
+        if not is_last and not rolled_into(tiers, window_ms).cover(*file.range_):
+            return
+        yield file
+
+
+def _end_ms(file: TierFile, following: TierFile | None, window_ms: int) -> int:
+    """When the file's last window ends.
+
+    A window that was ahead of its time when it was written (the agent's clock was stepped) does not count.
+    """
+    headers = [block.header for block in file.blocks]
+    written_ms = headers[-1].written_ms
+    if following is not None:
+        written_ms = min(written_ms, following.blocks[0].header.written_ms)
+    return min(max(each.last_window_ms for each in headers) + window_ms, written_ms + IN_TIME_MS + window_ms)
+
+
+def store_bytes(tiers: Tiers, journal: list[Path]) -> int:
+    """What the files of a store that count take on disk."""
+    rolled = (block for blocks in tiers.rolled.values() for block in blocks)
+    return sum(map(_size, {*journal, *(block.path for block in (*tiers.blocks, *rolled))}))
+
+
+def _size(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0

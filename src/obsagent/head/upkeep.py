@@ -1,0 +1,133 @@
+"""What is done with the files of a store once they are complete: compacted, rolled up, merged, and removed at last.
+
+One thread at a time; each call does one piece of work. When the disk refuses, nothing is rewritten for a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from obsagent.errors import CorruptData, StoreError
+from obsagent.fs import TEMPORARY_SUFFIX, Fs
+from obsagent.head.budgets import Budgets
+from obsagent.head.retention import beyond_budget, expired, store_bytes
+from obsagent.head.rollups import next_roll_up
+from obsagent.head.shelf import Shelf
+from obsagent.segment.by_series import Pause
+from obsagent.segment.compact import compact, compactable
+from obsagent.segment.reader import OnDamage
+from obsagent.segment.recover import BlockRef, Damage
+from obsagent.segment.rollup import roll_up
+
+RETRY_AFTER_MS = 60_000
+"""How long after a failure nothing is rewritten."""
+
+
+class Upkeep:
+    """Compaction, roll-ups and retention of one store's files."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        fs: Fs,
+        store_id: bytes,
+        budgets: Budgets,
+        journal: Callable[[], list[Path]],
+        on_damage: OnDamage,
+    ) -> None:
+        """`journal` gives the files of the journal, which count in the budget."""
+        self._shelf = shelf
+        self._fs = fs
+        self._store_id = store_id
+        self._budgets = budgets
+        self._journal = journal
+        self._on_damage = on_damage
+        self._left_as_is: set[Path] = set()
+        self._failed_ms: int | None = None
+
+    def begin(self, directory: Path) -> None:
+        """Remove what an agent before did not finish to write."""
+        for path in directory.glob("*" + TEMPORARY_SUFFIX):
+            with suppress(OSError):
+                self._fs.remove(path)
+
+    def compact_next(self, now_ms: int, pause: Pause) -> bool:
+        """Rewrite the oldest file of the 10 s tier that is complete and sound; returns whether there was one.
+
+        Raises StoreError if the disk refuses; the store is then as it was before.
+        """
+        while file := self._next_to_compact(now_ms):
+            written = self._compact(file, now_ms, pause)
+            if written is not None:
+                self._shelf.swap(file[0].path, written, now_ms)
+                return True
+        return False
+
+    def _next_to_compact(self, now_ms: int) -> list[BlockRef] | None:
+        if self._waits(now_ms):
+            return None
+        files = compactable(self._shelf.tiers.blocks)
+        return next((file for file in files if file[0].path not in self._left_as_is), None)
+
+    def _compact(self, file: list[BlockRef], now_ms: int, pause: Pause) -> list[BlockRef] | None:
+        """The blocks of the compacted file; None if the old one is damaged, and stays as it is."""
+        try:
+            return compact(file, self._fs, self._store_id, self._budgets.frame_bytes, pause)
+        except CorruptData as error:
+            self._leave_as_is(file[0].path, f"cannot be compacted: {error}")
+            return None
+        except StoreError:
+            self._failed_ms = now_ms
+            raise
+
+    def roll_up_next(self, now_ms: int, pause: Pause) -> bool:
+        """Roll up or merge what is next; returns whether there was anything. Raises StoreError as `compact_next`."""
+        if self._waits(now_ms):
+            return False
+        found = next_roll_up(self._shelf.tiers, self._budgets, self._left_as_is)
+        if found is None:
+            return False
+        blocks, range_, window_ms = found
+        fs, frame_bytes = self._fs, self._budgets.frame_bytes
+        try:
+            block = roll_up(blocks, range_, window_ms, fs, self._store_id, frame_bytes, pause)
+        except CorruptData as error:  # it was sound a moment ago: look at it again in a while
+            self._failed_ms = now_ms
+            raise StoreError(f"cannot roll up {blocks[0].path}: {error}") from error
+        except StoreError:
+            self._failed_ms = now_ms
+            raise
+        self._shelf.add(window_ms, block, now_ms)
+        return True
+
+    def retire(self, now_ms: int, *, disk_is_full: bool = False) -> int:
+        """Remove what has expired, and what the store takes beyond its budget; returns how many files that were.
+
+        A full disk is a budget too: then one file more goes of what a coarser tier holds, and all at once. Raises
+        StoreError if what is left cannot be read.
+        """
+        count = 0
+        try:
+            for window_ms, paths in expired(self._shelf.tiers, self._budgets, now_ms):
+                self._shelf.retire(window_ms, paths, now_ms)
+                count += len(paths)
+            excess = store_bytes(self._shelf.tiers, self._journal()) - self._budgets.disk_bytes
+            if disk_is_full:
+                excess = max(excess, 1)
+            for window_ms, paths in beyond_budget(self._shelf.tiers, excess, but_last_tier=disk_is_full):
+                self._shelf.retire(window_ms, paths, now_ms)
+                count += len(paths)
+        except OSError as error:
+            raise StoreError(f"cannot expire segments: {error}") from error
+        self._shelf.remove_leftovers(now_ms, at_once=disk_is_full)
+        return count
+
+    def _waits(self, now_ms: int) -> bool:
+        """True for a while after a failure; a clock that was turned back makes it no longer."""
+        return self._failed_ms is not None and 0 <= now_ms - self._failed_ms < RETRY_AFTER_MS
+
+    def _leave_as_is(self, path: Path, reason: str) -> None:
+        self._left_as_is.add(path)
+        self._on_damage(Damage(path, 0, path.stat().st_size, reason))

@@ -1,0 +1,112 @@
+"""A damaged file is rolled up as far as it is whole, and the new file says of which time something is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from faulty_fs import flip
+from tier_lab import HOUR_MS, MINUTE_MS, NOON_MS, TierLab
+
+from obsagent._native.codec import Groups
+from obsagent.limits import WINDOW_MS
+from obsagent.segment import format as layout
+from obsagent.segment.block import FrameEntry
+from obsagent.segment.catalog import scan_directory
+from obsagent.segment.reader import each_opened, read_index, read_tables
+from obsagent.segment.recover import BlockRef
+from obsagent.segment.tables import Gap
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> TierLab:
+    """An hour in files that were not rewritten yet."""
+    lab = TierLab(tmp_path / "store")
+    lab.live(HOUR_MS, upkeep=False)
+    return lab
+
+
+def middle_file(lab: TierLab) -> list[BlockRef]:
+    """The checkpoint blocks of the largest file, not the newest."""
+    catalog = scan_directory(lab.directory / "segments")
+    path = max(catalog.files[:-1], key=lambda file: len(file.blocks)).path
+    return [block for block in catalog.blocks if block.path == path and block.header.kind == layout.BLOCK_CHECKPOINT]
+
+
+def rolled(lab: TierLab) -> list[Gap]:
+    """Reopens the store and rolls up what there is; the gaps that the minutes' files tell."""
+    lab.crash()
+    lab.look()
+    gaps = []
+    for descriptor, block in each_opened(lab.store.view().tiers.rolled[MINUTE_MS]):
+        gaps += read_tables(descriptor, block).gaps
+    return gaps
+
+
+def lost(lab: TierLab) -> set[int]:
+    """The windows, by minute, of which something is lost in the minutes' tier."""
+    truth = lab.truth()
+    ids = lab.ids
+    mapping = {series_id: index for index, series_id in enumerate(ids)}
+    view = lab.store.view()
+    found = set()
+    for start in range(NOON_MS, NOON_MS + HOUR_MS, MINUTE_MS):
+        left, right = (Groups(mapping, len(ids)) for _ in range(2))
+        blocks = view.tiers.rolled[MINUTE_MS]
+        view.reader.collect(blocks, start, start + MINUTE_MS, left)
+        within = [window for at_ms, window in truth.windows.items() if start <= at_ms < start + MINUTE_MS]
+        for window in within:
+            window.collect(right)
+        for index in range(len(ids)):
+            assert left.samples(index) <= right.samples(index)
+            if left.samples(index) < right.samples(index):
+                found.add(start)
+    return found
+
+
+def check(lab: TierLab, gaps: list[Gap], reason: str) -> None:
+    assert gaps
+    assert all(reason in gap.reason for gap in gaps)
+    names = lab.names(".60s.")
+    assert len(names) >= 3
+    newest = lab.store.view().tiers.blocks[-1].path
+    unrolled = {
+        entry.window_ms
+        for descriptor, block in each_opened(lab.store.view().tiers.blocks)
+        if block.path == newest and block.header.kind == layout.BLOCK_CHECKPOINT
+        for entry in read_index(descriptor, block)
+    }
+    late = {start - start % MINUTE_MS for start in unrolled}
+    for start in lost(lab) - late:
+        assert any(gap.from_ms < start + MINUTE_MS and start < gap.to_ms for gap in gaps)
+
+
+def test_a_damaged_frame_is_a_gap_of_its_window(lab: TierLab) -> None:
+    block = middle_file(lab)[0]
+    entry = _entries(block)[0]
+    flip(block.path, block.offset + entry.offset + entry.size // 2)
+    gaps = rolled(lab)
+    check(lab, gaps, "checksum")
+    assert [(gap.from_ms, gap.to_ms) for gap in gaps] == [(entry.window_ms, entry.window_ms + WINDOW_MS)]
+    assert any(entry.window_ms - entry.window_ms % MINUTE_MS == start for start in lost(lab))
+
+
+def _entries(block: BlockRef) -> list[FrameEntry]:
+    return [entry for descriptor, each in each_opened([block]) for entry in read_index(descriptor, each)]
+
+
+def test_a_damaged_index_is_a_gap_of_the_block(lab: TierLab) -> None:
+    block = middle_file(lab)[0]
+    flip(block.path, block.offset + block.header.index_offset + 3)
+    gaps = rolled(lab)
+    check(lab, gaps, "checksum")
+    assert (block.header.first_window_ms, block.header.last_window_ms + WINDOW_MS) in [gap[:2] for gap in gaps]
+
+
+def test_a_block_that_is_missing_is_a_gap_between_its_neighbours(lab: TierLab) -> None:
+    before, block, *_ = middle_file(lab)
+    flip(block.path, block.offset + 20)  # its header
+    gaps = rolled(lab)
+    check(lab, gaps, "missing")
+    assert all(gap.from_ms <= block.header.first_window_ms < gap.to_ms for gap in gaps)
+    assert before.header.sequence + 1 == block.header.sequence

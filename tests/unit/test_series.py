@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from obsagent.head.series import SeriesTable, digest, is_overflow
+from obsagent.head.series import SeriesTable, digest, is_overflow, is_own_overflow
 from obsagent.samples import Kind, Series
 
 
@@ -51,6 +51,15 @@ def test_beyond_the_metrics_budget_everything_goes_to_one_overflow_series_a_serv
     assert not is_overflow(first)
     assert one.resolve("m", Kind.COUNTER, {"service": "s", "n": "1"}) is first
     assert not is_overflow(known(one, "other", service="s"))
+
+
+def test_a_clients_overflow_series_is_told_from_the_stores() -> None:
+    one = table(per_metric=1)
+    of_client = known(one, "m", service="s", host="h", worker="0", overflow="true")
+    of_store = known(one, "m", service="s", host="h", worker="1", n="1")
+    assert of_store.labels == {"service": "s", "overflow": "true"}
+    assert [is_overflow(each) for each in (of_client, of_store)] == [True, True]
+    assert [is_own_overflow(each) for each in (of_client, of_store)] == [False, True]
 
 
 def test_an_overflow_series_of_another_kind_takes_nothing() -> None:

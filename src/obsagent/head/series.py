@@ -145,8 +145,13 @@ def digest(metric: str, labels: Mapping[str, str]) -> bytes:
 
 
 def is_overflow(series: Series) -> bool:
-    """True for the series that takes what a budget refused."""
+    """True for the series that takes what a budget refused, the store's own or a client's."""
     return series.labels.get(OVERFLOW_LABEL) == "true"
+
+
+def is_own_overflow(series: Series) -> bool:
+    """True if the budget is the store's: a client's overflow series has the labels of its session."""
+    return is_overflow(series) and series.labels.keys() <= {"service", OVERFLOW_LABEL}
 
 
 def _sketched(series: Series, sketch: str) -> Series:

@@ -39,7 +39,7 @@ from obsagent.head.entries import (
     SessionOpen,
 )
 from obsagent.head.events import EventLog
-from obsagent.head.series import SeriesTable, is_overflow
+from obsagent.head.series import SeriesTable, is_own_overflow
 from obsagent.head.sessions import Session, SessionTable
 from obsagent.samples import Event, Series
 from obsagent.segment.block import Mark
@@ -219,7 +219,7 @@ class HeadState:
 
     def _count_refused(self, defined: DefinedSeries) -> None:
         series = self.series.get(defined.store)
-        if series is not None and is_overflow(series):
+        if series is not None and is_own_overflow(series):
             self.series.count_refused(series.metric)
         elif defined.store == REFUSED_SERIES and defined.metric:
             self.series.count_refused(defined.metric)

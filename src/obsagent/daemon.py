@@ -176,7 +176,8 @@ class Agent:
             raise
         self._sink = StoreSink(self._store)
         scales = {name: metric.scale for name, metric in config.metrics.items()}
-        self._ingest = Ingest(self._sink, self._clock, self._writers.send, scales)
+        caps = (config.series_per_metric, config.series_total)
+        self._ingest = Ingest(self._sink, self._clock, self._writers.send, scales, caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         self._committer = Committer(self._store, self._writers.wake, self._took(selfmetrics.SYNC_DURATION))
         self._server = IngestServer(self._writers, self._ingest, self._committer, self._clock, self._every_second)
@@ -222,6 +223,7 @@ class Agent:
         """Accounts, sessions and sizes of the store, and the agent's own state."""
         state = self._store.status()
         self._sink.add_pending(state)
+        self._sink.add_refused_labels(state)
         failures = (self._committer.failure, self._checkpoint_failure, self._upkeep.failure)
         problems = [failure for failure in failures if failure]
         state["agent"] = {

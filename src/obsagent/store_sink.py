@@ -24,9 +24,10 @@ from obsagent.head.entries import (
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import Session, SessionTable
 from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
+from obsagent.receive.refused_labels import RefusedLabelBook
 from obsagent.receive.sink import Mapped, Refusal, TakenEvents
 from obsagent.samples import Kind, Series
-from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
+from obsagent.wire.frame import Hello, RefusedLabel, SamplesHeader, SeriesDefinition, SessionCounts
 
 SUSPENDED_AFTER_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
 
@@ -120,6 +121,7 @@ class StoreSink:
         """Sessions that the store remembers as open are silent until they say hello again."""
         self._store = store
         self._sessions: dict[bytes, SinkSession] = {}
+        self._refused_labels = RefusedLabelBook()
 
     def session(self, name: bytes) -> SinkSession | None:
         """A session that is open."""
@@ -171,6 +173,10 @@ class StoreSink:
     def reported(self, name: bytes, counts: SessionCounts) -> None:
         """A heartbeat's counts: what is pending at the client."""
         self._sessions[name].reported = counts
+
+    def refused_labels(self, name: bytes, rows: list[RefusedLabel]) -> None:
+        """What a session has refused because of its labels."""
+        self._refused_labels.tell(name, self._sessions[name].service, rows)
 
     def resolve(self, definition: SeriesDefinition, labels: dict[str, str]) -> Series | None:
         """The store's series for a definition; None if its kind contradicts."""
@@ -224,6 +230,7 @@ class StoreSink:
     def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:
         """Ends a session."""
         self._store.write(SessionClose(name, SessionAccounts(*counts), now_ms))
+        self._refused_labels.forget(name)
 
     def live_gauges(self) -> list[Series]:
         """The gauge series of the sessions that are not suspended."""
@@ -237,6 +244,10 @@ class StoreSink:
     def position(self) -> int:
         """End of the journal as written, synced or not."""
         return self._store.position()
+
+    def add_refused_labels(self, status: dict[str, Any]) -> None:
+        """Adds to a status which labels clients have refused: `{"series": {"refused_labels": [...]}}`."""
+        status["series"]["refused_labels"] = self._refused_labels.rows()
 
     def add_pending(self, status: dict[str, Any]) -> None:
         """Adds to a status what clients have observed and not sent yet, as their heartbeats say."""

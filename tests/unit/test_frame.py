@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
@@ -13,15 +14,23 @@ from hypothesis import strategies as st
 import obsagent.wire
 from obsagent.errors import CorruptData, ProtocolError
 from obsagent.limits import (
+    CLIENT_SERIES,
+    CLIENT_SERIES_PER_METRIC,
     DEFINE_BYTES_MAX,
     EVENT_BYTES_MAX,
     EVENT_NAME_BYTES_MAX,
     EVENTS_PER_MESSAGE,
     HEADER_BYTES_MAX,
+    LABEL_NAME_BYTES_MAX,
+    LABEL_VALUE_BYTES_MAX,
+    REFUSED_LABEL_EXAMPLE_BYTES_MAX,
+    REFUSED_LABEL_EXAMPLES,
+    REFUSED_LABELS_PER_MESSAGE,
 )
+from obsagent.record.refusals import LENGTH, NEAR_UNIQUE, PER_METRIC, TOTAL
 from obsagent.samples import Event, Kind
 from obsagent.wire import frame
-from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
+from obsagent.wire.frame import MessageKind, RefusedLabel, SeriesDefinition, SessionCounts
 
 SESSION = bytes(range(16))
 FORMAT = Path(obsagent.wire.__file__).with_name("FORMAT.md").read_text()
@@ -45,6 +54,62 @@ def test_format_lists_every_kind_with_its_number_and_state() -> None:
 def test_format_says_what_an_event_may_be() -> None:
     assert f"list of 1 … {EVENTS_PER_MESSAGE} `[name, time, labels]`" in FORMAT
     assert f"1 … {EVENT_NAME_BYTES_MAX} bytes, an event at most {EVENT_BYTES_MAX:,} bytes" in FORMAT
+
+
+def test_format_says_how_a_refused_label_is_told() -> None:
+    assert f"a list of 1 … {REFUSED_LABELS_PER_MESSAGE} `[{', '.join(RefusedLabel._fields)}]`" in FORMAT
+    assert f"at most {REFUSED_LABEL_EXAMPLES} of them as examples, shortened to at most" in FORMAT
+    assert f"at most {REFUSED_LABEL_EXAMPLE_BYTES_MAX} bytes each" in FORMAT
+    assert f"at most {CLIENT_SERIES_PER_METRIC:,} series of a metric and {CLIENT_SERIES:,} in all" in FORMAT
+    assert f"a value of more than {LABEL_VALUE_BYTES_MAX:,} bytes" in FORMAT
+    for reason in (NEAR_UNIQUE, LENGTH, PER_METRIC, TOTAL):
+        assert f"`{reason}`" in FORMAT
+
+
+REFUSED = RefusedLabel("hits", "user", "near-unique", 7, ["u1", "u2"])
+
+
+def test_refused_labels_round_trip_and_are_optional() -> None:
+    packed = frame.pack(MessageKind.HEARTBEAT, s=SESSION, **frame.refused_labels_fields([REFUSED]))
+    assert frame.read_refused_labels(frame.unpack(packed)[1]) == [REFUSED]
+    assert frame.refused_labels_fields([]) == {}
+    assert frame.read_refused_labels({}) == []
+    assert frame.read_refused_labels({"l": [[*REFUSED, "of a later version"]]}) == [REFUSED]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metric": ""},
+        {"metric": 5},
+        {"label": ""},
+        {"label": "x" * (LABEL_NAME_BYTES_MAX + 1)},
+        {"reason": None},
+        {"refused": 0},
+        {"refused": 1.5},
+        {"refused": frame.COUNT_MAX + 1},
+        {"examples": "abc"},
+        {"examples": ["u"] * (REFUSED_LABEL_EXAMPLES + 1)},
+        {"examples": [7]},
+        {"examples": ["x" * (REFUSED_LABEL_EXAMPLE_BYTES_MAX + 1)]},
+    ],
+)
+def test_a_refused_label_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(CorruptData):
+        frame.read_refused_labels({"l": [list(REFUSED._replace(**changes))]})
+
+
+@pytest.mark.parametrize("rows", ["abc", {}, [7], [["hits", "user"]], [list(REFUSED)] * 33])
+def test_refused_labels_that_are_no_list_of_rows_are_refused(rows: object) -> None:
+    with pytest.raises(CorruptData):
+        frame.read_refused_labels({"l": rows})
+
+
+def test_as_many_refused_labels_as_a_message_may_hold_fit_its_header() -> None:
+    example = "x" * REFUSED_LABEL_EXAMPLE_BYTES_MAX
+    row = RefusedLabel("m" * 256, "l" * 128, "near-unique", frame.COUNT_MAX, [example] * REFUSED_LABEL_EXAMPLES)
+    fields = {**frame.counts_fields(COUNTS), **frame.refused_labels_fields([row] * REFUSED_LABELS_PER_MESSAGE)}
+    assert len(frame.read_refused_labels(frame.unpack(frame.pack(MessageKind.HEARTBEAT, s=SESSION, **fields))[1])) == 32
 
 
 def test_events_round_trip() -> None:

@@ -29,6 +29,7 @@ class FakeSink:
         self.sessions: dict[bytes, Any] = {}
         self.entries: list[tuple[Any, ...]] = []
         self.reports: list[SessionCounts] = []
+        self.refused: list[frame.RefusedLabel] = []
 
     def session(self, name: bytes) -> Any:
         return self.sessions.get(name)
@@ -57,6 +58,10 @@ class FakeSink:
 
     def reported(self, name: bytes, counts: SessionCounts) -> None:
         self.reports.append(counts)
+
+    def refused_labels(self, name: bytes, rows: list[frame.RefusedLabel]) -> None:
+        assert name in self.sessions
+        self.refused += rows
 
     def resolve(self, definition: SeriesDefinition, labels: dict[str, str]) -> Series | None:
         return None if definition.metric == "refused" else Series(7, definition.metric, definition.kind, labels)
@@ -145,6 +150,7 @@ def test_hello_opens_a_session_and_is_welcomed(desk: Desk) -> None:
     kind, welcome = desk.replies[0]
     assert kind is MessageKind.WELCOME
     assert (welcome["applied"], welcome["worker"], welcome["scales"]) == (0, 3, {"latency": 7})
+    assert welcome["caps"] == [2_000, 20_000]
 
 
 def test_a_second_hello_resumes_the_session(desk: Desk) -> None:
@@ -241,6 +247,16 @@ def test_heartbeat_and_goodbye_are_acknowledged(desk: Desk) -> None:
     assert desk.sink.entries[-1] == ("close", SessionCounts(9, 1, 0, 2, 6))
     desk.ingest.acknowledge(99)
     assert [reply[1].get("goodbye") for reply in desk.replies[1:]] == [False, True]
+
+
+def test_heartbeat_and_goodbye_tell_which_labels_were_refused(desk: Desk) -> None:
+    counts = frame.counts_fields(SessionCounts(0, 0, 0, 0, 0))
+    rows = [frame.RefusedLabel("hits", "user", "near-unique", count, ["u1"]) for count in (1, 2)]
+    desk.say(MessageKind.HEARTBEAT, f=1, **counts, **frame.refused_labels_fields(rows[:1]))
+    desk.say(MessageKind.HEARTBEAT, f=1, **counts, l=[["hits"]])
+    assert (desk.replies[-1][1]["code"], desk.ingest.malformed) == ("frame", 1)
+    desk.say(MessageKind.GOODBYE, f=1, **counts, **frame.refused_labels_fields(rows[1:]))
+    assert desk.sink.refused == rows
 
 
 def test_events_are_taken_once_with_the_sessions_labels_and_acknowledged_when_synced(desk: Desk) -> None:

@@ -302,7 +302,10 @@ def test_gauge_functions_are_sampled(recorder: Recorder, gauge: Gauge) -> None:
     sealed(recorder, found)
     assert found.gauges == {gauge.series: [1.0, 2.5]}
     assert recorder.rejected_value == 1
+    assert recorder.has_function(gauge.series)
+    assert not recorder.has_function(gauge.series + 1)
     gauge.set_function(None)
+    assert not recorder.has_function(gauge.series)
     recorder.sample_functions()
     assert recorder.rejected_value == 1
     with pytest.raises(TypeError, match="callable"):

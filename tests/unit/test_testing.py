@@ -207,6 +207,36 @@ def test_there_is_no_thread_and_no_socket(obsagent_memory: Memory) -> None:
     assert open_now() == before
 
 
+def test_near_unique_labels_are_refused_as_in_production(
+    obsagent_memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    obs = obsagent.connect(service="shop")
+    for number in range(500):
+        with obs.request(f"/orders/{number}"):
+            pass
+        with obs.request("/health"):
+            pass
+    assert obsagent_memory.count("requests") == obsagent_memory.count("latency") == 1_000
+    assert obsagent_memory.count("requests", endpoint="/health") == 500
+    assert obsagent_memory.count("latency", overflow="true") == 301
+    assert obsagent_memory.last("in_flight") == 0
+    assert len(caplog.records) == 1
+
+
+def test_a_session_that_begins_again_refuses_the_same_and_counts_anew(obsagent_memory: Memory) -> None:
+    obs = obsagent.connect(service="shop")
+    served = obs.counter("served", labels=["id"])
+    for session in range(2):
+        for number in range(session * 500, session * 500 + 500):
+            served.labels(id=f"order/{number:016}").inc()
+        (row,) = obs.refused_labels.rows()
+        assert row.refused == (500 if session else 300)
+        obs.close()
+        obs = obsagent.connect(service="shop")
+    assert obs.refused_labels.rows() == []
+    assert obsagent_memory.count("served") == 1_000
+
+
 def test_a_fork_ends_and_its_samples_are_its_own(obsagent_memory: Memory) -> None:
     obs = obsagent.connect(service="shop")
     step = obs.histogram("step")

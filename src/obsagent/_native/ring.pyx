@@ -260,6 +260,10 @@ cdef class Recorder:
                 continue
             obs_gauge_set(obs_open_batch_series(&self.drain.open, series), number)
 
+    def has_function(self, uint32_t series):
+        """True for a gauge that `set_function` has given a function."""
+        return series in self.functions
+
     def abandon(self):
         """After a fork, in the child: everything recorded so far is the parent's and is forgotten here.
 

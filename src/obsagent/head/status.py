@@ -8,7 +8,8 @@ sessions         [{"session", "service", "host", "pid", "worker", "version", "st
                  last heard of, `skew_ms` how much its clock was ahead of the agent's at its hello, null if not known
 series           {"known", "metrics", "refused": {metric: definitions that its budget refused},
                  "culprits": [{"metric", "series", "refused", "label", "values", "examples"}]: where the series
-                 come from if any were refused, see `head/culprits.py`}
+                 come from if any were refused, see `head/culprits.py`; from an agent also "refused_labels": what
+                 clients refused themselves, see `receive/refused_labels.py`}
 cost             {"since_ms", "metrics": {metric: {"series", "samples", "bytes"}}}: samples and row bytes (before
                  compression) that checkpoints wrote since the agent opened the store; null without an agent
 events           {"kept", "services": {service: {"stored", "dropped", "rejected": {"time"}}}}

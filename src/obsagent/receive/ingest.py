@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 from obsagent._native.codec import check_body
 from obsagent.clock import Clock, window_start
 from obsagent.errors import CorruptData, ProtocolError, StoreError, UnsupportedVersion
-from obsagent.limits import SAMPLE_FUTURE_LIMIT_MS, SAMPLE_PAST_LIMIT_MS, SESSIONS_MAX
+from obsagent.limits import (
+    SAMPLE_FUTURE_LIMIT_MS,
+    SAMPLE_PAST_LIMIT_MS,
+    SERIES_PER_METRIC,
+    SERIES_TOTAL,
+    SESSIONS_MAX,
+)
 from obsagent.receive.acks import Ack, PendingAcks
 from obsagent.receive.admit import Admission
 from obsagent.receive.events import take_events
@@ -29,6 +35,7 @@ from obsagent.wire.frame import (
     read_definitions,
     read_events,
     read_hello,
+    read_refused_labels,
     read_samples,
     session_of,
     unpack,
@@ -46,12 +53,23 @@ Reply = Callable[[bytes, bytes], object]
 class Ingest:
     """Handles the messages of all clients."""
 
-    def __init__(self, sink: Sink, clock: Clock, reply: Reply, scales: Mapping[str, int]) -> None:
-        """`reply(identity, header)` sends to a peer; `scales` are the histogram scales by metric."""
+    def __init__(
+        self,
+        sink: Sink,
+        clock: Clock,
+        reply: Reply,
+        scales: Mapping[str, int],
+        series_caps: tuple[int, int] = (SERIES_PER_METRIC, SERIES_TOTAL),
+    ) -> None:
+        """`reply(identity, header)` sends to a peer; `scales` are the histogram scales by metric.
+
+        `series_caps` are the budgets of a metric and of all, which clients are told.
+        """
         self._sink = sink
         self._clock = clock
         self._reply = reply
         self._scales = dict(scales)
+        self._series_caps = list(series_caps)
         self._admission = Admission(sink)
         self._acks = PendingAcks()
         self._logged_ms = -LOG_EVERY_MS
@@ -113,6 +131,7 @@ class Ingest:
             events=session.last_event,
             worker=session.worker,
             scales=self._scales,
+            caps=self._series_caps,
         )
         self._reply(identity, welcome)
 
@@ -178,20 +197,22 @@ class Ingest:
         self._acknowledge_later(identity, session)
 
     def _heartbeat(self, identity: bytes, fields: Header, _body: Any) -> None:
-        counts = read_counts(fields)
+        counts, refused = read_counts(fields), read_refused_labels(fields)
         session = self._known(identity, fields)
         if session is not None:
             self._sink.reported(session.name, counts)
+            self._sink.refused_labels(session.name, refused)
             self._acknowledge_later(identity, session)
 
     def _goodbye(self, identity: bytes, fields: Header, _body: Any) -> None:
-        counts = read_counts(fields)
+        counts, refused = read_counts(fields), read_refused_labels(fields)
         session = self._known(identity, fields)
         if session is None:
             return
         settled = settle(session.counts, counts, 0)
         if settled is None:
             raise CorruptData("the counts of the goodbye contradict those of the batches before it")
+        self._sink.refused_labels(session.name, refused)
         self._sink.write_close(session.name, settled, self._clock.wall_ms())
         self._acknowledge_later(identity, session, goodbye=True)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, Protocol
 
 from obsagent.samples import Event, Series
-from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
+from obsagent.wire.frame import Hello, RefusedLabel, SamplesHeader, SeriesDefinition, SessionCounts
 
 Refusal = Literal["frame", "time"]
 
@@ -94,6 +94,10 @@ class Sink(Protocol):
 
     def reported(self, name: bytes, counts: SessionCounts) -> None:
         """A heartbeat's counts: what is pending at the client."""
+        ...
+
+    def refused_labels(self, name: bytes, rows: list[RefusedLabel]) -> None:
+        """What a session has refused so far because of its labels; cumulative, and no more than status shows."""
         ...
 
     def resolve(self, definition: SeriesDefinition, labels: dict[str, str]) -> Series | None:

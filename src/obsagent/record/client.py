@@ -28,6 +28,7 @@ from obsagent.wire.frame import Header, SeriesDefinition, SessionCounts
 
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
+    from obsagent.record.refusals import Refusals
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -88,6 +89,7 @@ class Client:
         self.events = EventQueue()
         self.clock = AgentClock(time.time_ns() / 1e6 - time.monotonic_ns() / 1e6)
         self._started_ms = time.time_ns() // 1_000_000
+        self._registry.refusals.begin_session()
         self._sender: Sender | None = None
         self._closed = False
         self._refusal = ""
@@ -231,6 +233,11 @@ class Client:
         """Every series, by number."""
         return self._registry.definitions
 
+    @property
+    def refused_labels(self) -> Refusals:
+        """What the session has refused because of its labels."""
+        return self._registry.refusals
+
     def hello_fields(self) -> Header:
         """Who this session is."""
         return {
@@ -264,8 +271,10 @@ class Client:
         self._recorder.set_clock(self.clock.offset_ms)
 
     def welcomed(self, fields: Header) -> None:
-        """Takes the scales that the agent asks for."""
+        """Takes the scales that the agent asks for, and how many series it takes."""
         self._registry.set_scales({str(name): int(scale) for name, scale in fields.get("scales", {}).items()})
+        per_metric, total = fields.get("caps", (0, 0))
+        self._registry.raise_caps(int(per_metric), int(total))
         self._refusal = ""
 
     def refused(self, message: str) -> None:

@@ -23,6 +23,7 @@ from obsagent.wire.frame import (
     definition_row,
     event_row,
     pack,
+    refused_labels_fields,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from obsagent.record.agent_clock import AgentClock
     from obsagent.record.events import EventQueue
     from obsagent.record.outbox import Outbox, QueuedBatch
+    from obsagent.record.refusals import Refusals
 
 DEFINITIONS_PER_MESSAGE = 200
 SILENCE_LIMIT_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
@@ -38,6 +40,8 @@ REFUSED_PAUSE_MS = 5_000
 BEGIN_AGAIN = ("session", "again")
 """Errors after which the client begins again with hello: it is not known, or a batch could not be taken."""
 BEGIN_AGAIN_PAUSE_MS = 100
+REFUSALS_INTERVAL_MS = 1_000
+"""At most so often a heartbeat comes early, to tell what was refused since."""
 
 
 def monotonic_ms() -> float:
@@ -82,6 +86,11 @@ class Speaker(Protocol):
     outbox: Outbox
     events: EventQueue
     clock: AgentClock
+
+    @property
+    def refused_labels(self) -> Refusals:
+        """What the session has refused because of its labels."""
+        ...
 
     @property
     def definitions(self) -> list[SeriesDefinition]:
@@ -132,6 +141,8 @@ class Conversation:
         self._opened_ms = 0.0
         self._heard_ms = 0.0
         self._heartbeat_ms = 0.0
+        self._told_refusals = 0
+        self._told_ms = float(-REFUSALS_INTERVAL_MS)
         self._pause_until_ms = 0.0
         self.goodbye_answered = False
 
@@ -174,6 +185,7 @@ class Conversation:
         self._opened_ms = self._heard_ms = now
         self._welcomed = False
         self._defined = 0
+        self._told_refusals = 0
         self._speaker.outbox.rewind()
         self._speaker.events.rewind()
         fields = self._speaker.hello_fields()
@@ -227,9 +239,16 @@ class Conversation:
                 return
             self._speaker.outbox.mark_sent()
             self._heartbeat_ms = now
-        if now - self._heartbeat_ms >= HEARTBEAT_INTERVAL_MS:
+        if now - self._heartbeat_ms >= HEARTBEAT_INTERVAL_MS or self._has_refused_more(now):
             self._heartbeat_ms = now
             self._send_counts(MessageKind.HEARTBEAT)
+
+    def _has_refused_more(self, now: float) -> bool:
+        """Batches take the place of heartbeats, but say nothing of refused labels."""
+        if self._speaker.refused_labels.version == self._told_refusals or now - self._told_ms < REFUSALS_INTERVAL_MS:
+            return False
+        self._told_ms = now
+        return True
 
     def _send_events(self) -> bool:
         """Events go first: they need no definition, and are never many."""
@@ -275,8 +294,13 @@ class Conversation:
 
     def _send_counts(self, kind: MessageKind) -> None:
         assert self._socket is not None
-        fields = counts_fields(self._speaker.counts())
-        self._socket.send(pack(kind, s=self._session, f=self._speaker.outbox.first_kept, **fields))
+        told = self._speaker.refused_labels.version
+        fields = {
+            **counts_fields(self._speaker.counts()),
+            **refused_labels_fields(self._speaker.refused_labels.rows()),
+        }
+        if self._socket.send(pack(kind, s=self._session, f=self._speaker.outbox.first_kept, **fields)):
+            self._told_refusals = told
 
     def say_goodbye(self) -> None:
         """Ends the session; the agent answers with a last acknowledgement."""

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from obsagent.errors import InstrumentError
-from obsagent.limits import LABEL_VALUE_BYTES_MAX
 
 if TYPE_CHECKING:
+    from obsagent.record.metric_series import Key, MetricSeries
     from obsagent.samples import Instrument
 
-    Bind = Callable[[Instrument, dict[str, str]], Any]
+    Bind = Callable[[Instrument, MetricSeries, Key | None], Any]
 
 BoundT = TypeVar("BoundT")
 
@@ -25,15 +25,16 @@ OVERFLOW_LABELS = {"overflow": "true"}
 class LabelledInstrument(Generic[BoundT]):
     """An instrument with label names; `labels(name=value, ...)` gives the bound series."""
 
-    __slots__ = ("_bind", "_children", "_instrument", "_names", "_reject", "_warned")
+    __slots__ = ("_bind", "_instrument", "_names", "_recent", "_reject", "_series", "_warned")
 
-    def __init__(self, instrument: Instrument, bind: Bind, reject: Callable[[], None]) -> None:
-        """`bind` makes a bound series; `reject` counts a sample that has no series to go to."""
+    def __init__(self, instrument: Instrument, series: MetricSeries, bind: Bind, reject: Callable[[], None]) -> None:
+        """`bind` finds or makes a bound series; `reject` counts a sample that has no series to go to."""
         self._instrument = instrument
+        self._series = series
+        self._recent: dict[Key, BoundT] = series.recent
         self._bind = bind
         self._reject = reject
         self._names = frozenset(instrument.label_names)
-        self._children: dict[tuple[str, ...], BoundT] = {}
         self._warned = False
 
     def __repr__(self) -> str:
@@ -43,7 +44,8 @@ class LabelledInstrument(Generic[BoundT]):
     def labels(self, **values: object) -> BoundT:
         """The series with these label values; the same values give the same object.
 
-        Values are turned into text. Raises `InstrumentError` for missing or unknown label names.
+        Values are turned into text. Values that would make too many series, or are too long, get the series
+        `{overflow="true"}`, which is said once in the log. Raises `InstrumentError` for missing or unknown label names.
         """
         try:
             key = tuple(str(values[name]) for name in self._instrument.label_names)
@@ -51,18 +53,25 @@ class LabelledInstrument(Generic[BoundT]):
             raise self._wrong_names(values) from None
         if len(values) != len(key):
             raise self._wrong_names(values)
-        child = self._children.get(key)
+        child = self._recent.get(key)
         if child is None:
-            child = self._children.setdefault(key, self._bind(self._instrument, self._checked(key)))
+            child = self._bind(self._instrument, self._series, key)
         return child
 
-    def _checked(self, key: tuple[str, ...]) -> dict[str, str]:
-        for name, value in zip(self._instrument.label_names, key, strict=True):
-            if len(value.encode("utf-8", "replace")) > LABEL_VALUE_BYTES_MAX:
-                raise InstrumentError(
-                    f"{self._instrument.name}: the value of label {name!r} is longer than {LABEL_VALUE_BYTES_MAX} bytes"
-                )
-        return dict(zip(self._instrument.label_names, key, strict=True))
+    def before_turn(self, forget: Callable[[], object]) -> None:
+        """`forget` lets go of the bound series that a cache over this one keeps, so that it is seen which are used."""
+        self._series.before_turn = forget
+
+    @property
+    def overflow(self) -> BoundT | None:
+        """The series of all label values that are refused, if any was."""
+        overflow: BoundT | None = self._series.overflow
+        return overflow
+
+    def overflowing(self) -> BoundT:
+        """The series of all label values that are refused, made if there is none."""
+        overflow: BoundT = self._bind(self._instrument, self._series, None)
+        return overflow
 
     def _wrong_names(self, values: dict[str, object]) -> InstrumentError:
         expected = ", ".join(self._instrument.label_names)

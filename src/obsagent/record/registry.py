@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Any
 from obsagent._native.ring import Counter, Gauge, Histogram, Recorder
 from obsagent.errors import InstrumentError
 from obsagent.limits import (
+    CLIENT_METRICS,
     CLIENT_SERIES,
+    CLIENT_SERIES_PER_METRIC,
     HELP_BYTES_MAX,
     LABEL_NAME_BYTES_MAX,
+    LABEL_VALUE_BYTES_MAX,
     LABELS_MAX,
     METRIC_NAME_BYTES_MAX,
 )
 from obsagent.record.instruments import OVERFLOW_LABELS, CounterFamily, GaugeFamily, HistogramFamily
+from obsagent.record.metric_series import MetricSeries
+from obsagent.record.refusals import LENGTH, NEAR_UNIQUE, PER_METRIC, TOTAL, Crowd, Refusal, Refusals, warning
 from obsagent.samples import ACROSS, SKETCHES, Instrument, Kind
 from obsagent.wire.frame import SeriesDefinition
 
 if TYPE_CHECKING:
     from obsagent.record.instruments import LabelledInstrument
+    from obsagent.record.metric_series import Key
 
     AnyInstrument = Histogram | Counter | Gauge | LabelledInstrument[Any]
 
@@ -43,13 +49,20 @@ class Registry:
         self._recorder = recorder
         self._lock = threading.Lock()
         self._instruments: dict[str, tuple[Instrument, AnyInstrument]] = {}
-        self._overflow: dict[str, Any] = {}
+        self._families: dict[str, MetricSeries] = {}
         self._scales: dict[str, int] = {}
+        self._series_per_metric, self._series_total = CLIENT_SERIES_PER_METRIC, CLIENT_SERIES
+        self.refusals = Refusals()
         self.definitions: list[SeriesDefinition] = []
 
     def set_scales(self, scales: dict[str, int]) -> None:
         """What the agent asks for by metric; holds for series defined from now on."""
         self._scales = scales
+
+    def raise_caps(self, per_metric: int, total: int) -> None:
+        """What the agent takes of a metric and in all, if that is more than a client makes by itself."""
+        self._series_per_metric = max(self._series_per_metric, per_metric)
+        self._series_total = max(self._series_total, total)
 
     def renew_lock(self) -> None:
         """After a fork, in the child: another thread may have held the lock."""
@@ -66,11 +79,12 @@ class Registry:
         sketch: str = "loghist",
         *,
         built_in: bool = False,
+        is_judged: bool = True,
     ) -> Any:
-        """The instrument of this name, made now or before.
+        """The instrument of this name, made now or before; unless `is_judged`, no label is found near-unique.
 
-        Raises `InstrumentError` for malformed names, for a built-in name, and when the name is already defined
-        differently.
+        Raises `InstrumentError` for malformed names, for a built-in name, when the name is already defined
+        differently, and for the 20,001st name.
         """
         instrument = Instrument(name, kind, help_text, unit, tuple(label_names), across=across, sketch=sketch)
         if not built_in:
@@ -78,23 +92,75 @@ class Registry:
         with self._lock:
             known = self._instruments.get(name)
             if known is None:
-                known = self._instruments[name] = (instrument, self._make(instrument))
+                if len(self._instruments) >= CLIENT_METRICS:
+                    raise InstrumentError(
+                        f"{name} would be one metric more than the {CLIENT_METRICS:,} that a process may define: "
+                        "let names stand for kinds of measurement, and put what differs into labels"
+                    )
+                known = self._instruments[name] = (instrument, self._make(instrument, is_judged))
         if known[0] != instrument:
             raise InstrumentError(f"{name} is already defined as {_describe(known[0])}, not as {_describe(instrument)}")
         return known[1]
 
-    def _make(self, instrument: Instrument) -> AnyInstrument:
-        if instrument.label_names:
-            return FAMILIES[instrument.kind](instrument, self._bind, self._recorder.reject)
-        return self._number(instrument, {})
+    def _make(self, instrument: Instrument, is_judged: bool) -> AnyInstrument:
+        if not instrument.label_names:
+            return self._number(instrument, {})
+        series = MetricSeries(instrument.label_names, self._has_function, is_judged=is_judged)
+        self._families[instrument.name] = series
+        return FAMILIES[instrument.kind](instrument, series, self._bind, self._recorder.reject)
 
-    def _bind(self, instrument: Instrument, labels: dict[str, str]) -> Any:
+    def _has_function(self, bound: Any) -> bool:
+        return self._recorder.has_function(bound.series)
+
+    def _bind(self, instrument: Instrument, series: MetricSeries, key: Key | None) -> Any:
+        """The series with these label values, found or made; without `key`, or if it is refused, the overflow series.
+
+        What a logging handler does may come by here again: the log is written without the lock.
+        """
+        text = ""
         with self._lock:
-            if len(self.definitions) < CLIENT_SERIES:
-                return self._number(instrument, labels)
-            if instrument.name not in self._overflow:
-                self._overflow[instrument.name] = self._number(instrument, OVERFLOW_LABELS)
-            return self._overflow[instrument.name]
+            bound = self._overflow(instrument, series) if key is None else series.find(key)
+            if bound is None:
+                assert key is not None
+                refusal = self._refusal(series, key, instrument)
+                if refusal is None:
+                    bound = self._add(instrument, series, key)
+                else:
+                    text = self._count_refusal(instrument.name, refusal, series)
+                    bound = self._overflow(instrument, series)
+        if text:
+            _warn(text)
+        return bound
+
+    def _count_refusal(self, metric: str, refusal: Refusal, series: MetricSeries) -> str:
+        """What is to be said in the log, if anything."""
+        if not self.refusals.count(metric, refusal):
+            return ""
+        name, largest = max(self._families.items(), key=lambda each: len(each[1]))
+        return warning(metric, refusal, series, Crowd(name, largest, len(self.definitions)))
+
+    def _refusal(self, series: MetricSeries, key: Key, instrument: Instrument) -> Refusal | None:
+        label, reason = _too_long(instrument.label_names, key), LENGTH
+        if label is None:
+            label, reason = series.refusing_label(key), NEAR_UNIQUE
+        if label is None and len(series) >= self._series_per_metric:
+            label, reason = series.largest_label(), PER_METRIC
+        if label is None and len(self.definitions) >= self._series_total:
+            label, reason = series.largest_label(), TOTAL
+        return None if label is None else Refusal(label, key[instrument.label_names.index(label)], reason)
+
+    def _overflow(self, instrument: Instrument, series: MetricSeries) -> Any:
+        if series.overflow is None:
+            series.overflow = self._number(instrument, OVERFLOW_LABELS)
+        return series.overflow
+
+    def _add(self, instrument: Instrument, series: MetricSeries, key: Key) -> Any:
+        texts = (
+            value.encode("utf-8", "replace").decode() for value in key
+        )  # the wire takes no half of a surrogate pair
+        bound = self._number(instrument, dict(zip(instrument.label_names, texts, strict=True)))
+        series.add(key, bound)
+        return bound
 
     def _number(self, instrument: Instrument, labels: dict[str, str]) -> Histogram | Counter | Gauge:
         """A new series; the caller holds the lock, so that numbers and definitions stay in step."""
@@ -116,6 +182,20 @@ class Registry:
         if instrument.kind is Kind.HISTOGRAM:
             return self._recorder.histogram(number)
         return self._recorder.counter(number) if instrument.kind is Kind.COUNTER else self._recorder.gauge(number)
+
+
+def _too_long(names: Sequence[str], key: Key) -> str | None:
+    """The label whose value takes too many bytes; no letter takes more than four."""
+    for name, value in zip(names, key, strict=True):
+        if len(value) > LABEL_VALUE_BYTES_MAX // 4 and len(value.encode("utf-8", "replace")) > LABEL_VALUE_BYTES_MAX:
+            return name
+    return None
+
+
+def _warn(text: str) -> None:
+    import logging  # most programs have it loaded, and those that have not need it here only
+
+    logging.getLogger("obsagent").warning(text)
 
 
 def _describe(instrument: Instrument) -> str:

@@ -12,14 +12,17 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from obsagent._native.ring import Counter, Gauge, Histogram
-    from obsagent.record.instruments import CounterFamily, GaugeFamily, HistogramFamily
+    from obsagent.record.instruments import BoundT, CounterFamily, GaugeFamily, HistogramFamily, LabelledInstrument
     from obsagent.record.registry import Registry
 
 FIRST_ERROR_STATUS = 500
 
 
 class RequestInstruments:
-    """The built-in instruments of one client, bound by endpoint on first use."""
+    """The built-in instruments of one client, bound by endpoint on first use.
+
+    Whether an endpoint is one of too many is decided once, by `latency`: what it refuses the others do not see.
+    """
 
     def __init__(
         self,
@@ -48,9 +51,16 @@ class RequestInstruments:
             ("endpoint",),
             sketch="tdigest",
             built_in=True,
+            is_judged=False,
         )
         self.requests: CounterFamily[Counter] = define(
-            Kind.COUNTER, "requests", "Requests by status", "requests", ("endpoint", "status"), built_in=True
+            Kind.COUNTER,
+            "requests",
+            "Requests by status",
+            "requests",
+            ("endpoint", "status"),
+            built_in=True,
+            is_judged=False,
         )
         self.errors: CounterFamily[Counter] = define(
             Kind.COUNTER,
@@ -59,18 +69,33 @@ class RequestInstruments:
             "requests",
             ("endpoint",),
             built_in=True,
+            is_judged=False,
         )
         self.in_flight: GaugeFamily[Gauge] = define(
-            Kind.GAUGE, "in_flight", "Requests being served now", "requests", ("endpoint",), built_in=True
+            Kind.GAUGE,
+            "in_flight",
+            "Requests being served now",
+            "requests",
+            ("endpoint",),
+            built_in=True,
+            is_judged=False,
         )
+        self._refused: EndpointInstruments | None = None
         self._endpoints: dict[str, EndpointInstruments] = {}
+        self.latency.before_turn(self._endpoints.clear)
 
     def endpoint(self, name: str) -> EndpointInstruments:
-        """The bound instruments of one endpoint."""
+        """The bound instruments of one endpoint, or those of all that are refused."""
         bound = self._endpoints.get(name)
-        if bound is None:
-            bound = self._endpoints.setdefault(name, EndpointInstruments(self, name))
-        return bound
+        return self._bind(name) if bound is None else bound
+
+    def _bind(self, name: str) -> EndpointInstruments:
+        latency = self.latency.labels(endpoint=name)
+        if latency is self.latency.overflow:
+            if self._refused is None:
+                self._refused = EndpointInstruments(self, None)
+            return self._refused
+        return self._endpoints.setdefault(name, EndpointInstruments(self, name))
 
 
 class EndpointInstruments:
@@ -88,12 +113,12 @@ class EndpointInstruments:
         "queue_delay",
     )
 
-    def __init__(self, instruments: RequestInstruments, endpoint: str) -> None:
-        """Binds everything that every request needs; `queue_delay` exists from the first `queued_at` on."""
-        self.latency = instruments.latency.labels(endpoint=endpoint)
-        self.queue_delay = instruments.queue_delay.labels(endpoint=endpoint)
-        self.errors = instruments.errors.labels(endpoint=endpoint)
-        self.in_flight = instruments.in_flight.labels(endpoint=endpoint)
+    def __init__(self, instruments: RequestInstruments, endpoint: str | None) -> None:
+        """Binds everything that every request needs; None stands for all endpoints that are refused."""
+        self.latency = _series(instruments.latency, endpoint)
+        self.queue_delay = _series(instruments.queue_delay, endpoint)
+        self.errors = _series(instruments.errors, endpoint)
+        self.in_flight = _series(instruments.in_flight, endpoint)
         self.duration_s = instruments.duration_s
         self.arrival_s = instruments.arrival_s
         self._endpoint = endpoint
@@ -104,10 +129,19 @@ class EndpointInstruments:
         """Counts one finished request."""
         counter = self._by_status.get(status)
         if counter is None:
-            counter = self._by_status[status] = self._requests.labels(endpoint=self._endpoint, status=status)
+            counter = self._by_status[status] = self._counter(status)
         counter.inc()
         if status >= FIRST_ERROR_STATUS:
             self.errors.inc()
+
+    def _counter(self, status: int) -> Counter:
+        if self._endpoint is None:
+            return self._requests.overflowing()
+        return self._requests.labels(endpoint=self._endpoint, status=status)
+
+
+def _series(family: LabelledInstrument[BoundT], endpoint: str | None) -> BoundT:
+    return family.overflowing() if endpoint is None else family.labels(endpoint=endpoint)
 
 
 class Request:

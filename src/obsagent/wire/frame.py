@@ -19,6 +19,9 @@ from obsagent.limits import (
     LABEL_VALUE_BYTES_MAX,
     LABELS_MAX,
     METRIC_NAME_BYTES_MAX,
+    REFUSED_LABEL_EXAMPLE_BYTES_MAX,
+    REFUSED_LABEL_EXAMPLES,
+    REFUSED_LABELS_PER_MESSAGE,
 )
 from obsagent.samples import ACROSS, SKETCHES, Event, Kind
 
@@ -61,6 +64,16 @@ class SessionCounts(NamedTuple):
     dropped_budget: int
     dropped_expired: int
     rejected_value: int
+
+
+class RefusedLabel(NamedTuple):
+    """What a client did not make series for, because of one label of one metric: how often, and some values."""
+
+    metric: str
+    label: str
+    reason: str
+    refused: int
+    examples: list[str]
 
 
 class SamplesHeader(NamedTuple):
@@ -257,3 +270,32 @@ def _read_event(row: Any) -> Event:
     if event_bytes(event) > EVENT_BYTES_MAX:
         raise CorruptData(f"an event of {event_bytes(event)} bytes; at most {EVENT_BYTES_MAX} are allowed")
     return event
+
+
+def refused_labels_fields(rows: list[RefusedLabel]) -> Header:
+    """The field that tells in heartbeat and goodbye messages what a client refused; none if it is nothing."""
+    return {"l": [list(row) for row in rows]} if rows else {}
+
+
+def read_refused_labels(fields: Header) -> list[RefusedLabel]:
+    """Checks what a client says that it refused, [] if it says nothing; raises `CorruptData`."""
+    rows = fields.get("l", [])
+    if not isinstance(rows, list) or len(rows) > REFUSED_LABELS_PER_MESSAGE:
+        raise CorruptData(f"field 'l' must be a list of at most {REFUSED_LABELS_PER_MESSAGE} refused labels")
+    return [_read_refused_label(row) for row in rows]
+
+
+def _read_refused_label(row: Any) -> RefusedLabel:
+    if not isinstance(row, list) or len(row) < len(RefusedLabel._fields):
+        raise CorruptData(f"a refused label has {len(RefusedLabel._fields)} fields or more")
+    metric, label, reason, refused, examples = row[: len(RefusedLabel._fields)]
+    named = {"metric": metric, "label": label, "reason": reason, "refused": refused}
+    _text(named, "metric", METRIC_NAME_BYTES_MAX, empty=False)
+    _text(named, "label", LABEL_NAME_BYTES_MAX, empty=False)
+    _text(named, "reason", LABEL_NAME_BYTES_MAX, empty=False)
+    _integer(named, "refused", 1)
+    if not isinstance(examples, list) or len(examples) > REFUSED_LABEL_EXAMPLES:
+        raise CorruptData(f"a refused label has at most {REFUSED_LABEL_EXAMPLES} examples")
+    for example in examples:
+        _text({"example": example}, "example", REFUSED_LABEL_EXAMPLE_BYTES_MAX)
+    return RefusedLabel(metric, label, reason, refused, examples)

@@ -96,6 +96,11 @@ def agent():
     }
 
 
+def refused_label(label, refused, reason="near-unique", examples=("u1", "\x1b[2J")):
+    row = {"service": "fraud", "metric": "hits", "label": label, "reason": reason, "refused": refused}
+    return {**row, "examples": list(examples)}
+
+
 def text(status, **options):
     stream = io.StringIO()
     write_status(status, stream, **options)
@@ -159,15 +164,19 @@ def test_what_is_wrong_stands_at_the_end(status, agent):
         {"metric": "hits", "series": 300, "refused": 3, "label": "user", "values": 297, "examples": ["z", "y", "x"]},
         {"metric": "bare", "series": 1, "refused": 9, "label": None, "values": 0, "examples": []},
     ]
+    status["series"]["refused_labels"] = [refused_label("user", 12_345), refused_label("path", 1, "length", [])]
     status["corrupt"] = 1
     lines = text({**status, "agent": agent}).splitlines()
     assert lines[0].startswith("agent      failing: ")
-    assert lines[-8:] == [
+    assert lines[-10:] == [
         "problem: no space left on device",
         'over budget: hits (300 series definitions beyond it went to {overflow="true"} or nowhere)',
         'over budget: latency (12 series definitions beyond it went to {overflow="true"} or nowhere)',
         "many series: hits has 300; its label user has 297 values, such as z, y, x",
         "many series: bare has 1",
+        "refused by clients: fraud: label user of hits: nearly every value of it is a new one; 12,345 times, "
+        "such as u1, \\x1b[2J",
+        "refused by clients: fraud: label path of hits: its values are too long; once",
         "corrupt: 1 damaged or lost place in the store's files",
         "refused: 1 message malformed",
         "refused: 2 messages of an unsupported kind or version",
@@ -183,6 +192,13 @@ def test_long_tables_are_cut_unless_everything_is_wanted(status):
     assert "more: --all" not in whole
     assert " closed " in whole
     assert whole.count("\nm") == 11
+
+
+def test_many_refused_labels_are_cut_and_reasons_of_later_clients_are_shown(status):
+    status["series"]["refused_labels"] = [refused_label(f"l{index}", 9, "mood") for index in range(12)]
+    assert text(status).count("\nrefused by clients: fraud: label l") == 10
+    assert text(status).endswith("mood; 9 times, such as u1, \\x1b[2J\nrefused by clients: 2 more labels: --all\n")
+    assert text(status, everything=True).count("\nrefused by clients: fraud: label l") == 12
 
 
 def test_a_store_alone_has_counted_no_cost(status):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
-from obsagent.cli.costs import cost_lines, culprit_lines
+from obsagent.cli.costs import cost_lines, culprit_lines, refused_label_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
 from obsagent.cli.units import format_count, format_quantity
@@ -36,7 +36,7 @@ def write_status(status: Status, stream: TextIO, *, everything: bool = False) ->
     for header, *lines in filter(None, _tables(status, style.width, everything)):
         print(file=stream)
         print(style.bold(header), *lines, sep="\n", file=stream)
-    troubles = list(_troubles(status))
+    troubles = list(_troubles(status, everything))
     if troubles:
         print(file=stream)
         print(*troubles, sep="\n", file=stream)
@@ -121,7 +121,7 @@ def _reasons(by_reason: dict[str, int]) -> str:
     return ", ".join(f"{format_count(count)} {reason}" for reason, count in by_reason.items() if count) or "0"
 
 
-def _troubles(status: Status) -> Iterator[str]:
+def _troubles(status: Status, everything: bool) -> Iterator[str]:
     for problem in status.get("agent", {}).get("problems", ()):
         yield f"problem: {problem}"
     refused = status["series"]["refused"]
@@ -129,6 +129,7 @@ def _troubles(status: Status) -> Iterator[str]:
         definitions = _plural(count, "series definition")
         yield f'over budget: {metric} ({definitions} beyond it went to {{overflow="true"}} or nowhere)'
     yield from culprit_lines(status["series"]["culprits"])
+    yield from refused_label_lines(status["series"].get("refused_labels", []), everything=everything)
     if status["corrupt"]:
         yield f"corrupt: {_plural(status['corrupt'], 'damaged or lost place')} in the store's files"
     for key, what in (("malformed", "malformed"), ("unsupported", "of an unsupported kind or version")):

@@ -9,8 +9,16 @@ from typing import Any
 from obsagent.answer.durations import format_duration
 from obsagent.cli.table import LEFT, RIGHT, aligned
 from obsagent.cli.units import MISSING, format_count, format_quantity
+from obsagent.errors import printable
 
 METRICS_SHOWN = 8
+REFUSED_LABELS_SHOWN = 10
+REASONS = {
+    "near-unique": "nearly every value of it is a new one",
+    "length": "its values are too long",
+    "metric": "the metric has as many series as it may have in a process",
+    "total": "a process has as many series as it may have",
+}
 SIDES = [LEFT, RIGHT, RIGHT, RIGHT]
 
 
@@ -49,6 +57,25 @@ def culprit_lines(culprits: list[dict[str, Any]]) -> Iterator[str]:
     for each in culprits:
         line = f"many series: {each['metric']} has {format_count(each['series'])}"
         if each["label"]:
-            examples = ", ".join(each["examples"])
+            examples = _examples(each)
             line += f"; its label {each['label']} has {format_count(each['values'])} values, such as {examples}"
         yield line
+
+
+def refused_label_lines(refused: list[dict[str, Any]], *, everything: bool) -> Iterator[str]:
+    """One line for each label of which clients refuse new values: whose it is, why, how often, and some of them."""
+    for each in refused if everything else refused[:REFUSED_LABELS_SHOWN]:
+        service, metric, label = (printable(each[key]) for key in ("service", "metric", "label"))
+        why = REASONS.get(each["reason"]) or printable(each["reason"])
+        line = f"refused by clients: {service}: label {label} of {metric}: {why}; {_times(each['refused'])}"
+        yield f"{line}, such as {_examples(each)}" if each["examples"] else line
+    if len(refused) > REFUSED_LABELS_SHOWN and not everything:
+        yield f"refused by clients: {format_count(len(refused) - REFUSED_LABELS_SHOWN)} more labels: --all"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{format_count(count)} times"
+
+
+def _examples(each: dict[str, Any]) -> str:
+    return ", ".join(map(printable, each["examples"]))

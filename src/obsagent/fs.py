@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,6 +24,8 @@ FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
 TEMPORARY_SUFFIX = ".tmp"
 IOV_COUNT_MAX = 1024
+SECTOR_BYTES = 512
+"""What a disk writes whole or not at all."""
 
 
 class Fs:
@@ -117,6 +120,18 @@ class Fs:
             with suppress(OSError):
                 self.remove(temporary)
             raise
+
+
+def has_hole(data: bytes, offset: int, *, reaches_end: bool) -> bool:
+    """True if a sector of a file was never written, as far as it lies in `data`, which begins at `offset`.
+
+    Before a sync the pages of a write reach the disk in any order; those that a power cut kept from it read as zeros.
+    `reaches_end` says that the file ends with the data.
+    """
+    ends = [*range(SECTOR_BYTES - offset % SECTOR_BYTES, len(data) + 1, SECTOR_BYTES)]
+    if reaches_end:
+        ends.append(len(data))
+    return any(begin < end and not any(data[begin:end]) for begin, end in pairwise([0, *ends]))
 
 
 def _after(buffers: list[memoryview], count: int) -> list[memoryview]:

@@ -184,6 +184,9 @@ def read_journal(path: Path) -> tuple[list[Entry], list[Entry]]:
 
 
 def read_fields(entry_type: int, payload: bytes) -> Any:
+    if entry_type == 7:
+        assert not payload
+        return []
     if entry_type not in (3, 4):
         return msgpack.unpackb(payload, strict_map_key=False)
     session, sequence, first_kept, start_ms, end_ms = struct.unpack_from("<16sQQqq", payload)

@@ -10,7 +10,8 @@ from pathlib import Path
 import plain_reader
 import pytest
 from compaction_lab import Lab
-from faulty_fs import FailingFs, PowerCutFs
+from faulty_fs import FailingFs
+from lossy_fs import LossyFs, some
 from store_lab import check_store, contents, make_body
 
 from obsagent._native.codec import Groups
@@ -156,17 +157,15 @@ def test_killed_at_every_call_of_the_file_system(tmp_path: Path) -> None:
 def test_the_power_goes_at_every_call_of_the_file_system(tmp_path: Path, seed: int) -> None:
     calls = calls_of_a_compaction(tmp_path) + 1  # the last time, after the file was removed
     for call in range(calls):
-        lab = Lab(tmp_path / str(call), PowerCutFs())
-        assert isinstance(lab.fs, PowerCutFs)
-        for folder in (lab.directory, lab.directory / "segments", lab.directory / "journal"):
-            lab.fs.sync_directory(folder)
+        fs = LossyFs()
+        lab = Lab(tmp_path / str(call), fs)
         if call == calls - 1:
             lab.compact_all()
             lab.clock.now_ms += KEEP_MS
             lab.compact_all()
         stop_after(lab, call)
         disk = tmp_path / f"{call} after"
-        lab.fs.power_cut(lab.directory, disk, random.Random(seed))
+        fs.power_cut(lab.directory, disk, some(random.Random(seed)))
         lab.abandon()
         lab.directory = disk
         lab.fs = FailingFs()

@@ -130,10 +130,10 @@ def test_tables_read_by_their_description(directory: Path) -> None:
 def test_the_journal_read_by_its_description(directory: Path) -> None:
     preamble, entries = plain_reader.read_journal(sorted((directory / "journal").iterdir())[-1])
     assert [entry.type for entry in preamble] == [17, 16, 16]
-    assert [entry.type for entry in entries] == [1, 2, 4, 3, 6, 5]
+    assert [entry.type for entry in entries] == [7, 1, 2, 4, 3, 6, 5]
     assert [row[1] for row in preamble[0].fields[0]] == ["m_histogram", "m_counter", "m_gauge"] * 2
     assert preamble[1].fields[1] == [0, 0, 1, 1, 2, 2]
-    opened, defined, refused, frame, happened, closed = (entry.fields for entry in entries)
+    _, opened, defined, refused, frame, happened, closed = (entry.fields for entry in entries)
     assert opened[1:4] == ["shop", "host", 7]
     assert [row[:2] for row in defined[1]] == [[0, 0], [1, 1], [2, 2], [3, 6]]
     assert [row[2] is None for row in defined[1]] == [True, True, True, False]

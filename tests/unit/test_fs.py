@@ -7,9 +7,10 @@ import random
 from pathlib import Path
 
 import pytest
-from faulty_fs import FailingFs, PowerCutFs
+from faulty_fs import FailingFs
+from lossy_fs import PAGE_BYTES, LossyFs, Survives, everything, nothing, some
 
-from obsagent.fs import IOV_COUNT_MAX, Fs
+from obsagent.fs import IOV_COUNT_MAX, Fs, has_hole
 
 
 def test_write_takes_more_buffers_than_one_call_may(tmp_path: Path) -> None:
@@ -70,41 +71,97 @@ def test_truncate(tmp_path: Path) -> None:
     assert path.read_bytes() == b"ab"
 
 
-def lost(fs: PowerCutFs, root: Path, target: Path) -> dict[str, bytes]:
-    """What is on the disk if everything goes that may go."""
-    fs.power_cut(root, target, Always(1.0))
-    return {path.name: path.read_bytes() for path in target.iterdir()}
+@pytest.fixture
+def lossy(tmp_path: Path) -> LossyFs:
+    """On a disk that has an empty directory, `root`."""
+    (tmp_path / "root").mkdir()
+    fs = LossyFs()
+    fs.adopt(tmp_path / "root")
+    return fs
 
 
-class Always(random.Random):
-    def __init__(self, value: float) -> None:
-        super().__init__(0)
-        self.value = value
-
-    def random(self) -> float:
-        return self.value
+def files(fs: LossyFs, root: Path, survives: Survives) -> dict[str, bytes]:
+    return {path.name: data for path, data in fs.disk(root, survives).items() if data is not None}
 
 
-def test_the_power_cut_takes_unsynced_bytes_and_names(tmp_path: Path) -> None:
+def test_the_power_cut_takes_unsynced_bytes_and_names(lossy: LossyFs, tmp_path: Path) -> None:
     """The tests of recovery rest on this: the disk of the seam forgets what a real one may forget."""
     root = tmp_path / "root"
-    root.mkdir()
-    fs = PowerCutFs()
-    fs.adopt(root)
-    kept = fs.write_file(root / "kept", [b"synced"])
-    fs.write(kept, [b" and not"], 6)
-    nameless = fs.create(root / "nameless")
-    fs.write(nameless, [b"x"], 0)
-    fs.sync_data(nameless)
-    assert lost(fs, root, tmp_path / "disk") == {"kept": b"synced"}
+    kept = lossy.write_file(root / "kept", [b"synced"])
+    lossy.write(kept, [b" and not"], 6)
+    nameless = lossy.create(root / "nameless")
+    lossy.write(nameless, [b"x"], 0)
+    lossy.sync_data(nameless)
+    assert files(lossy, root, nothing) == {"kept": b"synced"}
+    assert files(lossy, root, everything) == {"kept": b"synced and not", "nameless": b"x"}
 
 
-def test_the_power_cut_brings_back_a_removed_name(tmp_path: Path) -> None:
+def test_the_power_cut_brings_back_a_removed_name(lossy: LossyFs, tmp_path: Path) -> None:
     root = tmp_path / "root"
-    root.mkdir()
-    fs = PowerCutFs()
-    fs.adopt(root)
-    fs.close(fs.write_file(root / "old", [b"old"]))
-    fs.remove(root / "old")
-    fs.create(root / "reuses the inode")
-    assert lost(fs, root, tmp_path / "disk") == {"old": b"old"}
+    lossy.close(lossy.write_file(root / "old", [b"old"]))
+    lossy.remove(root / "old")
+    lossy.create(root / "reuses the inode")
+    assert files(lossy, root, nothing) == {"old": b"old"}
+
+
+def test_any_pages_of_a_write_may_be_missing(lossy: LossyFs, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    one, two, three = (bytes([65 + index]) * PAGE_BYTES for index in range(3))
+    lossy.write(lossy.write_file(root / "file", []), [one, two, three], 0)
+    found = {files(lossy, root, some(random.Random(seed)))["file"] for seed in range(200)}
+    lost = bytes(PAGE_BYTES)
+    assert {b"", one, one + two, lost + two, lost + lost + three, one + two + three, one + lost} <= found
+
+
+def test_a_rename_that_was_not_synced_is_done_or_not_and_never_half(lossy: LossyFs, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    lossy.close(lossy.write_file(root / "new", [b"new"]))
+    lossy.close(lossy.write_file(root / "name", [b"old"]))
+    lossy.rename(root / "new", root / "name")
+    outcomes = [{"new": b"new", "name": b"old"}, {"name": b"new"}]
+    found = [files(lossy, root, some(random.Random(seed))) for seed in range(50)]
+    assert [outcome for outcome in outcomes if outcome in found] == outcomes
+    assert all(each in outcomes for each in found)
+
+
+def test_what_a_failed_sync_left_is_never_certain(lossy: LossyFs, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    descriptor = lossy.write_file(root / "file", [b"synced "])
+    lossy.write(descriptor, [b"failed "], 7)
+    lossy.fail_always = {"sync_data"}
+    with pytest.raises(OSError, match="Input/output"):
+        lossy.sync_data(descriptor)
+    lossy.fail_always = set()
+    lossy.write(descriptor, [b"later"], 14)
+    lossy.sync_data(descriptor)
+    assert files(lossy, root, nothing) == {"file": b"synced " + bytes(7) + b"later"}
+
+
+def test_a_cut_and_a_directory_are_on_the_disk_when_they_were_synced(lossy: LossyFs, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    lossy.close(lossy.write_file(root / "file", [b"abcdef"]))
+    before: list[dict[str, bytes]] = []
+    lossy.each_operation = lambda _: before.append(files(lossy, root, nothing))
+    lossy.truncate(root / "file", 2)
+    lossy.make_directory(root / "inside" / "deep")
+    assert before[:2] == [{"file": b"abcdef"}] * 2
+    assert {*map(str, lossy.disk(root, nothing))} == {".", "file", "inside", "inside/deep"}
+    assert files(lossy, root, nothing) == {"file": b"ab"}
+
+
+@pytest.mark.parametrize(
+    ("data", "offset", "reaches_end", "expected"),
+    [
+        (b"x" * 600, 0, True, False),
+        (b"x" * 512 + bytes(512) + b"x", 0, False, True),
+        (b"x" * 512 + bytes(511), 0, False, False),  # the rest of the sector is whole: it was written
+        (b"x" * 512 + bytes(511), 0, True, True),
+        (b"x" * 100 + bytes(512) + b"x" * 100, 0, True, False),  # zeros, but no whole sector of them
+        (bytes(12) + b"x" * 100, 500, False, True),
+        (bytes(12) + b"x" * 100, 499, False, False),
+        (b"", 512, True, False),
+        (b"", 7, True, False),
+    ],
+)
+def test_a_hole_is_a_sector_that_was_never_written(data: bytes, offset: int, reaches_end: bool, expected: bool) -> None:
+    assert has_hole(data, offset, reaches_end=reaches_end) is expected

@@ -13,11 +13,11 @@ from format_tables import check_layout, tables
 import obsagent.head
 from obsagent._native.codec import RECORD_HEADER_BYTES, crc32c, pack_record
 from obsagent.errors import StoreError
-from obsagent.fs import Fs
+from obsagent.fs import SECTOR_BYTES, Fs
 from obsagent.head import journal_format as layout
 from obsagent.head.entries import Encoded
 from obsagent.head.journal import JOIN_BYTES_MAX, Journal, file_name, journal_paths, to_record
-from obsagent.head.journal_reader import JournalFile, read_file
+from obsagent.head.journal_reader import JournalFile, _scan, read_file
 
 STORE_ID = b"store-id-16bytes"
 FORMAT = Path(obsagent.head.__file__).parent / "FORMAT.md"
@@ -53,7 +53,7 @@ def test_format_md_says_what_the_constants_say() -> None:
     check_layout(record, layout.RECORD_HEADER)
     text = FORMAT.read_text()
     assert header[0].value == f"`{layout.FILE_MAGIC.decode().encode('unicode_escape').decode()}`"
-    assert header[1].value == str(layout.FORMAT_VERSION)
+    assert header[1].value.startswith(f"{layout.FORMAT_VERSION};")
     assert f"`{layout.MARKER.hex(' ')}`" in text
     assert f"{layout.FILE_NAME_DIGITS} decimal digits and `{layout.FILE_SUFFIX}`" in text
     refused_only = [field for field in frame if field.value.startswith("refused only")]
@@ -67,6 +67,7 @@ def test_format_md_says_what_the_constants_say() -> None:
         layout.FRAME_TYPE: "frame",
         layout.REFUSED_TYPE: "refused",
         layout.SESSION_CLOSE: "session close",
+        layout.SYNCED: "synced",
         layout.KNOWN_SESSION: "known session",
         layout.KNOWN_SERIES: "known series",
     }.items():
@@ -215,9 +216,93 @@ def test_damage_larger_than_a_record_is_one_gap(tmp_path: Path) -> None:
     assert [gap.size for gap in file.gaps] == [ends[1] - (ends[0] - (ends[1] - ends[0]))]
 
 
+def batches(directory: Path, sizes: list[int]) -> tuple[Path, list[int]]:
+    """A file with two batches of entries of these sizes; and the offsets of the second one's entries."""
+    journal = begun(directory)
+    offsets = []
+    for letter in b"ab":
+        offsets = [append(journal, entry(bytes([letter]) * size)) - size - 17 for size in sizes]
+        sync(journal)
+    path = directory / file_name(0)
+    shift = path.stat().st_size - journal.position
+    return path, [offset + shift for offset in offsets]
+
+
+def lose(path: Path, begin: int, end: int, marked: bytes = bytes(1)) -> None:
+    damaged = bytearray(path.read_bytes())
+    damaged[begin:end] = marked * (end - begin)
+    path.write_bytes(damaged)
+
+
+def sector_in(begin: int) -> tuple[int, int]:
+    """Begin and end of the first whole sector behind an offset."""
+    first = -(-begin // SECTOR_BYTES) * SECTOR_BYTES
+    return first, first + SECTOR_BYTES
+
+
+def test_a_file_ends_where_a_page_of_the_last_batch_is_missing(tmp_path: Path) -> None:
+    path, offsets = batches(tmp_path, [1_500] * 3)
+    whole = read_file(path)
+    lose(path, *sector_in(offsets[1]))
+    file = read_file(path)
+    assert bodies(file) == [b"a" * 1_500] * 3 + [b"b" * 1_500] * 2
+    assert file.certain_end == whole.entries[4].position
+    assert file.end == whole.end == whole.certain_end
+
+
+def test_a_hole_that_was_synced_is_damage(tmp_path: Path) -> None:
+    path, offsets = batches(tmp_path, [1_500] * 3)
+    lose(path, *sector_in(offsets[0] - 1_500))
+    file = read_file(path)
+    assert file.certain_end == file.end
+    assert len(file.gaps) == 1
+
+
+def test_what_is_broken_without_a_hole_is_damage(tmp_path: Path) -> None:
+    path, offsets = batches(tmp_path, [1_500] * 3)
+    lose(path, *sector_in(offsets[1]), marked=b"x")
+    file = read_file(path)
+    assert file.certain_end == file.end
+    assert len(file.gaps) == 1
+
+
+def test_in_a_file_of_the_first_version_every_hole_is_damage(tmp_path: Path) -> None:
+    path, offsets = batches(tmp_path, [1_500] * 3)
+    lose(path, *sector_in(offsets[1]))
+    data = bytearray(path.read_bytes())
+    data[8] = 1
+    data[40:44] = layout.CRC.pack(crc32c(data[:40]))
+    path.write_bytes(data)
+    file = read_file(path)
+    assert not file.header_damaged
+    assert file.certain_end == file.end
+
+
+def test_a_batch_is_written_only_when_the_one_before_it_is_durable(tmp_path: Path) -> None:
+    """Else the record that says so would lie after a failed sync, when two batches go into a new file."""
+    fs = FailingFs()
+    journal = begun(tmp_path, fs)
+    append(journal, entry(b"1"))
+    fs.fail_always = {"sync_data"}
+    with pytest.raises(StoreError):
+        sync(journal)
+    append(journal, entry(b"2"))
+    captured = journal.capture()
+    append(journal, entry(b"3"))
+    fs.fail_always = set()
+    journal.begin_file([])
+    before = len(fs.log)
+    journal.commit(captured)
+    assert fs.log[before:] == ["write", "sync_data"] * 2
+    assert sync(journal) == journal.position
+    assert bodies(read_file(tmp_path / file_name(0))) == [b"1", b"2", b"3"]
+    types = [record.type for record in _scan((tmp_path / file_name(0)).read_bytes(), layout.FILE_HEADER.size)[0]]
+    assert types == [layout.FRAME_TYPE, *[layout.SYNCED, layout.FRAME_TYPE] * 2]
+
+
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / file_name(0)
-    body = layout.FILE_HEADER.pack(layout.FILE_MAGIC, 2, 0, STORE_ID, 0, 0, 0)[:-4]
+    body = layout.FILE_HEADER.pack(layout.FILE_MAGIC, layout.FORMAT_VERSION + 1, 0, STORE_ID, 0, 0, 0)[:-4]
     path.write_bytes(body + layout.CRC.pack(crc32c(body)))
     with pytest.raises(StoreError, match="newer"):
         read_file(path)

@@ -11,7 +11,7 @@ import random
 from pathlib import Path
 
 import pytest
-from faulty_fs import PowerCutFs
+from lossy_fs import LossyFs, some
 from store_lab import (
     BEGIN_MS,
     Producer,
@@ -60,7 +60,7 @@ class Walk:
         """Begin with a disk that holds all of a directory."""
         directory.mkdir(exist_ok=True)
         self.directory = directory
-        self.fs = PowerCutFs()
+        self.fs = LossyFs()
         self.fs.adopt(directory)
         self.reopen()
 
@@ -231,7 +231,7 @@ class Walk:
         """Only what is on the disk remains."""
         self.life += 1
         target = self.root / str(self.life)
-        self.fs.power_cut(self.directory, target, self.chance)
+        self.fs.power_cut(self.directory, target, some(self.chance))
         self.abandon()
         self.open(target)
         self.look()

@@ -7,13 +7,17 @@ replayed without the files before it.
     file        header | preamble records | entry records
     positions                             ^ base            ^ base + bytes of entries
 
+What one sync makes durable is a *batch*. Every batch of a file but the first begins with a *synced* record, which
+says that all before it is on disk. Behind the last of them a power cut may have left any pages and not others.
+
 Invariants:
 1. `durable <= position`; entries below `durable` were written and synced, in order, without a gap.
 2. What is not durable is in memory (`_waiting`, `_writing`) until a sync has succeeded.
 3. After a failed write or sync the file is never written again. It is cut back to what was durable, and
    the next sync begins a new file at position `durable` with everything that waits. A reader stops
    reading a file where the next one begins.
-4. `append` and `capture` need the store's lock; `commit` and `begin_file` run outside of it, in one
+4. A batch is written only when the one before it is durable.
+5. `append` and `capture` need the store's lock; `commit` and `begin_file` run outside of it, in one
    thread at a time.
 """
 
@@ -22,6 +26,7 @@ from __future__ import annotations
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from obsagent._native.codec import crc32c
 from obsagent.errors import StoreError
@@ -32,6 +37,13 @@ from obsagent.head.entries import Encoded
 JOIN_BYTES_MAX = 4096
 
 
+class Batch(NamedTuple):
+    """Records that one sync makes durable, and the position behind them."""
+
+    records: list[Buffer]
+    end: int
+
+
 def to_record(entry: Encoded) -> list[Buffer]:
     """The record of an entry; a large body stays a buffer of its own instead of being copied."""
     size = len(entry.head) + len(entry.body)
@@ -40,6 +52,9 @@ def to_record(entry: Encoded) -> list[Buffer]:
     if len(entry.body) <= JOIN_BYTES_MAX:
         return [head + entry.body]
     return [head, entry.body]
+
+
+SYNCED_RECORD = b"".join(to_record(Encoded(layout.SYNCED, layout.MARKER)))
 
 
 def encode_file_header(store_id: bytes, base: int, preamble_size: int) -> bytes:
@@ -68,7 +83,8 @@ class Journal:
         self._base = position
         self._entries_offset = 0
         self._waiting: list[Buffer] = []
-        self._writing: list[Buffer] = []
+        self._writing: list[Batch] = []
+        self._follows_batch = False
         self.position = position
         self.durable = position
 
@@ -88,14 +104,20 @@ class Journal:
 
     def append(self, record: list[Buffer], size: int) -> int:
         """Add the record of an entry; returns the position behind it, at which it is durable."""
+        if self._follows_batch:
+            self._follows_batch = False
+            self._waiting.append(SYNCED_RECORD)
+            self.position += len(SYNCED_RECORD)
         self._waiting += record
         self.position += size
         return self.position
 
     def capture(self) -> int:
         """Move everything that waits to where `commit` writes it from; returns the position behind it."""
-        self._writing += self._waiting
-        self._waiting = []
+        if self._waiting:
+            self._writing.append(Batch(self._waiting, self.position))
+            self._waiting = []
+            self._follows_batch = True
         return self.position
 
     def begin_file(self, preamble: list[Buffer]) -> None:
@@ -113,23 +135,23 @@ class Journal:
         self._entries_offset = len(header) + preamble_size
 
     def commit(self, captured: int) -> None:
-        """Write and sync what was captured. Raises StoreError; nothing of it counts as durable then."""
+        """Write and sync what was captured. Raises StoreError; what is not durable then is written again."""
         if self._path is None:
             raise StoreError("the journal has no file")
-        if captured == self.durable:
-            return
+        while self.durable < captured:
+            self._commit_batch(self._path, self._writing[0])
+            self.durable = self._writing.pop(0).end
+
+    def _commit_batch(self, path: Path, batch: Batch) -> None:
         offset = self._entries_offset + self.durable - self._base
         try:
-            self._fs.write(self._descriptor, self._writing, offset)
+            self._fs.write(self._descriptor, batch.records, offset)
             self._fs.sync_data(self._descriptor)
         except OSError as error:
-            path = self._path
             self._leave_file()
             with suppress(OSError):
                 self._fs.truncate(path, offset)
             raise StoreError(f"cannot sync journal file {path}: {error.strerror}") from error
-        self._writing = []
-        self.durable = captured
 
     def remove_below(self, position: int) -> None:
         """Remove the files that hold only entries below `position`; a file that resists stays."""

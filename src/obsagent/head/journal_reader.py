@@ -3,6 +3,9 @@
 A record that is not one is either the end (torn: nothing whole follows) or damage in the middle. In the
 middle the next whole record is looked for: first where the broken one says that it ends, since a flipped
 bit is most often in a body, then by the marker that every payload begins with.
+
+Behind the last record that says that all before it is on disk, a hole need not be damage: the power may have gone
+before the last batch was synced, when any of its pages may be on disk. See `certain_end`.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import NamedTuple
 
 from obsagent._native.codec import crc32c, read_record
 from obsagent.errors import CorruptData, StoreError
+from obsagent.fs import has_hole
 from obsagent.head import journal_format as layout
 from obsagent.head.journal import base_of
 
@@ -43,7 +47,11 @@ class Record(NamedTuple):
 
 @dataclass(slots=True)
 class JournalFile:
-    """A journal file that was read whole. `end` is the position behind its last whole entry."""
+    """A journal file that was read whole. `end` is the position behind its last whole entry.
+
+    `certain_end` is where a page of the last batch is missing, and `end` if none is: what follows in the last file of
+    a journal was never durable, so never acknowledged, and it lacks what came before it.
+    """
 
     path: Path
     base: int
@@ -53,23 +61,30 @@ class JournalFile:
     gaps: list[Gap] = field(default_factory=list)
     header_damaged: bool = False
     end: int = 0
+    certain_end: int = 0
 
 
 def read_file(path: Path) -> JournalFile:
     """Read one file. Raises StoreError if a newer version wrote it, OSError if it vanished."""
     file = JournalFile(path, base_of(path), path.read_bytes())
     start = layout.FILE_HEADER.size
-    preamble_size = _read_header(file)
+    preamble_size, version = _read_header(file)
     records, gaps = _scan(file.data, start)
     if preamble_size is None:
         preamble_size = _guess_preamble(records, start) - start
     shift = file.base - start - preamble_size
     for offset, entry_type, payload, _ in records:
+        if entry_type == layout.SYNCED:
+            continue
         found = FoundEntry(max(file.base, offset + shift), entry_type, payload)
         (file.preamble if entry_type in layout.PREAMBLE_TYPES else file.entries).append(found)
     file.gaps = [Gap(max(file.base, offset + shift), size) for offset, size in gaps]
     end = records[-1].following if records else start
-    file.end = max(file.base, end + shift)
+    file.end = file.certain_end = max(file.base, end + shift)
+    if version >= layout.VERSION_WITH_SYNCED:
+        last = max((record.offset for record in records if record.type == layout.SYNCED), default=start + preamble_size)
+        holes = (at for at, size in gaps if at >= last and has_hole(file.data[at : at + size], at, reaches_end=False))
+        file.certain_end = min((offset + shift for offset in holes), default=file.end)
     return file
 
 
@@ -79,18 +94,17 @@ def _guess_preamble(records: list[Record], start: int) -> int:
     return max(of_preamble, default=start)
 
 
-def _read_header(file: JournalFile) -> int | None:
-    """Bytes of the preamble, or None if the header does not say."""
+def _read_header(file: JournalFile) -> tuple[int | None, int]:
+    """Bytes of the preamble, or None if the header does not say, and the version."""
     if len(file.data) >= layout.FILE_HEADER.size:
         magic, version, _, _, _, size, crc = layout.FILE_HEADER.unpack_from(file.data)
         covered = layout.FILE_HEADER.size - layout.CRC.size
         if magic == layout.FILE_MAGIC and crc == crc32c(file.data[:covered]):
             if version > layout.FORMAT_VERSION:
                 raise StoreError(f"{file.path} was written by a newer obsagent: journal format {version}")
-            preamble_size: int = size
-            return preamble_size
+            return size, version
     file.header_damaged = True
-    return None
+    return None, layout.FORMAT_VERSION
 
 
 def _scan(data: bytes, offset: int) -> tuple[list[Record], list[tuple[int, int]]]:

@@ -66,7 +66,7 @@ def _replay(directory: StoreDirectory, recovered: Recovered) -> None:
     reached = low
     for path, following in zip_longest(paths[first:], paths[first + 1 :]):
         file = read_file(path)
-        limit = file.end if following is None else min(file.end, base_of(following))
+        limit = file.certain_end if following is None else min(file.end, base_of(following))
         damage = _damage(file, limit) + (max(reached, low) < file.base)
         damage += _replay_file(file, limit, recovered)
         if damage:

@@ -217,10 +217,9 @@ class Store:
             if self._state.is_duplicate(entry):
                 return self._journal.position
             self._state.require_session(entry)
-            position = self._journal.position
             end = self._journal.append(record, size)
             try:
-                self._state.apply(entry, position)
+                self._state.apply(entry, end - size)
             except BaseException as error:
                 self._broken = f"an entry could not be applied ({error!r}); restart to recover"
                 raise

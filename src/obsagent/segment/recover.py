@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
+from obsagent.fs import has_hole
 from obsagent.limits import WINDOW_MS
 from obsagent.segment import format as layout
 from obsagent.segment.block import BlockHeader, decode_frame, decode_header, decode_index, decode_tables
@@ -234,14 +235,19 @@ def _find_block(descriptor: int, offset: int, file_size: int) -> int | None:
 
 
 def _check_last(descriptor: int, file: ScannedFile) -> None:
-    """Drop the last block if it is torn inside; its bytes are then the tail."""
+    """Drop the last block if it is torn inside; its bytes are then the tail.
+
+    A torn one whose append was never synced is no damage: the journal still has what it would have replaced.
+    """
     last = file.blocks[-1]
     try:
         check_block(descriptor, last)
     except CorruptData as error:
         file.blocks.pop()
         file.end = last.offset
-        file.damage.append(Damage(file.path, last.offset, file.size - last.offset, str(error)))
+        size = file.size - last.offset
+        if not has_hole(os.pread(descriptor, size, last.offset), last.offset, reaches_end=True):
+            file.damage.append(Damage(file.path, last.offset, size, str(error)))
 
 
 def check_block(descriptor: int, block: BlockRef) -> None:

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench fuzz readme check sanitize wheel clean stubtest format
+.PHONY: help run test lint bench crash fuzz readme check sanitize wheel clean stubtest format
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -68,6 +68,10 @@ fuzz: $(VENV)/.fuzz  ## look for queries that break the parser (MINUTES=5)
 	@mkdir -p build/fuzz/query
 	$(BIN)/python tests/fuzz/fuzz_query.py -max_total_time=$$((60 * $(or $(MINUTES),5))) -max_len=600 -len_control=0 \
 		-artifact_prefix=build/fuzz/ build/fuzz/query tests/fuzz/corpus/query
+
+crash: $(VENV)/.test  ## kill stores and agents, and cut their power, at chosen points (CYCLES=200 SEED=random)
+	CRASH_CYCLES=$(or $(CYCLES),200) CRASH_SEED=$(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom)) \
+		nice -n 19 $(BIN)/python -m pytest tests/crash -s -v --timeout=0 $(PYTEST_ARGS)
 
 readme: $(VENV)/.test  ## record anew the sessions that README.md and LANGUAGE.md show
 	mkdir -p build

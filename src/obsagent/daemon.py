@@ -24,9 +24,10 @@ from typing import Any
 
 from obsagent import __version__, selfmetrics
 from obsagent.answer.serve import QueryServer
-from obsagent.clock import SystemClock
+from obsagent.clock import Clock, SystemClock
 from obsagent.config import AgentConfig
 from obsagent.errors import StoreError
+from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
 from obsagent.limits import GROUP_COMMIT_INTERVAL_MS, JOURNAL_UNSYNCED_BYTES_MAX
 from obsagent.receive.ingest import Ingest
@@ -152,22 +153,26 @@ class Upkeep:
 class Agent:
     """One running agent: `start`, `stop`, `status`."""
 
-    def __init__(self, config: AgentConfig) -> None:
-        """Opens the store (which recovers it) and both endpoints; raises `StoreLocked`, `StoreError`, `UsageError`."""
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        clock: Clock | None = None,
+        budgets: Budgets | None = None,
+        fs: Fs | None = None,
+    ) -> None:
+        """Opens the store (which recovers it) and both endpoints; raises `StoreLocked`, `StoreError`, `UsageError`.
+
+        The time, the store's limits and its file system can be others than the machine's and the configuration's.
+        """
         self._config = config
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
         self._started_ms = self._clock.wall_ms()
         self._cpu_seconds = 0.0
         self._messages = self._malformed = 0
         self._durations: list[tuple[SelfMetric, float]] = []
-        budgets = Budgets(
-            config.series_per_metric,
-            config.series_total,
-            config.head_budget,
-            disk_bytes=config.disk_budget,
-            retention_ms=config.retention,
-        ).within_disk()
-        self._store = Store.open(config.data, clock=self._clock, budgets=budgets)
+        budgets = budgets or _budgets(config)
+        self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
         try:
             self._writers = ServerSocket(config.listen)
             self._readers = ServeSocket(config.serve)
@@ -286,6 +291,17 @@ class Agent:
             self._own.record(metric.kind, metric.name, float(value), unit=metric.unit, help_text=metric.help)
 
 
+def _budgets(config: AgentConfig) -> Budgets:
+    """What the configuration lets the store use."""
+    return Budgets(
+        config.series_per_metric,
+        config.series_total,
+        config.head_budget,
+        disk_bytes=config.disk_budget,
+        retention_ms=config.retention,
+    ).within_disk()
+
+
 def _cpu_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
@@ -296,12 +312,12 @@ def _resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def run(config: AgentConfig) -> int:
-    """Runs the agent until SIGTERM or SIGINT; the exit code."""
+def run(config: AgentConfig, make: Callable[[AgentConfig], Agent] = Agent) -> int:
+    """Runs the agent that `make` makes until SIGTERM or SIGINT; the exit code."""
     wanted = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wanted.set())
-    agent = Agent(config)
+    agent = make(config)
     agent.start()
     logger.info("ready: writers %s, readers %s, data %s", config.listen, config.serve, config.data)
     while not wanted.wait(0.5):

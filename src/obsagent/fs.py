@@ -84,13 +84,21 @@ class Fs:
             os.close(descriptor)
 
     def make_directory(self, directory: Path) -> None:
-        """Make a directory, and those above it, unless they are there; the new names are durable."""
+        """Make a directory, and those above it, unless they are there; the new names are durable.
+
+        After an error it is not there, so that the next attempt does not take it for durable.
+        """
         if directory.is_dir():
             return
         self.make_directory(directory.parent)
         with suppress(FileExistsError):
             directory.mkdir(mode=DIRECTORY_MODE)
-        self.sync_directory(directory.parent)
+        try:
+            self.sync_directory(directory.parent)
+        except OSError:
+            with suppress(OSError):
+                directory.rmdir()
+            raise
 
     def write_file(self, path: Path, buffers: Sequence[Buffer]) -> int:
         """Bring a whole file into being at once: it is there complete and durable, or not at all.

@@ -1,6 +1,7 @@
 """The process that is killed: it writes through a store and says what was acknowledged.
 
-Usage: writer.py DIRECTORY SEED FIRST_SEQUENCE..., one first sequence for each session.
+Usage: writer.py DIRECTORY SEED POINT FIRST_SEQUENCE..., one first sequence for each session. POINT, as in
+`killing_fs.py`, is where it kills itself; `-` is nowhere.
 
 Protocol on stdout: `ready`, then `SESSION SEQUENCE` for each session whenever a sync has made it durable.
 What it sends follows from the seed and the sequence alone, so that the ledger can work it out as well.
@@ -13,10 +14,11 @@ import sys
 import threading
 from pathlib import Path
 
+from crash.budgets import maintain, tiny
+from crash.killing_fs import KillingFs, KillPoint
 from obsagent._native.codec import BodyWriter
 from obsagent.errors import StoreError
 from obsagent.head.accounts import SessionAccounts
-from obsagent.head.budgets import Budgets
 from obsagent.head.entries import Define, DefinedSeries, Events, Frame, SessionOpen
 from obsagent.head.store import Store
 from obsagent.limits import WINDOW_MS
@@ -26,7 +28,6 @@ BEGIN_MS = 1_700_000_000_000
 FRAMES_PER_WINDOW = 25
 SAMPLES = 20
 FRAMES_PER_EVENT = 10
-TINY = Budgets(journal_file_bytes=20_000, segment_file_bytes=20_000, frame_bytes=1_000)
 METRICS = {"latency": Kind.HISTOGRAM, "served": Kind.COUNTER, "depth": Kind.GAUGE}
 
 
@@ -100,7 +101,7 @@ def keep_checkpointing(store: Store, clock: FrameClock, stop: threading.Event) -
 
 def keep_compacting(store: Store, clock: FrameClock, stop: threading.Event) -> None:
     while True:
-        store.maybe_compact(clock.now_ms)
+        maintain(store, clock.now_ms)
         stop.wait(0.002)
 
 
@@ -118,11 +119,13 @@ def keep_syncing(store: Store, sent: list[tuple[int, int, int]], stop: threading
 
 
 def main() -> None:
-    directory, seed, first = Path(sys.argv[1]), int(sys.argv[2]), [int(word) for word in sys.argv[3:]]
+    directory, seed, first = Path(sys.argv[1]), int(sys.argv[2]), [int(word) for word in sys.argv[4:]]
     chance = random.Random(seed)
     clock = FrameClock()
     clock.now_ms = frame_ms(max(first))
-    store = Store.open(directory, clock=clock, budgets=TINY)
+    fs = KillingFs(KillPoint.parse(sys.argv[3]) if sys.argv[3] != "-" else None)
+    fs.watch()
+    store = Store.open(directory, clock=clock, budgets=tiny(), fs=fs)
     for session in range(len(first)):
         define(store, session)
     stop = threading.Event()

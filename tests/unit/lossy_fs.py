@@ -167,7 +167,11 @@ class LossyFs(FailingFs):
         self.make_directory(directory.parent)
         directory.mkdir()
         self._directories[directory] = Directory(is_certain=False)
-        self.sync_directory(directory.parent)
+        try:
+            self.sync_directory(directory.parent)
+        except OSError:
+            directory.rmdir()
+            raise
 
     def create(self, path: Path) -> int:
         descriptor = super().create(path)

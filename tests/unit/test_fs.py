@@ -64,6 +64,18 @@ def test_remove_of_what_is_not_there_is_no_error(tmp_path: Path) -> None:
     Fs().remove(tmp_path / "nothing")
 
 
+def test_a_directory_that_could_not_be_made_durable_is_not_there(tmp_path: Path) -> None:
+    """Else the next attempt would find it, and trust that it is."""
+    fs = FailingFs()
+    fs.fail_always = {"sync_directory"}
+    with pytest.raises(OSError, match="Input/output"):
+        fs.make_directory(tmp_path / "one" / "two")
+    assert not (tmp_path / "one").exists()
+    fs.fail_always = set()
+    fs.make_directory(tmp_path / "one" / "two")
+    assert fs.log == ["sync_directory"] * 3
+
+
 def test_truncate(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abcdef")

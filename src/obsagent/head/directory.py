@@ -51,10 +51,16 @@ class StoreDirectory:
         return self.root / "segments"
 
     def make(self, fs: Fs) -> None:
-        """Make the directories that are not there yet. Raises StoreError."""
+        """Make the directories that are not there yet. Raises StoreError.
+
+        Those that are there may have been made by an agent that died before their names were durable.
+        """
         try:
             for directory in (self.root, self.journal, self.segments):
                 fs.make_directory(directory)
+            fs.sync_directory(self.root)
+            with suppress(PermissionError):  # then somebody else has made the root
+                fs.sync_directory(self.root.parent)
         except OSError as error:
             raise StoreError(f"cannot make the store {self.root}: {error.strerror}") from error
 

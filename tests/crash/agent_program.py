@@ -1,0 +1,53 @@
+"""The agent that is killed: the real one, in haste, on a file system that may kill it.
+
+Usage: agent_program.py DIRECTORY SINCE_MS RATE [POINT]. Its clock runs RATE times as fast as the machine's, since
+SINCE_MS. Says `ready` on stdout. POINT is as in `killing_fs.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+from crash.budgets import tiny
+from crash.killing_fs import KillingFs, KillPoint
+from obsagent import daemon
+from obsagent.config import AgentConfig
+from obsagent.head import compaction
+
+
+class FastClock:
+    """Windows end every 10 s of it, so several times a second."""
+
+    def __init__(self, since_ms: int, rate: float) -> None:
+        self._since_ms = since_ms
+        self._rate = rate
+
+    def wall_ms(self) -> int:
+        return int(self._since_ms + (time.time_ns() / 1e6 - self._since_ms) * self._rate)
+
+    def monotonic_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
+
+
+def main() -> int:
+    directory, since_ms, rate = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    fs = KillingFs(KillPoint.parse(sys.argv[4]) if len(sys.argv) > 4 else None)
+    fs.watch()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+    daemon.CHECKPOINT_LOOK_S, daemon.COMPACTION_LOOK_S, compaction.KEEP_MS = 0.02, 0.05, 20_000
+    config = AgentConfig(directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock")
+
+    class Announced(daemon.Agent):
+        def start(self) -> None:
+            super().start()
+            print("ready", flush=True)
+
+    clock = FastClock(since_ms, rate)
+    return daemon.run(config, lambda config: Announced(config, clock=clock, budgets=tiny(), fs=fs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -21,6 +21,7 @@ NAMES = (
     "query",
     "history",
     "startup",
+    "restart",
     "memory",
     "cpu",
 )

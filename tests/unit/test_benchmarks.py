@@ -12,7 +12,7 @@ from benchmarks.measure import QUICK, Arm, Effort, Ratio, Timing, calls, interle
 from benchmarks.report import Row, Table, at_least, at_most, byte_size, comparison, duration
 
 NEED_THE_FLOOR = {"record", "bulk", "scopes", "sketch", "apply"}  # built with Cython at the first run
-NEED_AN_AGENT = {"delivery", "query", "startup", "memory", "cpu"}
+NEED_AN_AGENT = {"delivery", "query", "startup", "restart", "memory", "cpu"}
 ALONE = {"accuracy": "LogHist(6)", "stored": "LogHist(6)", "history": "**compacted**"}  # and what they tell of
 
 

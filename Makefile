@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench crash fuzz readme check sanitize wheel clean stubtest format
+.PHONY: help run test lint bench crash soak fuzz readme check sanitize wheel clean stubtest format
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ fuzz: $(VENV)/.fuzz  ## look for queries that break the parser (MINUTES=5)
 crash: $(VENV)/.test  ## kill stores and agents, and cut their power, at chosen points (CYCLES=200 SEED=random)
 	CRASH_CYCLES=$(or $(CYCLES),200) CRASH_SEED=$(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom)) \
 		nice -n 19 $(BIN)/python -m pytest tests/crash -s -v --timeout=0 $(PYTEST_ARGS)
+
+soak: $(VENV)/.test  ## a long run of everything; does anything grow, is anything lost? (MINUTES=10 SEED=random)
+	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 readme: $(VENV)/.test  ## record anew the sessions that README.md and LANGUAGE.md show
 	mkdir -p build

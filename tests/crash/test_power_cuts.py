@@ -20,7 +20,7 @@ from obsagent.head.store import Store
 from unit.lossy_fs import Image, LossyFs, everything, nothing, some, write_image
 
 ROUNDS = 24
-AFTER_FAILURE = 25
+AFTER_FAILURE = 12
 """Operations after one that failed, within which the power goes."""
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 WHOLE = "CRASH_CYCLES" in os.environ

@@ -194,14 +194,16 @@ class LossyFs(FailingFs):
 
     def write(self, descriptor: int, buffers: Sequence[Buffer], offset: int) -> int:
         whole = b"".join(buffers)
+        changes = self._open[descriptor].changes
         try:
-            return super().write(descriptor, buffers, offset)
+            written = super().write(descriptor, buffers, offset)
         except OSError:
-            whole = whole[: len(whole) // 2] if self.short_writes else b""
+            if self.short_writes:
+                changes.append(Change(offset, whole[: len(whole) // 2]))
             raise
-        finally:
-            if whole:
-                self._open[descriptor].changes.append(Change(offset, whole))
+        if whole:
+            changes.append(Change(offset, whole))
+        return written
 
     def sync_data(self, descriptor: int) -> None:
         try:

@@ -1,0 +1,77 @@
+"""The agent that is watched for long: the real one, with small limits, in haste, and with a clock that is stepped.
+
+Usage: agent_program.py DIRECTORY SINCE_MS RATE [LEAK]. Its clock runs RATE times as fast as the machine's, since
+SINCE_MS, plus the milliseconds that the file DIRECTORY/steps says. LEAK makes it leak, to see whether that is seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import struct
+import sys
+import threading
+import time
+from pathlib import Path
+
+from crash.agent_program import FastClock
+from crash.budgets import tiny
+from obsagent import daemon
+from obsagent.config import AgentConfig
+from obsagent.head import compaction
+
+STEPS = struct.Struct("<q")
+SERIES_PER_METRIC = 100
+SERIES_TOTAL = 500
+SESSION_IDLE_MS = 120_000
+
+
+class SteppedClock(FastClock):
+    """Jumps whenever somebody writes into a file by how much."""
+
+    def __init__(self, since_ms: int, rate: float, steps: Path) -> None:
+        super().__init__(since_ms, rate)
+        with steps.open("rb") as file:
+            self._steps = mmap.mmap(file.fileno(), STEPS.size, prot=mmap.PROT_READ)
+
+    def wall_ms(self) -> int:
+        return super().wall_ms() + int(STEPS.unpack(self._steps[:])[0])
+
+
+def leak() -> None:
+    """200 KB and four descriptors a second."""
+    kept: list[object] = []
+    while True:
+        kept += [bytearray(os.urandom(50_000)), os.dup(2)]
+        time.sleep(0.25)
+
+
+def main() -> int:
+    directory, since_ms, rate = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    if len(sys.argv) > 4:
+        threading.Thread(target=leak, daemon=True).start()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+    daemon.CHECKPOINT_LOOK_S, daemon.COMPACTION_LOOK_S = 0.1, 0.3
+    compaction.KEEP_MS = 20_000
+    budgets = tiny(
+        journal_file_bytes=1_000_000,
+        segment_file_bytes=300_000,
+        frame_bytes=8_000,
+        series_per_metric=SERIES_PER_METRIC,
+        series_total=SERIES_TOTAL,
+        session_idle_ms=SESSION_IDLE_MS,
+    )
+    clock = SteppedClock(since_ms, rate, directory / "steps")
+    config = AgentConfig(directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock")
+
+    class Announced(daemon.Agent):
+        def start(self) -> None:
+            super().start()
+            print("ready", flush=True)
+
+    return daemon.run(config, lambda config: Announced(config, clock=clock, budgets=budgets))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

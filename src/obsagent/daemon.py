@@ -30,6 +30,7 @@ from obsagent.errors import StoreError
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
 from obsagent.limits import GROUP_COMMIT_INTERVAL_MS, JOURNAL_UNSYNCED_BYTES_MAX
+from obsagent.processes import pid_namespace
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_session import OwnSession
 from obsagent.receive.server import IngestServer
@@ -234,6 +235,7 @@ class Agent:
         state["agent"] = {
             "version": __version__,
             "pid": os.getpid(),
+            "pid_namespace": pid_namespace(),
             "uptime_ms": self._clock.wall_ms() - self._started_ms,
             "listen": self._config.listen,
             "serve": self._config.serve,

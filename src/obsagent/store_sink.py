@@ -146,7 +146,16 @@ class StoreSink:
         """Writes a new session with the lowest free worker slot of its service and host."""
         worker = self._store.sessions.free_worker(hello.service, hello.host)
         self._store.write(
-            SessionOpen(hello.session, hello.service, hello.host, hello.pid, hello.started_ms, worker, hello.version)
+            SessionOpen(
+                hello.session,
+                hello.service,
+                hello.host,
+                hello.pid,
+                hello.started_ms,
+                worker,
+                hello.version,
+                hello.pid_namespace,
+            )
         )
         session = self.session(hello.session)
         assert session is not None

@@ -115,7 +115,7 @@ def test_tables_read_by_their_description(directory: Path) -> None:
     known = {row[0]: (row[1], row[7]) for row in head.tables[0]}
     assert known == {one.id: (one.metric, one.labels) for one in store.view().series() if one.metric != "later"}
     assert {row[0].rstrip(b"\0") for row in head.tables[1]} == {b"p0", b"p1"}
-    assert all(len(row) == 12 for row in sessions)
+    assert all(len(row) == 13 for row in sessions)
     assert totals["shop"][0] == totals["shop"][1] > 0
     assert set(last_seen) <= {one.metric for one in store.view().series()}
     assert series == []

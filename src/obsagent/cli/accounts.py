@@ -43,7 +43,8 @@ def write_status(status: Status, stream: TextIO, *, everything: bool = False) ->
 
 
 def _tables(status: Status, width: int | None, everything: bool) -> list[list[str]]:
-    sessions = session_lines(status["sessions"], width, everything=everything)
+    own_namespace = status.get("agent", {}).get("pid_namespace", 0)
+    sessions = session_lines(status["sessions"], width, everything=everything, own_namespace=own_namespace)
     return [sessions, cost_lines(status["cost"], width, everything=everything)]
 
 

@@ -52,6 +52,7 @@ class SessionOpen:
     started_ms: int
     worker: int
     version: str = ""
+    pid_namespace: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +194,12 @@ def _unpacked(payload: memoryview) -> Any:
 
 def _encode_open(entry: SessionOpen) -> Encoded:
     fields: list[Any] = [entry.session, entry.service, entry.host, entry.pid, entry.started_ms]
-    return _packed(layout.SESSION_OPEN, [*fields, entry.worker, entry.version])
+    return _packed(layout.SESSION_OPEN, [*fields, entry.worker, entry.version, entry.pid_namespace])
 
 
 def _decode_open(payload: memoryview) -> SessionOpen:
-    session, service, host, pid, started_ms, worker, version = _unpacked(payload)[:7]
+    fields = _unpacked(payload)
+    session, service, host, pid, started_ms, worker, version = fields[:7]
     return SessionOpen(
         session_id(session),
         text(service),
@@ -206,6 +208,7 @@ def _decode_open(payload: memoryview) -> SessionOpen:
         integer(started_ms),
         integer(worker),
         text(version),
+        integer(fields[7]) if len(fields) > 7 else 0,
     )
 
 

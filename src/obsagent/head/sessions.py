@@ -35,8 +35,10 @@ class Clients(NamedTuple):
 class Session:
     """One life of one model process. `accounts` is None if its counters so far are not known.
 
-    `opened_at` is the journal position of the entry that opened it; -1 if a checkpoint brought it. When it was
-    heard and by how much its clock was ahead of the agent's at the hello is known in memory only.
+    A pid means something within its `pid_namespace` only (0: unknown): every container has a process 1. Nothing is
+    decided by either; what tells sessions apart is their id. `opened_at` is the journal position of the entry that
+    opened it; -1 if a checkpoint brought it. When it was heard and by how much its clock was ahead of the agent's at
+    the hello is known in memory only.
     """
 
     session: bytes
@@ -54,6 +56,7 @@ class Session:
     heard_ms: int = 0
     skew_ms: int | None = None
     last_event: int = 0
+    pid_namespace: int = 0
     series: SeriesMap = field(default_factory=SeriesMap)
 
     def row(self) -> SessionRow:
@@ -71,6 +74,7 @@ class Session:
             self.last_ms,
             self.state == "closed",
             self.last_event,
+            self.pid_namespace,
         )
 
 
@@ -89,6 +93,7 @@ def from_row(row: SessionRow) -> Session:
         row.last_ms,
         "closed" if row.closed else "live",
         last_event=row.last_event,
+        pid_namespace=row.pid_namespace,
     )
 
 
@@ -168,6 +173,7 @@ class SessionTable:
             entry.worker,
             intern(entry.version),
             opened_at=position,
+            pid_namespace=entry.pid_namespace,
         )
         if known is not None:
             session.series = known.series
@@ -224,4 +230,11 @@ class SessionTable:
 
 def _without_progress(row: SessionRow) -> SessionRow:
     identity = (row.session, row.service, row.host, row.pid, row.started_ms, row.worker, row.version)
-    return SessionRow(*identity, last_applied=0, accounts=None, last_ms=row.last_ms, closed=row.closed)
+    return SessionRow(
+        *identity,
+        last_applied=0,
+        accounts=None,
+        last_ms=row.last_ms,
+        closed=row.closed,
+        pid_namespace=row.pid_namespace,
+    )

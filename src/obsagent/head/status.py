@@ -3,9 +3,10 @@
 store_id, directory
 accounts         {"services": {service: account}, "total": account}; an account is
                  {"observed", "stored", "pending", "dropped": {reason}, "rejected": {reason}}
-sessions         [{"session", "service", "host", "pid", "worker", "version", "started_ms", "last_ms",
-                 "skew_ms", "last_applied", "last_event", "state"}], open ones first; `last_ms` is when it was
-                 last heard of, `skew_ms` how much its clock was ahead of the agent's at its hello, null if not known
+sessions         [{"session", "service", "host", "pid", "pid_namespace", "worker", "version", "started_ms", "last_ms",
+                 "skew_ms", "last_applied", "last_event", "state"}], open ones first; `pid_namespace` is the kernel's
+                 number of the one in which `pid` counts, 0 if not known; `last_ms` is when it was last heard of,
+                 `skew_ms` how much its clock was ahead of the agent's at its hello, null if not known
 series           {"known", "metrics", "refused": {metric: definitions that its budget refused},
                  "culprits": [{"metric", "series", "refused", "label", "values", "examples"}]: where the series
                  come from if any were refused, see `head/culprits.py`; from an agent also "refused_labels": what
@@ -144,6 +145,7 @@ def _session(session: Session) -> dict[str, Any]:
         "service": session.service,
         "host": session.host,
         "pid": session.pid,
+        "pid_namespace": session.pid_namespace,
         "worker": session.worker,
         "version": session.version,
         "started_ms": session.started_ms,

@@ -21,11 +21,12 @@ class Admission:
         """A new session."""
         session = self._sink.open_session(hello)
         logger.info(
-            "session %s: service %s, host %s, pid %d, worker %d",
+            "session %s: service %s, host %s, pid %d in namespace %d, worker %d",
             hello.session.hex(),
             hello.service,
             hello.host,
             hello.pid,
+            hello.pid_namespace,
             session.worker,
         )
         return session

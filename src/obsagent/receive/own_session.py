@@ -11,6 +11,7 @@ import os
 from obsagent._native.codec import BodyWriter
 from obsagent.clock import Clock
 from obsagent.errors import StoreError
+from obsagent.processes import pid_namespace
 from obsagent.receive.gauges import combine, combined_labels, group, readings_of
 from obsagent.receive.sink import Mapped, Sink
 from obsagent.samples import Kind
@@ -34,7 +35,7 @@ class OwnSession:
         self._observed = 0
         self._dropped = 0
         now = clock.wall_ms()
-        self._session = sink.open_session(Hello(self._name, SERVICE, host, os.getpid(), now, now, ""))
+        self._session = sink.open_session(Hello(self._name, SERVICE, host, os.getpid(), now, now, "", pid_namespace()))
 
     def record(
         self,

@@ -15,6 +15,7 @@ from obsagent._native.ring import Histogram, Recorder
 from obsagent.endpoints import check_endpoint, default_listen
 from obsagent.errors import InstrumentError, PendingSamples
 from obsagent.limits import CLIENT_RING_BYTES, CLIENTS_PER_PROCESS, EXIT_FLUSH_TIMEOUT_S
+from obsagent.processes import pid_namespace
 from obsagent.record.agent_clock import AgentClock
 from obsagent.record.conversation import Conversation, monotonic_ms
 from obsagent.record.events import EventQueue, checked_event
@@ -244,6 +245,7 @@ class Client:
             "service": self.service,
             "host": os.uname().nodename,
             "pid": os.getpid(),
+            "pidns": pid_namespace(),
             "started": self._started_ms,
             "version": self.version,
         }

@@ -53,6 +53,7 @@ class SessionRow:
     last_ms: int
     closed: bool
     last_event: int = 0
+    pid_namespace: int = 0
 
 
 @dataclass(slots=True)
@@ -208,6 +209,7 @@ def session_to_row(row: SessionRow) -> list[Any]:
         row.last_ms,
         row.closed,
         row.last_event,
+        row.pid_namespace,
     ]
 
 
@@ -227,6 +229,7 @@ def session_from_row(row: Any) -> SessionRow:
         last_ms=integer(last_ms),
         closed=bool(closed),
         last_event=integer(row[11]) if len(row) > 11 else 0,
+        pid_namespace=integer(row[12]) if len(row) > 12 else 0,
     )
 
 

@@ -112,6 +112,7 @@ class Hello(NamedTuple):
     started_ms: int
     clock_ms: int
     version: str
+    pid_namespace: int = 0
 
 
 def _integer(fields: Header, key: str, low: int = 0, high: int = COUNT_MAX) -> int:
@@ -148,6 +149,7 @@ def read_hello(fields: Header) -> Hello:
         started_ms=_integer(fields, "started"),
         clock_ms=_integer(fields, "clock"),
         version=_text(fields, "version", LABEL_VALUE_BYTES_MAX),
+        pid_namespace=_integer(fields, "pidns") if "pidns" in fields else 0,
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from obsagent import limits
-from obsagent.endpoints import default_listen, default_serve
+from obsagent.endpoints import default_control, default_listen, default_serve
 from obsagent.errors import ConfigError
 
 UNITS = {
@@ -57,6 +57,10 @@ class AgentConfig:
     data: Path = field(default_factory=default_data)
     listen: str = field(default_factory=default_listen)
     serve: str = field(default_factory=default_serve)
+    control: str = ""
+    socket_group: str = ""
+    keys: Path | None = None
+    require_keys: bool = False
     series_per_metric: int = limits.SERIES_PER_METRIC
     series_total: int = limits.SERIES_TOTAL
     head_budget: int = limits.HEAD_BYTES
@@ -64,6 +68,16 @@ class AgentConfig:
     retention: tuple[int, ...] = limits.TIER_RETENTION_MS
     """How long (ms) each tier is kept, in the order of `limits.TIER_WINDOWS_MS`."""
     metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
+
+    @property
+    def control_endpoint(self) -> str:
+        """Where those connect who change the agent: by default beside the readers' socket."""
+        return self.control or default_control(self.serve, self.listen)
+
+    @property
+    def keys_directory(self) -> Path:
+        """Where the keys of the agent and of its clients lie: by default in the store's directory."""
+        return self.keys or self.data / "keys"
 
 
 def parse_bytes(key: str, value: object) -> int:
@@ -81,6 +95,12 @@ def _parse_text(key: str, value: object) -> str:
     if isinstance(value, str) and value:
         return value
     raise ConfigError(f"{key}: expected text in quotes, got {value!r}")
+
+
+def _parse_flag(key: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ConfigError(f"{key}: expected true or false, got {value!r}")
 
 
 def _parse_count(key: str, value: object) -> int:
@@ -140,6 +160,10 @@ PARSERS = {
     "data": lambda key, value: Path(_parse_text(key, value)),
     "listen": _parse_text,
     "serve": _parse_text,
+    "control": _parse_text,
+    "socket_group": _parse_text,
+    "keys": lambda key, value: Path(_parse_text(key, value)),
+    "require_keys": _parse_flag,
     "series_per_metric": _parse_count,
     "series_total": _parse_count,
     "head_budget": parse_bytes,

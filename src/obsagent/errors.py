@@ -42,6 +42,10 @@ class AgentUnreachable(ObsagentError):
     """No agent answered at the endpoint within the time-out."""
 
 
+class AccessDenied(ObsagentError):
+    """The agent does not let this client in; the message says why, and what to do."""
+
+
 class StoreLocked(ObsagentError):
     """Another agent holds the lock of this store or endpoint."""
 

@@ -6,7 +6,8 @@ was not synced. Two rules of POSIX are kept here so that nobody else has to reme
 durable only when its *directory* was synced, and what a failed sync left behind must never be trusted to
 a second sync of the same file (the kernel may have marked the lost pages clean).
 
-Data files are created with mode 0640, directories with 0750.
+Data files are created with mode 0640, directories with 0750, files with secrets with 0600; a umask that is stricter
+counts.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TypeAlias
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 FILE_MODE = 0o640
+SECRET_MODE = 0o600
 DIRECTORY_MODE = 0o750
 TEMPORARY_SUFFIX = ".tmp"
 IOV_COUNT_MAX = 1024
@@ -108,6 +110,21 @@ class Fs:
         with self.new_file(path) as descriptor:
             self.write(descriptor, buffers, 0)
         return descriptor
+
+    def write_secret(self, path: Path, content: bytes) -> None:
+        """Bring a file that only its owner may read into being, durably; FileExistsError if the name is taken."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(path, flags, SECRET_MODE)
+        try:
+            self.write(descriptor, [content], 0)
+            self.sync_data(descriptor)
+            self.sync_directory(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                self.remove(path)
+            raise
+        finally:
+            self.close(descriptor)
 
     @contextmanager
     def new_file(self, path: Path) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 import time
 from pathlib import Path
@@ -64,6 +65,7 @@ def test_a_send_that_would_wait_says_so(endpoint: str) -> None:
     client.close()
 
 
+@pytest.mark.threat("H2")
 def test_endless_parts_are_cut(endpoint: str) -> None:
     import zmq
 
@@ -80,6 +82,7 @@ def test_endless_parts_are_cut(endpoint: str) -> None:
     server.close()
 
 
+@pytest.mark.threat("L4")
 def test_the_endpoint_is_private_locked_and_freed(endpoint: str) -> None:
     server = ServerSocket(endpoint)
     path = Path(endpoint.removeprefix("ipc://"))
@@ -93,8 +96,6 @@ def test_the_endpoint_is_private_locked_and_freed(endpoint: str) -> None:
 
 
 def test_a_socket_left_behind_by_a_killed_agent_is_taken_over(endpoint: str) -> None:
-    import socket
-
     path = Path(endpoint.removeprefix("ipc://"))
     path.parent.mkdir()
     left = socket.socket(socket.AF_UNIX)
@@ -104,8 +105,8 @@ def test_a_socket_left_behind_by_a_killed_agent_is_taken_over(endpoint: str) -> 
 
 
 def test_an_endpoint_that_cannot_be_bound_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="cannot listen"):
-        ServerSocket("tcp://192.0.2.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="cannot listen"):
+        ServerSocket(f"tcp://127.0.0.1:{taken.getsockname()[1]}")
 
 
 def test_wake_ends_a_poll(endpoint: str) -> None:

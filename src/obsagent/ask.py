@@ -1,55 +1,30 @@
-"""Asks a running agent: queries and its status, over its readers' endpoint."""
+"""Asks a running agent: queries and its status, over its readers' endpoint; changes one, over its control endpoint."""
 
 from __future__ import annotations
 
-from obsagent.endpoints import IPC_PREFIX, check_endpoint, default_serve
-from obsagent.errors import AgentUnreachable, ConfigError, ObsagentError, ProtocolError, UsageError
+from obsagent.endpoints import IPC_PREFIX, check_endpoint, default_control, default_key, default_serve
+from obsagent.errors import AccessDenied, AgentUnreachable, ConfigError, ObsagentError, ProtocolError, UsageError
 
 TYPE_CHECKING = False  # typing would be loaded for annotations alone
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Self
 
     from obsagent.wire.socket import RequestSocket
     from obsagent.wire.zmtp import UnixDealer
 
 TIMEOUT_S = 5.0
+CONTROL_TIMEOUT_S = 60.0
 
 
-class AgentClient:
-    """A reader of one agent. Not thread-safe; `with` closes it.
+class _Asking:
+    """One conversation, begun with the first question. Not thread-safe; `with` closes it."""
 
-    Every question raises `AgentUnreachable` if nobody answers within `timeout_s` seconds, and the error that
-    the agent reports (`UsageError` for a query that it cannot understand). After an error the next question
-    begins a new conversation.
-    """
-
-    def __init__(self, endpoint: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
-        """`endpoint` defaults to `OBSAGENT_AGENT`, then to the user's own agent; nothing is sent yet."""
-        self.endpoint = check_endpoint(endpoint or default_serve())
+    def __init__(self, endpoint: str, timeout_s: float, key: str | None, option: str) -> None:
+        self.endpoint = check_endpoint(endpoint)
         self.timeout_s = timeout_s
+        self._key = key or default_key()
+        self._option = option
         self._requests: UnixDealer | RequestSocket | None = None
-
-    def query(self, text: str, sketch: str | None = None, explain: bool = False) -> dict[str, Any]:
-        """The answer to one query, as documented in `obsagent.answer.execute`.
-
-        `sketch` (`loghist`, `tdigest`) chooses what answers quantiles; `explain` adds what was read.
-        """
-        from obsagent.zone import local_offset, local_zone_name
-
-        fields: dict[str, Any] = {"text": text, "zone": local_zone_name(), "offset": local_offset()}
-        if sketch is not None:
-            fields["sketch"] = sketch
-        if explain:
-            fields["explain"] = True
-        return self._ask("QUERY", **fields)
-
-    def status(self) -> dict[str, Any]:
-        """The agent's accounts and state."""
-        return self._ask("STATUS")
-
-    def catalogue(self, service: str | None = None) -> dict[str, Any]:
-        """Everything that can be asked about, as documented in `obsagent.answer.catalogue`; `service` restricts it."""
-        return self._ask("CATALOGUE", **({} if service is None else {"service": service}))
 
     def close(self) -> None:
         """Ends the conversation, if one began."""
@@ -57,7 +32,7 @@ class AgentClient:
             self._requests.close()
             self._requests = None
 
-    def __enter__(self) -> AgentClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,9 +66,18 @@ class AgentClient:
             return UnixDealer(self.endpoint[len(IPC_PREFIX) :], self.timeout_s)
         from obsagent.wire.socket import RequestSocket  # loads zmq
 
-        return RequestSocket(self.endpoint)
+        if self._key is None:
+            return RequestSocket(self.endpoint)
+        from obsagent.keys import read_client_key
 
-    def _unreachable(self, error: Exception) -> AgentUnreachable:
+        return RequestSocket(self.endpoint, read_client_key(self._key))
+
+    def _unreachable(self, error: Exception) -> ObsagentError:
+        if isinstance(error, PermissionError):
+            return AccessDenied(
+                f"this user may not ask the agent at {self.endpoint}: its socket is for the agent's user, and for a "
+                "group if the agent's configuration names one (socket_group)"
+            )
         if isinstance(error, (TimeoutError, AgentUnreachable)):
             what = f"no agent answered at {self.endpoint} within {self.timeout_s:g} s"
         elif isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
@@ -102,10 +86,68 @@ class AgentClient:
             what = f"the agent at {self.endpoint} ended before it answered"
         else:
             what = f"the agent at {self.endpoint} cannot be asked: {error}"
-        option = "" if self.endpoint == default_serve() else f" --serve {self.endpoint}"
         return AgentUnreachable(
-            f"{what}; start one with `obsagent agent{option}`, or read a store without an agent: `--data DIR`"
+            f"{what}; start one with `obsagent agent{self._option}`, or read a store without an agent: `--data DIR`"
         )
+
+
+class AgentClient(_Asking):
+    """A reader of one agent. Not thread-safe; `with` closes it.
+
+    Every question raises `AgentUnreachable` if nobody answers within `timeout_s` seconds, `AccessDenied` if the agent
+    lets in neither this user nor the key, `ConfigError` for a file that is no key, and the error that the agent
+    reports (`UsageError` for a query that it cannot understand). After an error the next question begins a new
+    conversation.
+    """
+
+    def __init__(self, endpoint: str | None = None, timeout_s: float = TIMEOUT_S, key: str | None = None) -> None:
+        """`endpoint` defaults to `OBSAGENT_AGENT`, then to the user's own agent; nothing is sent yet.
+
+        `key` is the file of the key that is shown over tcp; it defaults to `OBSAGENT_KEY`.
+        """
+        chosen = endpoint or default_serve()
+        super().__init__(chosen, timeout_s, key, "" if chosen == default_serve() else f" --serve {chosen}")
+
+    def query(self, text: str, sketch: str | None = None, explain: bool = False) -> dict[str, Any]:
+        """The answer to one query, as documented in `obsagent.answer.execute`.
+
+        `sketch` (`loghist`, `tdigest`) chooses what answers quantiles; `explain` adds what was read.
+        """
+        from obsagent.zone import local_offset, local_zone_name
+
+        fields: dict[str, Any] = {"text": text, "zone": local_zone_name(), "offset": local_offset()}
+        if sketch is not None:
+            fields["sketch"] = sketch
+        if explain:
+            fields["explain"] = True
+        return self._ask("QUERY", **fields)
+
+    def status(self) -> dict[str, Any]:
+        """The agent's accounts and state."""
+        return self._ask("STATUS")
+
+    def catalogue(self, service: str | None = None) -> dict[str, Any]:
+        """Everything that can be asked about, as documented in `obsagent.answer.catalogue`; `service` restricts it."""
+        return self._ask("CATALOGUE", **({} if service is None else {"service": service}))
+
+
+class ControlClient(_Asking):
+    """Changes one agent. Not thread-safe; `with` closes it. Raises like `AgentClient`."""
+
+    def __init__(
+        self, endpoint: str | None = None, timeout_s: float = CONTROL_TIMEOUT_S, key: str | None = None
+    ) -> None:
+        """`endpoint` defaults to `OBSAGENT_CONTROL`, then to the user's own agent; nothing is sent yet."""
+        chosen = endpoint or default_control()
+        super().__init__(chosen, timeout_s, key, "" if chosen == default_control() else f" --control {chosen}")
+
+    def reload(self) -> dict[str, Any]:
+        """Has the agent read its keys and its configuration again; what it did, as `obsagent.control` describes it."""
+        return self._ask("RELOAD")
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Has the agent move everything from memory into a segment."""
+        return self._ask("CHECKPOINT")
 
 
 def _decode(header: dict[str, Any]) -> dict[str, Any]:

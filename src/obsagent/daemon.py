@@ -3,6 +3,7 @@
 thread        owns                         ends
 ingest        the writers' socket          1. after handling what has arrived
 query         the readers' socket          2.
+control       the control socket           2.
 checkpoint    nothing                      3.
 upkeep        nothing                      3. gives up what it is at
 commit        nothing                      4. after a last sync
@@ -19,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from obsagent import __version__, selfmetrics
 from obsagent.answer.serve import QueryServer
 from obsagent.clock import Clock, SystemClock
 from obsagent.config import AgentConfig
+from obsagent.control import ControlServer
+from obsagent.doors import open_doors
 from obsagent.errors import StoreError
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
@@ -36,13 +40,14 @@ from obsagent.receive.own_session import OwnSession
 from obsagent.receive.server import IngestServer
 from obsagent.selfmetrics import SelfMetric
 from obsagent.store_sink import StoreSink
-from obsagent.wire.socket import ServerSocket, ServeSocket
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_LOOK_S = 0.5
 UPKEEP_LOOK_S = 5.0
 FAILED_SYNC_PAUSE_S = 1.0
+
+LoadConfig = Callable[[], AgentConfig]
 
 
 class Committer:
@@ -157,16 +162,19 @@ class Agent:
     def __init__(
         self,
         config: AgentConfig,
+        load_again: LoadConfig | None = None,
         *,
         clock: Clock | None = None,
         budgets: Budgets | None = None,
         fs: Fs | None = None,
     ) -> None:
-        """Opens the store (which recovers it) and both endpoints; raises `StoreLocked`, `StoreError`, `UsageError`.
+        """Opens the store (which recovers it) and the endpoints; `load_again` reads the configuration for a reload.
 
-        The time, the store's limits and its file system can be others than the machine's and the configuration's.
+        Raises `StoreLocked`, `StoreError`, and what `open_doors` raises. The time, the store's limits and its file
+        system can be others than the machine's and the configuration's.
         """
         self._config = config
+        self._load_again = load_again or (lambda: config)
         self._clock = clock or SystemClock()
         self._started_ms = self._clock.wall_ms()
         self._cpu_seconds = 0.0
@@ -175,20 +183,21 @@ class Agent:
         budgets = budgets or _budgets(config)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
         try:
-            self._writers = ServerSocket(config.listen)
-            self._readers = ServeSocket(config.serve)
+            self._doors = open_doors(config)
         except BaseException:
             self._store.close()
             raise
         self._sink = StoreSink(self._store)
-        scales = {name: metric.scale for name, metric in config.metrics.items()}
+        writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
-        self._ingest = Ingest(self._sink, self._clock, self._writers.send, scales, caps)
+        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
-        self._committer = Committer(self._store, self._writers.wake, self._took(selfmetrics.SYNC_DURATION))
-        self._server = IngestServer(self._writers, self._ingest, self._committer, self._clock, self._every_second)
-        self._query = QueryServer(self._readers, self._store.view, self.status, self._clock.wall_ms)
+        self._committer = Committer(self._store, writers.wake, self._took(selfmetrics.SYNC_DURATION))
+        self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
+        self._query = QueryServer(self._doors.readers, self._store.view, self.status, self._clock.wall_ms)
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
+        self._control = ControlServer(self._doors.control, self.reload, self.checkpoint)
+        self._control_thread = threading.Thread(target=self._control.run, name="obsagent-control")
         self._upkeep = Upkeep(self._store, self._clock.wall_ms)
         self._stopping = threading.Event()
         self._checkpoint_failure = ""
@@ -200,6 +209,7 @@ class Agent:
         self._checkpoint_thread.start()
         self._upkeep.thread.start()
         self._query_thread.start()
+        self._control_thread.start()
         self._server.start()
 
     @property
@@ -211,7 +221,9 @@ class Agent:
         """Ends the threads in order and leaves everything in segments."""
         self._server.stop()
         self._query.stop()
+        self._control.stop()
         self._query_thread.join()
+        self._control_thread.join()
         self._stopping.set()
         self._checkpoint_thread.join()
         self._upkeep.stop()
@@ -222,8 +234,24 @@ class Agent:
         self._committer.stop()
         self._ingest.acknowledge(self._committer.synced)
         self._store.close()
-        self._writers.close()
-        self._readers.close()
+        self._doors.close()
+
+    def reload(self) -> dict[str, Any]:
+        """Reads the keys and the configuration again, of which `[metrics]` counts for clients that connect from now on.
+
+        Says what else has changed and needs a restart. Raises `ConfigError`, and then nothing has changed.
+        """
+        new = self._load_again()
+        names = [each.name for each in fields(new) if each.name != "metrics"]
+        changed = [name for name in names if getattr(new, name) != getattr(self._config, name)]
+        self._config = replace(self._config, metrics=new.metrics)
+        self._ingest.set_scales(_scales(new))
+        keys = self._doors.keyring.refresh(force=True)
+        return {"keys": keys, "metrics": sorted(new.metrics), "restart_needed": changed}
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Moves everything from memory into a segment; raises `StoreError` if the disk refuses."""
+        return {"written": self._store.checkpoint()}
 
     def status(self) -> dict[str, Any]:
         """Accounts, sessions and sizes of the store, and the agent's own state."""
@@ -239,11 +267,13 @@ class Agent:
             "uptime_ms": self._clock.wall_ms() - self._started_ms,
             "listen": self._config.listen,
             "serve": self._config.serve,
+            "control": self._config.control_endpoint,
             "health": "failing" if problems else "ok",
             "problems": problems,
             "messages": self._ingest.messages,
             "malformed": self._ingest.malformed,
             "unsupported": self._ingest.unsupported,
+            "refused": self._doors.refused,
             "resident_bytes": _resident_bytes(),
             "cpu_seconds": _cpu_seconds(),
         }
@@ -304,6 +334,10 @@ def _budgets(config: AgentConfig) -> Budgets:
     ).within_disk()
 
 
+def _scales(config: AgentConfig) -> dict[str, int]:
+    return {name: metric.scale for name, metric in config.metrics.items()}
+
+
 def _cpu_seconds() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
@@ -314,14 +348,25 @@ def _resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def run(config: AgentConfig, make: Callable[[AgentConfig], Agent] = Agent) -> int:
-    """Runs the agent that `make` makes until SIGTERM or SIGINT; the exit code."""
+def run(
+    config: AgentConfig, load_again: LoadConfig | None = None, make: Callable[..., Agent] | None = None
+) -> int:
+    """Runs the agent until SIGTERM or SIGINT; the exit code.
+
+    `load_again` reads the configuration at a reload; `make` makes the agent of both.
+    """
     wanted = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wanted.set())
-    agent = make(config)
+    agent = (make or Agent)(config, load_again)
     agent.start()
-    logger.info("ready: writers %s, readers %s, data %s", config.listen, config.serve, config.data)
+    logger.info(
+        "ready: writers %s, readers %s, control %s, data %s",
+        config.listen,
+        config.serve,
+        config.control_endpoint,
+        config.data,
+    )
     while not wanted.wait(0.5):
         if agent.failed:
             break

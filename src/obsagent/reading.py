@@ -26,20 +26,23 @@ def query(
     data: Directory | None = None,
     sketch: str | None = None,
     timeout: float = TIMEOUT_S,
+    key: Directory | None = None,
 ) -> Result:
     """The answer to a query, such as `query("p99 latency by endpoint since 1h")`.
 
     Asks the agent at the endpoint `agent` (default: `OBSAGENT_AGENT`, else yours), or reads the store in the
     directory `data`, which needs no agent. `sketch="tdigest"` answers quantiles from t-digests where series keep one.
+    `key` is the file of the key that is shown to an agent over tcp (default: `OBSAGENT_KEY`).
 
     Raises `UsageError` for a query that is wrong, `AgentUnreachable` if no agent answers within `timeout` seconds,
-    `StoreError` if there is no store, `ModuleNotFoundError` if a store is to be read without `obsagent[agent]`.
+    `AccessDenied` if it does not let you in, `ConfigError` for a file that is no key, `StoreError` if there is no
+    store, `ModuleNotFoundError` if a store is to be read without `obsagent[agent]`.
     """
     _check_text(text)
     _check_source(agent, data)
     options: dict[str, Any] = {} if sketch is None else {"sketch": sketch}
     if data is None:
-        with AgentClient(agent, timeout) as client:
+        with AgentClient(agent, timeout, _path(key)) as client:
             return Result(client.query(text, **options))
     from obsagent.cli.sources import ask_query
 
@@ -54,6 +57,7 @@ async def query_async(
     data: Directory | None = None,
     sketch: str | None = None,
     timeout: float = TIMEOUT_S,
+    key: Directory | None = None,
 ) -> Result:
     """`query` for coroutines: asks in a thread of the loop's executor, so that the loop goes on meanwhile.
 
@@ -61,22 +65,32 @@ async def query_async(
     """
     import asyncio
 
-    return await asyncio.to_thread(query, text, agent=agent, data=data, sketch=sketch, timeout=timeout)
+    return await asyncio.to_thread(query, text, agent=agent, data=data, sketch=sketch, timeout=timeout, key=key)
 
 
-def status(*, agent: str | None = None, data: Directory | None = None, timeout: float = TIMEOUT_S) -> dict[str, Any]:
+def status(
+    *,
+    agent: str | None = None,
+    data: Directory | None = None,
+    timeout: float = TIMEOUT_S,
+    key: Directory | None = None,
+) -> dict[str, Any]:
     """The accounts and the state of an agent, or of a store, as `obsagent status --format json` prints them.
 
     Raises like `query`.
     """
     _check_source(agent, data)
     if data is None:
-        with AgentClient(agent, timeout) as client:
+        with AgentClient(agent, timeout, _path(key)) as client:
             return client.status()
     from obsagent.cli.sources import ask_status
 
     with _agent_extra():
         return ask_status(Namespace(agent=None, data=fspath(data)))
+
+
+def _path(path: Directory | None) -> str | None:
+    return None if path is None else fspath(path)
 
 
 def _check_text(text: str) -> None:

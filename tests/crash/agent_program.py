@@ -46,7 +46,7 @@ def main() -> int:
             print("ready", flush=True)
 
     clock = FastClock(since_ms, rate)
-    return daemon.run(config, lambda config: Announced(config, clock=clock, budgets=tiny(), fs=fs))
+    return daemon.run(config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=tiny(), fs=fs))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def main() -> int:
             super().start()
             print("ready", flush=True)
 
-    return daemon.run(config, lambda config: Announced(config, clock=clock, budgets=budgets))
+    return daemon.run(config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=budgets))
 
 
 if __name__ == "__main__":

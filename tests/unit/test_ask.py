@@ -7,9 +7,11 @@ import sys
 import time
 
 import pytest
+from key_lab import written
 
-from obsagent.ask import AgentClient
-from obsagent.errors import AgentUnreachable, ConfigError, ObsagentError, ProtocolError, UsageError
+from obsagent.ask import AgentClient, ControlClient
+from obsagent.errors import AccessDenied, AgentUnreachable, ConfigError, ObsagentError, ProtocolError, UsageError
+from obsagent.keys import ClientKey
 from obsagent.wire.frame import MessageKind
 
 
@@ -143,7 +145,7 @@ def test_where_nobody_listens_nobody_is_waited_for(stale, tmp_path, monkeypatch)
         (ConnectionResetError("the peer has left"), "the agent at tcp://127.0.0.1:1 ended before it answered; start"),
         (BrokenPipeError(32, "Broken pipe"), "the agent at tcp://127.0.0.1:1 ended before it answered; start"),
         (TimeoutError("late"), "no agent answered at tcp://127.0.0.1:1 within 5 s; start"),
-        (PermissionError(13, "Permission denied"), "the agent at tcp://127.0.0.1:1 cannot be asked: "),
+        (OSError(113, "No route to host"), "the agent at tcp://127.0.0.1:1 cannot be asked: [Errno 113] No route"),
     ],
 )
 def test_an_agent_that_cannot_be_asked_is_unreachable(client, error, message):
@@ -151,6 +153,49 @@ def test_an_agent_that_cannot_be_asked_is_unreachable(client, error, message):
     with pytest.raises(AgentUnreachable) as caught:
         agent.status()
     assert str(caught.value).startswith(message)
+
+
+def test_a_user_who_may_not_ask_is_told_who_may(client):
+    agent, _ = client(PermissionError(13, "Permission denied"))
+    with pytest.raises(AccessDenied, match=r"this user may not ask the agent at .*socket_group"):
+        agent.status()
+
+
+def test_a_key_is_shown_over_tcp_only(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("obsagent.wire.socket.RequestSocket", lambda *args: shown.append(args))
+    monkeypatch.setattr("obsagent.wire.zmtp.UnixDealer", lambda *args: shown.append(args))
+    key = ClientKey("r", "read", "p" * 40, "s" * 40, "a" * 40)
+    path = written(key, tmp_path / "r.key")
+    AgentClient("tcp://127.0.0.1:1", key=path)._open()
+    AgentClient("tcp://127.0.0.1:1")._open()
+    monkeypatch.setenv("OBSAGENT_KEY", path)
+    AgentClient("tcp://127.0.0.1:1")._open()
+    AgentClient("ipc:///nowhere.sock")._open()
+    endpoint = "tcp://127.0.0.1:1"
+    assert shown == [(endpoint, key), (endpoint,), (endpoint, key), ("/nowhere.sock", 5.0)]
+    monkeypatch.setenv("OBSAGENT_KEY", str(tmp_path / "none.key"))
+    with pytest.raises(ConfigError, match=r"none\.key cannot be read"):
+        AgentClient("tcp://127.0.0.1:1").status()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("reload", MessageKind.RELOAD), ("checkpoint", MessageKind.CHECKPOINT)])
+def test_an_agent_is_changed_by_a_client_of_its_own(monkeypatch, name, kind):
+    conversation = FakeConversation(answered({"done": 1}))
+    monkeypatch.setattr(ControlClient, "_open", lambda self: conversation)
+    with ControlClient("ipc:///nowhere.sock", timeout_s=9.0) as agent:
+        assert getattr(agent, name)() == {"done": 1}
+    assert conversation.asked == [(kind, 9.0, {})]
+    assert not hasattr(AgentClient, name)
+
+
+def test_control_names_its_own_option(tmp_path, monkeypatch):
+    endpoint = f"ipc://{tmp_path}/control.sock"
+    with pytest.raises(AgentUnreachable, match=f"no agent is listening at {endpoint}; .*--control {endpoint}"):
+        ControlClient(endpoint).reload()
+    monkeypatch.setenv("OBSAGENT_CONTROL", endpoint)
+    with pytest.raises(AgentUnreachable, match=r"start one with `obsagent agent`,"):
+        ControlClient().reload()
 
 
 def test_after_any_error_the_conversation_begins_anew(monkeypatch):

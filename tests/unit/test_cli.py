@@ -40,7 +40,7 @@ def asked(monkeypatch):
     texts = []
 
     class FakeAgent:
-        def __init__(self, endpoint):
+        def __init__(self, endpoint, key=None):
             texts.append(endpoint)
 
         def __enter__(self):
@@ -296,7 +296,7 @@ def obsagent(*words, stdout=subprocess.PIPE):
 
 def test_the_agent_runs_with_what_the_command_line_says_on_top_of_the_file(tmp_path, monkeypatch):
     ran = []
-    daemon = types.SimpleNamespace(run=lambda config: ran.append(config) or 0)
+    daemon = types.SimpleNamespace(run=lambda config, _again: ran.append(config) or 0)
     monkeypatch.setitem(sys.modules, "obsagent.daemon", daemon)
     monkeypatch.setattr("obsagent.daemon", daemon, raising=False)
     file = tmp_path / "agent.toml"
@@ -311,7 +311,7 @@ def test_the_agent_runs_with_what_the_command_line_says_on_top_of_the_file(tmp_p
 
 
 def test_a_wrong_configuration_exits_with_78(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "obsagent.daemon", types.SimpleNamespace(run=lambda config: 0))
+    monkeypatch.setitem(sys.modules, "obsagent.daemon", types.SimpleNamespace(run=lambda config, _again: 0))
     file = tmp_path / "agent.toml"
     file.write_text("dota = 1\n")
     assert cli.main(["agent", "--config", str(file)]) == 78

@@ -29,7 +29,7 @@ def asked(monkeypatch):
     endpoints = []
 
     class FakeAgent:
-        def __init__(self, endpoint, timeout_s):
+        def __init__(self, endpoint, timeout_s, key=None):
             endpoints.append((endpoint, timeout_s))
 
         def __enter__(self):
@@ -57,7 +57,7 @@ def test_commands_with_what_they_do(asked):
 
 
 def test_options_and_their_choices(asked):
-    options = ["--help", "--agent", "--data", "--format", "--sketch", "--explain", "--exit-match", "--watch"]
+    options = ["--help", "--agent", "--data", "--key", "--format", "--sketch", "--explain", "--exit-match", "--watch"]
     assert set(texts(["query"], "--")) == set(options)
     assert texts(["query", "latency", "--sketch"]) == ["loghist", "tdigest"]
     assert texts(["query", "latency", "--format"]) == ["table", "json", "csv"]

@@ -43,7 +43,7 @@ def samples_fields(**changes: object) -> dict[str, object]:
 
 
 def test_format_lists_every_kind_with_its_number_and_state() -> None:
-    rows = re.findall(r"^\| (\d+) \| (\w+) \| (?:client|agent|reader) \| (.+?) \|$", FORMAT, re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| (\w+) \| (?:client|agent|reader|control) \| (.+?) \|$", FORMAT, re.MULTILINE)
     assert {(int(number), word) for number, word, _ in rows} == {
         (kind.value, kind.name.lower()) for kind in MessageKind
     }

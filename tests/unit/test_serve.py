@@ -97,7 +97,10 @@ def test_a_mistake_comes_back_as_a_usage_error_with_its_caret(view):
     [
         ((b"me", "query", {}), "a query message needs the field `text`"),
         ((b"me", "query", {"text": b"p99 latency"}), "a query message needs the field `text`"),
-        ((b"me", "samples", {}), "a message of kind 'samples' is not answered here"),
+        (
+            (b"me", "samples", {}),
+            "messages of kind samples are not for the readers' endpoint, but for the writers' one",
+        ),
     ],
 )
 def test_what_is_no_question_is_refused(view, request_, message):

@@ -30,7 +30,9 @@ AGENT_PACKAGES = (
 COMMANDS = {
     "agent": "run the agent: receive samples, keep them, answer questions",
     "completion": "print a script for completion in bash, zsh or fish",
+    "control": "have a running agent reload, or write a checkpoint",
     "demo": "serve a real model under load and watch it",
+    "keys": "make, list and revoke keys for tcp",
     "list": "list what there is to ask about",
     "query": "ask for quantiles, rates and counts",
     "shell": "ask interactively, with completion and help",
@@ -42,7 +44,7 @@ COMMANDS = {
 # fmt: off
 NOT_BUILT = (
     "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
-    "truth", "init", "config", "fsck", "forget", "export", "keys",
+    "truth", "init", "config", "fsck", "forget", "export",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""

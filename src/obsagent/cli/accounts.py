@@ -56,6 +56,8 @@ def _facts(status: Status) -> Iterator[str]:
         yield f"           {size(agent['resident_bytes'])} of memory, {agent['cpu_seconds']:.1f} s of processor time"
         yield f"writers    {agent['listen']}"
         yield f"readers    {agent['serve']}"
+        if "control" in agent:  # an agent of before has none
+            yield f"control    {agent['control']}"
     yield f"store      {status['directory']}"
     yield f"           {_plural(status['series']['known'], 'series', 'series')} of {_metrics(status['series'])}"
     yield f"head       {size(status['head']['bytes'])} in {_plural(status['head']['windows'], 'window')}"
@@ -133,10 +135,14 @@ def _troubles(status: Status, everything: bool) -> Iterator[str]:
     yield from refused_label_lines(status["series"].get("refused_labels", []), everything=everything)
     if status["corrupt"]:
         yield f"corrupt: {_plural(status['corrupt'], 'damaged or lost place')} in the store's files"
-    for key, what in (("malformed", "malformed"), ("unsupported", "of an unsupported kind or version")):
+    for key, one, what in (
+        ("malformed", "message", "malformed"),
+        ("unsupported", "message", "of an unsupported kind or version"),
+        ("refused", "attempt", "to come in without a key, or with one that may not"),
+    ):
         count = status.get("agent", {}).get(key, 0)
         if count:
-            yield f"refused: {_plural(count, 'message')} {what}"
+            yield f"refused: {_plural(count, one)} {what}"
 
 
 def _plural(count: int, one: str, many: str = "") -> str:

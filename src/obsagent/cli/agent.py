@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -23,6 +24,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--serve", metavar="ENDPOINT", help="where readers such as `obsagent query` connect (default: yours)"
     )
+    parser.add_argument(
+        "--control", metavar="ENDPOINT", help="where `obsagent control` connects (default: beside the readers' socket)"
+    )
+    parser.add_argument("--keys", metavar="DIR", type=Path, help="the keys for tcp (default: keys in the store)")
     parser.add_argument("--config", metavar="FILE", type=Path, help="a TOML file; the options here win over it")
 
 
@@ -31,4 +36,6 @@ def run(args: Namespace) -> int:
     from obsagent import config, daemon
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
-    return daemon.run(config.load(args.config, data=args.data, listen=args.listen, serve=args.serve))
+    options = {name: getattr(args, name) for name in ("data", "listen", "serve", "control", "keys")}
+    load = partial(config.load, args.config, **options)
+    return daemon.run(load(), load)

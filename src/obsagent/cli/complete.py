@@ -19,7 +19,7 @@ from obsagent.errors import ObsagentError
 
 AGENT_TIMEOUT_S = 0.15
 FILES = 3
-FILE_OPTIONS = frozenset({"--data", "--config"})
+FILE_OPTIONS = frozenset({"--data", "--config", "--key", "--keys", "--output"})
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -146,7 +146,7 @@ def _catalogue(source: dict[str, str]) -> dict[str, Any]:
     from obsagent.ask import AgentClient
 
     try:
-        with AgentClient(source.get("--agent"), AGENT_TIMEOUT_S) as agent:
+        with AgentClient(source.get("--agent"), AGENT_TIMEOUT_S, source.get("--key")) as agent:
             return agent.catalogue()
     except ObsagentError:
         return {}

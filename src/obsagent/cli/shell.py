@@ -45,7 +45,7 @@ class CommandLine:
 
     def __init__(self, args: Namespace) -> None:
         """The options say where to ask until the shell is told otherwise."""
-        self._agent, self._data = args.agent, args.data
+        self._agent, self._data, self._key = args.agent, args.data, args.key
 
     def open(self, agent: str | None) -> Source:
         """A source: that of the options, or another agent."""
@@ -53,7 +53,7 @@ class CommandLine:
             return StoreSource(self._data)
         from obsagent.ask import AgentClient
 
-        return AgentClient(agent or self._agent)
+        return AgentClient(agent or self._agent, key=self._key)
 
     def name(self, agent: str | None) -> str:
         """What the source is called."""
@@ -73,9 +73,10 @@ class CommandLine:
         """Runs a command of obsagent on the source."""
         from obsagent.cli import main
 
-        if any(word in ("--agent", "--data") for word in words):
+        if any(word in ("--agent", "--data", "--key") for word in words):
             raise UsageError("a command inside the shell asks the shell's own source: see \\agent")
         if agent is None and self._data is not None:
             return main([*words, "--data", self._data])
         chosen = agent or self._agent
-        return main([*words, *(["--agent", chosen] if chosen else [])])
+        shown = ["--key", self._key] if self._key else []
+        return main([*words, *(["--agent", chosen] if chosen else []), *shown])

@@ -18,7 +18,8 @@ def add_source_arguments(parser: ArgumentParser) -> None:
         metavar="ENDPOINT",
         help="the agent's readers' endpoint, ipc://PATH or tcp://HOST:PORT (default: $OBSAGENT_AGENT, else yours)",
     )
-    source.add_argument("--data", metavar="DIR", help="read this store directly; no agent is needed, one may run")
+    parser.add_argument("--key", metavar="FILE", help="the key to show over tcp (default: $OBSAGENT_KEY)")
+    source.add_argument("--data", metavar="DIR", help="read this store directly, without an agent")
 
 
 def ask_query(args: Namespace, text: str, **options: Any) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def ask_query(args: Namespace, text: str, **options: Any) -> dict[str, Any]:
     if args.data is None:
         from obsagent.ask import AgentClient
 
-        with AgentClient(args.agent) as agent:
+        with AgentClient(args.agent, key=args.key) as agent:
             return agent.query(text, **options)
     from obsagent.cli.stored import StoreSource
 

@@ -51,7 +51,7 @@ def run_probe(args: Namespace) -> int:
     from obsagent.ask import AgentClient
     from obsagent.cli.probe import probe
 
-    with AgentClient(args.agent) as agent:
+    with AgentClient(args.agent, key=args.key) as agent:
         result = probe(agent)
     if args.format == "json":
         print_json(result)

@@ -75,4 +75,4 @@ def open_source(args: Namespace, timeout_s: float = 5.0) -> Source:
         return StoreSource(args.data)
     from obsagent.ask import AgentClient
 
-    return AgentClient(args.agent, timeout_s)
+    return AgentClient(args.agent, timeout_s, args.key)

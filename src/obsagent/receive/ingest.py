@@ -26,10 +26,10 @@ from obsagent.receive.events import take_events
 from obsagent.receive.settle import settle
 from obsagent.receive.sink import LiveSession, Refusal, Sink
 from obsagent.wire.frame import (
-    NOT_BUILT,
     Header,
     MessageKind,
     SamplesHeader,
+    not_taken,
     pack,
     read_counts,
     read_definitions,
@@ -85,6 +85,10 @@ class Ingest:
             MessageKind.GOODBYE: self._goodbye,
         }
 
+    def set_scales(self, scales: Mapping[str, int]) -> None:
+        """Other histogram scales, for those who say hello from now on; may be called from any thread."""
+        self._scales = dict(scales)
+
     def handle(self, identity: bytes, parts: Parts) -> None:
         """One message; never raises for what a peer sent."""
         self.messages += 1
@@ -94,7 +98,7 @@ class Ingest:
             kind, fields = unpack(parts[0])
             handler = self._handlers.get(kind)
             if handler is None:
-                raise ProtocolError(_not_taken(kind))
+                raise ProtocolError(not_taken(kind, "writers'"))
             handler(identity, fields, parts[1] if len(parts) > 1 else b"")
         except StoreError as error:
             self._complain(identity, "again", error)
@@ -233,10 +237,3 @@ class Ingest:
                 goodbye=ack.goodbye,
             )
             self._reply(ack.identity, header)
-
-
-def _not_taken(kind: MessageKind) -> str:
-    word = kind.name.lower()
-    if kind in NOT_BUILT:
-        return f"messages of kind {word} are reserved and not built in this version"
-    return f"messages of kind {word} are not for the writers' endpoint"

@@ -9,15 +9,16 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from obsagent._native.ring import Histogram, Recorder
-from obsagent.endpoints import check_endpoint, default_listen
+from obsagent.endpoints import TCP_PREFIX, check_endpoint, default_key, default_listen
 from obsagent.errors import InstrumentError, PendingSamples
 from obsagent.limits import CLIENT_RING_BYTES, CLIENTS_PER_PROCESS, EXIT_FLUSH_TIMEOUT_S
 from obsagent.processes import pid_namespace
 from obsagent.record.agent_clock import AgentClock
-from obsagent.record.conversation import Conversation, monotonic_ms
+from obsagent.record.conversation import Conversation, monotonic_ms, open_socket
 from obsagent.record.events import EventQueue, checked_event
 from obsagent.record.outbox import Outbox
 from obsagent.record.registry import Registry
@@ -29,6 +30,7 @@ from obsagent.wire.frame import Header, SeriesDefinition, SessionCounts
 
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
+    from obsagent.keys import ClientKey
     from obsagent.record.refusals import Refusals
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -63,11 +65,17 @@ class Client:
     Thread-safe. Works across fork: the child is a session of its own, with instruments that keep working.
     """
 
-    def __init__(self, service: str, endpoint: str, version: str, slot: int, *, disabled: bool = False) -> None:
-        """Use `connect`. `slot` numbers the clients of this process; `disabled` records nothing."""
+    def __init__(
+        self, service: str, endpoint: str, version: str, slot: int, *, disabled: bool = False, key: str | None = None
+    ) -> None:
+        """Use `connect`. `slot` numbers the clients of this process; `disabled` records nothing.
+
+        Raises `ConfigError` for a file `key` that is no key, where one is needed: over tcp.
+        """
         self.service = service
         self.endpoint = endpoint
         self.version = version
+        self._key = _read_key(key) if key and endpoint.startswith(TCP_PREFIX) and not disabled else None
         self._disabled = disabled
         self._recorder = Recorder(
             slot,
@@ -222,7 +230,7 @@ class Client:
             if self._sender is not None or self._disabled or self._closed:
                 return
             self._recorder.start()
-            conversation = Conversation(self.endpoint, self.session, self)
+            conversation = Conversation(self.endpoint, self.session, self, partial(open_socket, key=self._key))
             self._sender = Sender(self._recorder, self, conversation)
             self._sender.start()
         _close_with_multiprocessing(self)
@@ -295,32 +303,47 @@ class Client:
         self._begin_session()
 
 
-_clients: dict[tuple[str, str, str, bool], Client] = {}
+_clients: dict[tuple[str, str, str, bool, str | None], Client] = {}
 _make_client: Callable[..., Client] = Client
 _clients_lock = threading.Lock()
 
 
-def connect(service: str | None = None, *, endpoint: str | None = None, version: str = "") -> Client:
+def _read_key(path: str) -> ClientKey:
+    from obsagent.keys import read_client_key
+
+    return read_client_key(path)
+
+
+def connect(
+    service: str | None = None,
+    *,
+    endpoint: str | None = None,
+    version: str = "",
+    key: str | os.PathLike[str] | None = None,
+) -> Client:
     """The client for a service: the same arguments give the same client.
 
     `service` defaults to `OTEL_SERVICE_NAME`, else the program's name; `endpoint` to `OBSAGENT_ENDPOINT`, else
     `ingest.sock` in the per-user runtime directory. Never waits for the agent. With `OBSAGENT_DISABLED=1` the
-    client has the same types and neither thread nor socket. Raises `UsageError` for a malformed endpoint and
-    `InstrumentError` beyond 8 different clients in one process.
+    client has the same types and neither thread nor socket. `key` is the file of the key that is shown over tcp, made
+    by `obsagent keys new`; it defaults to `OBSAGENT_KEY`. Raises `UsageError` for a malformed endpoint, `ConfigError`
+    for a file that is no key or that others can read, and `InstrumentError` beyond 8 different clients in one process.
     """
     service = service or default_service()
     endpoint = endpoint or default_listen()
     disabled = os.environ.get("OBSAGENT_DISABLED", "0") not in {"", "0"}
-    key = (service, endpoint, version, disabled)
+    key_path = default_key() if key is None else os.fspath(key)
+    identity = (service, endpoint, version, disabled, key_path)
     with _clients_lock:
-        client = _clients.get(key)
+        client = _clients.get(identity)
         if client is None:
             if len(_clients) >= CLIENTS_PER_PROCESS:
                 raise InstrumentError(
                     f"this process has {CLIENTS_PER_PROCESS} clients already; connect with the same arguments again"
                 )
             check_endpoint(endpoint)
-            client = _clients[key] = _make_client(service, endpoint, version, len(_clients), disabled=disabled)
+            client = _make_client(service, endpoint, version, len(_clients), disabled=disabled, key=key_path)
+            _clients[identity] = client
         client._open()
     return client
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from obsagent.errors import CorruptData, ProtocolError
+from obsagent.errors import AccessDenied, CorruptData, ProtocolError
 from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 from obsagent.wire.frame import (
     MINOR,
@@ -28,6 +28,7 @@ from obsagent.wire.frame import (
 
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
+    from obsagent.keys import ClientKey
     from obsagent.record.agent_clock import AgentClock
     from obsagent.record.events import EventQueue
     from obsagent.record.outbox import Outbox, QueuedBatch
@@ -65,7 +66,7 @@ class Socket(Protocol):
         ...
 
     def receive(self) -> tuple[MessageKind, Header] | None:
-        """The next message, or None if there is none; raises `CorruptData` or `ProtocolError`."""
+        """The next message, or None if there is none; raises `AccessDenied`, `CorruptData` or `ProtocolError`."""
         ...
 
     def close(self) -> None:
@@ -73,11 +74,11 @@ class Socket(Protocol):
         ...
 
 
-def open_socket(endpoint: str) -> Socket:
-    """A socket of the real wire."""
+def open_socket(endpoint: str, key: ClientKey | None = None) -> Socket:
+    """A socket of the real wire, which shows the key if there is one."""
     from obsagent.wire.socket import ClientSocket  # loads zmq
 
-    return ClientSocket(endpoint)
+    return ClientSocket(endpoint) if key is None else ClientSocket(endpoint, key)
 
 
 class Speaker(Protocol):
@@ -195,7 +196,7 @@ class Conversation:
         while self._socket is not None:
             try:
                 message = self._socket.receive()
-            except (CorruptData, ProtocolError) as error:
+            except (AccessDenied, CorruptData, ProtocolError) as error:
                 self._refuse(str(error), now)
                 return
             if message is None:

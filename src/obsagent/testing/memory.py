@@ -51,7 +51,9 @@ class Memory:
         for client in self._clients:
             client.end()
 
-    def _make_client(self, service: str, endpoint: str, version: str, slot: int, *, disabled: bool) -> Client:
+    def _make_client(
+        self, service: str, endpoint: str, version: str, slot: int, *, disabled: bool, key: str | None
+    ) -> Client:
         client = MemoryClient(self._agent, service, endpoint, version)
         self._clients.append(client)
         return client

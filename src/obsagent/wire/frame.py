@@ -29,8 +29,10 @@ from obsagent.samples import ACROSS, SKETCHES, Event, Kind
 from obsagent.wire.header import MAJOR as MAJOR
 from obsagent.wire.header import MINOR as MINOR
 from obsagent.wire.header import NOT_BUILT as NOT_BUILT
+from obsagent.wire.header import WRITE_KINDS as WRITE_KINDS
 from obsagent.wire.header import Header as Header
 from obsagent.wire.header import MessageKind as MessageKind
+from obsagent.wire.header import not_taken as not_taken
 from obsagent.wire.header import pack as pack
 from obsagent.wire.header import unpack as unpack
 

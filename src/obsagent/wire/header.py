@@ -43,6 +43,8 @@ class MessageKind(IntEnum):
     ANSWER = 16
     ERROR = 17
     CATALOGUE = 18
+    RELOAD = 19
+    CHECKPOINT = 20
 
 
 NOT_BUILT = frozenset(
@@ -55,6 +57,31 @@ NOT_BUILT = frozenset(
     }
 )
 """Reserved kinds that this version refuses."""
+WRITE_KINDS = frozenset(
+    {
+        MessageKind.HELLO,
+        MessageKind.DEFINE,
+        MessageKind.SAMPLES,
+        MessageKind.EVENTS,
+        MessageKind.HEARTBEAT,
+        MessageKind.GOODBYE,
+        *NOT_BUILT,
+    }
+)
+READ_KINDS = frozenset({MessageKind.QUERY, MessageKind.STATUS, MessageKind.CATALOGUE})
+CONTROL_KINDS = frozenset({MessageKind.RELOAD, MessageKind.CHECKPOINT})
+"""What each of the agent's endpoints takes; every other kind is refused there."""
+
+
+def not_taken(kind: MessageKind, here: str) -> str:
+    """What to say to a peer that has sent a kind of message to `here`, an endpoint that does not take it."""
+    word = kind.name.lower()
+    if kind in NOT_BUILT:
+        return f"messages of kind {word} are reserved and not built in this version"
+    for kinds, place in ((WRITE_KINDS, "writers'"), (READ_KINDS, "readers'"), (CONTROL_KINDS, "control")):
+        if kind in kinds:
+            return f"messages of kind {word} are not for the {here} endpoint, but for the {place} one"
+    return f"messages of kind {word} are the agent's own: it takes none"
 
 
 def pack(kind: MessageKind, **fields: Any) -> bytes:

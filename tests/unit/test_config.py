@@ -52,6 +52,10 @@ def test_a_file_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
         ("[metrics.latency]\nscale = 9", r"metrics\.latency\.scale: expected a whole number from 0 to 8"),
         ("[metrics.latency]\nscal = 9", r"unknown key metrics\.latency\.scal; did you mean metrics\.latency\.scale"),
         ("metrics = 3", "metrics: expected tables"),
+        ("require_keys = 1", "require_keys: expected true or false, got 1"),
+        ("socket_group = 12", "socket_group: expected text in quotes"),
+        ("keys = false", "keys: expected text"),
+        ("contol = 'x'", r"unknown key contol; did you mean control\?"),
         ("data = ", "not TOML"),
     ],
 )
@@ -77,7 +81,8 @@ def test_endpoints_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["", "ipc://", "ipc:///" + "x" * 120, "http://x:1", "tcp://nowhere", "/tmp/x.sock"]
+    "endpoint",
+    ["", "ipc://", "ipc://@name", "ipc://*", "ipc:///" + "x" * 120, "http://x:1", "tcp://nowhere", "/tmp/x.sock"],
 )
 def test_malformed_endpoints_are_usage_errors(endpoint: str) -> None:
     with pytest.raises(UsageError, match="endpoint"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from obsagent.errors import ProtocolError
+from obsagent.errors import AccessDenied, ProtocolError
 from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS
 from obsagent.record import conversation as module
 from obsagent.record.agent_clock import AgentClock
@@ -233,12 +233,13 @@ def test_an_agent_that_asks_to_begin_again_gets_a_pause_and_a_hello(stage: Stage
     assert stage.speaker.refusals == []
 
 
-def test_a_refusal_is_reported_and_tried_again_later(stage: Stage) -> None:
+@pytest.mark.parametrize("error", [ProtocolError("another version"), AccessDenied("an unknown key")])
+def test_a_refusal_is_reported_and_tried_again_later(stage: Stage, error: Exception) -> None:
     stage.step()
-    stage.socket.incoming.append(ProtocolError("another version"))
+    stage.socket.incoming.append(error)
     stage.step()
     stage.step()
-    assert stage.speaker.refusals == ["another version"]
+    assert stage.speaker.refusals == [str(error)]
     assert len(stage.sockets) == 1
     stage.step(module.REFUSED_PAUSE_MS)
     assert len(stage.sockets) == 2

@@ -1,0 +1,89 @@
+"""Changing a running agent: keys, configuration, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from agent_in_process import config_in, running_agent
+from key_lab import made_key
+
+import obsagent
+from obsagent import config as configuration
+from obsagent.ask import AgentClient, ControlClient
+from obsagent.config import AgentConfig
+from obsagent.errors import ConfigError
+from obsagent.keyring import Keyring
+from obsagent.wire.header import MessageKind
+from obsagent.wire.zmtp import UnixDealer
+
+
+class Place:
+    """A running agent with its configuration file."""
+
+    def __init__(self, directory: Path) -> None:
+        self.file = directory / "obsagent.toml"
+        self.file.write_text("")
+        base = config_in(directory)
+        self.words = {"data": base.data, "listen": base.listen, "serve": base.serve}
+        self.config = self.load()
+
+    def load(self) -> AgentConfig:
+        return configuration.load(self.file, **self.words)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    with running_agent(made.config, made.load):
+        yield made
+
+
+def scale_of(place: Place, session: bytes) -> int | None:
+    dealer = UnixDealer(place.config.listen.removeprefix("ipc://"), 10.0)
+    fields = {"s": session, "service": "x", "host": "h", "pid": 1, "started": 1, "clock": 1, "version": ""}
+    _, welcome = dealer.request(MessageKind.HELLO, 10.0, **fields)
+    dealer.close()
+    return welcome["scales"].get("latency")
+
+
+def test_a_reload_takes_the_rules_of_metrics_and_says_what_needs_a_restart(place: Place) -> None:
+    with ControlClient(place.config.control_endpoint) as control:
+        assert control.reload() == {"keys": 0, "metrics": [], "restart_needed": []}
+        assert scale_of(place, b"a" * 16) is None
+        place.file.write_text('socket_group = "0"\nseries_total = 7\n[metrics.latency]\nscale = 3\n')
+        made_key(Keyring(place.config.keys_directory), "one", "write")
+        reloaded = {"keys": 1, "metrics": ["latency"], "restart_needed": ["socket_group", "series_total"]}
+        assert control.reload() == control.reload() == reloaded
+        assert scale_of(place, b"b" * 16) == 3
+
+
+def test_a_configuration_that_is_wrong_changes_nothing(place: Place) -> None:
+    with ControlClient(place.config.control_endpoint) as control:
+        place.file.write_text("[metrics.latency]\nscale = 3\n")
+        control.reload()
+        place.file.write_text("[metrics.latency]\nscale = 99\n")
+        with pytest.raises(ConfigError, match=r"metrics\.latency\.scale: expected a whole number") as caught:
+            control.reload()
+        assert caught.value.exit_code == 78
+        assert scale_of(place, b"a" * 16) == 3
+
+
+def test_a_checkpoint_moves_everything_into_segments(place: Place) -> None:
+    client = obsagent.connect("shop", endpoint=place.config.listen, version="checkpoint")
+    client.counter("sold").inc(3)
+    client.flush(10.0).raise_if_pending()
+    with ControlClient(place.config.control_endpoint) as control, AgentClient(place.config.serve) as agent:
+        assert control.checkpoint() == {"written": True}
+        status = agent.status()
+        assert status["segments"]["blocks"] >= 1
+        assert status["last_checkpoint_ms"] is not None
+        rows = agent.query("sum sold")["series"]
+        assert [row["values"]["sum"] for row in rows] == [3.0]
+    client.close()
+
+
+def test_the_status_says_where_control_is(place: Place) -> None:
+    with AgentClient(place.config.serve) as agent:
+        assert agent.status()["agent"]["control"] == place.config.control_endpoint

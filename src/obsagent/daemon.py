@@ -178,7 +178,7 @@ class Agent:
         self._clock = clock or SystemClock()
         self._started_ms = self._clock.wall_ms()
         self._cpu_seconds = 0.0
-        self._messages = self._malformed = 0
+        self._messages = self._malformed = self._refused = 0
         self._durations: list[tuple[SelfMetric, float]] = []
         budgets = budgets or _budgets(config)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
@@ -312,6 +312,7 @@ class Agent:
             (selfmetrics.CPU_SECONDS, cpu_seconds - self._cpu_seconds),
             (selfmetrics.MESSAGES, self._ingest.messages - self._messages),
             (selfmetrics.MALFORMED, self._ingest.malformed - self._malformed),
+            (selfmetrics.REFUSED, (refused := self._doors.refused) - self._refused),
             (selfmetrics.RESIDENT_BYTES, _resident_bytes()),
             (selfmetrics.HEAD_BYTES, self._store.head_bytes()),
             (selfmetrics.SERIES, len(self._store.series)),
@@ -319,6 +320,7 @@ class Agent:
         ]
         self._cpu_seconds = cpu_seconds
         self._messages, self._malformed = self._ingest.messages, self._ingest.malformed
+        self._refused = refused
         for metric, value in readings:
             self._own.record(metric.kind, metric.name, float(value), unit=metric.unit, help_text=metric.help)
 

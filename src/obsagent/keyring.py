@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from obsagent.errors import ConfigError
+from obsagent.errors import ConfigError, UsageError
 from obsagent.fs import Fs
 from obsagent.keys import ROLES, ClientKey, check_name, read_fields
 
@@ -86,12 +86,12 @@ class Keyring:
     def new(self, name: str, role: str, make_pair: Callable[[], KeyPair], now_ms: int) -> ClientKey:
         """Makes a key and lets it in; the caller hands the secret to whom it is for: it is kept nowhere else.
 
-        The agent's own pair is made with the first key. Raises `ConfigError` if the name is no name or taken, and if
-        the directory cannot hold keys.
+        The agent's own pair is made with the first key. Raises `UsageError` if the name is no name or taken, and
+        `ConfigError` if the directory cannot hold keys.
         """
         check_name(name)
         if role not in ROLES:
-            raise ConfigError(f"{role!r} is no role: a key may {', '.join(ROLES)}")
+            raise UsageError(f"{role!r} is no role: a key may {', '.join(ROLES)}")
         try:
             self._make_directories()
             server = self.server_pair() or self._make_server(make_pair)
@@ -99,7 +99,7 @@ class Keyring:
             known = KnownKey(name, role, public, now_ms)
             self._fs.write_secret(self._path(name), _known_text(known).encode())
         except FileExistsError:
-            raise ConfigError(
+            raise UsageError(
                 f"there is a key {name!r} already: choose another name, or revoke it first: obsagent keys revoke {name}"
             ) from None
         except OSError as error:
@@ -125,16 +125,19 @@ class Keyring:
     def _make_server(self, make_pair: Callable[[], KeyPair]) -> KeyPair:
         public, secret = make_pair()
         text = f'# The key pair of an obsagent agent.\npublic = "{public}"\nsecret = "{secret}"\n'
-        self._fs.write_secret(self._server, text.encode())
+        try:
+            self._fs.write_secret(self._server, text.encode())
+        except FileExistsError:  # somebody has made his first key at the same moment
+            return self.server_pair() or (public, secret)
         return public, secret
 
     def revoke(self, name: str) -> None:
-        """Lets a key in no more; raises `ConfigError` if there is none of that name."""
+        """Lets a key in no more; raises `UsageError` if there is none of that name, `ConfigError` as `check` does."""
         self.check()
         path = self._path(check_name(name))
         if not path.exists():
             names = ", ".join(key.name for key in self.entries()) or "none"
-            raise ConfigError(f"there is no key {name!r}; there are: {names}")
+            raise UsageError(f"there is no key {name!r}; there are: {names}")
         try:
             self._fs.remove(path)
             self._fs.sync_directory(self._clients)

@@ -16,7 +16,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 
-from obsagent.errors import ConfigError
+from obsagent.errors import ConfigError, UsageError
 
 ROLES = ("write", "read", "control")
 """What a key allows: to send samples, to ask, to change the agent."""
@@ -50,10 +50,10 @@ class ClientKey:
 
 
 def check_name(name: str) -> str:
-    """The name itself; raises `ConfigError` for one that could not be a file's."""
+    """The name itself; raises `UsageError` for one that could not be a file's."""
     if NAME.fullmatch(name):
         return name
-    raise ConfigError(f"{name!r} is no name for a key: expected up to 64 letters, digits, dots, hyphens, underscores")
+    raise UsageError(f"{name!r} is no name for a key: expected up to 64 letters, digits, dots, hyphens, underscores")
 
 
 def read_fields(path: str, names: tuple[str, ...]) -> dict[str, str]:

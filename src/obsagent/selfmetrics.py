@@ -21,6 +21,7 @@ SERVICE = "obsagent"
 
 MESSAGES = SelfMetric("obsagent_messages", Kind.COUNTER, "messages", "Messages received from clients")
 MALFORMED = SelfMetric("obsagent_malformed", Kind.COUNTER, "messages", "Messages refused as malformed")
+REFUSED = SelfMetric("obsagent_refused", Kind.COUNTER, "attempts", "Attempts to come in without a key that may")
 SYNC_DURATION = SelfMetric("obsagent_sync_duration", Kind.HISTOGRAM, "seconds", "Time to sync the journal once")
 CHECKPOINT_DURATION = SelfMetric(
     "obsagent_checkpoint_duration", Kind.HISTOGRAM, "seconds", "Time to write the head to a segment"

@@ -36,6 +36,23 @@ def test_write_goes_on_after_a_short_write(tmp_path: Path, monkeypatch: pytest.M
     assert (tmp_path / "file").read_bytes() == b"abcdefghi"
 
 
+def test_a_secret_is_its_owners_and_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "secret"
+    before = os.umask(0)
+    try:
+        Fs().write_secret(path, b"abc")
+    finally:
+        os.umask(before)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"abc", 0o600)
+    with pytest.raises(FileExistsError):
+        Fs().write_secret(path, b"def")
+    assert path.read_bytes() == b"abc"
+    monkeypatch.setattr(Fs, "sync_data", lambda *_: (_ for _ in ()).throw(OSError(5, "no")))
+    with pytest.raises(OSError, match="no"):
+        Fs().write_secret(tmp_path / "other", b"abc")
+    assert [each.name for each in tmp_path.iterdir()] == ["secret"]
+
+
 def test_modes_are_for_owner_and_group(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

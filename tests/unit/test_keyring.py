@@ -12,7 +12,8 @@ from key_lab import made_key
 from other_user import NOBODY, as_user, need_root, open_ground
 
 from obsagent import keyring as module
-from obsagent.errors import ConfigError
+from obsagent.errors import ConfigError, UsageError
+from obsagent.fs import Fs
 from obsagent.keyring import Keyring, KnownKey
 from obsagent.wire.socket import new_key_pair
 
@@ -52,13 +53,28 @@ def test_the_agents_own_pair_is_made_once(keyring: Keyring) -> None:
     assert len({first.public, second.public, *pair}) == 4
 
 
+def test_two_who_make_their_first_key_at_once_share_the_agents_pair(tmp_path: Path) -> None:
+    directory = tmp_path / "keys"
+
+    class Slow(Fs):
+        def write_secret(self, path: Path, content: bytes) -> None:
+            if path.name == "server.toml":
+                self.faster = made_key(Keyring(directory), "faster", "read")
+            super().write_secret(path, content)
+
+    slow = Slow()
+    key = made_key(Keyring(directory, slow), "slower", "write")
+    assert key.server == slow.faster.server
+    assert [each.name for each in Keyring(directory).entries()] == ["faster", "slower"]
+
+
 def test_names_are_taken_once_and_roles_are_three(keyring: Keyring) -> None:
     made_key(keyring, "web-1", "write")
-    with pytest.raises(ConfigError, match=r"there is a key 'web-1' already.*obsagent keys revoke web-1"):
+    with pytest.raises(UsageError, match=r"there is a key 'web-1' already.*obsagent keys revoke web-1"):
         made_key(keyring, "web-1", "read")
-    with pytest.raises(ConfigError, match="'root' is no role: a key may write, read, control"):
+    with pytest.raises(UsageError, match="'root' is no role: a key may write, read, control"):
         made_key(keyring, "web-2", "root")
-    with pytest.raises(ConfigError, match="is no name for a key"):
+    with pytest.raises(UsageError, match="is no name for a key"):
         made_key(keyring, "../server", "write")
     assert [key.name for key in keyring.entries()] == ["web-1"]
 
@@ -73,7 +89,7 @@ def test_a_key_counts_from_the_next_handshake_on_and_no_more_once_revoked(keyrin
     assert keyring.role_of(first.public, look=True) is None
     assert keyring.name_of(first.public) == "an unknown key"
     assert keyring.role_of(second.public, look=True) == "read"
-    with pytest.raises(ConfigError, match="there is no key 'a'; there are: b"):
+    with pytest.raises(UsageError, match="there is no key 'a'; there are: b"):
         keyring.revoke("a")
     again = made_key(keyring, "a", "control")
     assert keyring.role_of(again.public, look=True) == "control"

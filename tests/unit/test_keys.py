@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from key_lab import written
 
-from obsagent.errors import ConfigError
+from obsagent.errors import ConfigError, UsageError
 from obsagent.keys import ClientKey, check_name, read_client_key
 
 KEY = ClientKey("web-1", "write", "R7<O8?d</o7ZL}q?eD[fNeSkb]UBa^!0@4VK+niJ", "s" * 40, "@" * 40)
@@ -83,5 +83,5 @@ def test_names_are_file_names_and_nothing_else() -> None:
     for name in ("web-1", "A", "a.b_c-9", "x" * 64):
         assert check_name(name) == name
     for name in ("", ".", "..", "../x", "a/b", "-x", "a b", "x" * 65, "é", "a\n", "a\0b"):
-        with pytest.raises(ConfigError, match="is no name for a key"):
+        with pytest.raises(UsageError, match="is no name for a key"):
             check_name(name)

@@ -350,9 +350,7 @@ def _resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def run(
-    config: AgentConfig, load_again: LoadConfig | None = None, make: Callable[..., Agent] | None = None
-) -> int:
+def run(config: AgentConfig, load_again: LoadConfig | None = None, make: Callable[..., Agent] | None = None) -> int:
     """Runs the agent until SIGTERM or SIGINT; the exit code.
 
     `load_again` reads the configuration at a reload; `make` makes the agent of both.

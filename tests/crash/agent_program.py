@@ -15,7 +15,7 @@ from crash.budgets import tiny
 from crash.killing_fs import KillingFs, KillPoint
 from obsagent import daemon
 from obsagent.config import AgentConfig
-from obsagent.head import compaction
+from obsagent.head import shelf
 
 
 class FastClock:
@@ -37,7 +37,7 @@ def main() -> int:
     fs = KillingFs(KillPoint.parse(sys.argv[4]) if len(sys.argv) > 4 else None)
     fs.watch()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
-    daemon.CHECKPOINT_LOOK_S, daemon.COMPACTION_LOOK_S, compaction.KEEP_MS = 0.02, 0.05, 20_000
+    daemon.CHECKPOINT_LOOK_S, daemon.UPKEEP_LOOK_S, shelf.KEEP_MS = 0.02, 0.05, 20_000
     config = AgentConfig(directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock")
 
     class Announced(daemon.Agent):
@@ -46,7 +46,9 @@ def main() -> int:
             print("ready", flush=True)
 
     clock = FastClock(since_ms, rate)
-    return daemon.run(config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=tiny(), fs=fs))
+    return daemon.run(
+        config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=tiny(), fs=fs)
+    )
 
 
 if __name__ == "__main__":

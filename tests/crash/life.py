@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crash.budgets import maintain, tiny
 from obsagent.errors import StoreError
-from obsagent.head.compaction import KEEP_MS
+from obsagent.head.shelf import KEEP_MS
 from obsagent.head.entries import Entry
 from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.limits import WINDOW_MS

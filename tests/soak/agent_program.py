@@ -19,7 +19,7 @@ from crash.agent_program import FastClock
 from crash.budgets import tiny
 from obsagent import daemon
 from obsagent.config import AgentConfig
-from obsagent.head import compaction
+from obsagent.head import shelf
 
 STEPS = struct.Struct("<q")
 SERIES_PER_METRIC = 100
@@ -52,8 +52,8 @@ def main() -> int:
     if len(sys.argv) > 4:
         threading.Thread(target=leak, daemon=True).start()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
-    daemon.CHECKPOINT_LOOK_S, daemon.COMPACTION_LOOK_S = 0.1, 0.3
-    compaction.KEEP_MS = 20_000
+    daemon.CHECKPOINT_LOOK_S, daemon.UPKEEP_LOOK_S = 0.1, 0.3
+    shelf.KEEP_MS = 20_000
     budgets = tiny(
         journal_file_bytes=1_000_000,
         segment_file_bytes=300_000,
@@ -70,7 +70,9 @@ def main() -> int:
             super().start()
             print("ready", flush=True)
 
-    return daemon.run(config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=budgets))
+    return daemon.run(
+        config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=budgets)
+    )
 
 
 if __name__ == "__main__":

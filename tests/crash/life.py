@@ -10,8 +10,8 @@ from pathlib import Path
 
 from crash.budgets import maintain, tiny
 from obsagent.errors import StoreError
-from obsagent.head.shelf import KEEP_MS
 from obsagent.head.entries import Entry
+from obsagent.head.shelf import KEEP_MS
 from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Kind

@@ -9,7 +9,8 @@ import random
 from pathlib import Path
 
 import pytest
-from faulty_fs import FailingFs, PowerCutFs
+from faulty_fs import FailingFs
+from lossy_fs import LossyFs, some
 from tier_lab import HOUR_MS, MINUTE_MS, NOON_MS, SHORT, TierLab, check_question
 
 from obsagent.errors import StoreError
@@ -209,13 +210,11 @@ def test_killed_at_every_call_of_the_file_system(tmp_path: Path) -> None:
 
 def test_the_power_goes_at_every_call_of_the_file_system(tmp_path: Path) -> None:
     for call in range(calls_of_upkeep(tmp_path / "counted") + 1):
-        fs = PowerCutFs()
+        fs = LossyFs()
         lab = prepared(tmp_path / str(call), fs)
-        for folder in (lab.directory, lab.directory / "segments", lab.directory / "journal"):
-            fs.sync_directory(folder)
         stop_after(lab, call)
         disk = tmp_path / f"{call} after"
-        fs.power_cut(lab.directory, disk, random.Random(call))
+        fs.power_cut(lab.directory, disk, some(random.Random(call)))
         lab.directory, lab.fs = disk, FailingFs()
         lab.crash()
         lab.check(1)

@@ -105,6 +105,36 @@ FORKING = """
 """
 
 
+FORKING_EARLY = """
+    import os, sys, time, obsagent
+
+    class Slow:  # as the import of a large package is on a busy machine
+        def find_spec(self, name, path=None, target=None):
+            if name == "zmq.utils.z85":
+                print("loading", flush=True)
+                time.sleep(0.5)
+
+    sys.meta_path.insert(0, Slow())
+    client = obsagent.connect(service="early")
+    step = client.histogram("step")
+    while "zmq" not in sys.modules:
+        time.sleep(0.001)
+    pid = os.fork()
+    step.observe(1.0)
+    client.flush(10).raise_if_pending()
+    if pid == 0:
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+
+
+def test_a_fork_while_the_socket_is_loaded_leaves_the_child_a_whole_one(agent: RunningAgent, tmp_path: Path) -> None:
+    program = tmp_path / "early.py"
+    program.write_text(textwrap.dedent(FORKING_EARLY))
+    assert "loading" in run_file(program)
+    assert count(agent, "step") == 2
+
+
 @pytest.mark.parametrize("way", ["os.fork", "fork", "spawn", "forkserver"])
 def test_every_way_to_fork(agent: RunningAgent, way: str, tmp_path: Path) -> None:
     program = tmp_path / "forking.py"

@@ -229,6 +229,8 @@ class Client:
         with self._start_lock:
             if self._sender is not None or self._disabled or self._closed:
                 return
+            import obsagent.wire.socket  # noqa: F401  (not in the sender: a fork meanwhile would leave the child half of it)
+
             self._recorder.start()
             conversation = Conversation(self.endpoint, self.session, self, partial(open_socket, key=self._key))
             self._sender = Sender(self._recorder, self, conversation)

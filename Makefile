@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench crash soak fuzz readme check sanitize wheel clean stubtest format
+.PHONY: help run test lint bench crash soak fuzz readme check sanitize sanitize-c sanitize-python sanitize-proof wheel \
+	clean stubtest format
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "obsagent needs Python 3.11 or newer; set PYTHON=")'
@@ -30,6 +31,10 @@ $(VENV)/.bench: $(VENV)/.built
 	$(BIN)/python -m pip install --quiet --group bench
 	@touch $@
 
+$(VENV)/.sanitize: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --group sanitize
+	@touch $@
+
 $(VENV)/.fuzz: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --group fuzz
 	@touch $@
@@ -44,8 +49,16 @@ test: $(VENV)/.test  ## install what the tests need and run them all, C kernels 
 check:  ## the C kernels' own tests
 	$(MAKE) --no-print-directory -C csrc check
 
-sanitize:  ## the C kernels' tests under ASan, UBSan and TSan
+sanitize: sanitize-c sanitize-python  ## the tests of the kernels under ASan, UBSan and TSan, of the extension modules under the first two
+
+sanitize-c:
 	$(MAKE) --no-print-directory -C csrc asan ubsan tsan
+
+sanitize-python: $(VENV)/.sanitize  ## the Python tests of the extension modules on a build with ASan and UBSan
+	$(BIN)/python tests/sanitized.py
+
+sanitize-proof: $(VENV)/.sanitize  ## plant two bugs in a copy of the kernels: the sanitizers must find them
+	$(BIN)/python tests/sanitized.py --plant
 
 lint: $(VENV)/.lint  ## formatting, style, types, stubs and layers
 	$(BIN)/ruff format --check .

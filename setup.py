@@ -30,6 +30,7 @@ COMPILE_ARGS = [
 SANITIZE = os.environ.get("OBSAGENT_SANITIZE")
 if SANITIZE:
     COMPILE_ARGS += ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}"]
+    COMPILE_ARGS += ["-fstrict-overflow"]  # Python's own flags define signed overflow, and then nobody reports it
 LINK_ARGS = ["-pthread", "-lm"] + ([f"-fsanitize={SANITIZE}"] if SANITIZE else [])
 
 

@@ -170,7 +170,8 @@ class StoreSink:
             self._store.sessions.set_state(name, "live")
 
     def suspend_silent(self, monotonic_ms: int) -> None:
-        """Suspends the sessions that have missed three heartbeats."""
+        """Suspends the sessions that have missed three heartbeats; of those that are over nothing is kept here."""
+        self._forget_ended()
         for stored in self._store.sessions.live():
             session = self.session(stored.session)
             if session is None:
@@ -178,6 +179,16 @@ class StoreSink:
             session.heard_ms = session.heard_ms or monotonic_ms
             if monotonic_ms - session.heard_ms > SUSPENDED_AFTER_MS:
                 self._store.sessions.set_state(stored.session, "suspended")
+
+    def _forget_ended(self) -> None:
+        known = self._store.sessions
+        ended = [
+            name
+            for name, session in self._sessions.items()
+            if session.stored.state == "closed" or known.get(name) is not session.stored
+        ]
+        for name in ended:
+            del self._sessions[name]
 
     def reported(self, name: bytes, counts: SessionCounts) -> None:
         """A heartbeat's counts: what is pending at the client."""

@@ -16,6 +16,7 @@ from crash.rows import CHUNK, Ledger, Sent, chunk, increment
 PIECE = 250
 PAUSE_S = 0.004
 STEPS_PER_EVENT = 100
+EVENTS_OF_A_NAME = 300
 FLUSH_S = 60.0
 
 
@@ -33,7 +34,7 @@ def main() -> int:
         sent = Sent(acknowledged[0], (step + 1) * PIECE, step + 1, acknowledged[1], events)
         ledger.write(sent)
         if step % STEPS_PER_EVENT == 0:
-            client.event("step", number=events)
+            client.event(f"step-{events // EVENTS_OF_A_NAME}", number=events)
         begin = step * PIECE % CHUNK
         piece = chunk(number, step * PIECE // CHUNK)[begin : begin + PIECE]
         if step % 3:

@@ -141,12 +141,12 @@ class Crashing:
         view.collect_totals(totals)
         places = {name: index for index, name in enumerate(ids)}
         row, steps = places.get("row"), places.get("steps")
-        hist = None if row is None else windows.histogram(row)
-        assert hist == (None if row is None else totals.histogram(row))
+        values, in_total = (histogram_of(groups, row) for groups in (windows, totals))
+        assert (values.buckets(), values.min, values.max) == (in_total.buckets(), in_total.min, in_total.max)
         count = (0, 0.0) if steps is None else windows.counter(steps)
         assert count == ((0, 0.0) if steps is None else totals.counter(steps))
         told = [event.labels["number"] for event in view.events() if event.labels["service"] == f"producer-{number}"]
-        return Stored(LogHist() if hist is None else LogHist._from_compact(hist), *count, told)
+        return Stored(values, *count, told)
 
     def finish(self) -> list[Stored]:
         """The last agent lives until every producer has been told that all of it is on disk."""
@@ -165,6 +165,11 @@ class Crashing:
             process.kill()
             process.wait()
         self.log.close()
+
+
+def histogram_of(groups: Groups, index: int | None) -> LogHist:
+    encoded = None if index is None else groups.histogram(index)
+    return LogHist() if encoded is None else LogHist._from_compact(encoded)
 
 
 class watchdog:

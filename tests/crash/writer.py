@@ -28,6 +28,8 @@ BEGIN_MS = 1_700_000_000_000
 FRAMES_PER_WINDOW = 25
 SAMPLES = 20
 FRAMES_PER_EVENT = 10
+EVENTS_OF_A_NAME = 300
+"""A store keeps the last thousand of each name, and there are three sessions."""
 METRICS = {"latency": Kind.HISTOGRAM, "served": Kind.COUNTER, "depth": Kind.GAUGE}
 
 
@@ -70,7 +72,8 @@ def observed(sequence: int) -> int:
 
 def event(session: int, number: int) -> Event:
     """The event that is sent before every tenth frame."""
-    return Event("deploy", frame_ms(number * FRAMES_PER_EVENT), {"session": str(session), "number": str(number)})
+    name = f"deploy-{number // EVENTS_OF_A_NAME}"
+    return Event(name, frame_ms(number * FRAMES_PER_EVENT), {"session": str(session), "number": str(number)})
 
 
 def define(store: Store, session: int) -> list[Series]:

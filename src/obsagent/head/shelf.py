@@ -27,11 +27,12 @@ KEEP_MS = 60_000
 
 
 class Leftover(NamedTuple):
-    """A file that does not count any more, and the views from before that."""
+    """A file that does not count any more, and the views from before that; `window_ms` if its tier begins behind it."""
 
     path: Path
     since_ms: int
     views: weakref.WeakSet[View]
+    window_ms: int | None
 
 
 class Shelf:
@@ -76,7 +77,7 @@ class Shelf:
         whole = whole_from(tiers.blocks, tiers.rolled)  # of the first files, which nobody else changes
         with self._lock:
             self.tiers = replace(self._without(window_ms, paths), whole_from=whole)
-            self._leave(paths, now_ms)
+            self._leave(paths, now_ms, window_ms)
 
     def _without(self, window_ms: int, paths: Collection[Path]) -> Tiers:
         tiers = self.tiers
@@ -90,21 +91,30 @@ class Shelf:
         with self._lock:
             self._leave(paths, now_ms)
 
-    def _leave(self, paths: Iterable[Path], now_ms: int) -> None:
-        self._leftovers += [Leftover(path, now_ms, weakref.WeakSet(self.views)) for path in paths]
+    def _leave(self, paths: Iterable[Path], now_ms: int, window_ms: int | None = None) -> None:
+        self._leftovers += [Leftover(path, now_ms, weakref.WeakSet(self.views), window_ms) for path in paths]
 
     def remove_leftovers(self, now_ms: int, *, at_once: bool = False) -> None:
-        """Remove the files that nobody can be reading any more, or `at_once` all; one that resists is tried again."""
-        kept = []
+        """Remove the files that nobody can be reading any more, or `at_once` all; one that resists is tried again.
+
+        Those of a tier that have expired go one after another, each for good before the next: where the tier begins is
+        read from the first that is there.
+        """
+        kept: list[Leftover] = []
         for file in self._leftovers:
-            if (file.views or 0 <= now_ms - file.since_ms < KEEP_MS) and not at_once:
-                kept.append(file)
-                continue
-            try:
-                self._fs.remove(file.path)
-            except OSError:
+            is_read = file.views or 0 <= now_ms - file.since_ms < KEEP_MS
+            comes_later = file.window_ms is not None and any(each.window_ms == file.window_ms for each in kept)
+            if (is_read and not at_once) or comes_later or not self._remove(file.path):
                 kept.append(file)
         self._leftovers = kept
+
+    def _remove(self, path: Path) -> bool:
+        try:
+            self._fs.remove(path)
+            self._fs.sync_directory(path.parent)
+        except OSError:
+            return False
+        return True
 
 
 def _swapped(blocks: Sequence[BlockRef], path: Path, written: list[BlockRef]) -> tuple[BlockRef, ...]:

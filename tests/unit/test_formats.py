@@ -110,7 +110,7 @@ def test_totals_are_those_of_all_files_before(directory: Path) -> None:
 def test_tables_read_by_their_description(directory: Path) -> None:
     blocks = blocks_of(directory)
     store = Store.open_read_only(directory)
-    series, sessions, _, _, totals, _, last_seen, _, event_totals, _ = blocks[-1].tables
+    series, sessions, _, _, totals, _, last_seen, _, event_totals, *_ = blocks[-1].tables
     head = next(block for block in reversed(blocks) if block.kind == plain_reader.HEAD)
     known = {row[0]: (row[1], row[7]) for row in head.tables[0]}
     assert known == {one.id: (one.metric, one.labels) for one in store.view().series() if one.metric != "later"}

@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, TextIO
 
 from obsagent.cli.costs import cost_lines, culprit_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
 from obsagent.cli.units import format_count, format_quantity
+from obsagent.errors import printable
 
 Status = dict[str, Any]
 
+GAPS_SHOWN = 10
+"""The newest ones."""
 TOTAL = "total"
 COUNTS = ("observed", "stored", "pending")
 LOSSES = ("dropped", "rejected")
@@ -117,10 +121,19 @@ def _troubles(status: Status) -> Iterator[str]:
     yield from culprit_lines(status["series"]["culprits"])
     if status["corrupt"]:
         yield f"corrupt: {_plural(status['corrupt'], 'damaged or lost place')} in the store's files"
+    for gap in status.get("gaps", ())[-GAPS_SHOWN:]:
+        yield f"gap: {_gap(gap)}"
     for key, what in (("malformed", "malformed"), ("unsupported", "of an unsupported kind or version")):
         count = status.get("agent", {}).get(key, 0)
         if count:
             yield f"refused: {_plural(count, 'message')} {what}"
+
+
+def _gap(gap: Status) -> str:
+    """`2026-01-31 12:00:10 – 12:00:20: a block is damaged`, in local time."""
+    start, end = (datetime.fromtimestamp(gap[key] / 1000).astimezone() for key in ("from_ms", "to_ms"))
+    same_day = start.date() == end.date()
+    return f"{start:%Y-%m-%d %H:%M:%S} – {end:{'%H:%M:%S' if same_day else '%Y-%m-%d %H:%M:%S'}}: {printable(gap['reason'])}"
 
 
 def _plural(count: int, one: str, many: str = "") -> str:

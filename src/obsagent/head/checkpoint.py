@@ -12,9 +12,10 @@ from obsagent.head.state import Detached
 from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import EncodedBlock, RawFrame, encode_block
+from obsagent.segment.gaps import previous_of
 from obsagent.segment.reader import OnDamage, merge_everything
 from obsagent.segment.recover import BlockRef
-from obsagent.segment.tables import SessionRow, Tables
+from obsagent.segment.tables import Gap, Previous, SessionRow, Tables
 from obsagent.segment.writer import SegmentWriter
 
 
@@ -26,13 +27,14 @@ class Whole:
     sessions: list[SessionRow]
     last_seen: dict[str, int]
     events: list[Event]
+    gaps: list[Gap] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A checkpoint that is about to be written. `whole` is there if it begins a new file.
 
-    `row_bytes` is filled while it is written: series id → bytes of its rows.
+    `gaps` are those that no block has said yet. `row_bytes` is filled while it is written: series id → bytes of its rows.
     """
 
     sequence: int
@@ -41,6 +43,7 @@ class Draft:
     series: list[Series]
     last_seen: dict[str, int]
     whole: Whole | None
+    gaps: list[Gap] = field(default_factory=list)
     row_bytes: Counter[int] = field(default_factory=Counter)
 
 
@@ -58,14 +61,14 @@ def write_checkpoint(
 
     `since_head` are the blocks from the last head block on, from which a new file's totals are made.
     """
-    block = _checkpoint_block(draft, frame_bytes)
+    block = _checkpoint_block(draft, previous_of(since_head[-1:]), frame_bytes)
     if draft.whole is None:
         return [writer.append(block)]
     head = _head_block(draft, draft.whole, since_head, frame_bytes, on_damage)
     return writer.begin_file(head, block, draft.written_ms)
 
 
-def _checkpoint_block(draft: Draft, frame_bytes: int) -> EncodedBlock:
+def _checkpoint_block(draft: Draft, previous: Previous | None, frame_bytes: int) -> EncodedBlock:
     detached = draft.detached
     tables = Tables(
         series=draft.series,
@@ -77,6 +80,8 @@ def _checkpoint_block(draft: Draft, frame_bytes: int) -> EncodedBlock:
         last_seen=draft.last_seen,
         events=detached.events,
         event_totals=detached.event_totals,
+        gaps=draft.gaps,
+        previous=previous,
     )
     frames = [frame for window in detached.windows for frame in _frames(window.start_ms, window.samples, frame_bytes)]
     for frame in frames:
@@ -98,6 +103,8 @@ def _head_block(
         last_seen=whole.last_seen,
         events=whole.events,
         event_totals=draft.detached.event_totals,
+        gaps=whole.gaps,
+        previous=previous_of(since_head),
     )
     frames = _frames(layout.TOTALS_WINDOW_MS, totals, frame_bytes)
     mark = draft.detached.mark

@@ -18,8 +18,9 @@ from obsagent.errors import CorruptData, StoreError
 from obsagent.fs import TEMPORARY_SUFFIX, Fs
 from obsagent.head.view import View
 from obsagent.segment.compact import Pause, compact, compactable
-from obsagent.segment.reader import OnDamage
+from obsagent.segment.reader import OnDamage, each_opened
 from obsagent.segment.recover import BlockRef, Damage
+from obsagent.segment.verify import damage_in
 
 KEEP_MS = 60_000
 """How long a superseded file is kept for readers without a lock."""
@@ -71,7 +72,9 @@ class Compaction:
         except CorruptData as error:
             path = file[0].path
             self._left_as_is.add(path)
-            self._on_damage(Damage(path, 0, path.stat().st_size, f"cannot be compacted: {error}"))
+            found = [damage for descriptor, block in each_opened(file) for damage in damage_in(descriptor, block)]
+            for damage in found or [Damage(path, 0, path.stat().st_size, f"cannot be compacted: {error}")]:
+                self._on_damage(damage)
             return None
         except StoreError:
             self._not_before_ms = now_ms + RETRY_AFTER_MS

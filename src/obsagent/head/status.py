@@ -16,6 +16,7 @@ head             {"bytes", "windows"}
 journal          {"bytes", "files", "unsynced_bytes", "position", "durable"}
 segments         {"bytes", "files", "blocks", "compacted": files that were rewritten by series}
 corrupt          damaged or lost places met so far
+gaps             [{"from_ms", "to_ms", "reason"}]: times of which something that was acknowledged may be missing
 last_checkpoint_ms   null before the first
 """
 
@@ -39,6 +40,7 @@ from obsagent.head.sessions import Session
 from obsagent.segment.catalog import segment_paths
 from obsagent.segment.format import BLOCK_COMPACTED
 from obsagent.segment.recover import BlockRef
+from obsagent.segment.tables import Gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class StatusParts:
     blocks: Sequence[BlockRef]
     corrupt: int
     last_checkpoint_ms: int | None
+    gaps: Sequence[Gap] = ()
     costs: Mapping[str, Cost] | None = None
     costs_since_ms: int | None = None
 
@@ -100,6 +103,7 @@ def status_of(parts: StatusParts) -> dict[str, Any]:
             "compacted": sum(block.header.kind == BLOCK_COMPACTED for block in parts.blocks),
         },
         "corrupt": parts.corrupt,
+        "gaps": [gap._asdict() for gap in parts.gaps],
         "last_checkpoint_ms": parts.last_checkpoint_ms,
     }
 

@@ -43,6 +43,7 @@ from obsagent.head.directory import StoreDirectory, StoreLock, make_identity, re
 from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, KnownSession, encode
 from obsagent.head.journal import Journal, to_record
 from obsagent.head.read_only import ReadOnlyStore
+from obsagent.head.leftovers import tidy
 from obsagent.head.recovery import Recovered, recover
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import SessionTable
@@ -52,6 +53,7 @@ from obsagent.head.view import View, last_head, last_seen_in
 from obsagent.limits import CHECKPOINT_DELAY_MS
 from obsagent.samples import Series
 from obsagent.segment.compact import Pause, no_pause
+from obsagent.segment.gaps import GapBook, gap_of_damage
 from obsagent.segment.reader import BlockReader
 from obsagent.segment.recover import BlockRef, Damage
 from obsagent.segment.tables import series_to_row
@@ -94,7 +96,8 @@ class Store:
         self._costs = CostBook(clock.wall_ms())
         self._reader = BlockReader(self._note)
         self._compaction = Compaction(fs, store_id, budgets.frame_bytes, self._note)
-        recovered = recover(directory, budgets)
+        recovered = recover(directory, budgets, clock.wall_ms())
+        self._gaps = GapBook(recovered.gaps, recovered.new_gaps)
         self._adopt(recovered)
         self._begin(recovered)
 
@@ -112,6 +115,7 @@ class Store:
         where.make(fs)
         lock = StoreLock(where.root)
         try:
+            tidy(where, fs)
             store_id = read_identity(where) or make_identity(where, fs)
             return cls(where, lock, fs, clock or SystemClock(), budgets or Budgets(), store_id)
         except OSError as error:
@@ -148,7 +152,7 @@ class Store:
         self._compaction.begin(root.segments, recovered.catalog.superseded, self._clock.wall_ms())
         position = recovered.position
         self._journal = Journal(root.journal, self._fs, self._store_id, position, budgets.journal_file_bytes)
-        if recovered.entry_count or recovered.damaged:
+        if recovered.entry_count or recovered.damaged or recovered.new_gaps:
             try:
                 self.checkpoint()
                 self._clean_up()
@@ -326,17 +330,19 @@ class Store:
                 self._series_written = draft.detached.series_news
                 self._last_seen = {**self._last_seen, **draft.last_seen}
                 self._last_checkpoint_ms = draft.written_ms
+            self._gaps.written(draft.gaps)
             self._clean_up()
             return True
 
     def _draft(self, up_to_ms: int | None) -> Draft | None:
         """Detach what the checkpoint is to hold; None if there is nothing."""
         now_ms = self._clock.wall_ms()
+        gaps = self._gaps.unwritten()
         with self._lock:
             if self._broken:
                 raise StoreError(self._broken)
             position = self._journal.position
-            if position == self._mark.high and not self._state.windows:
+            if position == self._mark.high and not self._state.windows and not gaps:
                 return None
             new_file = wants_file(self._segments, self._budgets, now_ms)
             detached = self._state.detach(up_to_ms, position, now_ms - self._budgets.session_idle_ms)
@@ -347,8 +353,10 @@ class Store:
             events = self._state.events.kept() if new_file else []
         seen = last_seen_in(detached.windows, self._state.series)
         seen = {metric: max(at_ms, self._last_seen.get(metric, at_ms)) for metric, at_ms in seen.items()}
-        whole = Whole(all_series, sessions, {**self._last_seen, **seen}, events) if new_file else None
-        return Draft(self._sequence + 1, now_ms, detached, series, seen, whole)
+        whole = None
+        if new_file:
+            whole = Whole(all_series, sessions, {**self._last_seen, **seen}, events, self._gaps.known(now_ms))
+        return Draft(self._sequence + 1, now_ms, detached, series, seen, whole, gaps)
 
     def _await_journal(self, detached: Detached) -> None:
         """Invariant 3."""
@@ -366,8 +374,9 @@ class Store:
         self._journal.remove_below(self._mark.low)
 
     def _note(self, damage: Damage) -> None:
-        """Count damage that was met while reading."""
+        """Count damage that was met while reading; what it takes away is a gap from now on."""
         self._damage.add(damage)
+        self._gaps.add(gap_of_damage(damage))
 
     def maybe_compact(self, now_ms: int, pause: Pause = no_pause) -> bool:
         """Rewrite the oldest segment file that is complete and sound; returns whether there was one.
@@ -405,6 +414,7 @@ class Store:
                 log=self._state.events,
                 now_ms=self._clock.wall_ms(),
                 reader=self._reader,
+                known_gaps=self._gaps.known,
             )
             self._views.add(view)
             return view
@@ -435,6 +445,7 @@ class Store:
                 journal_durable=self._journal.durable,
                 blocks=self._blocks,
                 corrupt=self._corrupt + len(self._damage),
+                gaps=self._gaps.known(),
                 last_checkpoint_ms=self._last_checkpoint_ms or None,
             )
         return status_of(parts)

@@ -7,6 +7,9 @@ sequence is not below its own first one. A sequence that is missing is a lost bl
 
 A compacted file is named after the first and the last sequence of the checkpoints that it holds, and makes
 superfluous the files that hold no others: they are removed a while later, and until then they do not count.
+
+What a file holds must be what its name says, and no checkpoint may count twice: what is there besides, a copy under
+another name or a file of another store, is damage and is left out.
 """
 
 from __future__ import annotations
@@ -20,9 +23,11 @@ from obsagent.errors import CorruptData
 from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import Mark
-from obsagent.segment.reader import each_opened, read_tables
-from obsagent.segment.recover import BlockRef, Damage, ScannedFile, scan_file
-from obsagent.segment.tables import SessionRow, Tables
+from obsagent.segment.gaps import gap_of_damage, gap_of_hole, holes
+from obsagent.segment.reader import damage_of_block, each_opened, read_tables
+from obsagent.segment.recover import FILE_NAME, BlockRef, Damage, ScannedFile, scan_file
+from obsagent.segment.tables import Gap, SessionRow, Tables
+from obsagent.segment.verify import damage_in
 
 NOTHING_MARKED = Mark()
 
@@ -42,6 +47,7 @@ class Checkpoint:
     events: list[Event] = field(default_factory=list)
     events_sequence: int = 0
     event_totals: dict[str, list[int]] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
 
     def fold(self, block: BlockRef, tables: Tables) -> None:
         """Take in the tables of the next block."""
@@ -55,6 +61,7 @@ class Checkpoint:
         self.refused.update(tables.refused)
         for metric, at_ms in tables.last_seen.items():
             self.last_seen[metric] = max(at_ms, self.last_seen.get(metric, at_ms))
+        self.gaps += tables.gaps
         self._fold_events(block, tables)
         self.advance(block)
 
@@ -84,6 +91,8 @@ class Catalog:
     damage: list[Damage] = field(default_factory=list)
     missing_blocks: int = 0
     superseded: list[Path] = field(default_factory=list)
+    unfolded: list[int] = field(default_factory=list)
+    """Indexes of the blocks whose tables `checkpoint` needed and did not get, or before which there are some missing."""
 
     @property
     def corrupt(self) -> int:
@@ -99,9 +108,31 @@ class Catalog:
                 break
         else:
             index, state = -1, Checkpoint()
-        for block in self.blocks[index + 1 :]:
-            self._fold(state, block)
+        self.unfolded = [] if index >= 0 or not self.blocks else [0]
+        for number, block in enumerate(self.blocks[index + 1 :], index + 1):
+            if not self._fold(state, block):
+                self.unfolded.append(number)
+        missing = [self.blocks.index(hole.after) for hole in holes(self.blocks)]
+        self.unfolded += [number for number in missing if number > index]
         return state
+
+    def gaps(self) -> list[Gap]:
+        """The times of which something is lost with damaged or missing blocks, as far as it is known by now.
+
+        Reads the tables of blocks behind missing ones. Raises OSError if files vanish.
+        """
+        found = [gap_of_damage(damage) for damage in self.damage]
+        torn = self.files[-1].torn if self.files else None
+        for hole in holes(self.blocks):
+            if torn is None or hole.last < torn.header.sequence:  # a torn block has said itself what it held
+                found.append(gap_of_hole(hole, self.blocks))
+        return found
+
+    def without_definitions(self) -> tuple[int, int]:
+        """The time `[from, to)` of all blocks that may have rows of series which no table defines; most often empty."""
+        spans = [block.header.covered_ms for block in self.blocks[min(self.unfolded, default=len(self.blocks)) :]]
+        spans = [span for span in spans if span[0] < span[1]]
+        return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else (0, 0)
 
     def _fold(self, state: Checkpoint, block: BlockRef) -> bool:
         """Take in a block; False, and counted, if its tables are damaged."""
@@ -110,21 +141,69 @@ class Catalog:
                 state.fold(block, read_tables(descriptor, block, known=state.series))
         except CorruptData as error:
             state.advance(block)
-            self.damage.append(Damage(block.path, block.offset, block.header.size, str(error)))
+            self.damage.append(damage_of_block(block, error))
             return False
         return True
 
 
 def segment_paths(directory: Path) -> list[Path]:
     """The segment files of a directory, oldest first."""
-    return sorted(directory.glob("*" + layout.FILE_SUFFIX))
+    named = (path for path in directory.glob("*" + layout.FILE_SUFFIX) if FILE_NAME.fullmatch(path.name))
+    return sorted(path for path in named if path.is_file())
 
 
-def scan_directory(directory: Path) -> Catalog:
-    """Find all blocks that count. Raises StoreError for files of a newer version, OSError if files vanish."""
+def scan_directory(directory: Path, store_id: bytes | None = None, replay_from: int | None = None) -> Catalog:
+    """Find all blocks that count. Raises StoreError for files of a newer version, OSError if files vanish.
+
+    Files of another store than `store_id` are left out. `replay_from` is the position from which on the journal is
+    there: if that is before what the last sound block made superfluous, a last block that is damaged inside comes
+    again from there; if not, what is whole of it counts.
+    """
     paths = segment_paths(directory)
     files = [scan_file(path, is_last=path is paths[-1]) for path in paths]
-    return assemble(files)
+    own = [file for file in files if not _is_foreign(file, store_id)]
+    catalog = assemble(own)
+    foreign = [file for file in files if file not in own]
+    catalog.damage += [Damage(file.path, 0, file.size, "it belongs to another store") for file in foreign]
+    if replay_from is not None and catalog.files:
+        _weigh_last(catalog, replay_from)
+    return catalog
+
+
+def _is_foreign(file: ScannedFile, store_id: bytes | None) -> bool:
+    return store_id is not None and file.header is not None and file.header.store_id != store_id
+
+
+def _weigh_last(catalog: Catalog, replay_from: int) -> None:
+    """Decide what the end of the last file is worth, if its last block is damaged or has no whole header."""
+    last = catalog.files[-1]
+    headless = [block for block in catalog.blocks if block.header.kind != layout.BLOCK_HEAD]
+    low = headless[-1].header.mark.low if headless else 0
+    ends_with_head = bool(last.blocks) and last.blocks[-1].header.kind == layout.BLOCK_HEAD
+    if replay_from <= low:
+        if ends_with_head and not last.is_compacted:  # it says where the journal stands, as of a block that is lost
+            last.blocks.pop()
+            last.end = layout.FILE_HEADER.size
+            catalog.blocks = catalog.blocks[:-1]
+    elif last.torn is not None:
+        _take_back(catalog, last, last.torn)
+
+
+def _take_back(catalog: Catalog, file: ScannedFile, torn: BlockRef) -> None:
+    """Let count what is whole of a last block that is damaged inside; nothing, if that is its tables."""
+    damage = [each for each in catalog.damage if (each.path, each.offset) != (torn.path, torn.offset)]
+    try:
+        for descriptor, _ in each_opened([torn]):
+            read_tables(descriptor, torn)
+            damage += damage_in(descriptor, torn)
+    except CorruptData as error:
+        catalog.damage = [*damage, damage_of_block(torn, error)]
+        return
+    catalog.damage = damage
+    catalog.blocks = (*catalog.blocks, torn)
+    file.blocks.append(torn)
+    file.end = torn.offset + torn.header.size
+    file.torn = None
 
 
 def assemble(files: list[ScannedFile]) -> Catalog:
@@ -132,17 +211,54 @@ def assemble(files: list[ScannedFile]) -> Catalog:
     catalog = Catalog()
     blocks: list[BlockRef] = []
     compacted = _compacted_ranges(files)
+    for file in files:
+        _leave_out_misplaced(file)
     kept = [_kept(file, limit) for file, limit in zip(files, _limits(files), strict=True)]
     catalog.files = [file for file, its in zip(files, kept, strict=True) if not _is_superseded(its, compacted)]
     for file, its in zip(files, kept, strict=True):
         if _is_superseded(its, compacted):
             catalog.superseded.append(file.path)
             continue
+        its = _not_twice(blocks, its, catalog)
         catalog.missing_blocks += _missing(blocks, its)
         blocks += its
         catalog.damage += _damage_that_counts(file, its, is_last=file is catalog.files[-1])
     catalog.blocks = tuple(blocks)
     return catalog
+
+
+def _leave_out_misplaced(file: ScannedFile) -> None:
+    """Blocks that cannot be in a file of this name are none of it: it is a copy, or was renamed."""
+    misplaced = [block for block in file.blocks if not _fits_name(file, block)]
+    file.blocks = [block for block in file.blocks if block not in misplaced]
+    for block in misplaced:
+        file.damage.append(Damage(block.path, block.offset, block.header.size, "a block of another file"))
+
+
+def _fits_name(file: ScannedFile, block: BlockRef) -> bool:
+    header = block.header
+    if not file.is_compacted:
+        return header.sequence >= file.first_sequence and header.kind != layout.BLOCK_COMPACTED
+    first, _, last = file.path.name.removesuffix(layout.FILE_SUFFIX).partition(layout.FILE_NAME_RANGE)
+    if header.kind == layout.BLOCK_COMPACTED:
+        return (header.first_sequence, header.sequence) == (int(first), int(last))
+    return header.kind == layout.BLOCK_HEAD and header.sequence == int(last)
+
+
+def _not_twice(before: list[BlockRef], its: list[BlockRef], catalog: Catalog) -> list[BlockRef]:
+    """Of the blocks of a file those whose checkpoints are in none before."""
+    reached = next((block.header.sequence for block in reversed(before)), 0)
+    fresh = []
+    for block in its:
+        header = block.header
+        if header.kind == layout.BLOCK_HEAD:
+            fresh.append(block)
+        elif header.first_sequence > reached:
+            reached = header.sequence
+            fresh.append(block)
+        else:
+            catalog.damage.append(Damage(block.path, block.offset, header.size, "its checkpoints are there already"))
+    return fresh
 
 
 def _limits(files: list[ScannedFile]) -> list[int | None]:

@@ -37,6 +37,7 @@ from obsagent.segment.block import (
     pack_tables,
 )
 from obsagent.segment.catalog import Checkpoint
+from obsagent.segment.gaps import merged
 from obsagent.segment.reader import read_frame, read_index, read_tables
 from obsagent.segment.recover import BlockRef, FileHeader, encode_file_header, file_path, is_compacted, opened, read_at
 from obsagent.segment.tables import Tables, add_up
@@ -148,6 +149,8 @@ def _head_block(source: int, found: Input) -> EncodedBlock:
         last_seen=state.last_seen,
         events=state.events,
         event_totals=state.event_totals,
+        gaps=merged(state.gaps),
+        previous=found.tables[0].previous,
     )
     totals = [_packed(source, found.head, entry) for entry in read_index(source, found.head)]
     return lay_out_block(layout.BLOCK_HEAD, state.sequence, state.mark, state.written_ms, tables, totals)

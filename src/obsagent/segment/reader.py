@@ -212,7 +212,8 @@ class BlockReader:
             try:
                 stored = memoryview(read_at(descriptor, block.offset + offset, size))
             except CorruptData as error:
-                self._on_damage(Damage(block.path, block.offset + offset, size, str(error)))
+                for entry in run:
+                    self._frame_damaged(block, entry, error)
                 continue
             for entry in run:
                 yield entry, stored[entry.offset - offset :][: entry.size]
@@ -236,10 +237,20 @@ class BlockReader:
             self._frame_damaged(block, entry, error)
 
     def _frame_damaged(self, block: BlockRef, entry: FrameEntry, error: CorruptData) -> None:
-        self._on_damage(Damage(block.path, block.offset + entry.offset, entry.size, str(error)))
+        self._on_damage(damage_of_frame(block, entry, error))
 
     def _damaged(self, block: BlockRef, error: CorruptData) -> None:
-        self._on_damage(Damage(block.path, block.offset, block.header.size, str(error)))
+        self._on_damage(damage_of_block(block, error))
+
+
+def damage_of_block(block: BlockRef, error: CorruptData) -> Damage:
+    """That the tables or the index of a block are damaged: nothing of it can be relied upon to be found."""
+    return Damage(block.path, block.offset, block.header.size, str(error), *block.header.covered_ms)
+
+
+def damage_of_frame(block: BlockRef, entry: FrameEntry, error: CorruptData) -> Damage:
+    """That one frame of a block is damaged."""
+    return Damage(block.path, block.offset + entry.offset, entry.size, str(error), *entry.covered_ms)
 
 
 def _load_index(descriptor: int, block: BlockRef) -> BlockIndex:
@@ -294,4 +305,4 @@ def merge_everything(blocks: Iterable[BlockRef], into: Window, on_damage: OnDama
                 for _, rows in each_window(block, entry, read_frame(descriptor, block, entry)):
                     into.merge_rows(rows)
         except CorruptData as error:
-            on_damage(Damage(block.path, block.offset, block.header.size, str(error)))
+            on_damage(damage_of_block(block, error))

@@ -11,7 +11,9 @@ one before it was synced, so only the last can be torn inside. A compacted file 
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +26,11 @@ from obsagent.segment import format as layout
 from obsagent.segment.block import BlockHeader, decode_frame, decode_header, decode_index, decode_tables
 
 SEARCH_BYTES = 1 << 20
+FILE_NAME = re.compile(
+    rf"(\d{{{layout.FILE_NAME_DIGITS}}})"
+    rf"({layout.FILE_NAME_RANGE}\d{{{layout.FILE_NAME_DIGITS}}})?{re.escape(layout.FILE_SUFFIX)}"
+)
+"""The names of segment files; what is called otherwise is none."""
 
 
 class FileHeader(NamedTuple):
@@ -42,12 +49,18 @@ class BlockRef(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """Bytes of a file that are not what they should be."""
+    """Bytes of a file that are not what they should be.
+
+    What is stored of the windows in `[from_ms, to_ms)` may be less than what was acknowledged; the time is empty if
+    nothing of any window is in those bytes, or if the blocks around them have to say (`gaps.py`).
+    """
 
     path: Path
     offset: int
     size: int
     reason: str
+    from_ms: int = 0
+    to_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -60,12 +73,13 @@ class ScannedFile:
     header: FileHeader | None
     blocks: list[BlockRef] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
+    torn: BlockRef | None = None
+    """The last block if it was left out because something inside of it is damaged."""
 
     @property
     def first_sequence(self) -> int:
         """The sequence of the first block, from the name that the file was given."""
-        digits = self.path.name.removesuffix(layout.FILE_SUFFIX).partition(layout.FILE_NAME_RANGE)[0]
-        return int(digits) if digits.isdigit() else 0
+        return first_sequence_of(self.path)
 
     @property
     def is_compacted(self) -> bool:
@@ -78,6 +92,12 @@ def file_path(directory: Path, first_sequence: int, last_sequence: int | None = 
     sequences = [first_sequence] if last_sequence is None else [first_sequence, last_sequence]
     digits = (f"{sequence:0{layout.FILE_NAME_DIGITS}d}" for sequence in sequences)
     return directory / (layout.FILE_NAME_RANGE.join(digits) + layout.FILE_SUFFIX)
+
+
+def first_sequence_of(path: Path) -> int:
+    """The sequence of a segment file's first checkpoint, as its name says it; 0 for a name that is none."""
+    found = FILE_NAME.fullmatch(path.name)
+    return int(found[1]) if found else 0
 
 
 def is_compacted(path: Path) -> bool:
@@ -115,16 +135,26 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """Exactly `size` bytes. Raises CorruptData when the file ends before."""
-    data = os.pread(descriptor, size, offset)
+    """Exactly `size` bytes. Raises CorruptData when the file ends before, or the disk cannot read them."""
+    data = read_some(descriptor, offset, size)
     while 0 < len(data) < size:
-        more = os.pread(descriptor, size - len(data), offset + len(data))
+        more = read_some(descriptor, offset + len(data), size - len(data))
         if not more:
             break
         data += more
     if len(data) < size:
         raise CorruptData(f"the file ends before byte {offset + size}")
     return data
+
+
+def read_some(descriptor: int, offset: int, size: int) -> bytes:
+    """At most `size` bytes. Raises CorruptData when the disk cannot read them, OSError for all else."""
+    try:
+        return os.pread(descriptor, size, offset)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise CorruptData(f"bytes from {offset} on cannot be read: {error.strerror}") from error
 
 
 def scan_file(path: Path, is_last: bool) -> ScannedFile:
@@ -137,6 +167,7 @@ def scan_file(path: Path, is_last: bool) -> ScannedFile:
             if file.is_compacted:
                 _require_compacted_block(file)
             elif is_last and file.blocks:
+                _check_tail(descriptor, file)
                 _check_last(descriptor, file)
         except UnsupportedVersion as error:
             raise StoreError(f"{path} was written by a newer obsagent: {error}") from error
@@ -146,7 +177,7 @@ def scan_file(path: Path, is_last: bool) -> ScannedFile:
 def _scan_header(descriptor: int, file: ScannedFile) -> None:
     file.end = min(layout.FILE_HEADER.size, file.size)
     try:
-        file.header = decode_file_header(os.pread(descriptor, layout.FILE_HEADER.size, 0))
+        file.header = decode_file_header(read_some(descriptor, 0, layout.FILE_HEADER.size))
     except UnsupportedVersion:
         raise
     except CorruptData as error:
@@ -177,7 +208,7 @@ def _require_compacted_block(file: ScannedFile) -> None:
 def _header_at(descriptor: int, offset: int, file_size: int) -> BlockHeader | None:
     """The header of the whole block at `offset`, or None if there is none."""
     try:
-        header = decode_header(os.pread(descriptor, layout.BLOCK_HEADER.size, offset))
+        header = decode_header(read_some(descriptor, offset, layout.BLOCK_HEADER.size))
     except UnsupportedVersion:
         raise
     except CorruptData:
@@ -189,7 +220,7 @@ def _find_block(descriptor: int, offset: int, file_size: int) -> int | None:
     """The offset of the next whole block at or after `offset`."""
     overlap = len(layout.BLOCK_MAGIC) - 1
     while offset < file_size:
-        data = os.pread(descriptor, SEARCH_BYTES + overlap, offset)
+        data = _searched(descriptor, offset, SEARCH_BYTES + overlap)
         at = data.find(layout.BLOCK_MAGIC)
         while at >= 0:
             if _header_at(descriptor, offset + at, file_size) is not None:
@@ -199,6 +230,25 @@ def _find_block(descriptor: int, offset: int, file_size: int) -> int | None:
     return None
 
 
+def _searched(descriptor: int, offset: int, size: int) -> bytes:
+    """The bytes in which a block is searched; none where the disk cannot read them."""
+    try:
+        return read_some(descriptor, offset, size)
+    except CorruptData:
+        return b""
+
+
+def _check_tail(descriptor: int, file: ScannedFile) -> None:
+    """An append that was cut short has the beginning of a block, or nothing but zeros; what else is there is damage."""
+    head = _searched(descriptor, file.end, layout.BLOCK_HEADER.size)
+    if len(head) < layout.BLOCK_HEADER.size or not any(head):
+        return
+    try:
+        decode_header(head)
+    except CorruptData as error:
+        file.damage.append(Damage(file.path, file.end, file.size - file.end, str(error)))
+
+
 def _check_last(descriptor: int, file: ScannedFile) -> None:
     """Drop the last block if it is torn inside; its bytes are then the tail."""
     last = file.blocks[-1]
@@ -206,6 +256,7 @@ def _check_last(descriptor: int, file: ScannedFile) -> None:
         check_block(descriptor, last)
     except CorruptData as error:
         file.blocks.pop()
+        file.torn = last
         file.end = last.offset
         file.damage.append(Damage(file.path, last.offset, file.size - last.offset, str(error)))
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "agent": "run the agent: receive samples, keep them, answer questions",
     "completion": "print a script for completion in bash, zsh or fish",
     "demo": "serve a real model under load and watch it",
+    "fsck": "check a store for damage, and repair it",
     "list": "list what there is to ask about",
     "query": "ask for quantiles, rates and counts",
     "shell": "ask interactively, with completion and help",
@@ -42,7 +43,7 @@ COMMANDS = {
 # fmt: off
 NOT_BUILT = (
     "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
-    "truth", "init", "config", "fsck", "forget", "export", "keys",
+    "truth", "init", "config", "forget", "export", "keys",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""

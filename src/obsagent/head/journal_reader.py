@@ -25,15 +25,16 @@ SEARCHES_MAX = 8
 
 
 class FoundEntry(NamedTuple):
-    """A whole record: `position` is that of its first byte, in the preamble the file's base."""
+    """A whole record: `position` is that of its first byte, in the preamble the file's base; `offset` where it is."""
 
     position: int
     type: int
     payload: memoryview
+    offset: int = 0
 
 
 class Gap(NamedTuple):
-    """Bytes of a file in which no whole record was found; `position` is that of the first.
+    """Bytes of a file in which no whole record was found; `position` is that of the first, `offset` where it is in the file.
 
     `in_preamble` is true if they are in the preamble, where they hold no entries.
     """
@@ -41,6 +42,7 @@ class Gap(NamedTuple):
     position: int
     size: int
     in_preamble: bool = False
+    offset: int = 0
 
 
 class Record(NamedTuple):
@@ -67,11 +69,19 @@ class JournalFile:
     is_cut: bool = False
     """True if the file ends before its preamble does, with which it was brought into being."""
     end: int = 0
+    torn_bytes: int = 0
+    """What follows the last record and is no damage."""
 
     @property
     def preamble_is_whole(self) -> bool:
         """True if all is known that was known at the file's base."""
         return bool(self.preamble) and not any(gap.in_preamble for gap in self.gaps)
+
+    @property
+    def damaged_places(self) -> list[Gap]:
+        """Those between records and the one at the end."""
+        at_end = [] if self.damaged_end is None or self.damaged_end in self.gaps else [self.damaged_end]
+        return [*self.gaps, *at_end]
 
 
 def read_file(path: Path) -> JournalFile:
@@ -86,11 +96,12 @@ def read_file(path: Path) -> JournalFile:
     file.is_cut = file.is_cut or len(file.data) < start + preamble_size
     shift = file.base - start - preamble_size
     for offset, entry_type, payload, _ in records:
-        found = FoundEntry(max(file.base, offset + shift), entry_type, payload)
+        found = FoundEntry(max(file.base, offset + shift), entry_type, payload, offset)
         (file.preamble if entry_type in layout.PREAMBLE_TYPES else file.entries).append(found)
-    file.gaps = [Gap(max(file.base, at + shift), size, at + shift < file.base) for at, size in gaps]
+    file.gaps = [Gap(max(file.base, at + shift), size, at + shift < file.base, at) for at, size in gaps]
     end = records[-1].following if records else start
     file.end = max(file.base, end + shift)
+    file.torn_bytes = max(0, len(file.data) - end)
     if file.gaps and gaps[-1][0] >= end:
         file.damaged_end = file.gaps[-1] if file.gaps[-1].in_preamble else file.gaps.pop()
     return file

@@ -44,7 +44,7 @@ class ReadOnlyStore:
             raise StoreError(f"there is no store in {directory}")
         self._clock = clock
         self._store_id = read_identity(self._directory)
-        self._recovered = _recover_quietly(self._directory, clock)
+        self._recovered = recover_quietly(self._directory, clock)
         self._damage: set[Damage] = set()
         self._reader = BlockReader(self._damage.add)
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class ReadOnlyStore:
     def view(self) -> View:
         """What a query reads; entries that are only in the journal are in it. Raises StoreError."""
         if self._was_compacted():
-            self._recovered = _recover_quietly(self._directory, self._clock)
+            self._recovered = recover_quietly(self._directory, self._clock)
         state = self._recovered.state
         return View(
             lock=self._lock,
@@ -101,7 +101,7 @@ class ReadOnlyStore:
         return status_of(parts)
 
 
-def _recover_quietly(directory: StoreDirectory, clock: Clock) -> Recovered:
+def recover_quietly(directory: StoreDirectory, clock: Clock) -> Recovered:
     """Read everything in a moment in which no checkpoint was written."""
     vanished: OSError | None = None
     for attempt in range(ATTEMPTS):

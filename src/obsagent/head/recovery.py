@@ -119,7 +119,7 @@ def _end_replay(file: JournalFile, limit: int, losses: Losses) -> bool:
 def _damage(file: JournalFile, limit: int, *, is_last: bool) -> int:
     """How many places of a file are damaged, as far as it counts."""
     at_end = is_last and file.damaged_end is not None and file.damaged_end not in file.gaps
-    return file.header_damaged + sum(gap.position < limit or gap.in_preamble for gap in file.gaps) + at_end
+    return (file.header_damaged or file.is_cut) + sum(gap.position < limit or gap.in_preamble for gap in file.gaps) + at_end
 
 
 def _replay_file(file: JournalFile, limit: int, recovered: Recovered) -> int:

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -300,14 +301,16 @@ class Store:
         self._tried_cutoff_ms = cutoff_ms
         return written
 
-    def checkpoint(self, up_to_ms: int | None = None) -> bool:
+    def checkpoint(self, up_to_ms: int | None = None, *, anew: bool = False) -> bool:
         """Move all windows that start before `up_to_ms` (None: all) from memory into a segment.
 
-        Returns False if there was nothing to write. Raises StoreError if it could not be written; the
+        `anew` begins a file with all that is known, even if there is nothing to move. Returns False if there was nothing to write. Raises StoreError if it could not be written; the
         store is then as it was before.
         """
         with self._checkpoint_lock:
-            draft = self._draft(up_to_ms)
+            if anew:
+                self._segments.give_up()
+            draft = self._draft(up_to_ms, anew=anew)
             if draft is None:
                 return False
             try:
@@ -334,7 +337,12 @@ class Store:
             self._clean_up()
             return True
 
-    def _draft(self, up_to_ms: int | None) -> Draft | None:
+    def note(self, damage: Iterable[Damage]) -> None:
+        """Count damage that was found by reading everything."""
+        for each in damage:
+            self._note(each)
+
+    def _draft(self, up_to_ms: int | None, *, anew: bool) -> Draft | None:
         """Detach what the checkpoint is to hold; None if there is nothing."""
         now_ms = self._clock.wall_ms()
         gaps = self._gaps.unwritten()
@@ -342,7 +350,7 @@ class Store:
             if self._broken:
                 raise StoreError(self._broken)
             position = self._journal.position
-            if position == self._mark.high and not self._state.windows and not gaps:
+            if position == self._mark.high and not (self._state.windows or gaps or anew):
                 return None
             new_file = wants_file(self._segments, self._budgets, now_ms)
             detached = self._state.detach(up_to_ms, position, now_ms - self._budgets.session_idle_ms)
@@ -366,6 +374,11 @@ class Store:
         except StoreError:
             if detached.mark.low < detached.mark.high:
                 raise
+
+    @property
+    def identity(self) -> bytes:
+        """The store's id."""
+        return self._store_id
 
     def _clean_up(self) -> None:
         """Drop what the checkpoint made superfluous; damaged files are kept under another name."""

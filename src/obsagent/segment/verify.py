@@ -35,7 +35,7 @@ def damage_in(descriptor: int, block: BlockRef) -> Iterator[Damage]:
     decompressor = zstandard.ZstdDecompressor()
     for entry in entries:
         try:
-            windows.update(_windows_of(descriptor, block, entry, decompressor))
+            windows.update(windows_in(descriptor, block, entry, decompressor))
         except CorruptData as error:
             windows.add(layout.TOTALS_WINDOW_MS)
             yield damage_of_frame(block, entry, error)
@@ -50,10 +50,10 @@ def _wrong_windows(block: BlockRef, tables: Tables, windows: set[int]) -> Iterat
         yield Damage(block.path, *place, what, *block.header.covered_ms)
 
 
-def _windows_of(
-    descriptor: int, block: BlockRef, entry: FrameEntry, decompressor: zstandard.ZstdDecompressor
+def windows_in(
+    descriptor: int, block: BlockRef, entry: FrameEntry, decompressor: zstandard.ZstdDecompressor | None = None
 ) -> list[int]:
-    """The windows of a frame that has what the index says of it. Raises CorruptData."""
+    """The windows (start, ms) of a frame that has what the index says of it. Raises CorruptData."""
     if entry.offset < layout.BLOCK_HEADER.size or entry.offset + entry.size > block.header.size:
         raise CorruptData("frame: outside of its block")
     found = each_window(block, entry, read_frame(descriptor, block, entry, decompressor))

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from obsagent.clock import window_start
-from obsagent.head.entries import Entry, Frame, Refused, SessionClose
+from obsagent.head.entries import Entry, Events, Frame, Refused, SessionClose
 from obsagent.limits import SAMPLE_FUTURE_LIMIT_MS, SAMPLE_PAST_LIMIT_MS, WINDOW_MS
 from obsagent.segment.catalog import Checkpoint
 from obsagent.segment.gaps import whole_windows
@@ -118,10 +118,13 @@ class Losses:
 
     def failed(self, entry: Entry, position: int, end: int) -> None:
         """A whole entry could not be applied."""
-        window = self._window_of(entry, position)
-        if window is None:
+        if isinstance(entry, Events):
+            return
+        if _at(entry) is None:
             self.damaged(position, end)
-        else:
+            return
+        window = self._window_of(entry, position)
+        if window is not None:
             self._append(Loss(DAMAGED, open=False, along_from_ms=window, along_to_ms=window + WINDOW_MS))
 
     def passed(self, entry: Entry, position: int) -> None:

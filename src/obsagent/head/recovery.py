@@ -25,6 +25,8 @@ from obsagent.segment.catalog import Catalog, Checkpoint, scan_directory
 from obsagent.segment.gaps import DEFINITIONS_LOST, highest_series, merged, uncovered
 from obsagent.segment.tables import NOT_ROWS, Gap
 
+FOREVER = (1 << 63) - 1
+"""Behind all positions: where a journal begins that is not there."""
 NOT_BEFORE_LOW = (layout.FRAME_TYPE, layout.REFUSED_TYPE, layout.EVENTS_TYPE, layout.SESSION_CLOSE)
 """Entries that do nothing at all before the low position of the checkpoint."""
 
@@ -57,7 +59,7 @@ def recover(directory: StoreDirectory, budgets: Budgets, now_ms: int) -> Recover
     store_id = read_identity(directory)
     paths = journal_paths(directory.journal)
     own = [path for path in paths if belongs(path, store_id)]
-    catalog = scan_directory(directory.segments, store_id, base_of(own[0]) if own else None)
+    catalog = scan_directory(directory.segments, store_id, base_of(own[0]) if own else FOREVER)
     checkpoint = catalog.checkpoint()
     state = HeadState(SeriesTable(budgets.series_per_metric, budgets.series_total), checkpoint)
     recovered = Recovered(catalog, checkpoint, state, Losses(checkpoint, now_ms), position=checkpoint.mark.high)

@@ -37,7 +37,7 @@ from obsagent.head.read_only import recover_quietly
 from obsagent.head.recovery import Recovered
 from obsagent.segment import format as segment_format
 from obsagent.segment.block import BlockHeader
-from obsagent.segment.gaps import gap_of_hole, holes, merged, uncovered
+from obsagent.segment.gaps import gap_of_hole, merged, uncovered
 from obsagent.segment.recover import Damage, ScannedFile, scan_file
 from obsagent.segment.repair import damage_of_file
 from obsagent.segment.tables import Gap
@@ -132,7 +132,7 @@ def _is_left_out(recovered: Recovered, damage: Damage) -> bool:
 
 def _missing(recovered: Recovered, recorded: list[Gap]) -> Iterator[Report]:
     catalog = recovered.catalog
-    for hole in holes(catalog.blocks):
+    for hole in catalog.holes():
         gap = gap_of_hole(hole, catalog.blocks)
         if uncovered([gap], recorded):
             what = f"{hole.reason}: sequence {hole.first}"

@@ -23,7 +23,7 @@ from obsagent.errors import CorruptData
 from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import Mark
-from obsagent.segment.gaps import gap_of_damage, gap_of_hole, holes
+from obsagent.segment.gaps import Hole, gap_of_damage, gap_of_hole, holes
 from obsagent.segment.reader import damage_of_block, each_opened, read_tables
 from obsagent.segment.recover import FILE_NAME, BlockRef, Damage, ScannedFile, scan_file
 from obsagent.segment.tables import Gap, SessionRow, Tables
@@ -112,9 +112,13 @@ class Catalog:
         for number, block in enumerate(self.blocks[index + 1 :], index + 1):
             if not self._fold(state, block):
                 self.unfolded.append(number)
-        missing = [self.blocks.index(hole.after) for hole in holes(self.blocks)]
+        missing = [self.blocks.index(hole.after) for hole in self.holes()]
         self.unfolded += [number for number in missing if number > index]
         return state
+
+    def holes(self) -> list[Hole]:
+        """Where checkpoints are missing."""
+        return list(holes(self.blocks, self.files[0].first_sequence)) if self.files else []
 
     def gaps(self) -> list[Gap]:
         """The times of which something is lost with damaged or missing blocks, as far as it is known by now.
@@ -123,7 +127,7 @@ class Catalog:
         """
         found = [gap_of_damage(damage) for damage in self.damage]
         torn = self.files[-1].torn if self.files else None
-        for hole in holes(self.blocks):
+        for hole in self.holes():
             if torn is None or hole.last < torn.header.sequence:  # a torn block has said itself what it held
                 found.append(gap_of_hole(hole, self.blocks))
         return found
@@ -247,7 +251,7 @@ def _fits_name(file: ScannedFile, block: BlockRef) -> bool:
 
 def _not_twice(before: list[BlockRef], its: list[BlockRef], catalog: Catalog) -> list[BlockRef]:
     """Of the blocks of a file those whose checkpoints are in none before."""
-    reached = next((block.header.sequence for block in reversed(before)), 0)
+    reached = next((each.header.sequence for each in reversed(before) if each.header.kind != layout.BLOCK_HEAD), 0)
     fresh = []
     for block in its:
         header = block.header

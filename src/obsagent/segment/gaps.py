@@ -150,23 +150,21 @@ class Hole(NamedTuple):
         return "a block is missing" if count == 1 else f"{count:,} blocks are missing"
 
 
-def holes(blocks: Sequence[BlockRef]) -> Iterator[Hole]:
-    """Where checkpoints are missing between blocks, or behind a head block that is the last of all.
+def holes(blocks: Sequence[BlockRef], first: int) -> Iterator[Hole]:
+    """Where checkpoints are missing: before or between blocks, or behind a head block that is the last of all.
 
-    What is missing before the first block is no hole: nobody can tell it from what was never there, or too old.
+    `first` is the first sequence that should be there, as the name of the first file says it. What was before that is
+    no hole: nobody can tell it from what was never there, or is too old.
     """
     before: BlockRef | None = None
     for block in blocks:
         if block.header.kind == layout.BLOCK_HEAD:
             continue
-        if before is not None and block.header.first_sequence > before.header.sequence + 1:
-            yield Hole(before.header.sequence + 1, block.header.first_sequence - 1, before, block)
-        before = block
-    if blocks and blocks[-1].header.kind == layout.BLOCK_HEAD:
-        head = blocks[-1]
-        first = first_sequence_of(head.path) if before is None else before.header.sequence + 1
-        if first <= head.header.sequence:
-            yield Hole(first, head.header.sequence, before, head)
+        if block.header.first_sequence > first:
+            yield Hole(first, block.header.first_sequence - 1, before, block)
+        before, first = block, block.header.sequence + 1
+    if blocks and blocks[-1].header.kind == layout.BLOCK_HEAD and first <= blocks[-1].header.sequence:
+        yield Hole(first, blocks[-1].header.sequence, before, blocks[-1])
 
 
 def gap_of_hole(hole: Hole, blocks: Sequence[BlockRef]) -> Gap:

@@ -198,7 +198,20 @@ class BlockReader:
             yield from ((window_ms, rows) for window_ms, rows in found if window_ms >= from_ms)
 
     def _index(self, descriptor: int, block: BlockRef) -> BlockIndex:
-        return self._cache.get(block.path, block.offset, BlockIndex, lambda: _load_index(descriptor, block))
+        return self._cache.get(block.path, block.offset, BlockIndex, lambda: self._load_index(descriptor, block))
+
+    def _load_index(self, descriptor: int, block: BlockRef) -> BlockIndex:
+        """If a compacted block's tables are damaged, with those windows that its index mentions."""
+        lines = _read_index_bytes(descriptor, block)
+        check_index(block.header, lines)
+        if block.header.kind == layout.BLOCK_COMPACTED:
+            try:
+                return BlockIndex(lines, tuple(read_tables(descriptor, block).windows))
+            except CorruptData as error:
+                self._damaged(block, error)
+        entries = decode_index(block.header, lines)
+        mentioned = {at for entry in entries for at in (entry.window_ms, entry.window_ms + entry.span_ms)}
+        return BlockIndex(lines, tuple(sorted(mentioned)))
 
     def _accounts(self, descriptor: int, block: BlockRef) -> BlockAccounts:
         return self._cache.get(block.path, block.offset, BlockAccounts, lambda: _load_accounts(descriptor, block))
@@ -251,14 +264,6 @@ def damage_of_block(block: BlockRef, error: CorruptData) -> Damage:
 def damage_of_frame(block: BlockRef, entry: FrameEntry, error: CorruptData) -> Damage:
     """That one frame of a block is damaged."""
     return Damage(block.path, block.offset + entry.offset, entry.size, str(error), *entry.covered_ms)
-
-
-def _load_index(descriptor: int, block: BlockRef) -> BlockIndex:
-    lines = _read_index_bytes(descriptor, block)
-    check_index(block.header, lines)
-    if block.header.kind == layout.BLOCK_COMPACTED:
-        return BlockIndex(lines, tuple(read_tables(descriptor, block).windows))
-    return BlockIndex(lines, tuple(sorted({entry.window_ms for entry in decode_index(block.header, lines)})))
 
 
 def _load_accounts(descriptor: int, block: BlockRef) -> BlockAccounts:

@@ -172,5 +172,3 @@ def check_started(small: Small, directory: Path) -> None:
     assert again.values == found.values
     assert union([*again.gaps, *found.gaps]) == again.gaps
     check_sound(small, again)
-
-

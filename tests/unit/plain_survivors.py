@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 import zstandard
-from plain_reader import CHECKPOINT, COMPACTED, COUNTER, HEAD, rows, sections, varint
+from plain_reader import COMPACTED, COUNTER, HEAD, rows, sections, varint
 
 WINDOW = 10_000
 PAST, FUTURE = 7_200_000, 10_000
@@ -286,7 +286,11 @@ def read_journal(path: Path) -> JournalFile:
     file = JournalFile(path, data, int(path.name[:20]))
     header = data[:44]
     preamble_size = None
-    if len(header) == 44 and header[:8] == b"OBSJRNL\n" and struct.unpack_from("<I", header, 40)[0] == crc32c(header[:40]):
+    if (
+        len(header) == 44
+        and header[:8] == b"OBSJRNL\n"
+        and struct.unpack_from("<I", header, 40)[0] == crc32c(header[:40])
+    ):
         if struct.unpack_from("<H", header, 8)[0] > 1:
             raise Newer
         preamble_size = struct.unpack_from("<I", header, 36)[0]
@@ -335,7 +339,7 @@ def belongs(path: Path, store_id: bytes | None) -> bool:
 
 
 class Loss(NamedTuple):
-    """What is lost: behind which steps and file begins, which positions (no end: all), whether it may have defined something."""
+    """What is lost: behind which steps and file begins, which positions (no end: all), whether it may have defined."""
 
     step: int
     files: int
@@ -402,6 +406,7 @@ class _Store:
             if found.tables is None or found.lost or self.frames_lost(last, found):
                 files[-1].torn = files[-1].blocks.pop()
         files = [file for file in files if store_id is None or ids[file.path] in (None, store_id)]
+        files = [file for file in files if not file.blocks or any(self.fits(file, each) for each in file.blocks)]
         counted: list[Header] = []
         files = self.not_superseded(files)
         self.first = files[0].first if files else 0
@@ -667,7 +672,9 @@ class _Store:
         return session in self.sessions
 
     def step(self, position: int, taken: tuple[int, int] | None, needed: int | None) -> None:
-        self.steps.append((position, *(taken or (0, FOREVER)), (needed, needed + WINDOW) if needed is not None else None))
+        self.steps.append(
+            (position, *(taken or (0, FOREVER)), (needed, needed + WINDOW) if needed is not None else None)
+        )
 
     def journal_gaps(self) -> None:
         for loss in self.losses:

@@ -132,8 +132,8 @@ def _troubles(status: Status) -> Iterator[str]:
 def _gap(gap: Status) -> str:
     """`2026-01-31 12:00:10 – 12:00:20: a block is damaged`, in local time."""
     start, end = (datetime.fromtimestamp(gap[key] / 1000).astimezone() for key in ("from_ms", "to_ms"))
-    same_day = start.date() == end.date()
-    return f"{start:%Y-%m-%d %H:%M:%S} – {end:{'%H:%M:%S' if same_day else '%Y-%m-%d %H:%M:%S'}}: {printable(gap['reason'])}"
+    ending = "%H:%M:%S" if start.date() == end.date() else "%Y-%m-%d %H:%M:%S"
+    return f"{start:%Y-%m-%d %H:%M:%S} – {end:{ending}}: {printable(gap['reason'])}"
 
 
 def _plural(count: int, one: str, many: str = "") -> str:

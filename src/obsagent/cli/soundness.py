@@ -68,7 +68,8 @@ def _verdict(report: Report) -> str:
     if report["sound"]:
         return "sound"
     count = sum(len(file["problems"]) for file in report["files"]) + len(report["missing"])
-    return f"{_counted(count, 'problems')}: with the agent stopped, `obsagent fsck --repair` keeps what is whole and declares the rest a gap"
+    way_out = "with the agent stopped, `obsagent fsck --repair` keeps what is whole and declares the rest a gap"
+    return f"{_counted(count, 'problems')}: {way_out}"
 
 
 def _counted(count: int, what: str) -> str:

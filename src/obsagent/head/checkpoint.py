@@ -34,7 +34,8 @@ class Whole:
 class Draft:
     """A checkpoint that is about to be written. `whole` is there if it begins a new file.
 
-    `gaps` are those that no block has said yet. `row_bytes` is filled while it is written: series id → bytes of its rows.
+    `gaps` are those that no block has said yet. `row_bytes` is filled while it is written: series id → bytes of its
+    rows.
     """
 
     sequence: int

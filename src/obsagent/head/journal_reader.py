@@ -34,7 +34,7 @@ class FoundEntry(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Bytes of a file in which no whole record was found; `position` is that of the first, `offset` where it is in the file.
+    """Bytes of a file in which no whole record was found; `position` is that of the first, `offset` where they are.
 
     `in_preamble` is true if they are in the preamble, where they hold no entries.
     """

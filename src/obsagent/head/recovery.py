@@ -33,7 +33,10 @@ NOT_BEFORE_LOW = (layout.FRAME_TYPE, layout.REFUSED_TYPE, layout.EVENTS_TYPE, la
 
 @dataclass(slots=True)
 class Recovered:
-    """A store as its files have it. `gaps` are the times of which something is lost, those in no block yet `new_gaps`."""
+    """A store as its files have it.
+
+    `gaps` are the times of which something is lost, `new_gaps` those of them that no block says yet.
+    """
 
     catalog: Catalog
     checkpoint: Checkpoint
@@ -110,7 +113,7 @@ def _replay(recovered: Recovered) -> None:
 
 
 def _end_replay(file: JournalFile, limit: int, losses: Losses) -> bool:
-    """What is lost at the end of the last file, not what was being written when the agent ended; true if entries are."""
+    """Note what is lost at the end of the last file, but for what was being written; true if entries are missing."""
     if file.is_cut:
         losses.missing(limit, None)
     elif file.damaged_end is not None:
@@ -121,7 +124,11 @@ def _end_replay(file: JournalFile, limit: int, losses: Losses) -> bool:
 def _damage(file: JournalFile, limit: int, *, is_last: bool) -> int:
     """How many places of a file are damaged, as far as it counts."""
     at_end = is_last and file.damaged_end is not None and file.damaged_end not in file.gaps
-    return (file.header_damaged or file.is_cut) + sum(gap.position < limit or gap.in_preamble for gap in file.gaps) + at_end
+    return (
+        (file.header_damaged or file.is_cut)
+        + sum(gap.position < limit or gap.in_preamble for gap in file.gaps)
+        + at_end
+    )
 
 
 def _replay_file(file: JournalFile, limit: int, recovered: Recovered) -> int:

@@ -1,9 +1,9 @@
 """Repairing a store: what is whole is kept, what is lost is declared, and what was damaged is kept beside it.
 
-The start of an agent does the most of it: torn tails are cut, damaged journal files are set aside once their entries are
-in a block, leftovers are removed. What it leaves are segment files in the middle of which something is damaged. They are
-read in full here; first the gaps, and everything else that is known, go into the head of a new file; then each of the
-damaged files is copied to `NAME.corrupt` and written anew. Whenever that is cut short it can be begun again.
+The start of an agent does the most of it: torn tails are cut, damaged journal files are set aside once their entries
+are in a block, leftovers are removed. What it leaves are segment files in the middle of which something is damaged.
+They are read in full here; first the gaps, and everything else that is known, go into the head of a new file; then each
+of the damaged files is copied to `NAME.corrupt` and written anew. Whenever that is cut short it can be begun again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from obsagent.head.verify import Report, require_store, verify
 from obsagent.segment.catalog import Catalog, scan_directory
 from obsagent.segment.recover import ScannedFile, scan_file
 from obsagent.segment.repair import damage_of_file, write_anew
-
 
 NEVER = (1 << 63) - 1
 """A position that no journal begins before: what is to come from it has come when the store was opened."""
@@ -68,5 +67,3 @@ def _write_anew(file: ScannedFile, is_superseded: bool, store_id: bytes, fs: Fs)
     if is_superseded or not write_anew(file, fs, store_id):
         fs.remove(file.path)
         fs.sync_directory(file.path.parent)
-
-

@@ -43,8 +43,8 @@ from obsagent.head.cost import CostBook, cost_of
 from obsagent.head.directory import StoreDirectory, StoreLock, make_identity, read_identity, set_aside
 from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, KnownSession, encode
 from obsagent.head.journal import Journal, to_record
-from obsagent.head.read_only import ReadOnlyStore
 from obsagent.head.leftovers import tidy
+from obsagent.head.read_only import ReadOnlyStore
 from obsagent.head.recovery import Recovered, recover
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import SessionTable
@@ -304,7 +304,8 @@ class Store:
     def checkpoint(self, up_to_ms: int | None = None, *, anew: bool = False) -> bool:
         """Move all windows that start before `up_to_ms` (None: all) from memory into a segment.
 
-        `anew` begins a file with all that is known, even if there is nothing to move. Returns False if there was nothing to write. Raises StoreError if it could not be written; the
+        `anew` begins a file with all that is known, even if there is nothing to move. Returns False if there was
+        nothing to write. Raises StoreError if it could not be written; the
         store is then as it was before.
         """
         with self._checkpoint_lock:

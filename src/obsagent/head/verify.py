@@ -1,18 +1,19 @@
 """Reading all of a store and saying what is wrong with it: what `obsagent fsck` shows.
 
-Nothing is changed and no lock is needed. An agent may be at work: what it is appending is not damage, and a file that it
-replaces while it is read is read again under its new name.
+Nothing is changed and no lock is needed. An agent may be at work: what it is appending is not damage, and a file that
+it replaces while it is read is read again under its new name.
 
-A report is a dict that goes into JSON as it is:
+A report is a dict that goes into JSON as it is; times are ms since the epoch:
 
-directory, store_id     null if `store.json` is missing or damaged
-sound                   true if nothing is wrong
-files                   [{"name", "kind", "version", "bytes", "holds": {what: how much}, ["from", "to"], "problems", "notes"}]
-                        kind is identity, segment, compacted, journal, superseded, left over, set aside or foreign;
-                        a problem is {"offset", "size", "what", ["from", "to"]}, with the time of which it takes something
-missing                 [{"what", "from", "to"}]: what is not there and was not known to be missing
-gaps                    [{"from", "to", "reason", "recorded"}]: all times of which something may be missing; recorded are
-                        those that the store's blocks say
+directory
+store_id    null if `store.json` is missing or damaged
+sound       true if nothing is wrong
+files       [{"name", "kind", "version", "bytes", "holds": {what: how much}, ["from", "to"], "problems", "notes"}]
+            kind: identity, segment, compacted, journal, superseded, left over, misplaced, set aside, foreign
+            a problem: {"offset", "size", "what", ["from", "to"]}, with the time of which it takes something
+missing     [{"what", "from", "to"}]: what is not there and was not known to be missing
+gaps        [{"from", "to", "reason", "recorded"}]: all times of which something may be missing; recorded are those
+            that the store's blocks say
 """
 
 from __future__ import annotations

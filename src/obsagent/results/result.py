@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time, `[start, end)` in UTC, of which something that was acknowledged is lost, and what is damaged or missing."""
+    """A time, `[start, end)` in UTC, of which something that was stored is lost, and what is damaged or missing."""
 
     start: datetime
     end: datetime

@@ -92,7 +92,7 @@ class Catalog:
     missing_blocks: int = 0
     superseded: list[Path] = field(default_factory=list)
     unfolded: list[int] = field(default_factory=list)
-    """Indexes of the blocks whose tables `checkpoint` needed and did not get, or before which there are some missing."""
+    """Indexes of the blocks whose tables `checkpoint` needed and did not get, or before which some are missing."""
 
     @property
     def corrupt(self) -> int:
@@ -159,16 +159,17 @@ def segment_paths(directory: Path) -> list[Path]:
 def scan_directory(directory: Path, store_id: bytes | None = None, replay_from: int | None = None) -> Catalog:
     """Find all blocks that count. Raises StoreError for files of a newer version, OSError if files vanish.
 
-    Files of another store than `store_id` are left out. `replay_from` is the position from which on the journal is
-    there: if that is before what the last sound block made superfluous, a last block that is damaged inside comes
+    Files of another store than `store_id`, and copies under another name, are left out. `replay_from` is the
+    position from which on the journal is there: if that is before what the last sound block made superfluous, a last block that is damaged inside comes
     again from there; if not, what is whole of it counts.
     """
     paths = segment_paths(directory)
     files = [scan_file(path, is_last=path is paths[-1]) for path in paths]
-    own = [file for file in files if not _is_foreign(file, store_id)]
+    own = [file for file in files if not _is_foreign(file, store_id) and not _is_misnamed(file)]
     catalog = assemble(own)
     foreign = [file for file in files if file not in own]
-    catalog.damage += [Damage(file.path, 0, file.size, "it belongs to another store") for file in foreign]
+    what = "it belongs to another store, or has another file's name"
+    catalog.damage += [Damage(file.path, 0, file.size, what) for file in foreign]
     if replay_from is not None and catalog.files:
         _weigh_last(catalog, replay_from)
     return catalog
@@ -176,6 +177,10 @@ def scan_directory(directory: Path, store_id: bytes | None = None, replay_from: 
 
 def _is_foreign(file: ScannedFile, store_id: bytes | None) -> bool:
     return store_id is not None and file.header is not None and file.header.store_id != store_id
+
+
+def _is_misnamed(file: ScannedFile) -> bool:
+    return bool(file.blocks) and not any(_fits_name(file, block) for block in file.blocks)
 
 
 def _weigh_last(catalog: Catalog, replay_from: int) -> None:

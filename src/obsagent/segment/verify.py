@@ -1,4 +1,4 @@
-"""Reading everything in a block, to see whether it is what it should be: what `fsck` does, and start-up where it must."""
+"""Reading everything in a block, to see whether it is what it should be: `fsck` does, and a start where it must."""
 
 from __future__ import annotations
 

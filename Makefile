@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench fuzz readme check sanitize wheel clean stubtest format
+.PHONY: help run test lint bench fuzz damage readme check sanitize wheel clean stubtest format
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ fuzz: $(VENV)/.fuzz  ## look for queries that break the parser (MINUTES=5)
 	@mkdir -p build/fuzz/query
 	$(BIN)/python tests/fuzz/fuzz_query.py -max_total_time=$$((60 * $(or $(MINUTES),5))) -max_len=600 -len_control=0 \
 		-artifact_prefix=build/fuzz/ build/fuzz/query tests/fuzz/corpus/query
+
+damage: $(VENV)/.test  ## flip every bit of a small store and cut it at every byte (half an hour)
+	OBSAGENT_DAMAGE_SHARE=1 $(BIN)/python -m pytest tests/unit/test_damage.py -q --timeout=7200
 
 readme: $(VENV)/.test  ## record anew the sessions that README.md and LANGUAGE.md show
 	mkdir -p build

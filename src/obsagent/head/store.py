@@ -346,6 +346,7 @@ class Store:
     def _draft(self, up_to_ms: int | None, *, anew: bool) -> Draft | None:
         """Detach what the checkpoint is to hold; None if there is nothing."""
         now_ms = self._clock.wall_ms()
+        self._forget_gaps(now_ms)
         gaps = self._gaps.unwritten()
         with self._lock:
             if self._broken:
@@ -364,8 +365,13 @@ class Store:
         seen = {metric: max(at_ms, self._last_seen.get(metric, at_ms)) for metric, at_ms in seen.items()}
         whole = None
         if new_file:
-            whole = Whole(all_series, sessions, {**self._last_seen, **seen}, events, self._gaps.known(now_ms))
+            whole = Whole(all_series, sessions, {**self._last_seen, **seen}, events, self._gaps.known())
         return Draft(self._sequence + 1, now_ms, detached, series, seen, whole, gaps)
+
+    def _forget_gaps(self, now_ms: int) -> None:
+        if self._gaps.known():
+            kept_from_ms = min((block.header.first_window_ms for block in self._blocks), default=0)
+            self._gaps.forget(now_ms, kept_from_ms)
 
     def _await_journal(self, detached: Detached) -> None:
         """Invariant 3."""

@@ -160,8 +160,8 @@ def scan_directory(directory: Path, store_id: bytes | None = None, replay_from: 
     """Find all blocks that count. Raises StoreError for files of a newer version, OSError if files vanish.
 
     Files of another store than `store_id`, and copies under another name, are left out. `replay_from` is the
-    position from which on the journal is there: if that is before what the last sound block made superfluous, a last block that is damaged inside comes
-    again from there; if not, what is whole of it counts.
+    position from which on the journal is there: if that is before what the last sound block made superfluous, a last
+    block that is damaged inside comes again from there; if not, what is whole of it counts.
     """
     paths = segment_paths(directory)
     files = [scan_file(path, is_last=path is paths[-1]) for path in paths]

@@ -82,7 +82,7 @@ def _fewer(gaps: list[Gap], limit: int) -> list[Gap]:
 def _joined(one: Gap, other: Gap) -> Gap:
     reasons = dict.fromkeys([*one.reason.split(AND), *other.reason.split(AND)])
     reason = AND.join(reasons)
-    if len(reason) > REASON_LENGTH_MAX:
+    if SEVERAL in reasons or len(reason) > REASON_LENGTH_MAX:
         reason = SEVERAL
     return Gap(min(one.from_ms, other.from_ms), max(one.to_ms, other.to_ms), reason)
 
@@ -116,10 +116,17 @@ class GapBook:
                 self._known = merged([*self._known, gap])
                 self._unwritten = merged([*self._unwritten, gap])
 
-    def known(self, now_ms: int = 0) -> list[Gap]:
-        """All; given a time, without those that are older than anything that is kept then."""
+    def known(self) -> list[Gap]:
+        """All."""
         with self._lock:
-            return [gap for gap in self._known if gap.to_ms > now_ms - GAP_KEEP_MS]
+            return list(self._known)
+
+    def forget(self, now_ms: int, kept_from_ms: int) -> None:
+        """Drop those that are older than anything may be, and older than everything that is kept."""
+        with self._lock:
+            before_ms = min(now_ms - GAP_KEEP_MS, kept_from_ms)
+            self._known = [gap for gap in self._known if gap.to_ms > before_ms]
+            self._unwritten = [gap for gap in self._unwritten if gap.to_ms > before_ms]
 
     def unwritten(self) -> list[Gap]:
         """Those that the next block has to say."""

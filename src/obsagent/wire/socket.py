@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from obsagent.wire.header import Header, MessageKind, pack, unpack
 
 SEND_HWM = 8
 ZERO_COPY_BYTES = 64 << 10
+PID_BYTES_MAX = 32
 
 Parts = list[bytes | memoryview]
 
@@ -151,8 +153,13 @@ class ServerSocket:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            holder = os.pread(lock_fd, PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
             os.close(lock_fd)
-            raise StoreLocked(f"another agent is listening on {endpoint}; stop it or choose --listen/--serve") from None
+            who = f"another agent is listening on {endpoint} (pid {holder or 'unknown'})"
+            raise StoreLocked(f"{who}; stop it or choose --listen/--serve") from None
+        with suppress(OSError):  # who holds it is a courtesy
+            os.ftruncate(lock_fd, 0)
+            os.pwrite(lock_fd, f"{os.getpid()}\n".encode(), 0)
         if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
             path.unlink()
         return lock_fd

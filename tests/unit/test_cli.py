@@ -197,6 +197,13 @@ def test_the_help_of_a_query_is_a_screenful(capsys):
     assert max(map(len, lines)) <= 120
 
 
+def test_a_gap_that_csv_cannot_say_goes_to_stderr(asked, capsys, monkeypatch):
+    gap = {"from": "2026-01-01T00:01:00.000Z", "to": "2026-01-01T00:02:00.000Z", "reason": "a block is damaged"}
+    monkeypatch.setitem(EMPTY, "gaps", [gap])
+    assert cli.main(["query", "latency", "--format", "csv"]) == 0
+    assert ": a block is damaged\n" in capsys.readouterr().err
+
+
 def test_csv_goes_to_stdout_and_why_it_is_empty_to_stderr(asked, capsys):
     assert cli.main(["query", "latency", "--format", "csv"]) == 0
     assert capsys.readouterr() == ("samples\n", "no `latency` in the last 5m\n")

@@ -20,7 +20,7 @@ from store_lab import TurnedClock
 
 from obsagent.head.store import Store
 
-SHARE = int(os.environ.get("OBSAGENT_DAMAGE_SHARE", "61"))
+SHARE = int(os.environ.get("OBSAGENT_DAMAGE_SHARE", "97"))
 """One of so many is tried."""
 JOURNALS = ("journal that begins late", "journal from the start")
 

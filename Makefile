@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench crash soak fuzz readme check sanitize sanitize-c sanitize-python sanitize-proof wheel \
-	clean stubtest format
+.PHONY: help run test lint bench crash soak fuzz damage readme check sanitize sanitize-c sanitize-python sanitize-proof \
+	wheel clean stubtest format
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ crash: $(VENV)/.test  ## kill stores and agents, and cut their power, at chosen 
 
 soak: $(VENV)/.test  ## a long run of everything; does anything grow, is anything lost? (MINUTES=10 SEED=random)
 	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+damage: $(VENV)/.test  ## flip every bit of a small store and cut it at every byte (half an hour)
+	OBSAGENT_DAMAGE_SHARE=1 $(BIN)/python -m pytest tests/unit/test_damage.py -q --timeout=7200
 
 readme: $(VENV)/.test  ## record anew the sessions that README.md and LANGUAGE.md show
 	mkdir -p build

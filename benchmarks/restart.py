@@ -123,7 +123,7 @@ def _journal_bytes(agent: RunningAgent) -> int:
 
 def _replay(data: Path) -> Replay:
     began = time.perf_counter()
-    recovered = recover(StoreDirectory(data), Budgets())
+    recovered = recover(StoreDirectory(data), Budgets(), time.time_ns() // 1_000_000)
     seconds = time.perf_counter() - began
     return Replay(sum(window.samples.sample_count for window in recovered.state.windows.values()), seconds)
 

@@ -78,6 +78,15 @@ def compared(labels: dict[str, str], now: dict[str, Any], then: dict[str, Any] |
     return row(labels, 0 if gone else 1_000, now, vs=vs, change=changes)
 
 
+def gap(from_s: int, to_s: int, reason: str = "a block is damaged") -> Answer:
+    """A gap so many seconds behind the begin."""
+    return {
+        "from": iso(BEGIN + timedelta(seconds=from_s)),
+        "to": iso(BEGIN + timedelta(seconds=to_s)),
+        "reason": reason,
+    }
+
+
 def compared_answer(query: str, *rows: Answer, what: str = "1h ago", **more: Any) -> Answer:
     earlier = span(BEGIN - timedelta(hours=1))
     return answer(query, *rows, vs={**earlier, "covered": earlier, "what": what}, **more)
@@ -255,6 +264,12 @@ CASES: dict[str, Answer] = {
             "overflow_series": 7,
         },
     ),
+    "gap": answer("p99 latency", row({}, 10, {"p99": 0.1}), gaps=[gap(60, 80)]),
+    "gaps_compared": {
+        **(found := compared_answer("p99 latency vs 1h ago", compared({}, {"p99": 0.1}, {"p99": 0.1}))),
+        "gaps": [gap(60, 80, "the journal is damaged"), gap(240, 300)],
+        "vs": {**found["vs"], "gaps": [gap(-3600, -3540), gap(-3500, -3400)]},
+    },
     "empty": {
         **answer("p99 latnecy"),
         "metric": {"name": "latnecy", "kind": None, "unit": ""},

@@ -29,6 +29,12 @@ class FakeClients(NamedTuple):
     last_ms: int | None
 
 
+class FakeGap(NamedTuple):
+    from_ms: int
+    to_ms: int
+    reason: str
+
+
 class FakeView:
     """Implements `obsagent.answer.view.View`; the rest fills it."""
 
@@ -40,6 +46,7 @@ class FakeView:
         self._last_ms = {}
         self._events = []
         self._clients = {}
+        self._gaps = []
 
     # --- filling
 
@@ -75,6 +82,9 @@ class FakeView:
     def add_event(self, name, at_ms, **labels):
         self._events.append(Event(name, at_ms, labels))
 
+    def lose(self, from_ms, to_ms, reason="a block is damaged"):
+        self._gaps.append(FakeGap(from_ms, to_ms, reason))
+
     def connect(self, service, live=1, last_ms=None):
         self._clients[service] = FakeClients(live, last_ms)
 
@@ -108,6 +118,9 @@ class FakeView:
         inside = {key: entry for key, entry in self._accounts.items() if window_start(from_ms) <= key[0] < to_ms}
         assert len({service for _, service in inside}) == len(inside), "the fake keeps one account a service"
         return {service: entry for (_, service), entry in inside.items()}
+
+    def gaps(self, from_ms, to_ms):
+        return [gap for gap in self._gaps if gap.from_ms < to_ms and gap.to_ms > window_start(from_ms)]
 
     def metric_last_ms(self, metric):
         return self._last_ms.get(metric)

@@ -99,8 +99,8 @@ def test_each_command_is_one_module_whose_docstring_is_its_help(name, capsys):
             f"obsagent: the command `logs` is not built yet; {THERE_ARE}",
         ),
         (
-            ["fsck", "--data", "x"],
-            f"obsagent: the command `fsck` is not built yet; {THERE_ARE}",
+            ["forget", "--data", "x"],
+            f"obsagent: the command `forget` is not built yet; {THERE_ARE}",
         ),
         (["query"], "obsagent query: expected a query, such as `p99 latency by endpoint since 15m`"),
     ],
@@ -195,6 +195,13 @@ def test_the_help_of_a_query_is_a_screenful(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 60
     assert max(map(len, lines)) <= 120
+
+
+def test_a_gap_that_csv_cannot_say_goes_to_stderr(asked, capsys, monkeypatch):
+    gap = {"from": "2026-01-01T00:01:00.000Z", "to": "2026-01-01T00:02:00.000Z", "reason": "a block is damaged"}
+    monkeypatch.setitem(EMPTY, "gaps", [gap])
+    assert cli.main(["query", "latency", "--format", "csv"]) == 0
+    assert ": a block is damaged\n" in capsys.readouterr().err
 
 
 def test_csv_goes_to_stdout_and_why_it_is_empty_to_stderr(asked, capsys):

@@ -235,6 +235,44 @@ def test_losses_outside_the_asked_time_are_not_in_the_answer(view, latency):
     assert ask(view, "latency since 1h")["losses"]["dropped"]["ring"] == 9
 
 
+def test_a_gap_in_the_asked_time_is_declared_and_cut_to_it(view, latency):
+    view.observe(latency, NOW_MS, 0.1)
+    view.lose(NOW_MS - 60 * MINUTE_MS, NOW_MS - 4 * MINUTE_MS)
+    view.lose(NOW_MS - 2 * MINUTE_MS, NOW_MS - MINUTE_MS, "the journal is damaged")
+    found = ask(view, "latency")
+    read_from_ms = NOW_MS - 5 * MINUTE_MS - (NOW_MS - 5 * MINUTE_MS) % 10_000
+    assert found["gaps"] == [
+        {"from": iso_utc(read_from_ms), "to": iso_utc(NOW_MS - 4 * MINUTE_MS), "reason": "a block is damaged"},
+        {
+            "from": iso_utc(NOW_MS - 2 * MINUTE_MS),
+            "to": iso_utc(NOW_MS - MINUTE_MS),
+            "reason": "the journal is damaged",
+        },
+    ]
+
+
+def test_an_answer_without_gaps_does_not_speak_of_them(view, latency):
+    view.observe(latency, NOW_MS, 0.1)
+    view.lose(NOW_MS - 60 * MINUTE_MS, NOW_MS - 50 * MINUTE_MS)
+    assert "gaps" not in ask(view, "latency")
+    assert len(ask(view, "latency since 1h")["gaps"]) == 1
+
+
+def test_each_side_of_a_comparison_declares_its_gaps(view, latency):
+    view.observe(latency, NOW_MS, 0.1)
+    view.lose(NOW_MS - 63 * MINUTE_MS, NOW_MS - 62 * MINUTE_MS)
+    found = ask(view, "latency vs 1h ago")
+    assert "gaps" not in found
+    assert [gap["reason"] for gap in found["vs"]["gaps"]] == ["a block is damaged"]
+
+
+def test_an_age_without_a_range_looks_back_through_every_gap(view, latency):
+    view.observe(latency, NOW_MS - 60 * MINUTE_MS, 0.1)
+    view.lose(NOW_MS - 50 * MINUTE_MS, NOW_MS - 40 * MINUTE_MS)
+    assert len(ask(view, "age latency")["gaps"]) == 1
+    assert "gaps" not in ask(view, "age latency since 10m")
+
+
 def test_pending_is_never_negative(view, latency):
     view.observe(latency, NOW_MS, 0.1)
     view.account(NOW_MS, "fraud", observed=5, stored=9)

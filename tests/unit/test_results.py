@@ -11,7 +11,7 @@ import pandas
 import pyarrow
 import pytest
 
-from obsagent.results import Result
+from obsagent.results import Gap, Result
 from obsagent.results.shown import HTML_LINES_MAX
 
 
@@ -30,6 +30,15 @@ def test_a_result_is_a_sequence_of_rows() -> None:
     assert result.losses["dropped"]["ring"] == 2
     assert result.empty is None
     assert result.answer is answers.PLAIN
+
+
+def test_a_gap_is_declared_in_every_shape() -> None:
+    gap = {"from": "2026-01-01T10:01:00.000Z", "to": "2026-01-01T10:02:00.000Z", "reason": "a block is damaged"}
+    result = Result({**answers.PLAIN, "gaps": [gap]})
+    assert result.gaps == (Gap(at(1), at(2), "a block is damaged"),)
+    assert "a block is damaged" in str(result)
+    assert "a block is damaged" in result._repr_html_()
+    assert Result(answers.PLAIN).gaps == ()
 
 
 def test_a_stat_that_was_not_asked_is_named_with_those_that_were() -> None:

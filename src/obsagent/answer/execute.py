@@ -13,7 +13,9 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
                 only such windows are kept
     losses      {"dropped": {reason: samples}, "rejected": {reason: samples}, "pending": samples,
                 "overflow_series": series that the budget refused} of the services that the answer is about
-    [vs]        {"what", "from", "to", "covered", "losses"} of the other side
+    [gaps]      [{"from", "to", "reason"}]: parts of the asked time of which something that was stored is lost, so that
+                the answer may say less than it should; only where there are any
+    [vs]        {"what", "from", "to", "covered", "losses", [gaps]} of the other side
     [where]     {"stat", "above" or "below": number in the unit of the stat}
     series      one object a row, by labels:
                     [metric]     of several
@@ -126,6 +128,7 @@ def _head(planned: Plan, side: _Side, view: View, window_ms: int) -> Answer:
         if planned.steps.step_ms != query.step_ms:
             result["widened"] = {"asked_step_ms": query.step_ms, "window_ms": window_ms}
     result["losses"] = _losses(planned, view)
+    result |= _gaps(planned, view)
     if query.where:
         side_word = "above" if query.where.is_above else "below"
         result["where"] = {"stat": query.where.stat.name, side_word: planned.limits[0]}
@@ -139,6 +142,7 @@ def _other_head(query: Query, other: _Side, view: View) -> Answer:
         **_span(other.plan.span),
         "covered": other.covered,
         "losses": _losses(other.plan, view),
+        **_gaps(other.plan, view),
     }
 
 
@@ -209,3 +213,15 @@ def _losses(planned: Plan, view: View) -> Answer:
         pending += max(0, accounts["observed"] - settled)
     refused = sum(view.overflowed.get(source.metric.text, 0) for source in planned.sources)
     return {"dropped": dropped, "rejected": rejected, "pending": pending, "overflow_series": refused}
+
+
+def _gaps(planned: Plan, view: View) -> Answer:
+    """The gaps in the time that was read, cut to it; an age without a range looks back through everything."""
+    from_ms, to_ms = planned.span.read_from_ms, planned.span.to_ms
+    if planned.asks_age and not planned.query.has_range:
+        from_ms = 0
+    inside = [
+        {**_span(Span(max(gap.from_ms, from_ms), min(gap.to_ms, to_ms))), "reason": gap.reason}
+        for gap in view.gaps(from_ms, to_ms)
+    ]
+    return {"gaps": inside} if inside else {}

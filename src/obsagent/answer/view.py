@@ -87,6 +87,25 @@ class Clients(Protocol):
         ...
 
 
+class Gap(Protocol):
+    """A time of which something that was acknowledged may be missing."""
+
+    @property
+    def from_ms(self) -> int:
+        """Its begin."""
+        ...
+
+    @property
+    def to_ms(self) -> int:
+        """Its end, which is not in it."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """What is damaged or missing, in words."""
+        ...
+
+
 class View(Protocol):
     """A consistent snapshot. Times are milliseconds since the epoch, UTC."""
 
@@ -116,6 +135,10 @@ class View(Protocol):
 
     def accounts(self, from_ms: int, to_ms: int) -> Mapping[str, Mapping[str, Any]]:
         """Service → `observed`, `stored`, `dropped{reason}`, `rejected{reason}` of those windows."""
+        ...
+
+    def gaps(self, from_ms: int, to_ms: int) -> Sequence[Gap]:
+        """The gaps that touch those windows, with what was found out by reading them; so ask after that."""
         ...
 
     def clients(self) -> Clients:

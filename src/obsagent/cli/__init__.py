@@ -32,6 +32,7 @@ COMMANDS = {
     "completion": "print a script for completion in bash, zsh or fish",
     "control": "have a running agent reload, or write a checkpoint",
     "demo": "serve a real model under load and watch it",
+    "fsck": "check a store for damage, and repair it",
     "keys": "make, list and revoke keys for tcp",
     "list": "list what there is to ask about",
     "query": "ask for quantiles, rates and counts",
@@ -44,7 +45,7 @@ COMMANDS = {
 # fmt: off
 NOT_BUILT = (
     "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
-    "truth", "init", "config", "fsck", "forget", "export",
+    "truth", "init", "config", "forget", "export",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any, TextIO
 
 from obsagent.cli.costs import cost_lines, culprit_lines, refused_label_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
 from obsagent.cli.units import format_count, format_quantity
+from obsagent.errors import printable
 
 Status = dict[str, Any]
 
+GAPS_SHOWN = 10
+"""The newest ones."""
 TOTAL = "total"
 COUNTS = ("observed", "stored", "pending")
 LOSSES = ("dropped", "rejected")
@@ -135,6 +139,8 @@ def _troubles(status: Status, everything: bool) -> Iterator[str]:
     yield from refused_label_lines(status["series"].get("refused_labels", []), everything=everything)
     if status["corrupt"]:
         yield f"corrupt: {_plural(status['corrupt'], 'damaged or lost place')} in the store's files"
+    for gap in status.get("gaps", ())[-GAPS_SHOWN:]:
+        yield f"gap: {_gap(gap)}"
     for key, one, what in (
         ("malformed", "message", "malformed"),
         ("unsupported", "message", "of an unsupported kind or version"),
@@ -143,6 +149,13 @@ def _troubles(status: Status, everything: bool) -> Iterator[str]:
         count = status.get("agent", {}).get(key, 0)
         if count:
             yield f"refused: {_plural(count, one)} {what}"
+
+
+def _gap(gap: Status) -> str:
+    """`2026-01-31 12:00:10 – 12:00:20: a block is damaged`, in local time."""
+    start, end = (datetime.fromtimestamp(gap[key] / 1000).astimezone() for key in ("from_ms", "to_ms"))
+    ending = "%H:%M:%S" if start.date() == end.date() else "%Y-%m-%d %H:%M:%S"
+    return f"{start:%Y-%m-%d %H:%M:%S} – {end:{ending}}: {printable(gap['reason'])}"
 
 
 def _plural(count: int, one: str, many: str = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from obsagent.cli.columns import Column, columns_of_answer, lines_of_answer, metric_of, metrics_of
 from obsagent.cli.times import Clock
 from obsagent.cli.units import format_count
+from obsagent.errors import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ SEPARATOR = " · "
 
 ABSOLUTE = "absolute"
 """The type of bound that is a quantity itself."""
+
+GAPS_SHOWN = 3
+"""More of them are counted."""
 
 POINTS = "points"
 """Percentage points, in which shares differ: `±0.3 %` would be a part of the share."""
@@ -35,7 +39,8 @@ def footer(answer: Answer, clock: Clock, notes: Iterable[str] = ()) -> list[str]
         *_widened(answer),
         *notes,
         _time(answer, clock),
-        *_losses(answer["losses"]),
+        *_losses(answer),
+        *gaps_text(answer, clock),
     ]
 
 
@@ -132,15 +137,34 @@ def _time(answer: Answer, clock: Clock) -> str:
     return shown
 
 
-def _losses(losses: Answer) -> Iterator[str]:
+def _losses(answer: Answer) -> Iterator[str]:
+    losses = answer["losses"]
     lost = [
         f"{format_count(count)} {what} ({reason})"
         for what in ("dropped", "rejected")
         for reason, count in losses[what].items()
         if count
     ]
-    yield ", ".join(lost) if lost else "nothing lost"
+    if lost:
+        yield ", ".join(lost)
+    elif not _gaps(answer):
+        yield "nothing lost"
     if losses["pending"]:
         yield f"{format_count(losses['pending'])} pending"
     if losses["overflow_series"]:
         yield f"{format_count(losses['overflow_series'])} series over budget"
+
+
+def gaps_text(answer: Answer, clock: Clock) -> Iterator[str]:
+    """`gap 12:00:10–12:00:20: a block is damaged`; of many the first, and how many more there are."""
+    gaps = _gaps(answer)
+    for gap in gaps[:GAPS_SHOWN]:
+        yield f"gap {clock.span(gap)}: {printable(gap['reason'])}"
+    if len(gaps) > GAPS_SHOWN:
+        more = len(gaps) - GAPS_SHOWN
+        yield f"{format_count(more)} more gap{'s' if more > 1 else ''}"
+
+
+def _gaps(answer: Answer) -> list[Answer]:
+    """Those of both sides."""
+    return [*answer.get("gaps", ()), *answer.get("vs", {}).get("gaps", ())]

@@ -118,9 +118,14 @@ def write(answer: Answer, output_format: str) -> None:
 
 
 def remark(answer: Answer) -> None:
-    """On stderr what CSV cannot say: why there is nothing, and what was read."""
+    """On stderr what CSV cannot say: why there is nothing, what is lost, and what was read."""
     if "empty" in answer:
         print(printable(answer["empty"]), file=sys.stderr)
+    if "gaps" in answer or "gaps" in answer.get("vs", {}):
+        from obsagent.cli.footer import gaps_text
+        from obsagent.cli.times import Clock
+
+        print(*gaps_text(answer, Clock(answer["query"])), sep="\n", file=sys.stderr)
     if "explain" in answer:
         from obsagent.cli.explained import explained
 

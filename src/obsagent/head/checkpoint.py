@@ -15,9 +15,10 @@ from obsagent.limits import WINDOW_MS
 from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import NO_WINDOW_LAST, EncodedBlock, RawFrame, encode_block
+from obsagent.segment.gaps import previous_of
 from obsagent.segment.reader import OnDamage, merge_everything
 from obsagent.segment.recover import BlockRef
-from obsagent.segment.tables import SessionRow, Tables
+from obsagent.segment.tables import Gap, Previous, SessionRow, Tables
 from obsagent.segment.tiers import is_checkpoint
 from obsagent.segment.whole import end_before
 from obsagent.segment.writer import SegmentWriter
@@ -31,13 +32,15 @@ class Whole:
     sessions: list[SessionRow]
     last_seen: dict[str, int]
     events: list[Event]
+    gaps: list[Gap] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A checkpoint that is about to be written. `whole` is there if it begins a new file.
 
-    `row_bytes` is filled while it is written: series id → bytes of its rows.
+    `gaps` are those that no block has said yet. `row_bytes` is filled while it is written: series id → bytes of its
+    rows.
     """
 
     sequence: int
@@ -46,6 +49,7 @@ class Draft:
     series: list[Series]
     last_seen: dict[str, int]
     whole: Whole | None
+    gaps: list[Gap] = field(default_factory=list)
     row_bytes: Counter[int] = field(default_factory=Counter)
 
 
@@ -63,14 +67,14 @@ def write_checkpoint(
 
     `blocks` are those of all files before; from the last head block on a new file's totals are made of them.
     """
-    block = _checkpoint_block(draft, frame_bytes)
+    block = _checkpoint_block(draft, previous_of(blocks[-1:]), frame_bytes)
     if draft.whole is None:
         return [writer.append(block)]
     head = _head_block(draft, draft.whole, blocks, frame_bytes, on_damage)
     return writer.begin_file(head, block, draft.written_ms)
 
 
-def _checkpoint_block(draft: Draft, frame_bytes: int) -> EncodedBlock:
+def _checkpoint_block(draft: Draft, previous: Previous | None, frame_bytes: int) -> EncodedBlock:
     detached = draft.detached
     tables = Tables(
         series=draft.series,
@@ -82,6 +86,8 @@ def _checkpoint_block(draft: Draft, frame_bytes: int) -> EncodedBlock:
         last_seen=draft.last_seen,
         events=detached.events,
         event_totals=detached.event_totals,
+        gaps=draft.gaps,
+        previous=previous,
     )
     frames = [frame for window in detached.windows for frame in _frames(window.start_ms, window.samples, frame_bytes)]
     for frame in frames:
@@ -94,7 +100,8 @@ def _head_block(
     draft: Draft, whole: Whole, blocks: tuple[BlockRef, ...], frame_bytes: int, on_damage: OnDamage
 ) -> EncodedBlock:
     totals = Window(digests=False)
-    merge_everything(blocks[last_head(blocks) :], totals, on_damage)
+    since_head = blocks[last_head(blocks) :]
+    merge_everything(since_head, totals, on_damage)
     tables = Tables(
         series=whole.series,
         sessions=whole.sessions,
@@ -104,6 +111,8 @@ def _head_block(
         events=whole.events,
         event_totals=draft.detached.event_totals,
         before_ms=_newest_end(blocks),
+        gaps=whole.gaps,
+        previous=previous_of(since_head),
     )
     frames = _frames(layout.TOTALS_WINDOW_MS, totals, frame_bytes)
     mark = draft.detached.mark

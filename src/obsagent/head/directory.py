@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from obsagent._native.codec import crc32c
@@ -125,7 +126,7 @@ def make_identity(directory: StoreDirectory, fs: Fs) -> bytes:
     }
     try:
         if path.exists():
-            fs.rename(path, path.with_name(path.name + CORRUPT_SUFFIX))
+            fs.rename(path, name_aside(path))
         fs.close(fs.write_file(path, [json.dumps(fields).encode() + b"\n"]))
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
@@ -154,5 +155,12 @@ def set_aside(paths: Iterable[Path], fs: Fs) -> None:
     """Rename damaged files so that they are kept but not read again; one that resists stays."""
     for path in paths:
         with suppress(OSError):
-            fs.rename(path, path.with_name(path.name + CORRUPT_SUFFIX))
+            fs.rename(path, name_aside(path))
             fs.sync_directory(path.parent)
+
+
+def name_aside(path: Path) -> Path:
+    """Under which name a file is set aside: one that nothing has yet."""
+    names = chain([CORRUPT_SUFFIX], (f".{number}{CORRUPT_SUFFIX}" for number in count(1)))
+    paths = (path.with_name(path.name + suffix) for suffix in names)
+    return next(aside for aside in paths if not aside.exists())

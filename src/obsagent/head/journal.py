@@ -173,7 +173,7 @@ class Journal:
 
 def journal_paths(directory: Path) -> list[Path]:
     """The journal files of a directory, oldest first."""
-    return sorted(path for path in directory.glob("*" + layout.FILE_SUFFIX) if base_of(path) >= 0)
+    return sorted(path for path in directory.glob("*" + layout.FILE_SUFFIX) if base_of(path) >= 0 and path.is_file())
 
 
 def base_of(path: Path) -> int:

@@ -25,8 +25,10 @@ from obsagent.head.recovery import Recovered, recover
 from obsagent.head.status import StatusParts, status_of
 from obsagent.head.view import View
 from obsagent.segment.catalog import segment_paths
+from obsagent.segment.gaps import gap_of_damage, merged
 from obsagent.segment.reader import BlockReader
 from obsagent.segment.recover import Damage, is_compacted
+from obsagent.segment.tables import Gap
 
 ATTEMPTS = 20
 PAUSE_S = 0.05
@@ -42,7 +44,7 @@ class ReadOnlyStore:
             raise StoreError(f"there is no store in {directory}")
         self._clock = clock
         self._store_id = read_identity(self._directory)
-        self._recovered = _recover_quietly(self._directory)
+        self._recovered = recover_quietly(self._directory, clock)
         self._damage: set[Damage] = set()
         self._reader = BlockReader(self._damage.add)
         self._lock = threading.Lock()
@@ -50,7 +52,7 @@ class ReadOnlyStore:
     def view(self) -> View:
         """What a query reads; entries that are only in the journal are in it. Raises StoreError."""
         if self._has_changed():
-            self._recovered = _recover_quietly(self._directory)
+            self._recovered = recover_quietly(self._directory, self._clock)
         state = self._recovered.state
         return View(
             lock=self._lock,
@@ -64,7 +66,12 @@ class ReadOnlyStore:
             log=state.events,
             now_ms=self._clock.wall_ms(),
             reader=self._reader,
+            known_gaps=self._gaps,
         )
+
+    def _gaps(self) -> list[Gap]:
+        """Those that were found when the store was read, and since."""
+        return merged([*self._recovered.gaps, *map(gap_of_damage, list(self._damage))])
 
     def _has_changed(self) -> bool:
         catalog = self._recovered.catalog
@@ -89,12 +96,13 @@ class ReadOnlyStore:
             journal_durable=recovered.position,
             tiers=recovered.tiers,
             corrupt=recovered.corrupt + len(self._damage),
+            gaps=self._gaps(),
             last_checkpoint_ms=recovered.checkpoint.written_ms or None,
         )
         return status_of(parts)
 
 
-def _recover_quietly(directory: StoreDirectory) -> Recovered:
+def recover_quietly(directory: StoreDirectory, clock: Clock) -> Recovered:
     """Read everything in a moment in which no checkpoint was written."""
     vanished: OSError | None = None
     for attempt in range(ATTEMPTS):
@@ -102,7 +110,7 @@ def _recover_quietly(directory: StoreDirectory) -> Recovered:
             time.sleep(PAUSE_S)
         try:
             before = _segment_sizes(directory)
-            recovered = recover(directory, Budgets())
+            recovered = recover(directory, Budgets(), clock.wall_ms())
             if _segment_sizes(directory) == before:
                 return recovered
         except FileNotFoundError as error:

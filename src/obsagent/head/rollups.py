@@ -8,7 +8,7 @@ expires as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from math import log
 from pathlib import Path
@@ -18,16 +18,8 @@ from obsagent.head.budgets import Budgets
 from obsagent.limits import MERGED_FILES, TIER_WINDOWS_MS
 from obsagent.segment.compact import by_file, compactable
 from obsagent.segment.recover import BlockRef, is_compacted, sequences_of
-from obsagent.segment.rollup import Range
+from obsagent.segment.rollup import Range, RollUp
 from obsagent.segment.tiers import Sequences, Tiers, is_checkpoint
-
-
-class RollUp(NamedTuple):
-    """What is to be rolled up: the blocks of some files, into windows of `window_ms`."""
-
-    blocks: Sequence[BlockRef]
-    range_: Range
-    window_ms: int
 
 
 class TierFile(NamedTuple):

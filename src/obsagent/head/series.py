@@ -106,6 +106,10 @@ class SeriesTable:
         known = self._by_id.get(series.id)
         return known is not None and known.sketch == series.sketch
 
+    def reserve(self, next_id: int) -> None:
+        """Give no id below this one to a new series: one that was lost may have had it."""
+        self._next_id = max(self._next_id, next_id)
+
     def count_refused(self, metric: str) -> None:
         """One more definition of this metric went to its overflow series or nowhere."""
         self.refused[metric] = self.refused.get(metric, 0) + 1

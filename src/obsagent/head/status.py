@@ -20,13 +20,14 @@ segments         {"bytes", "files", "blocks", "compacted": files that were rewri
                  "tiers": [{"window_ms", "retention_ms", "files", "bytes", "from_ms", "to_ms"}]}; a tier's `from_ms` is
                  where its oldest file begins, null if it has none; `files` that wait to be removed are in no tier
 corrupt          damaged or lost places met so far
+gaps             [{"from_ms", "to_ms", "reason"}]: times of which something that was acknowledged may be missing
 last_checkpoint_ms   null before the first
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ from obsagent.head.sessions import Session
 from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
 from obsagent.segment.catalog import segment_paths
 from obsagent.segment.format import BLOCK_COMPACTED
+from obsagent.segment.tables import Gap
 from obsagent.segment.tiers import Tiers
 
 
@@ -65,6 +67,7 @@ class StatusParts:
     corrupt: int
     last_checkpoint_ms: int | None
     budgets: Budgets | None = None
+    gaps: Sequence[Gap] = ()
     costs: Mapping[str, Cost] | None = None
     costs_since_ms: int | None = None
 
@@ -109,6 +112,7 @@ def status_of(parts: StatusParts) -> dict[str, Any]:
             "tiers": [_tier(parts, window_ms) for window_ms in TIER_WINDOWS_MS],
         },
         "corrupt": parts.corrupt,
+        "gaps": [gap._asdict() for gap in parts.gaps],
         "last_checkpoint_ms": parts.last_checkpoint_ms,
     }
 

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ from obsagent.head.cost import CostBook, cost_of
 from obsagent.head.directory import StoreDirectory, StoreLock, make_identity, read_identity, set_aside
 from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, KnownSession, encode
 from obsagent.head.journal import Journal, journal_paths, to_record
+from obsagent.head.leftovers import tidy
 from obsagent.head.read_only import ReadOnlyStore
 from obsagent.head.recovery import Recovered, recover
 from obsagent.head.series import SeriesTable
@@ -54,6 +56,7 @@ from obsagent.head.view import View, last_seen_in
 from obsagent.limits import CHECKPOINT_DELAY_MS
 from obsagent.samples import Series
 from obsagent.segment.by_series import Pause, no_pause
+from obsagent.segment.gaps import GapBook, gap_of_damage
 from obsagent.segment.reader import BlockReader
 from obsagent.segment.recover import Damage
 from obsagent.segment.tables import series_to_row
@@ -95,7 +98,8 @@ class Store:
         self._damage: set[Damage] = set()
         self._costs = CostBook(clock.wall_ms())
         self._reader = BlockReader(self._note)
-        recovered = recover(directory, budgets)
+        recovered = recover(directory, budgets, clock.wall_ms())
+        self._gaps = GapBook(recovered.gaps, recovered.new_gaps)
         self._adopt(recovered)
         self._begin(recovered)
 
@@ -113,6 +117,7 @@ class Store:
         where.make(fs)
         lock = StoreLock(where.root)
         try:
+            tidy(where, fs)
             store_id = read_identity(where) or make_identity(where, fs)
             return cls(where, lock, fs, clock or SystemClock(), budgets or Budgets(), store_id)
         except OSError as error:
@@ -153,7 +158,7 @@ class Store:
         self._upkeep.begin(root.segments)
         position = recovered.position
         self._journal = Journal(root.journal, self._fs, self._store_id, position, budgets.journal_file_bytes)
-        if recovered.entry_count or recovered.damaged:
+        if recovered.entry_count or recovered.damaged or recovered.new_gaps:
             try:
                 self.checkpoint()
                 self._clean_up()
@@ -305,14 +310,17 @@ class Store:
         self._tried_cutoff_ms = cutoff_ms
         return written
 
-    def checkpoint(self, up_to_ms: int | None = None) -> bool:
+    def checkpoint(self, up_to_ms: int | None = None, *, anew: bool = False) -> bool:
         """Move all windows that start before `up_to_ms` (None: all) from memory into a segment.
 
-        Returns False if there was nothing to write. Raises StoreError if it could not be written; the
+        `anew` begins a file with all that is known, even if there is nothing to move. Returns False if there was
+        nothing to write. Raises StoreError if it could not be written; the
         store is then as it was before.
         """
         with self._checkpoint_lock:
-            draft = self._draft(up_to_ms)
+            if anew:
+                self._segments.give_up()
+            draft = self._draft(up_to_ms, anew=anew)
             if draft is None:
                 return False
             try:
@@ -335,17 +343,25 @@ class Store:
                 self._series_written = draft.detached.series_news
                 self._last_seen = {**self._last_seen, **draft.last_seen}
                 self._last_checkpoint_ms = draft.written_ms
+            self._gaps.written(draft.gaps)
             self._clean_up()
             return True
 
-    def _draft(self, up_to_ms: int | None) -> Draft | None:
+    def note(self, damage: Iterable[Damage]) -> None:
+        """Count damage that was found by reading everything."""
+        for each in damage:
+            self._note(each)
+
+    def _draft(self, up_to_ms: int | None, *, anew: bool) -> Draft | None:
         """Detach what the checkpoint is to hold; None if there is nothing."""
         now_ms = self._clock.wall_ms()
+        self._forget_gaps(now_ms)
+        gaps = self._gaps.unwritten()
         with self._lock:
             if self._broken:
                 raise StoreError(self._broken)
             position = self._journal.position
-            if position == self._mark.high and not self._state.windows:
+            if position == self._mark.high and not (self._state.windows or gaps or anew):
                 return None
             new_file = wants_file(self._segments, self._budgets, now_ms)
             detached = self._state.detach(up_to_ms, position, now_ms - self._budgets.session_idle_ms)
@@ -356,8 +372,16 @@ class Store:
             events = self._state.events.kept() if new_file else []
         seen = last_seen_in(detached.windows, self._state.series)
         seen = {metric: max(at_ms, self._last_seen.get(metric, at_ms)) for metric, at_ms in seen.items()}
-        whole = Whole(all_series, sessions, {**self._last_seen, **seen}, events) if new_file else None
-        return Draft(self._sequence + 1, now_ms, detached, series, seen, whole)
+        whole = None
+        if new_file:
+            whole = Whole(all_series, sessions, {**self._last_seen, **seen}, events, self._gaps.known())
+        return Draft(self._sequence + 1, now_ms, detached, series, seen, whole, gaps)
+
+    def _forget_gaps(self, now_ms: int) -> None:
+        if self._gaps.known():
+            every = (self._shelf.tiers.blocks, *self._shelf.tiers.rolled.values())
+            kept_from_ms = min((block.header.first_window_ms for blocks in every for block in blocks), default=0)
+            self._gaps.forget(now_ms, kept_from_ms)
 
     def _await_journal(self, detached: Detached) -> None:
         """Invariant 3."""
@@ -368,6 +392,11 @@ class Store:
             if detached.mark.low < detached.mark.high:
                 raise
 
+    @property
+    def identity(self) -> bytes:
+        """The store's id."""
+        return self._store_id
+
     def _clean_up(self) -> None:
         """Drop what the checkpoint made superfluous; damaged files are kept under another name."""
         damaged, self._damaged_files = self._damaged_files, []
@@ -375,8 +404,9 @@ class Store:
         self._journal.remove_below(self._mark.low)
 
     def _note(self, damage: Damage) -> None:
-        """Count damage that was met while reading."""
+        """Count damage that was met while reading; what it takes away is a gap from now on."""
         self._damage.add(damage)
+        self._gaps.add(gap_of_damage(damage))
 
     def maybe_compact(self, now_ms: int, pause: Pause = no_pause) -> bool:
         """Rewrite the oldest segment file that is complete and sound; returns whether there was one.
@@ -415,6 +445,7 @@ class Store:
                 log=self._state.events,
                 now_ms=self._clock.wall_ms(),
                 reader=self._reader,
+                known_gaps=self._gaps.known,
             )
             self._shelf.views.add(view)
             return view
@@ -446,6 +477,7 @@ class Store:
                 tiers=self._shelf.tiers,
                 budgets=self._budgets,
                 corrupt=self._corrupt + len(self._damage),
+                gaps=self._gaps.known(),
                 last_checkpoint_ms=self._last_checkpoint_ms or None,
             )
         return status_of(parts)

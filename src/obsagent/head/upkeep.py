@@ -17,9 +17,10 @@ from obsagent.head.rollups import next_roll_up
 from obsagent.head.shelf import Shelf
 from obsagent.segment.by_series import Pause
 from obsagent.segment.compact import compact, compactable
-from obsagent.segment.reader import OnDamage
+from obsagent.segment.reader import OnDamage, each_opened
 from obsagent.segment.recover import BlockRef, Damage
 from obsagent.segment.rollup import roll_up
+from obsagent.segment.verify import damage_in
 
 RETRY_AFTER_MS = 60_000
 """How long after a failure nothing is rewritten."""
@@ -76,7 +77,7 @@ class Upkeep:
         try:
             return compact(file, self._fs, self._store_id, self._budgets.frame_bytes, pause)
         except CorruptData as error:
-            self._leave_as_is(file[0].path, f"cannot be compacted: {error}")
+            self._leave_as_is(file, error)
             return None
         except StoreError:
             self._failed_ms = now_ms
@@ -89,17 +90,15 @@ class Upkeep:
         found = next_roll_up(self._shelf.tiers, self._budgets, self._left_as_is)
         if found is None:
             return False
-        blocks, range_, window_ms = found
-        fs, frame_bytes = self._fs, self._budgets.frame_bytes
         try:
-            block = roll_up(blocks, range_, window_ms, fs, self._store_id, frame_bytes, pause)
+            block = roll_up(found, self._fs, self._store_id, self._budgets.frame_bytes, pause, self._on_damage)
         except CorruptData as error:  # it was sound a moment ago: look at it again in a while
             self._failed_ms = now_ms
-            raise StoreError(f"cannot roll up {blocks[0].path}: {error}") from error
+            raise StoreError(f"cannot roll up {found.blocks[0].path}: {error}") from error
         except StoreError:
             self._failed_ms = now_ms
             raise
-        self._shelf.add(window_ms, block, now_ms)
+        self._shelf.add(found.window_ms, block, now_ms)
         return True
 
     def retire(self, now_ms: int, *, disk_is_full: bool = False) -> int:
@@ -128,6 +127,9 @@ class Upkeep:
         """True for a while after a failure; a clock that was turned back makes it no longer."""
         return self._failed_ms is not None and 0 <= now_ms - self._failed_ms < RETRY_AFTER_MS
 
-    def _leave_as_is(self, path: Path, reason: str) -> None:
+    def _leave_as_is(self, file: list[BlockRef], error: CorruptData) -> None:
+        path = file[0].path
         self._left_as_is.add(path)
-        self._on_damage(Damage(path, 0, path.stat().st_size, reason))
+        found = [damage for descriptor, block in each_opened(file) for damage in damage_in(descriptor, block)]
+        for damage in found or [Damage(path, 0, path.stat().st_size, f"cannot be compacted: {error}")]:
+            self._on_damage(damage)

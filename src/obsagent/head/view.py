@@ -9,7 +9,7 @@ it, and the windows that it was made from still are. Samples that arrive later m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
@@ -26,9 +26,11 @@ from obsagent.head.state import HeadWindow
 from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
 from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
+from obsagent.segment.gaps import overlapping
 from obsagent.segment.reader import BlockReader
 from obsagent.segment.reader import Reads as BlockReads
 from obsagent.segment.recover import BlockRef
+from obsagent.segment.tables import Gap
 from obsagent.segment.tiers import Piece, Tiers
 
 
@@ -74,6 +76,7 @@ class View:
     log: EventLog
     now_ms: int
     reader: BlockReader
+    known_gaps: Callable[[], Sequence[Gap]] = list
 
     @property
     def blocks(self) -> tuple[BlockRef, ...]:
@@ -198,6 +201,13 @@ class View:
                     if any(_holds(piece, window_ms) for piece in pieces):
                         sums.setdefault(service, Accounts()).add(account)
         return {service: account.as_dict() for service, account in sorted(sums.items())}
+
+    def gaps(self, from_ms: int, to_ms: int) -> list[Gap]:
+        """The times that touch the windows of the range and of which something acknowledged may be missing.
+
+        What is damaged is often noticed only when it is read: ask after reading.
+        """
+        return overlapping(self.known_gaps(), window_start(from_ms), to_ms)
 
     def clients(self) -> Clients:
         """The sessions of all services but the agent's own."""

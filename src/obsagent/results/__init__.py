@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from obsagent.results.result import Point, Result, Row
+from obsagent.results.result import Gap, Point, Result, Row
 
-__all__ = ["Point", "Result", "Row"]
+__all__ = ["Gap", "Point", "Result", "Row"]

@@ -55,12 +55,22 @@ class Row:
         return _value(self.values, stat)
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time, `[start, end)` in UTC, of which something that was stored is lost, and what is damaged or missing."""
+
+    start: datetime
+    end: datetime
+    reason: str
+
+
 class Result(Sequence[Row]):
     """The answer to a query: its rows, and how good they are. Printed, it is the table that the shell shows.
 
     answer   the whole answer as a dict, as `obsagent query --format json` prints it
     covered  the time that was read, `(start, end)` in UTC; None if the store holds none of what was asked
     losses   what was dropped, rejected or is pending in that time, of the services that the answer is about
+    gaps     parts of the asked time of which something that was stored is lost; most often there are none
     empty    why there are no rows; None if there are some
     """
 
@@ -80,6 +90,11 @@ class Result(Sequence[Row]):
         """`{"dropped": {reason: samples}, "rejected": {reason: samples}, "pending", "overflow_series"}`."""
         losses: dict[str, Any] = self.answer["losses"]
         return losses
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Where the answer may say less than it should; those of a `vs` are in `answer["vs"]`."""
+        return tuple(Gap(_time(gap["from"]), _time(gap["to"]), gap["reason"]) for gap in self.answer.get("gaps", ()))
 
     @property
     def empty(self) -> str | None:

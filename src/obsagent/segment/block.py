@@ -11,6 +11,7 @@ import zstandard
 from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, UnsupportedVersion
 from obsagent.fs import Buffer
+from obsagent.limits import WINDOW_MS
 from obsagent.samples import Series
 from obsagent.segment import format as layout
 from obsagent.segment.tables import Tables
@@ -54,6 +55,13 @@ class BlockHeader(NamedTuple):
         return self.sequence - max(0, self.replaced - 1)
 
     @property
+    def covered_ms(self) -> tuple[int, int]:
+        """The time `[from, to)` of its windows; empty for a block that has none, as head blocks do."""
+        if self.last_window_ms < self.first_window_ms:
+            return 0, 0
+        return self.first_window_ms, self.last_window_ms + WINDOW_MS
+
+    @property
     def index_offset(self) -> int:
         """Where the index of the frames begins, from the start of the block."""
         if self.kind in layout.BY_SERIES:
@@ -87,6 +95,13 @@ class FrameEntry(NamedTuple):
     raw_size: int
     crc: int
     span_ms: int = 0
+
+    @property
+    def covered_ms(self) -> tuple[int, int]:
+        """The time `[from, to)` of the windows that it may hold; of a head block's totals, none."""
+        if self.window_ms == layout.TOTALS_WINDOW_MS:
+            return 0, 0
+        return self.window_ms, self.window_ms + self.span_ms + WINDOW_MS
 
 
 class RawFrame(NamedTuple):

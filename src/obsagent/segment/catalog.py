@@ -9,6 +9,9 @@ A compacted file is named after the first and the last sequence of the checkpoin
 superfluous the files that hold no others: they are removed a while later, and until then they do not count.
 
 Rolled-up files are those of the coarser tiers (`tiers.py`); among those of one tier the same holds.
+
+What a file holds must be what its name says, and no checkpoint may count twice: what is there besides, a copy under
+another name or a file of another store, is damage and is left out.
 """
 
 from __future__ import annotations
@@ -23,10 +26,12 @@ from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
 from obsagent.samples import Event, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import Mark
-from obsagent.segment.reader import each_opened, read_tables
-from obsagent.segment.recover import BlockRef, Damage, ScannedFile, scan_file, window_ms_of
-from obsagent.segment.tables import SessionRow, Tables
+from obsagent.segment.gaps import Hole, gap_of_damage, gap_of_hole, holes
+from obsagent.segment.reader import damage_of_block, each_opened, read_tables
+from obsagent.segment.recover import FILE_NAME, BlockRef, Damage, ScannedFile, scan_file, sequences_of, window_ms_of
+from obsagent.segment.tables import Gap, SessionRow, Tables
 from obsagent.segment.tiers import Sequences, Tiers
+from obsagent.segment.verify import damage_in
 from obsagent.segment.whole import whole_from
 
 NOTHING_MARKED = Mark()
@@ -47,6 +52,7 @@ class Checkpoint:
     events: list[Event] = field(default_factory=list)
     events_sequence: int = 0
     event_totals: dict[str, list[int]] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
 
     def fold(self, block: BlockRef, tables: Tables) -> None:
         """Take in the tables of the next block."""
@@ -60,6 +66,7 @@ class Checkpoint:
         self.refused.update(tables.refused)
         for metric, at_ms in tables.last_seen.items():
             self.last_seen[metric] = max(at_ms, self.last_seen.get(metric, at_ms))
+        self.gaps += tables.gaps
         self._fold_events(block, tables)
         self.advance(block)
 
@@ -91,6 +98,8 @@ class Catalog:
     superseded: list[Path] = field(default_factory=list)
     rolled: dict[int, tuple[BlockRef, ...]] = field(default_factory=dict)
     rolled_files: list[ScannedFile] = field(default_factory=list)
+    unfolded: list[int] = field(default_factory=list)
+    """Indexes of the blocks whose tables `checkpoint` needed and did not get, or before which some are missing."""
 
     @property
     def tiers(self) -> Tiers:
@@ -111,9 +120,35 @@ class Catalog:
                 break
         else:
             index, state = -1, Checkpoint()
-        for block in self.blocks[index + 1 :]:
-            self._fold(state, block)
+        self.unfolded = [] if index >= 0 or not self.blocks else [0]
+        for number, block in enumerate(self.blocks[index + 1 :], index + 1):
+            if not self._fold(state, block):
+                self.unfolded.append(number)
+        missing = [self.blocks.index(hole.after) for hole in self.holes()]
+        self.unfolded += [number for number in missing if number > index]
         return state
+
+    def holes(self) -> list[Hole]:
+        """Where checkpoints are missing."""
+        return list(holes(self.blocks, self.files[0].first_sequence)) if self.files else []
+
+    def gaps(self) -> list[Gap]:
+        """The times of which something is lost with damaged or missing blocks, as far as it is known by now.
+
+        Reads the tables of blocks behind missing ones. Raises OSError if files vanish.
+        """
+        found = [gap_of_damage(damage) for damage in self.damage]
+        torn = self.files[-1].torn if self.files else None
+        for hole in self.holes():
+            if torn is None or hole.last < torn.header.sequence:  # a torn block has said itself what it held
+                found.append(gap_of_hole(hole, self.blocks))
+        return found
+
+    def without_definitions(self) -> tuple[int, int]:
+        """The time `[from, to)` of all blocks that may have rows of series which no table defines; most often empty."""
+        spans = [block.header.covered_ms for block in self.blocks[min(self.unfolded, default=len(self.blocks)) :]]
+        spans = [span for span in spans if span[0] < span[1]]
+        return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else (0, 0)
 
     def _fold(self, state: Checkpoint, block: BlockRef) -> bool:
         """Take in a block; False, and counted, if its tables are damaged."""
@@ -122,27 +157,77 @@ class Catalog:
                 state.fold(block, read_tables(descriptor, block, known=state.series))
         except CorruptData as error:
             state.advance(block)
-            self.damage.append(Damage(block.path, block.offset, block.header.size, str(error)))
+            self.damage.append(damage_of_block(block, error))
             return False
         return True
 
 
 def segment_paths(directory: Path) -> list[Path]:
     """The segment files of a directory, oldest first."""
-    return sorted(directory.glob("*" + layout.FILE_SUFFIX))
+    named = (path for path in directory.glob("*" + layout.FILE_SUFFIX) if FILE_NAME.fullmatch(path.name))
+    return sorted(path for path in named if path.is_file())
 
 
-def scan_directory(directory: Path) -> Catalog:
-    """Find all blocks that count. Raises StoreError for files of a newer version, OSError if files vanish."""
-    by_window: dict[int, list[Path]] = {WINDOW_MS: []}
-    for path in segment_paths(directory):
-        by_window.setdefault(window_ms_of(path), []).append(path)
-    finest = by_window.pop(WINDOW_MS)
-    catalog = assemble([scan_file(path, is_last=path is finest[-1]) for path in finest])
-    for window_ms, paths in sorted(by_window.items()):
-        if window_ms in TIER_WINDOWS_MS:
-            _add_tier(catalog, window_ms, [scan_file(path, is_last=False) for path in paths])
+def scan_directory(directory: Path, store_id: bytes | None = None, replay_from: int | None = None) -> Catalog:
+    """Find all blocks that count. Raises StoreError for files of a newer version, OSError if files vanish.
+
+    Files of another store than `store_id`, and copies under another name, are left out. `replay_from` is the
+    position from which on the journal is there: if that is before what the last sound block made superfluous, a last
+    block that is damaged inside comes again from there; if not, what is whole of it counts.
+    """
+    paths = segment_paths(directory)
+    finest = [path for path in paths if window_ms_of(path) == WINDOW_MS]
+    files = [scan_file(path, is_last=path in finest[-1:]) for path in paths]
+    own = [file for file in files if not _is_foreign(file, store_id) and not _is_misnamed(file)]
+    catalog = assemble([file for file in own if file.path in finest])
+    for window_ms in TIER_WINDOWS_MS[1:]:
+        _add_tier(catalog, window_ms, [file for file in own if window_ms_of(file.path) == window_ms])
+    foreign = [file for file in files if file not in own]
+    what = "it belongs to another store, or has another file's name"
+    catalog.damage += [Damage(file.path, 0, file.size, what) for file in foreign]
+    if replay_from is not None and catalog.files:
+        _weigh_last(catalog, replay_from)
     return catalog
+
+
+def _is_foreign(file: ScannedFile, store_id: bytes | None) -> bool:
+    return store_id is not None and file.header is not None and file.header.store_id != store_id
+
+
+def _is_misnamed(file: ScannedFile) -> bool:
+    return bool(file.blocks) and not any(_fits_name(file, block) for block in file.blocks)
+
+
+def _weigh_last(catalog: Catalog, replay_from: int) -> None:
+    """Decide what the end of the last file is worth, if its last block is damaged or has no whole header."""
+    last = catalog.files[-1]
+    headless = [block for block in catalog.blocks if block.header.kind != layout.BLOCK_HEAD]
+    low = headless[-1].header.mark.low if headless else 0
+    ends_with_head = bool(last.blocks) and last.blocks[-1].header.kind == layout.BLOCK_HEAD
+    if replay_from <= low:
+        if ends_with_head and not last.is_compacted:  # it says where the journal stands, as of a block that is lost
+            last.blocks.pop()
+            last.end = layout.FILE_HEADER.size
+            catalog.blocks = catalog.blocks[:-1]
+    elif last.torn is not None:
+        _take_back(catalog, last, last.torn)
+
+
+def _take_back(catalog: Catalog, file: ScannedFile, torn: BlockRef) -> None:
+    """Let count what is whole of a last block that is damaged inside; nothing, if that is its tables."""
+    damage = [each for each in catalog.damage if (each.path, each.offset) != (torn.path, torn.offset)]
+    try:
+        for descriptor, _ in each_opened([torn]):
+            read_tables(descriptor, torn)
+            damage += damage_in(descriptor, torn)
+    except CorruptData as error:
+        catalog.damage = [*damage, damage_of_block(torn, error)]
+        return
+    catalog.damage = damage
+    catalog.blocks = (*catalog.blocks, torn)
+    file.blocks.append(torn)
+    file.end = torn.offset + torn.header.size
+    file.torn = None
 
 
 def _add_tier(catalog: Catalog, window_ms: int, files: list[ScannedFile]) -> None:
@@ -168,17 +253,54 @@ def assemble(files: list[ScannedFile]) -> Catalog:
     catalog = Catalog()
     blocks: list[BlockRef] = []
     compacted = _compacted_ranges(files)
+    for file in files:
+        _leave_out_misplaced(file)
     kept = [_kept(file, limit) for file, limit in zip(files, _limits(files), strict=True)]
     catalog.files = [file for file, its in zip(files, kept, strict=True) if not _is_superseded(its, compacted)]
     for file, its in zip(files, kept, strict=True):
         if _is_superseded(its, compacted):
             catalog.superseded.append(file.path)
             continue
+        its = _not_twice(blocks, its, catalog)
         catalog.missing_blocks += _missing(blocks, its)
         blocks += its
         catalog.damage += _damage_that_counts(file, its, is_last=file is catalog.files[-1])
     catalog.blocks = tuple(blocks)
     return catalog
+
+
+def _leave_out_misplaced(file: ScannedFile) -> None:
+    """Blocks that cannot be in a file of this name are none of it: it is a copy, or was renamed."""
+    misplaced = [block for block in file.blocks if not _fits_name(file, block)]
+    file.blocks = [block for block in file.blocks if block not in misplaced]
+    for block in misplaced:
+        file.damage.append(Damage(block.path, block.offset, block.header.size, "a block of another file"))
+
+
+def _fits_name(file: ScannedFile, block: BlockRef) -> bool:
+    header = block.header
+    if not file.is_compacted:
+        return header.sequence >= file.first_sequence and header.kind not in layout.BY_SERIES
+    is_rolled = window_ms_of(file.path) != WINDOW_MS
+    if header.kind == (layout.BLOCK_ROLLED if is_rolled else layout.BLOCK_COMPACTED):
+        return (header.first_sequence, header.sequence) == sequences_of(file.path)
+    return header.kind == layout.BLOCK_HEAD and header.sequence == file.last_sequence and not is_rolled
+
+
+def _not_twice(before: list[BlockRef], its: list[BlockRef], catalog: Catalog) -> list[BlockRef]:
+    """Of the blocks of a file those whose checkpoints are in none before."""
+    reached = next((each.header.sequence for each in reversed(before) if each.header.kind != layout.BLOCK_HEAD), 0)
+    fresh = []
+    for block in its:
+        header = block.header
+        if header.kind == layout.BLOCK_HEAD:
+            fresh.append(block)
+        elif header.first_sequence > reached:
+            reached = header.sequence
+            fresh.append(block)
+        else:
+            catalog.damage.append(Damage(block.path, block.offset, header.size, "its checkpoints are there already"))
+    return fresh
 
 
 def _limits(files: list[ScannedFile]) -> list[int | None]:

@@ -19,6 +19,7 @@ from obsagent.segment import format as layout
 from obsagent.segment.block import EncodedBlock, FrameEntry, PackedFrame, decode_frame, lay_out_block
 from obsagent.segment.by_series import Held, Pause, SourceFrame, Writing, write_by_series
 from obsagent.segment.catalog import Checkpoint
+from obsagent.segment.gaps import merged
 from obsagent.segment.reader import read_index, read_tables
 from obsagent.segment.recover import (
     BlockRef,
@@ -120,6 +121,8 @@ def _head_block(source: int, found: Input) -> EncodedBlock:
         events=state.events,
         event_totals=state.event_totals,
         before_ms=found.tables[0].before_ms,
+        gaps=merged(state.gaps),
+        previous=found.tables[0].previous,
     )
     totals = [_packed(source, found.head, entry) for entry in read_index(source, found.head)]
     return lay_out_block(layout.BLOCK_HEAD, state.sequence, state.mark, state.written_ms, tables, totals)

@@ -220,7 +220,20 @@ class BlockReader:
             yield from ((window_ms, rows) for window_ms, rows in found if window_ms >= from_ms)
 
     def _index(self, descriptor: int, block: BlockRef) -> BlockIndex:
-        return self._cache.get(block.path, block.offset, BlockIndex, lambda: _load_index(descriptor, block))
+        return self._cache.get(block.path, block.offset, BlockIndex, lambda: self._load_index(descriptor, block))
+
+    def _load_index(self, descriptor: int, block: BlockRef) -> BlockIndex:
+        """If a compacted block's tables are damaged, with those windows that its index mentions."""
+        lines = _read_index_bytes(descriptor, block)
+        check_index(block.header, lines)
+        if block.header.kind in layout.BY_SERIES:
+            try:
+                return BlockIndex(lines, tuple(read_tables(descriptor, block).windows))
+            except CorruptData as error:
+                self._damaged(block, error)
+        entries = decode_index(block.header, lines)
+        mentioned = {at for entry in entries for at in (entry.window_ms, entry.window_ms + entry.span_ms)}
+        return BlockIndex(lines, tuple(sorted(mentioned)))
 
     def _accounts(self, descriptor: int, block: BlockRef) -> BlockAccounts:
         return self._cache.get(block.path, block.offset, BlockAccounts, lambda: _load_accounts(descriptor, block))
@@ -234,7 +247,8 @@ class BlockReader:
             try:
                 stored = memoryview(read_at(descriptor, block.offset + offset, size))
             except CorruptData as error:
-                self._on_damage(Damage(block.path, block.offset + offset, size, str(error)))
+                for entry in run:
+                    self._frame_damaged(block, entry, error)
                 continue
             for entry in run:
                 yield entry, stored[entry.offset - offset :][: entry.size]
@@ -258,18 +272,20 @@ class BlockReader:
             self._frame_damaged(block, entry, error)
 
     def _frame_damaged(self, block: BlockRef, entry: FrameEntry, error: CorruptData) -> None:
-        self._on_damage(Damage(block.path, block.offset + entry.offset, entry.size, str(error)))
+        self._on_damage(damage_of_frame(block, entry, error))
 
     def _damaged(self, block: BlockRef, error: CorruptData) -> None:
-        self._on_damage(Damage(block.path, block.offset, block.header.size, str(error)))
+        self._on_damage(damage_of_block(block, error))
 
 
-def _load_index(descriptor: int, block: BlockRef) -> BlockIndex:
-    lines = _read_index_bytes(descriptor, block)
-    check_index(block.header, lines)
-    if block.header.kind in layout.BY_SERIES:
-        return BlockIndex(lines, tuple(read_tables(descriptor, block).windows))
-    return BlockIndex(lines, tuple(sorted({entry.window_ms for entry in decode_index(block.header, lines)})))
+def damage_of_block(block: BlockRef, error: CorruptData) -> Damage:
+    """That the tables or the index of a block are damaged: nothing of it can be relied upon to be found."""
+    return Damage(block.path, block.offset, block.header.size, str(error), *block.covered_ms)
+
+
+def damage_of_frame(block: BlockRef, entry: FrameEntry, error: CorruptData) -> Damage:
+    """That one frame of a block is damaged."""
+    return Damage(block.path, block.offset + entry.offset, entry.size, str(error), *block.covered_by(entry))
 
 
 def _load_accounts(descriptor: int, block: BlockRef) -> BlockAccounts:
@@ -316,4 +332,4 @@ def merge_everything(blocks: Iterable[BlockRef], into: Window, on_damage: OnDama
                 for _, rows in each_window(block, entry, read_frame(descriptor, block, entry)):
                     into.merge_rows(rows)
         except CorruptData as error:
-            on_damage(Damage(block.path, block.offset, block.header.size, str(error)))
+            on_damage(damage_of_block(block, error))

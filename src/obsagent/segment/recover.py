@@ -11,7 +11,9 @@ one before it was synced, so only the last can be torn inside. A compacted file 
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,9 +25,14 @@ from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
 from obsagent.fs import has_hole
 from obsagent.limits import WINDOW_MS
 from obsagent.segment import format as layout
-from obsagent.segment.block import BlockHeader, decode_frame, decode_header, decode_index, decode_tables
+from obsagent.segment.block import BlockHeader, FrameEntry, decode_frame, decode_header, decode_index, decode_tables
 
 SEARCH_BYTES = 1 << 20
+FILE_NAME = re.compile(
+    rf"(\d{{{layout.FILE_NAME_DIGITS}}})"
+    rf"(?:{layout.FILE_NAME_RANGE}(\d{{{layout.FILE_NAME_DIGITS}}})(?:\.(\d+)s)?)?{re.escape(layout.FILE_SUFFIX)}"
+)
+"""The names of segment files; what is called otherwise is none."""
 
 
 class FileHeader(NamedTuple):
@@ -43,14 +50,35 @@ class BlockRef(NamedTuple):
     offset: int
     header: BlockHeader
 
+    @property
+    def covered_ms(self) -> tuple[int, int]:
+        """The time `[from, to)` of its windows; empty for a block that has none, as head blocks do."""
+        return _in_windows_of(self.path, self.header.covered_ms)
+
+    def covered_by(self, entry: FrameEntry) -> tuple[int, int]:
+        """The time `[from, to)` of the windows that one of its frames may hold."""
+        return _in_windows_of(self.path, entry.covered_ms)
+
+
+def _in_windows_of(path: Path, span: tuple[int, int]) -> tuple[int, int]:
+    """A time that was reckoned in windows of 10 s, as the windows of that file are."""
+    from_ms, to_ms = span
+    return (from_ms, to_ms + window_ms_of(path) - WINDOW_MS) if from_ms < to_ms else span
+
 
 class Damage(NamedTuple):
-    """Bytes of a file that are not what they should be."""
+    """Bytes of a file that are not what they should be.
+
+    What is stored of the windows in `[from_ms, to_ms)` may be less than what was acknowledged; the time is empty if
+    nothing of any window is in those bytes, or if the blocks around them have to say (`gaps.py`).
+    """
 
     path: Path
     offset: int
     size: int
     reason: str
+    from_ms: int = 0
+    to_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -63,6 +91,8 @@ class ScannedFile:
     header: FileHeader | None
     blocks: list[BlockRef] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
+    torn: BlockRef | None = None
+    """The last block if it was left out because something inside of it is damaged."""
 
     @property
     def first_sequence(self) -> int:
@@ -95,18 +125,16 @@ def file_path(
 
 def sequences_of(path: Path) -> tuple[int, int]:
     """The first and the last sequence that a file's name says, twice the first if it says no last; 0 for no name."""
-    first, _, last = path.name.partition(".")[0].partition(layout.FILE_NAME_RANGE)
-    first_sequence = int(first) if first.isdigit() else 0
-    return first_sequence, int(last) if last.isdigit() else first_sequence
+    found = FILE_NAME.fullmatch(path.name)
+    return (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
 
 
 def window_ms_of(path: Path) -> int:
     """How long the windows of a segment file are, as its name says; 0 for a name that is none."""
-    tier = path.name.removesuffix(layout.FILE_SUFFIX).partition(".")[2]
-    if not tier:
-        return WINDOW_MS
-    seconds = tier.removesuffix("s")
-    return 1000 * int(seconds) if tier.endswith("s") and seconds.isdigit() else 0
+    found = FILE_NAME.fullmatch(path.name)
+    if found is None:
+        return 0
+    return 1000 * int(found[3]) if found[3] else WINDOW_MS
 
 
 def is_compacted(path: Path) -> bool:
@@ -136,7 +164,7 @@ def decode_file_header(data: bytes) -> FileHeader:
 
 def read_file_header(descriptor: int) -> FileHeader:
     """The header of a file that is open. Raises CorruptData, UnsupportedVersion."""
-    return decode_file_header(os.pread(descriptor, layout.FILE_HEADER.size, 0))
+    return decode_file_header(read_some(descriptor, 0, layout.FILE_HEADER.size))
 
 
 @contextmanager
@@ -150,16 +178,26 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """Exactly `size` bytes. Raises CorruptData when the file ends before."""
-    data = os.pread(descriptor, size, offset)
+    """Exactly `size` bytes. Raises CorruptData when the file ends before, or the disk cannot read them."""
+    data = read_some(descriptor, offset, size)
     while 0 < len(data) < size:
-        more = os.pread(descriptor, size - len(data), offset + len(data))
+        more = read_some(descriptor, offset + len(data), size - len(data))
         if not more:
             break
         data += more
     if len(data) < size:
         raise CorruptData(f"the file ends before byte {offset + size}")
     return data
+
+
+def read_some(descriptor: int, offset: int, size: int) -> bytes:
+    """At most `size` bytes. Raises CorruptData when the disk cannot read them, OSError for all else."""
+    try:
+        return os.pread(descriptor, size, offset)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise CorruptData(f"bytes from {offset} on cannot be read: {error.strerror}") from error
 
 
 def scan_file(path: Path, is_last: bool) -> ScannedFile:
@@ -172,6 +210,7 @@ def scan_file(path: Path, is_last: bool) -> ScannedFile:
             if file.is_compacted:
                 _require_compacted_block(file)
             elif is_last and file.blocks:
+                _check_tail(descriptor, file)
                 _check_last(descriptor, file)
         except UnsupportedVersion as error:
             raise StoreError(f"{path} was written by a newer obsagent: {error}") from error
@@ -212,7 +251,7 @@ def _require_compacted_block(file: ScannedFile) -> None:
 def _header_at(descriptor: int, offset: int, file_size: int) -> BlockHeader | None:
     """The header of the whole block at `offset`, or None if there is none."""
     try:
-        header = decode_header(os.pread(descriptor, layout.BLOCK_HEADER.size, offset))
+        header = decode_header(read_some(descriptor, offset, layout.BLOCK_HEADER.size))
     except UnsupportedVersion:
         raise
     except CorruptData:
@@ -224,7 +263,7 @@ def _find_block(descriptor: int, offset: int, file_size: int) -> int | None:
     """The offset of the next whole block at or after `offset`."""
     overlap = len(layout.BLOCK_MAGIC) - 1
     while offset < file_size:
-        data = os.pread(descriptor, SEARCH_BYTES + overlap, offset)
+        data = _searched(descriptor, offset, SEARCH_BYTES + overlap)
         at = data.find(layout.BLOCK_MAGIC)
         while at >= 0:
             if _header_at(descriptor, offset + at, file_size) is not None:
@@ -232,6 +271,25 @@ def _find_block(descriptor: int, offset: int, file_size: int) -> int | None:
             at = data.find(layout.BLOCK_MAGIC, at + 1)
         offset += SEARCH_BYTES
     return None
+
+
+def _searched(descriptor: int, offset: int, size: int) -> bytes:
+    """The bytes in which a block is searched; none where the disk cannot read them."""
+    try:
+        return read_some(descriptor, offset, size)
+    except CorruptData:
+        return b""
+
+
+def _check_tail(descriptor: int, file: ScannedFile) -> None:
+    """An append that was cut short has the beginning of a block, or nothing but zeros; what else is there is damage."""
+    head = _searched(descriptor, file.end, layout.BLOCK_HEADER.size)
+    if len(head) < layout.BLOCK_HEADER.size or not any(head):
+        return
+    try:
+        decode_header(head)
+    except CorruptData as error:
+        file.damage.append(Damage(file.path, file.end, file.size - file.end, str(error)))
 
 
 def _check_last(descriptor: int, file: ScannedFile) -> None:
@@ -244,9 +302,10 @@ def _check_last(descriptor: int, file: ScannedFile) -> None:
         check_block(descriptor, last)
     except CorruptData as error:
         file.blocks.pop()
+        file.torn = last
         file.end = last.offset
         size = file.size - last.offset
-        if not has_hole(os.pread(descriptor, size, last.offset), last.offset, reaches_end=True):
+        if not has_hole(_searched(descriptor, last.offset, size), last.offset, reaches_end=True):
             file.damage.append(Damage(file.path, last.offset, size, str(error)))
 
 

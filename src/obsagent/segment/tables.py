@@ -22,8 +22,9 @@ SESSION_ID_BYTES = 16
 NOT_ROWS = (ValueError, TypeError, AttributeError, LookupError)
 """What reading rows raises when they are none."""
 KINDS = {int(kind): kind for kind in Kind}
-LATER_FIELDS: tuple[Any, ...] = ([], {}, [], None, [])
-"""What the fields are that the first blocks did not have: events, event totals, windows, what was before, gaps."""
+LATER_FIELDS: tuple[Any, ...] = ([], {}, [], None, [], None)
+"""What the fields are that the first blocks did not have: events, event totals, windows, what was before, gaps, what
+the blocks before held."""
 
 
 class Gap(NamedTuple):
@@ -35,6 +36,15 @@ class Gap(NamedTuple):
     from_ms: int
     to_ms: int
     reason: str
+
+
+class Previous(NamedTuple):
+    """The windows (start, ms) of the checkpoints from `first_sequence` to the one before a block or, of a head block,
+    before its file; `first_ms` is above `last_ms` if they have none."""
+
+    first_sequence: int
+    first_ms: int
+    last_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,8 @@ class Tables:
     before_ms: int | None = None
     """Of a head block: the end of the newest window in any file before; None if there is none, or it is not known."""
     gaps: list[Gap] = field(default_factory=list)
+    previous: Previous | None = None
+    """None for the first block of a store, and in blocks from before it was kept."""
 
     def to_bytes(self) -> bytes:
         """As the section `tables` of a block, before compression."""
@@ -89,6 +101,7 @@ class Tables:
             self.windows,
             self.before_ms,
             self.gaps,
+            self.previous,
         ]
         packed: bytes = msgpack.packb(rows)
         return packed
@@ -100,7 +113,7 @@ class Tables:
             rows = unpack(data)
             series, sessions, forgotten, accounts, totals, refused, last_seen = rows[:7]
             later: list[Any] = rows[7 : 7 + len(LATER_FIELDS)]
-            events, event_totals, windows, before, gaps = [*later, *LATER_FIELDS[len(later) :]]
+            events, event_totals, windows, before, gaps, previous = [*later, *LATER_FIELDS[len(later) :]]
             return cls(
                 series=[series_from_row(row) for row in series if not _is_known(row, known)],
                 sessions=[session_from_row(row) for row in sessions],
@@ -114,6 +127,7 @@ class Tables:
                 windows=integers(windows),
                 before_ms=None if before is None else integer(before),
                 gaps=[Gap(integer(from_ms), integer(to_ms), text(reason)) for from_ms, to_ms, reason in gaps],
+                previous=None if previous is None else Previous(*integers(previous[: len(Previous._fields)])),
             )
         except NOT_ROWS as error:
             raise CorruptData(f"tables of a block: {error}") from error
@@ -121,7 +135,7 @@ class Tables:
 
 def add_up(tables: Sequence[Tables]) -> Tables:
     """What the tables of consecutive checkpoint blocks say together."""
-    sum_ = Tables()
+    sum_ = Tables(previous=tables[0].previous if tables else None)
     sessions: dict[bytes, SessionRow] = {}
     forgotten: set[bytes] = set()
     accounts: dict[tuple[int, str], list[int]] = {}

@@ -24,6 +24,7 @@ GROUP_DIRECTORY_MODE, GROUP_SOCKET_MODE = 0o750, 0o660
 OTHERS_WRITE = 0o022
 OURS = (".sock", ".sock.lock")
 GROUP_PASSES, OTHERS_PASS = 0o010, 0o001
+PID_BYTES_MAX = 32
 
 
 def group_id(name: str) -> int:
@@ -64,10 +65,15 @@ class IpcPlace:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            holder = os.pread(lock, PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
             os.close(lock)
             raise StoreLocked(
-                f"another agent is listening on ipc://{self.path}; stop it or choose --listen/--serve/--control"
+                f"another agent is listening on ipc://{self.path} (pid {holder or 'unknown'}); stop it or choose "
+                "--listen/--serve/--control"
             ) from None
+        with suppress(OSError):  # who holds it is a courtesy
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         return lock
 
     @contextmanager

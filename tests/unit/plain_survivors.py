@@ -1,0 +1,718 @@
+"""Says from the two FORMAT.md alone what is left of a damaged store, and of which time something is lost.
+
+Nothing of obsagent is imported here. It knows counters only: a frame, a row and an entry are whole or they are not,
+whatever is in them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import uuid
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgpack
+import zstandard
+from plain_reader import COMPACTED, COUNTER, HEAD, rows, sections, varint
+
+WINDOW = 10_000
+PAST, FUTURE = 7_200_000, 10_000
+FOREVER = (1 << 63) - 1
+NEWEST_VERSION = 2
+NAME = re.compile(r"(\d{16})(-(\d{16}))?\.segment")
+JOURNAL_NAME = re.compile(r"(\d{20})\.journal")
+MARKER = b"\xf5OBE"
+OPEN, DEFINE, FRAME, REFUSED, CLOSE, EVENTS, SYNCED, KNOWN_SESSION, KNOWN_SERIES = 1, 2, 3, 4, 5, 6, 7, 16, 17
+NOT_BEFORE_LOW = (FRAME, REFUSED, CLOSE, EVENTS)
+
+Key = tuple[int, str, tuple[tuple[str, str], ...]]
+"""Window, metric, labels."""
+
+
+def _crc_table() -> list[int]:
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    return table
+
+
+TABLE = _crc_table()
+
+
+@lru_cache(20_000)
+def crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+class Newer(Exception):
+    """A sound header says a version that is not known."""
+
+
+@dataclass
+class Prediction:
+    """Counters as (increments, sum), and the gaps, which neither touch nor overlap."""
+
+    values: dict[Key, tuple[int, float]]
+    gaps: list[tuple[int, int]]
+
+
+class Header(NamedTuple):
+    path: Path
+    at: int
+    kind: int
+    sequence: int
+    size: int
+    first: int
+    last: int
+    low: int
+    high: int
+    cutoff: int
+    written: int
+    tables_size: int
+    raw_size: int
+    frame_count: int
+    tables_crc: int
+    index_crc: int
+    replaced: int
+
+    @property
+    def begin(self) -> int:
+        return self.sequence - max(0, self.replaced - 1)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        return (self.first, self.last + WINDOW) if self.first <= self.last else (0, 0)
+
+
+@dataclass
+class File:
+    path: Path
+    data: bytes
+    blocks: list[Header] = field(default_factory=list)
+    torn: Header | None = None
+
+    @property
+    def first(self) -> int:
+        return int(self.path.name[:16])
+
+    @property
+    def last(self) -> int | None:
+        found = NAME.fullmatch(self.path.name)
+        assert found
+        return int(found[3]) if found[3] else None
+
+
+def window(at: int) -> int:
+    return at - at % WINDOW
+
+
+def whole(begin: int, end: int) -> tuple[int, int]:
+    return window(max(0, begin)), -window(-end)
+
+
+def union(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for begin, end in sorted(gap for gap in gaps if gap[0] < gap[1]):
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((begin, end))
+    return found
+
+
+def predict(directory: Path, now: int) -> Prediction:
+    """What a reader has to find in a store that nobody has open."""
+    return _Store(directory, now).prediction()
+
+
+# --- segments
+
+
+def header_at(path: Path, data: bytes, at: int) -> Header | None:
+    packed = data[at : at + 100]
+    if len(packed) < 100 or packed[:4] != b"OBSB" or struct.unpack_from("<I", packed, 96)[0] != crc32c(packed[:96]):
+        return None
+    version, kind, sequence, size = struct.unpack_from("<HHQQ", packed, 4)
+    if version > NEWEST_VERSION:
+        raise Newer
+    rest = struct.unpack_from("<qqQQqq6I", packed, 24)
+    header = Header(path, at, kind, sequence, size, *rest)
+    if header.raw_size > 268435456 or header.frame_count > 16777216:
+        return None
+    fits = 100 + header.tables_size + 40 * header.frame_count <= size <= len(data) - at
+    return header if fits else None
+
+
+def scan(path: Path) -> File:
+    file = File(path, path.read_bytes())
+    at = 44
+    while at < len(file.data):
+        header = header_at(path, file.data, at)
+        if header is not None:
+            file.blocks.append(header)
+            at += header.size
+            continue
+        at = file.data.find(b"OBSB", at + 1)
+        while at >= 0 and header_at(path, file.data, at) is None:
+            at = file.data.find(b"OBSB", at + 1)
+        if at < 0:
+            break
+    return file
+
+
+def store_id_of(file: File) -> bytes | None:
+    """What a sound header names."""
+    data = file.data[:44]
+    if len(data) < 44 or data[:8] != b"OBSSEGM\n" or struct.unpack_from("<I", data, 40)[0] != crc32c(data[:40]):
+        return None
+    if struct.unpack_from("<H", data, 8)[0] > NEWEST_VERSION:
+        raise Newer
+    return data[16:32]
+
+
+class Line(NamedTuple):
+    window: int
+    first: int
+    last: int
+    offset: int
+    size: int
+    raw_size: int
+    crc: int
+    span: int
+
+
+class Content(NamedTuple):
+    """What is whole of a block, and the times of what is not; tables are None where they are damaged."""
+
+    tables: list[Any] | None
+    frames: list[tuple[int, list[tuple[int, int, bytes]]]]
+    lost: list[tuple[int, int]]
+
+
+def content(header: Header, data: bytes) -> Content:
+    block = data[header.at : header.at + header.size]
+    packed = block[100 : 100 + header.tables_size]
+    lost = []
+    tables = None
+    if crc32c(packed) == header.tables_crc:
+        tables = msgpack.unpackb(zstandard.decompress(packed), strict_map_key=False)
+    else:
+        lost.append(header.span)
+    index_size = 40 * header.frame_count
+    index_at = header.size - index_size if header.kind == COMPACTED else 100 + header.tables_size
+    index = block[index_at : index_at + index_size]
+    frames: list[tuple[int, list[tuple[int, int, bytes]]]] = []
+    if crc32c(index) != header.index_crc:
+        return Content(tables, frames, [*lost, header.span])
+    for line in map(Line._make, struct.iter_unpack("<qIIQIIII", index)):
+        stored = block[line.offset : line.offset + line.size]
+        if crc32c(stored) == line.crc:
+            frame = zstandard.decompress(stored)
+            frames += sections(frame) if header.kind == COMPACTED else [(line.window, rows(frame))]
+        elif header.kind != HEAD:
+            lost.append((line.window, line.window + line.span + WINDOW))
+    return Content(tables, frames, lost)
+
+
+# --- the journal
+
+
+@dataclass
+class JournalFile:
+    path: Path
+    data: bytes
+    base: int
+    preamble: list[tuple[int, Any]] = field(default_factory=list)
+    entries: list[tuple[int, int, int, Any]] = field(default_factory=list)
+    damaged: list[tuple[int, int]] = field(default_factory=list)
+    preamble_is_whole: bool = True
+    damaged_end: int = 0
+    is_cut: bool = False
+    end: int = 0
+    certain_end: int = 0
+
+
+def record_at(data: bytes, at: int) -> tuple[int, bytes, int] | None:
+    """(type, payload, where the next one begins) of a whole record."""
+    if at < 0 or len(data) - at < 9:
+        return None
+    size, crc, kind = struct.unpack_from("<IIB", data, at)
+    payload = data[at + 9 : at + 9 + size]
+    if len(payload) < size or crc32c(data[at + 8 : at + 9 + size]) != crc:
+        return None
+    return kind, payload, at + 9 + size
+
+
+def next_record(data: bytes, broken: int) -> int | None:
+    if len(data) - broken >= 9:
+        behind = broken + 9 + struct.unpack_from("<I", data, broken)[0]
+        if behind < len(data) and record_at(data, behind):
+            return behind
+    marker = data.find(MARKER, broken + 10)
+    while marker >= 0:
+        if record_at(data, marker - 9):
+            return marker - 9
+        marker = data.find(MARKER, marker + 1)
+    return None
+
+
+def is_torn(data: bytes, at: int) -> bool:
+    rest = data[at:]
+    if len(rest) < 9 or not any(rest):
+        return True
+    size, crc = struct.unpack_from("<II", rest)
+    return size > len(rest) - 9 and crc32c(rest[8:]) != crc
+
+
+def has_hole(data: bytes, begin: int, end: int) -> bool:
+    """True if one of the sectors that end in these bytes is zero as far as it lies in them."""
+    ends = range(begin // 512 * 512 + 512, end + 1, 512)
+    return any(not any(data[max(begin, each - 512) : each]) for each in ends)
+
+
+def fields_of(kind: int, payload: bytes) -> Any:
+    if kind not in (FRAME, REFUSED):
+        return msgpack.unpackb(payload[4:], strict_map_key=False)
+    session, sequence, _, start, end = struct.unpack_from("<16sQQqq", payload, 4)
+    if kind == FRAME:
+        return session, sequence, start, end, payload[92:]
+    return session, sequence, struct.unpack_from("<q", payload, 100)[0]
+
+
+def read_journal(path: Path) -> JournalFile:
+    data = path.read_bytes()
+    file = JournalFile(path, data, int(path.name[:20]))
+    header = data[:44]
+    preamble_size, version = None, 2
+    if (
+        len(header) == 44
+        and header[:8] == b"OBSJRNL\n"
+        and struct.unpack_from("<I", header, 40)[0] == crc32c(header[:40])
+    ):
+        version = struct.unpack_from("<H", header, 8)[0]
+        if version > 2:
+            raise Newer
+        preamble_size = struct.unpack_from("<I", header, 36)[0]
+    records: list[tuple[int, int, bytes, int]] = []
+    broken: list[tuple[int, int]] = []
+    at = 44
+    while at < len(data):
+        found = record_at(data, at)
+        if found:
+            records.append((at, *found))
+            at = found[2]
+            continue
+        following = next_record(data, at)
+        if following is None:
+            if not is_torn(data, at):
+                broken.append((at, len(data)))
+                file.damaged_end = len(data) - at
+            break
+        broken.append((at, following))
+        at = following
+    if preamble_size is None:
+        ends = [end for _, kind, _, end in records if kind >= KNOWN_SESSION]
+        file.is_cut = not ends
+        preamble_size = max(ends, default=44) - 44
+    file.is_cut = file.is_cut or len(data) < 44 + preamble_size
+    shift = file.base - 44 - preamble_size
+    for at, kind, payload, end in records:
+        if kind == SYNCED:
+            continue
+        if kind >= KNOWN_SESSION:
+            file.preamble.append((kind, fields_of(kind, payload)))
+        else:
+            file.entries.append((max(file.base, at + shift), end + shift, kind, fields_of(kind, payload)))
+    synced = max((at for at, kind, _, _ in records if kind == SYNCED), default=44 + preamble_size)
+    holes = [at for at, end in broken if version > 1 and at >= synced and has_hole(data, at, end)]
+    if file.damaged_end and broken[-1][0] in holes:
+        broken.pop()
+        file.damaged_end = 0
+    in_preamble = [at for at, _ in broken if at + shift < file.base]
+    file.preamble_is_whole = bool(file.preamble) and not in_preamble
+    file.end = max(file.base, (records[-1][3] if records else 44) + shift)
+    file.certain_end = min((at + shift for at in holes), default=file.end)
+    between = broken[:-1] if file.damaged_end else broken
+    file.damaged = [(at + shift, end + shift) for at, end in between if at + shift >= file.base]
+    return file
+
+
+def belongs(path: Path, store_id: bytes | None) -> bool:
+    header = path.read_bytes()[:44]
+    if len(header) < 44 or header[:8] != b"OBSJRNL\n" or struct.unpack_from("<I", header, 40)[0] != crc32c(header[:40]):
+        return True
+    named, base = struct.unpack_from("<16sQ", header, 12)
+    return base == int(path.name[:20]) and store_id in (None, named)
+
+
+class Loss(NamedTuple):
+    """What is lost: behind which steps and file begins, which positions (no end: all), whether it may have defined."""
+
+    step: int
+    files: int
+    begin: int
+    end: int | None
+    defines: bool
+
+
+# --- the store
+
+
+class _Store:
+    def __init__(self, directory: Path, now: int) -> None:
+        self.directory, self.now = directory, now
+        self.gaps: list[tuple[int, int]] = []
+        self.values: dict[tuple[int, int], tuple[int, float]] = {}
+        self.series: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {}
+        self.sessions: dict[bytes, int] = {}
+        self.numbers: dict[bytes, dict[int, int]] = {}
+        self.steps: list[tuple[int, int, int | None, tuple[int, int] | None]] = []
+        self.losses: list[Loss] = []
+        self.files_begin: list[int] = []
+        self.lost_definitions = False
+
+    def prediction(self) -> Prediction:
+        store_id = self.identity()
+        journal = sorted(path for path in (self.directory / "journal").iterdir() if JOURNAL_NAME.fullmatch(path.name))
+        journal = [path for path in journal if path.is_file() and belongs(path, store_id)]
+        self.blocks(store_id, int(journal[0].name[:20]) if journal else None)
+        self.checkpoint()
+        self.replay(journal)
+        self.journal_gaps()
+        if self.unfolded and self.lost_definitions:
+            spans = [header.span for header in self.counted[min(self.unfolded) :]]
+            spans = [span for span in spans if span[0] < span[1]]
+            if spans:
+                self.gaps.append((min(span[0] for span in spans), max(span[1] for span in spans)))
+        values: dict[Key, tuple[int, float]] = {}
+        for (start, series), value in self.values.items():
+            if series in self.series:
+                values[(start, *self.series[series])] = value
+        return Prediction(values, union(self.gaps))
+
+    def identity(self) -> bytes | None:
+        try:
+            fields = json.loads((self.directory / "store.json").read_bytes())
+            store_id = uuid.UUID(fields["store_id"]).bytes
+            sound = fields["crc"] == crc32c(str(int(fields["format"])).encode() + store_id)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+        if sound and int(fields["format"]) > 1:
+            raise Newer
+        return store_id if sound else None
+
+    def blocks(self, store_id: bytes | None, replay_from: int | None) -> None:
+        paths = sorted((self.directory / "segments").iterdir())
+        paths = [path for path in paths if NAME.fullmatch(path.name) and path.is_file()]
+        files = [scan(path) for path in paths]
+        ids = {file.path: store_id_of(file) for file in files}
+        self.data = {file.path: file.data for file in files}
+        if files and files[-1].last is None and files[-1].blocks:
+            last = files[-1].blocks[-1]
+            found = content(last, files[-1].data)
+            if found.tables is None or found.lost or self.frames_lost(last, found):
+                files[-1].torn = files[-1].blocks.pop()
+        files = [file for file in files if store_id is None or ids[file.path] in (None, store_id)]
+        files = [file for file in files if not file.blocks or any(self.fits(file, each) for each in file.blocks)]
+        counted: list[Header] = []
+        files = self.not_superseded(files)
+        self.first = files[0].first if files else 0
+        for file in files:
+            for header in file.blocks:
+                reached = max((each.sequence for each in counted if each.kind != HEAD), default=0)
+                if header.kind == HEAD or header.begin > reached:
+                    counted.append(header)
+        self.torn: Header | None = files[-1].torn if files else None
+        self.counted = self.weigh_last(counted, files, replay_from)
+        for header in self.counted:
+            if header.kind != HEAD:
+                found = content(header, self.data[header.path])
+                self.gaps += found.lost
+                for start, its_rows in found.frames:
+                    for series, kind, payload in its_rows:
+                        self.add(start, series, kind, payload)
+        self.holes()
+
+    @staticmethod
+    def frames_lost(header: Header, found: Content) -> bool:
+        """Of a head block damaged totals have no time, but are damage all the same."""
+        return header.kind == HEAD and len(found.frames) < header.frame_count
+
+    def not_superseded(self, files: list[File]) -> list[File]:
+        for file in files:
+            file.blocks = [header for header in file.blocks if self.fits(file, header)]
+        begins = sorted({file.first for file in files})
+        for file in files:
+            later = [begin for begin in begins if begin > file.first]
+            if later and file.last is None:
+                file.blocks = [header for header in file.blocks if header.sequence < later[0]]
+        ranges = [(h.begin, h.sequence) for file in files for h in file.blocks if h.kind == COMPACTED]
+        kept = []
+        for file in files:
+            own = [header for header in file.blocks if header.kind != HEAD]
+            covering = [span for span in ranges if own and span[0] <= own[0].begin and own[-1].sequence <= span[1]]
+            mine = (own[0].begin, own[-1].sequence) if own else None
+            if not any(span != mine or file.last is None for span in covering):
+                kept.append(file)
+        return kept
+
+    @staticmethod
+    def fits(file: File, header: Header) -> bool:
+        if file.last is None:
+            return header.kind != COMPACTED and header.sequence >= file.first
+        if header.kind == COMPACTED:
+            return (header.begin, header.sequence) == (file.first, file.last)
+        return header.kind == HEAD and header.sequence == file.last
+
+    def weigh_last(self, counted: list[Header], files: list[File], replay_from: int | None) -> list[Header]:
+        own = [header for header in counted if header.kind != HEAD]
+        low = own[-1].low if own else 0
+        if not files:
+            return counted
+        replay_from = FOREVER if replay_from is None else replay_from
+        is_head = bool(counted) and counted[-1].kind == HEAD and counted[-1].path == files[-1].path
+        if replay_from <= low:
+            if is_head and files[-1].last is None:
+                return counted[:-1]
+        elif self.torn is not None:
+            if content(self.torn, self.data[self.torn.path]).tables is None:
+                self.gaps.append(self.torn.span)
+            else:
+                counted, self.torn = [*counted, self.torn], None
+        return counted
+
+    def add(self, start: int, series: int, kind: int, payload: bytes) -> None:
+        assert kind == COUNTER, "the stores that are damaged have counters only"
+        increments, at = varint(payload, 0)
+        (value,) = struct.unpack_from("<d", payload, at)
+        before = self.values.get((start, series), (0, 0.0))
+        self.values[start, series] = before[0] + increments, before[1] + value
+
+    def holes(self) -> None:
+        before: Header | None = None
+        self.behind_holes = []
+        first = self.first
+        for number, header in enumerate(self.counted):
+            if header.kind == HEAD:
+                continue
+            if header.begin > first:
+                self.hole(first, header.begin - 1, before, header)
+                self.behind_holes.append(number)
+            before, first = header, header.sequence + 1
+        if self.counted and self.counted[-1].kind == HEAD:
+            head = self.counted[-1]
+            if first <= head.sequence:
+                self.behind_holes.append(len(self.counted) - 1)
+                if self.torn is None or head.sequence < self.torn.sequence:
+                    self.hole(first, head.sequence, before, head)
+
+    def hole(self, first: int, last: int, before: Header | None, after: Header) -> None:
+        behind = self.counted[self.counted.index(after) :]
+        of_file = [header for header in self.counted if header.path == after.path and header.kind == HEAD]
+        tellers = [after, *of_file, *(header for header in behind if header.kind == HEAD)]
+        tellers = list(dict.fromkeys(tellers))[:4]
+        told: list[tuple[int, list[int]]] = []
+        for teller in tellers:
+            tables = content(teller, self.data[teller.path]).tables
+            if tables is None or len(tables) < 13 or tables[12] is None:
+                continue
+            end = int(teller.path.name[:16]) if teller.kind == HEAD else teller.begin
+            told.append((end, tables[12]))
+            used, wanted = [], first
+            while wanted <= last:
+                fitting = [each for each in told if each[1][0] <= wanted < each[0]]
+                if not fitting:
+                    break
+                wanted, previous = max(fitting)
+                used.append(previous)
+            else:
+                spans = [(each[1], each[2] + WINDOW) for each in used if each[1] <= each[2]]
+                if spans:
+                    self.gaps.append((min(span[0] for span in spans), max(span[1] for span in spans)))
+                return
+        begin = 0 if before is None else min(before.cutoff, before.written - PAST)
+        self.gaps.append(whole(begin, after.written + FUTURE))
+
+    def checkpoint(self) -> None:
+        tables = [content(header, self.data[header.path]).tables for header in self.counted]
+        heads = [n for n, header in enumerate(self.counted) if header.kind == HEAD and tables[n] is not None]
+        begin = heads[-1] if heads else 0
+        self.unfolded = [] if heads or not self.counted else [0]
+        self.low = self.high = self.written = 0
+        self.cutoff = FOREVER
+        for number, header in enumerate(self.counted[begin:], begin):
+            self.low, self.high, self.cutoff, self.written = header.low, header.high, header.cutoff, header.written
+            fields = tables[number]
+            if fields is None:
+                self.unfolded.append(number)
+                continue
+            for row in fields[0]:
+                self.know(row)
+            for session in fields[2]:
+                self.sessions.pop(session, None)
+            for row in fields[1]:
+                self.sessions[row[0]] = row[7]
+            self.gaps += [(gap[0], gap[1]) for gap in (fields[11] if len(fields) > 11 else [])]
+        self.unfolded += [number for number in self.behind_holes if number > (heads[-1] if heads else -1)]
+
+    def know(self, row: list[Any]) -> None:
+        self.series[row[0]] = row[1], tuple(sorted(row[7].items()))
+
+    def replay(self, paths: list[Path]) -> None:
+        bases = [int(path.name[:20]) for path in paths]
+        first = max((n for n, base in enumerate(bases) if base <= self.low), default=0)
+        reached = self.low
+        for number in range(first, len(paths)):
+            file = read_journal(paths[number])
+            following = bases[number + 1] if number + 1 < len(paths) else None
+            if max(reached, self.low) < file.base:
+                self.lose(max(reached, self.low), file.base, defines=False)
+            if file.preamble_is_whole:
+                self.files_begin.append(len(self.steps))
+            else:
+                self.lose(None, None, defines=True)
+            limit = file.certain_end if following is None else min(file.end, following)
+            for kind, fields in file.preamble:
+                self.apply_preamble(kind, fields)
+            self.replay_entries(file, limit)
+            if following is None:
+                if file.is_cut:
+                    self.lose(limit, None, defines=False)
+                elif file.damaged_end and limit == file.end:
+                    self.lose(limit, limit + file.damaged_end, defines=True)
+                if self.low < self.high and limit < self.high:
+                    self.lose(max(limit, self.low), self.high, defines=False)
+            reached = limit
+        if not paths and self.high:
+            self.lost_definitions = True
+            self.lose(self.low, None, defines=False)
+
+    def replay_entries(self, file: JournalFile, limit: int) -> None:
+        damaged = [place for place in file.damaged if place[0] < limit]
+        for position, end, kind, fields in file.entries:
+            while damaged and damaged[0][0] < position:
+                self.lose(*damaged.pop(0), defines=True)
+            if position >= limit:
+                break
+            if position >= self.low or kind not in NOT_BEFORE_LOW:
+                self.apply(position, end, kind, fields)
+
+    def lose(self, begin: int | None, end: int | None, *, defines: bool) -> None:
+        self.lost_definitions = self.lost_definitions or defines
+        at = len(self.steps), len(self.files_begin)
+        self.losses.append(Loss(*at, -1 if begin is None else begin, end, defines))
+
+    def apply_preamble(self, kind: int, fields: Any) -> None:
+        if kind == KNOWN_SERIES:
+            for row in fields[0]:
+                if row[0] not in self.series:
+                    self.know(row)
+            return
+        row, pairs = fields
+        self.sessions.setdefault(row[0], row[7])
+        self.number(row[0], zip(pairs[::2], pairs[1::2], strict=True))
+
+    def number(self, session: bytes, pairs: Any) -> None:
+        for number, series in pairs:
+            own = self.numbers.setdefault(session, {})
+            own[number] = series if series in self.series else -1
+
+    def needed(self, position: int, at: int) -> int | None:
+        if position < self.low or (position < self.high and window(at) < self.cutoff):
+            return None
+        return window(at)
+
+    def apply(self, position: int, end: int, kind: int, fields: Any) -> None:
+        session = fields[0]
+        if kind == OPEN:
+            self.step(position, None, None)
+            if position >= self.high or session not in self.sessions:
+                self.sessions.setdefault(session, 0)
+        elif kind == DEFINE:
+            self.step(position, None, None)
+            if session not in self.sessions:
+                self.lose(position, end, defines=True)
+                return
+            for _, _, row, _ in fields[1]:
+                if row is not None:
+                    self.know(row)
+            self.number(session, [(each[0], each[1]) for each in fields[1]])
+        elif kind == EVENTS:
+            self.step(position, None, None)
+        elif kind == CLOSE:
+            self.step(position, (fields[2], fields[2]), self.needed(position, fields[2]))
+            self.require(session, position, fields[2])
+        elif kind == REFUSED:
+            self.step(position, (fields[2], fields[2] + WINDOW), self.needed(position, fields[2]))
+            if self.require(session, position, fields[2]) and position >= self.high:
+                self.sessions[session] = max(self.sessions[session], fields[1])
+        else:
+            self.apply_frame(position, *fields)
+
+    def apply_frame(self, position: int, session: bytes, sequence: int, start: int, end: int, body: bytes) -> None:
+        self.step(position, (end - FUTURE, end + PAST), self.needed(position, start))
+        if not self.require(session, position, start):
+            return
+        if position < self.high:
+            if window(start) < self.cutoff:
+                return
+        elif sequence <= self.sessions[session]:
+            return
+        else:
+            self.sessions[session] = sequence
+        assert body[0] == 1
+        at = 1
+        while at < len(body):
+            number, at = varint(body, at)
+            assert body[at] == 3, "the stores that are damaged have counters only"
+            begin = at + 1
+            _, at = varint(body, begin)
+            at += 8
+            series = self.numbers.get(session, {}).get(number, -1)
+            if series >= 0:
+                self.add(window(start), series, COUNTER, body[begin:at])
+
+    def require(self, session: bytes, position: int, at: int) -> bool:
+        needed = self.needed(position, at)
+        if session not in self.sessions and needed is not None:
+            self.gaps.append((needed, needed + WINDOW))
+        return session in self.sessions
+
+    def step(self, position: int, taken: tuple[int, int] | None, needed: int | None) -> None:
+        self.steps.append(
+            (position, *(taken or (0, FOREVER)), (needed, needed + WINDOW) if needed is not None else None)
+        )
+
+    def journal_gaps(self) -> None:
+        for loss in self.losses:
+            spans: list[tuple[int, int]] = []
+            before, behind = self.steps[: loss.step], self.steps[loss.step :]
+            if loss.begin >= 0:
+                spans.append(self.own_time(loss, before, behind))
+            if loss.defines:
+                until = [*self.files_begin, len(self.steps)][loss.files]
+                spans += [step[3] for step in self.steps[loss.step : until] if step[3]]
+            spans = [span for span in spans if span[0] < span[1]]
+            if spans:
+                self.gaps.append((min(span[0] for span in spans), max(span[1] for span in spans)))
+
+    def own_time(self, loss: Loss, before: list[Any], behind: list[Any]) -> tuple[int, int]:
+        begin = FOREVER
+        if loss.begin < self.high and (loss.end is None or loss.end > self.low):
+            begin = self.cutoff
+        taken = self.written
+        if loss.end is None or loss.end > self.high:
+            heard = max([self.written, *(step[1] for step in before)])
+            begin = min(begin, heard - PAST - WINDOW)
+            taken = self.now
+        taken = min([taken, *(step[2] for step in behind)])
+        return whole(begin, taken + FUTURE) if begin < FOREVER else (0, 0)

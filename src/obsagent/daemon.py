@@ -296,13 +296,13 @@ class Agent:
                 self._checkpoint_failure = str(error)
 
     def _every_second(self) -> None:
-        self._sink.suspend_silent(self._clock.monotonic_ms())
         try:
             self._own.combine_gauges()
             self._record_own()
             self._own.write()
         except StoreError as error:
             logger.debug("the agent's own metrics are dropped: %s", error)
+        self._sink.suspend_silent(self._clock.monotonic_ms())  # not our own session, which has just said something
 
     def _record_own(self) -> None:
         cpu_seconds = _cpu_seconds()

@@ -12,6 +12,8 @@ from obsagent.head.budgets import Budgets
 from obsagent.head.entries import SessionOpen
 from obsagent.head.store import Store
 from obsagent.limits import WINDOW_MS
+from obsagent.receive.own_session import OwnSession
+from obsagent.samples import Kind
 from obsagent.store_sink import SUSPENDED_AFTER_MS, StoreSink
 from obsagent.wire.frame import Hello, SessionCounts
 
@@ -58,6 +60,19 @@ def test_one_that_comes_back_goes_on(lab: Lab) -> None:
     lab.second()
     assert lab.open(1) == name
     assert lab.sink.session(name) is not None
+
+
+def test_the_agents_own_session_is_not_forgotten_when_the_clock_is_set_ahead(lab: Lab) -> None:
+    """Nobody hears it but itself; without it the agent cannot go on."""
+    own = OwnSession(lab.sink, lab.clock, "host")
+    for step_ms in (1_000, 2 * SUSPENDED_AFTER_MS, 10_000_000, 1_000):
+        lab.clock.now_ms += step_ms
+        lab.store.write(SessionOpen(b"another session!", "shop", "host", 1, lab.clock.now_ms, 0))
+        lab.store.checkpoint()
+        own.record(Kind.GAUGE, "obsagent_series", 5.0)
+        own.write()
+        lab.second()
+    own.close()
 
 
 def test_nothing_is_kept_of_a_session_that_the_store_has_forgotten(lab: Lab) -> None:

@@ -83,6 +83,8 @@ class OwnSession:
 
         What could not be written is counted as dropped.
         """
+        self._sink.heard(self._name, self._clock.monotonic_ms())
+        self._sink.heard(self._name, self._clock.monotonic_ms())
         if not self._samples:
             return
         body, samples = self._body.take(), self._samples
@@ -91,7 +93,6 @@ class OwnSession:
         now = self._clock.wall_ms()
         sequence = self._session.last_applied + 1
         header = SamplesHeader(self._name, sequence, sequence, now, now, samples, self._counts())
-        self._sink.heard(self._name, self._clock.monotonic_ms())
         try:
             self._sink.write_frame(header, header.counts, body)
         except StoreError:

@@ -18,6 +18,7 @@ from benchmarks import loads
 from benchmarks.agents import RunningAgent, running_agent, scratch
 from benchmarks.measure import Effort, Ratio
 from benchmarks.report import Row, Table, at_least, at_most, byte_size, comparison, duration
+from obsagent.ask import AgentClient
 from obsagent.head.budgets import Budgets
 from obsagent.head.directory import StoreDirectory
 from obsagent.head.recovery import recover
@@ -37,7 +38,7 @@ LONG_RUN = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """What a kill left in the journal, and how long that took to come in, acknowledged."""
+    """What had come in when the agent was killed, acknowledged, and how long that had taken."""
 
     journal_bytes: int
     samples: int
@@ -48,6 +49,7 @@ class Killed:
 class Replay:
     """What recovery found in the journal, and how long it took inside the process."""
 
+    journal_bytes: int
     samples: int
     seconds: float
 
@@ -93,14 +95,13 @@ def _kill_under_load(directory: Path, run_length: int, journal_bytes: int) -> Ki
             each(values)
         before = client.flush(20).acknowledged
         _wait_for_a_checkpoint()
-        began = time.perf_counter()
-        written_before = _journal_bytes(agent)
+        began, position = time.perf_counter(), _position(agent)
         while time.perf_counter() - began < LATEST_S and _journal_bytes(agent) < journal_bytes:
             for each in observe:
                 each(values)
         acknowledged = client.flush(0).acknowledged - before
         seconds = time.perf_counter() - began
-        written = _journal_bytes(agent) - written_before
+        written = _position(agent) - position
         os.kill(agent.pid, signal.SIGKILL)
     client.close(0)
     return Killed(written, acknowledged, seconds)
@@ -121,11 +122,18 @@ def _journal_bytes(agent: RunningAgent) -> int:
     return sum(path.stat().st_size for path in (agent.data / "journal").glob("*.journal"))
 
 
+def _position(agent: RunningAgent) -> int:
+    """How many bytes have ever gone into the journal."""
+    with AgentClient(agent.serve) as client:
+        return int(client.status()["journal"]["position"])
+
+
 def _replay(data: Path) -> Replay:
     began = time.perf_counter()
     recovered = recover(StoreDirectory(data), Budgets(), time.time_ns() // 1_000_000)
     seconds = time.perf_counter() - began
-    return Replay(sum(window.samples.sample_count for window in recovered.state.windows.values()), seconds)
+    samples = sum(window.samples.sample_count for window in recovered.state.windows.values())
+    return Replay(recovered.journal_bytes, samples, seconds)
 
 
 def _table(
@@ -133,21 +141,21 @@ def _table(
 ) -> Table:
     ingest = killed.samples / killed.seconds
     replay_s = statistics.median(replay.seconds for replay in replays)
-    samples = replays[0].samples
+    journal_bytes, samples = replays[0].journal_bytes, replays[0].samples
     replayed = samples / replay_s
     nothing_s, ready_s = statistics.median(empty), statistics.median(ready)
     limit_s = READY_GOAL_S + samples / ingest
     rows = [
-        Row("taken in, journalled and acknowledged", None, _rates(samples, killed.journal_bytes, samples / ingest)),
+        Row("taken in and acknowledged", None, _rates(killed.samples, killed.journal_bytes, killed.seconds)),
         Row(
             "read and applied again",
             Ratio.exact(replayed / ingest),
-            _rates(samples, killed.journal_bytes, replay_s),
+            _rates(samples, journal_bytes, replay_s),
             (at_least(replayed / ingest, 1, "×"),),
         ),
         Row("ready, nothing to replay", None, duration(nothing_s), (at_most(nothing_s, READY_GOAL_S, "s"),)),
         Row(
-            f"ready, {byte_size(killed.journal_bytes)} to replay",
+            f"ready, {byte_size(journal_bytes)} to replay",
             None,
             duration(ready_s),
             (at_most(ready_s, round(limit_s, 2), "s"),),

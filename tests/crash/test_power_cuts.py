@@ -201,7 +201,7 @@ def test_while_the_next_process_goes_on_after_a_kill(tmp_path: Path) -> None:
         cuts.cut("going on")
         life.abandon()
         disks = Disks(life, directory / "disk", chance)
-        for cut in cuts.found if WHOLE else chance.sample(cuts.found, min(12, len(cuts.found))):
+        for cut in chance.sample(cuts.found, min(30 if WHOLE else 12, len(cuts.found))):
             disks.check(cut, variants=0)
         report(f"power cuts after a kill before operation {number}", life, disks)
 

@@ -20,11 +20,13 @@ from crash.budgets import tiny
 from obsagent import daemon
 from obsagent.config import AgentConfig
 from obsagent.head import shelf
+from obsagent.segment.cache import BlockCache
 
 STEPS = struct.Struct("<q")
 SERIES_PER_METRIC = 100
 SERIES_TOTAL = 500
 SESSION_IDLE_MS = 120_000
+CACHE_BYTES = 500_000
 
 
 class SteppedClock(FastClock):
@@ -54,6 +56,7 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     daemon.CHECKPOINT_LOOK_S, daemon.UPKEEP_LOOK_S = 0.1, 0.3
     shelf.KEEP_MS = 20_000
+    BlockCache.__init__.__defaults__ = (CACHE_BYTES,)  # what is full does not grow
     budgets = tiny(
         journal_file_bytes=1_000_000,
         segment_file_bytes=300_000,

@@ -82,8 +82,8 @@ class FakeSpeaker:
     def clock_changed(self) -> None:
         self.clock_changes += 1
 
-    def welcomed(self, fields: dict[str, Any]) -> None:
-        self.scales = fields.get("scales", {})
+    def welcomed(self, scales: dict[str, int]) -> None:
+        self.scales = scales
 
     def refused(self, message: str) -> None:
         self.refusals.append(message)
@@ -103,7 +103,7 @@ class Stage:
     """A conversation, its speaker, its clock and the sockets that it has opened."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
+        self.now = 1000
         self.sockets: list[FakeSocket] = []
         monkeypatch.setattr(module, "monotonic_ms", lambda: self.now)
         monkeypatch.setattr("obsagent.wire.socket.ClientSocket", self._open)
@@ -118,7 +118,7 @@ class Stage:
     def socket(self) -> FakeSocket:
         return self.sockets[-1]
 
-    def step(self, after_ms: float = 0) -> None:
+    def step(self, after_ms: int = 0) -> None:
         self.now += after_ms
         self.conversation.step()
 
@@ -126,7 +126,7 @@ class Stage:
         self.socket.incoming.append((kind, fields))
         self.conversation.step()
 
-    def welcome(self, applied: int = 0, clock: float | None = None, minor: int = frame.MINOR, **more: Any) -> None:
+    def welcome(self, applied: int = 0, clock: int | None = None, minor: int = frame.MINOR, **more: Any) -> None:
         self.conversation.step()
         now = self.now if clock is None else clock
         self.say(MessageKind.WELCOME, m=minor, clock=now, applied=applied, scales={"latency": 7}, **more)

@@ -19,10 +19,10 @@ from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source, select
 from obsagent.answer.stats import AGE, ALIASES, MEANING, SHARES, Stat, default_stats, works_for
 from obsagent.answer.values import RATIO
+from obsagent.limits import QUERY_POINTS
 from obsagent.samples import Kind, Series
 from obsagent.units import SECONDS
 
-POINTS_MAX = 20_000
 RATIO_NAME = "ratio"
 DERIVED_KIND = "derived"
 COUNT = Stat("count")
@@ -276,8 +276,10 @@ def _steps(query: Query, span: Span, outputs: tuple[Output, ...]) -> Steps | Non
     first_ms = span.read_from_ms - span.read_from_ms % query.step_ms
     count = -(-(span.to_ms - first_ms) // query.step_ms)
     rows = max(1, sum(len(source.groups) for output in outputs for source in output.sources))
-    if count * rows > POINTS_MAX:
-        summary = f"that is {count:,} steps of {rows:,} rows; {POINTS_MAX:,} are the most: a longer step, or fewer rows"
+    if count * rows > QUERY_POINTS:
+        summary = (
+            f"that is {count:,} steps of {rows:,} rows; {QUERY_POINTS:,} are the most: a longer step, or fewer rows"
+        )
         raise QueryError(summary, query.text, query.step.start, query.step.end)
     return Steps(first_ms, query.step_ms, count)
 

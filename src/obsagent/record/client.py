@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from obsagent._native.ring import Histogram, Recorder
@@ -263,9 +263,9 @@ class Client:
         """From now on windows are cut in the agent's time."""
         self._recorder.set_clock(self.clock.offset_ms)
 
-    def welcomed(self, fields: Header) -> None:
+    def welcomed(self, scales: Mapping[str, int]) -> None:
         """Takes the scales that the agent asks for."""
-        self._registry.set_scales({str(name): int(scale) for name, scale in fields.get("scales", {}).items()})
+        self._registry.set_scales(dict(scales))
         self._refusal = ""
 
     def refused(self, message: str) -> None:

@@ -115,7 +115,9 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """Exactly `size` bytes. Raises CorruptData when the file ends before."""
+    """Exactly `size` bytes. Raises CorruptData when the file ends before; no memory is taken for what it cannot hold."""
+    if offset + size > os.fstat(descriptor).st_size:
+        raise CorruptData(f"the file ends before byte {offset + size}")
     data = os.pread(descriptor, size, offset)
     while 0 < len(data) < size:
         more = os.pread(descriptor, size - len(data), offset + len(data))

@@ -17,10 +17,9 @@ import zmq
 
 from obsagent.endpoints import IPC_PREFIX, check_endpoint
 from obsagent.errors import AgentUnreachable, CorruptData, StoreLocked, UsageError
-from obsagent.limits import DEFINE_BYTES_MAX, FRAME_PARTS_MAX, MESSAGE_BYTES_MAX
+from obsagent.limits import DEFINE_BYTES_MAX, FRAME_PARTS_MAX, MESSAGE_BYTES_MAX, RECEIVE_HWM, REPLY_HWM, SEND_HWM
 from obsagent.wire.header import Header, MessageKind, pack, unpack
 
-SEND_HWM = 8
 ZERO_COPY_BYTES = 64 << 10
 
 Parts = list[bytes | memoryview]
@@ -120,14 +119,14 @@ class ServerSocket:
     in silence. Not thread-safe, except `wake`.
     """
 
-    def __init__(self, endpoint: str, *, receive_hwm: int = 64) -> None:
+    def __init__(self, endpoint: str, *, receive_hwm: int = RECEIVE_HWM) -> None:
         """Binds; raises `StoreLocked` if another agent holds the endpoint, `UsageError` if it is malformed."""
         self.endpoint = check_endpoint(endpoint)
         self._lock_fd = self._guard(endpoint)
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket = _new_socket(self._context, zmq.ROUTER)
         self._socket.setsockopt(zmq.RCVHWM, receive_hwm)
-        self._socket.setsockopt(zmq.SNDHWM, 1000)
+        self._socket.setsockopt(zmq.SNDHWM, REPLY_HWM)
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poller = zmq.Poller()

@@ -70,13 +70,14 @@ PATTERN_TIME_S = 1.0
 CATALOGUE_VALUES = 200
 
 # What the files of a store may promise; a reader believes nothing beyond
-SERIES_ID_MAX = (1 << 32) - 1
+SERIES_ID_MAX = (1 << 32) - 2  # the one above says that a series is refused
 SERIES_SAMPLES_PER_WINDOW = 1 << 48
 TABLES_RAW_BYTES_MAX = 256 << 20
 FRAME_RAW_BYTES_MAX = 64 << 20
 FRAME_COUNT_MAX = 1 << 24
 LOCK_BYTES_MAX = 32
 CONFIG_BYTES_MAX = 1 << 20
+CONFIG_SIZE_MAX = 1 << 60
 
 # Agent
 SERIES_PER_METRIC = 2_000

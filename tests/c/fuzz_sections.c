@@ -69,6 +69,7 @@ static void check_compacted(obs_transpose_t *transpose, size_t max_bytes, const 
         CHECK(frame->first_series <= frame->last_series && frame->first_window_ms <= frame->last_window_ms);
         CHECK(index == 0 || out.frames[index - 1].last_series <= frame->first_series);
         CHECK(frame->size <= max_bytes || frame->first_window_ms == frame->last_window_ms);
+        CHECK((uint64_t)frame->last_window_ms - (uint64_t)frame->first_window_ms <= UINT32_MAX);
         CHECK_OK(obs_groups_merge_sections(&groups, INT64_MIN, INT64_MAX, out.bytes.bytes + frame->offset, frame->size,
                                            &used));
     }

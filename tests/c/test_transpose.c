@@ -249,6 +249,32 @@ static int add_hostile_sections(const uint8_t *bytes, size_t size)
     return status;
 }
 
+/* An index has 32 bits for a frame's span: what a jump of the clock leaves further apart goes into frames of its own.
+ */
+static void windows_that_lie_far_apart_share_no_frame(void)
+{
+    const int64_t windows[] = {INT64_MIN, 0, UINT32_MAX, (int64_t)UINT32_MAX + 1, INT64_MAX};
+    obs_window_t window;
+    obs_window_init(&window);
+    CHECK_OK(fill_window(&window, 5, 2));
+    obs_bytes_t rows = rows_of(&window);
+    obs_transpose_t transpose;
+    obs_transposed_t out;
+    obs_transpose_init(&transpose);
+    obs_transposed_init(&out);
+    for (size_t index = 0; index < sizeof windows / sizeof windows[0]; index++)
+        CHECK_OK(obs_transpose_add_rows(&transpose, 0, UINT32_MAX, windows[index], rows.bytes, rows.size));
+    CHECK_OK(obs_transpose_encode(&transpose, SIZE_MAX, &out));
+    CHECK_EQ(out.frame_count, 5 * 4); /* of each series: one window, two, and one twice more */
+    for (size_t index = 0; index < out.frame_count; index++)
+        CHECK_EQ(out.frames[index].last_window_ms - out.frames[index].first_window_ms,
+                 index % 4 == 1 ? (int64_t)UINT32_MAX : 0);
+    obs_transposed_free(&out);
+    obs_transpose_free(&transpose);
+    obs_bytes_free(&rows);
+    obs_window_free(&window);
+}
+
 static void bad_sections_change_nothing(void)
 {
     obs_transpose_t transpose;
@@ -308,6 +334,7 @@ int main(void)
     RUN(nothing_becomes_no_frame);
     RUN(stripes_add_up_and_sections_can_be_transposed_again);
     RUN(two_kinds_of_one_series_are_refused);
+    RUN(windows_that_lie_far_apart_share_no_frame);
     RUN(bad_sections_change_nothing);
     RUN(steps_and_sizes_are_checked);
     RUN(survives_each_failed_allocation);

@@ -1,4 +1,4 @@
-"""Seeds of what lies in files: journal entries and files, tables, segment files, configurations, identities, sketches."""
+"""Seeds of what lies in files: journal entries and files, tables, segment files, configurations, sketches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from obsagent.head.store import Store
 from obsagent.samples import Event, Kind, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import Mark, RawFrame, encode_block
-from obsagent.segment.recover import FileHeader, encode_file_header as encode_segment_header
+from obsagent.segment.recover import FileHeader
+from obsagent.segment.recover import encode_file_header as encode_segment_header
 from obsagent.segment.tables import SessionRow, Tables, series_to_row
 
 SESSION = bytes(range(16))

@@ -98,7 +98,7 @@ def check_rows(data: bytes) -> None:
     sizes = codec.row_sizes(data)
     assert list(sizes) == ids
     assert sum(sizes.values()) == len(data)
-    groups = Groups({series: 0 for series in ids}, 1)
+    groups = Groups(dict.fromkeys(ids, 0), 1)
     assert groups.merge_rows(data) == len(ids)
     transpose.add_rows(WINDOW_MS, data)
     assert len(transpose) == len(ids)
@@ -121,7 +121,7 @@ def _check_refused(transpose: Transpose, data: bytes) -> None:
 
 def check_sections(data: bytes) -> None:
     """Windows ascend, rows are views of the frame, a query takes all of it or nothing."""
-    groups, transpose = Groups({series: 0 for series in SERIES}, 1), Transpose()
+    groups, transpose = Groups(dict.fromkeys(SERIES, 0), 1), Transpose()
     try:
         found = codec.read_sections(data)
         transpose.add_sections(data)

@@ -37,7 +37,7 @@ TARGETS = {
     "journal": Target(file_check.check_journal, file_check.mutate_journal),
     "tables": Target(file_check.check_tables, trees.mutate_msgpack),
     "segment": Target(file_check.check_segment, file_check.mutate_segment, size_max=16_384),
-    "config": Target(config_check.check_config),
+    "config": Target(config_check.check_config, config_check.mutate_config, size_max=8_192),
     "identity": Target(config_check.check_identity, size_max=512),
     "sketch": Target(sketch_check.check_sketch, sketch_check.mutate_sketch),
     "loghist": Target(sketch_check.check_loghist, in_c=True),

@@ -1,4 +1,4 @@
-"""The corpora of the fuzzers, and a few hundred changed copies of every file in them: no decoder does what it must not."""
+"""The corpora of the fuzzers, and changed copies of every file in them: no decoder does what it must not."""
 
 from __future__ import annotations
 

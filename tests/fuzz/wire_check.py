@@ -207,7 +207,7 @@ def check_answer(data: bytes) -> None:
 
 
 class Teller:
-    """A reader's conversation in which the agent answers with these bytes: the header, then, behind its size, a body."""
+    """A reader's conversation in which the agent answers with these bytes as its header."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -95,7 +95,7 @@ def read_identity(directory: StoreDirectory) -> bytes | None:
         store_id = uuid.UUID(fields["store_id"]).bytes
         if fields["crc"] != _identity_crc(version, store_id):
             return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
     if version > STORE_VERSION:
         raise StoreError(

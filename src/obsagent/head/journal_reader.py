@@ -87,6 +87,8 @@ def _read_header(file: JournalFile) -> int | None:
         if magic == layout.FILE_MAGIC and crc == crc32c(file.data[:covered]):
             if version > layout.FORMAT_VERSION:
                 raise StoreError(f"{file.path} was written by a newer obsagent: journal format {version}")
+            if layout.FILE_HEADER.size + size > len(file.data):
+                return None  # torn in the preamble: no entries follow it
             preamble_size: int = size
             return preamble_size
     file.header_damaged = True

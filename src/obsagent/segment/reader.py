@@ -213,7 +213,7 @@ class BlockReader:
             try:
                 stored = memoryview(read_at(descriptor, block.offset + offset, size))
             except CorruptData as error:
-                self._on_damage(Damage(block.path, block.offset + offset, size, str(error)))
+                self._damaged(block, error)  # its index leads out of the file
                 continue
             for entry in run:
                 yield entry, stored[entry.offset - offset :][: entry.size]

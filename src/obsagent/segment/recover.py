@@ -115,7 +115,7 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """Exactly `size` bytes. Raises CorruptData when the file ends before; no memory is taken for what it cannot hold."""
+    """Exactly `size` bytes. Raises CorruptData when the file ends before, having taken no memory for them."""
     if offset + size > os.fstat(descriptor).st_size:
         raise CorruptData(f"the file ends before byte {offset + size}")
     data = os.pread(descriptor, size, offset)

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench fuzz readme check sanitize wheel clean stubtest format
+.PHONY: help run test lint bench fuzz fuzz-long readme check sanitize wheel clean stubtest format
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -64,10 +64,11 @@ format: $(VENV)/.lint  ## format Python and C in place
 bench: $(VENV)/.bench  ## measure against floors and peers; prints the table of benchmarks/README.md
 	$(BIN)/python -m benchmarks
 
-fuzz: $(VENV)/.fuzz  ## look for queries that break the parser (MINUTES=5)
-	@mkdir -p build/fuzz/query
-	$(BIN)/python tests/fuzz/fuzz_query.py -max_total_time=$$((60 * $(or $(MINUTES),5))) -max_len=600 -len_control=0 \
-		-artifact_prefix=build/fuzz/ build/fuzz/query tests/fuzz/corpus/query
+fuzz: $(VENV)/.fuzz  ## look for input that breaks a decoder (MINUTES=5 each; TARGET=name for one)
+	$(BIN)/python tests/fuzz/run.py --minutes $(or $(MINUTES),5) $(TARGET)
+
+fuzz-long: $(VENV)/.fuzz  ## the same, ten million executions each (TARGET=name for one)
+	$(BIN)/python tests/fuzz/run.py --runs 10000000 $(TARGET)
 
 readme: $(VENV)/.test  ## record anew the sessions that README.md and LANGUAGE.md show
 	mkdir -p build

@@ -51,7 +51,8 @@ static int walk(const uint8_t *data, size_t size, obs_groups_t *groups, uint64_t
         obs_window_free(&window);
         if (status != OBS_OK)
             return 0;
-        CHECK_OK(obs_groups_merge_rows(groups, section.window_ms, section.rows, section.size, &used));
+        if (section.window_ms < INT64_MAX) /* ranges end before their end */
+            CHECK_OK(obs_groups_merge_rows(groups, section.window_ms, section.rows, section.size, &used));
     }
     return status == OBS_OK;
 }

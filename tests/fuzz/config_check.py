@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
 from fuzz.block_parts import Mutate
+from fuzz.scratch import SCRATCH
 from obsagent.config import AgentConfig, load
 from obsagent.errors import ConfigError, StoreError
 from obsagent.head.directory import IDENTITY_NAME, StoreDirectory, read_identity
 from obsagent.limits import SCALE_MAX, SCALE_MIN
 
-FOLDER = TemporaryDirectory(prefix="obsagent-fuzz-")
-CONFIG = Path(FOLDER.name) / "agent.toml"
+CONFIG = SCRATCH / "agent.toml"
 MESSAGE_CHARACTERS_MAX = 600
 LINES = (
     *(
@@ -97,9 +95,9 @@ def check_values(config: AgentConfig) -> None:
 
 def check_identity(data: bytes) -> None:
     """The store's 16 bytes, None, or that a newer version made it."""
-    (Path(FOLDER.name) / IDENTITY_NAME).write_bytes(data)
+    (SCRATCH / IDENTITY_NAME).write_bytes(data)
     try:
-        store_id = read_identity(StoreDirectory(Path(FOLDER.name)))
+        store_id = read_identity(StoreDirectory(SCRATCH))
     except StoreError:
         return  # a newer version made it
     assert store_id is None or len(store_id) == 16

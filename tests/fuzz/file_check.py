@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
 import zstandard
 
 from fuzz.block_parts import CHANGES, Mutate
+from fuzz.scratch import SCRATCH
 from obsagent._native.codec import Groups, Window, crc32c, read_record
 from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
 from obsagent.head import entries, journal_format
@@ -27,7 +27,6 @@ from obsagent.segment.reader import BlockReader, each_window, merge_everything, 
 from obsagent.segment.recover import BlockRef, Damage, ScannedFile, check_block, file_path, opened, scan_file
 from obsagent.segment.tables import NOT_ROWS, Tables
 
-FOLDER = TemporaryDirectory(prefix="obsagent-fuzz-")
 BASE = 1 << 40
 NOT_APPLIED = (CorruptData, *NOT_ROWS)
 """What a replay takes for damage; anything else would end it."""
@@ -167,17 +166,15 @@ def check_tables(data: bytes) -> None:
 
 def check_segment(data: bytes) -> None:
     """Blocks inside of the file that do not overlap, damage inside of it, and readers that report what they lack."""
-    directory = Path(FOLDER.name)
     for last in (None, 3):
-        path = file_path(directory, 1, last)
+        path = file_path(SCRATCH, 1, last)
         path.write_bytes(data)
-        for is_last in (True, False):
-            try:
-                file = scan_file(path, is_last)
-            except StoreError:
-                continue  # a newer version wrote it
-            _check_scanned(file, len(data))
-            _check_read(assemble([file]))
+        try:
+            file = scan_file(path, is_last=last is None)
+        except StoreError:
+            continue  # a newer version wrote it
+        _check_scanned(file, len(data))
+        _check_read(assemble([file]))
 
 
 def _check_scanned(file: ScannedFile, size: int) -> None:
@@ -231,7 +228,7 @@ def _check_whole_blocks(catalog: Catalog) -> None:
 
 def mutate_segment(data: bytes, size_max: int, chance: Random, mutate: Mutate) -> bytes:
     """Changes a header, the tables, the index or a frame of a block, and mends the checksums that cover it."""
-    path = file_path(Path(FOLDER.name), 1)
+    path = file_path(SCRATCH, 1)
     path.write_bytes(data)
     try:
         blocks = scan_file(path, is_last=False).blocks

@@ -18,14 +18,18 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-with atheris.instrument_imports(include=["obsagent"]):
+from fuzz.decoders import INSTRUMENTED
+
+NAME = sys.argv.pop(1)
+
+with atheris.instrument_imports(include=INSTRUMENTED[NAME]):
     from fuzz.targets import TARGETS
 
 BYTES_SHARE = 0.1
 
 if __name__ == "__main__":
     logging.disable()  # what is refused is logged, and here everything is
-    target = TARGETS[sys.argv.pop(1)]
+    target = TARGETS[NAME]
 
     def mutate(data: bytes, size_max: int, seed: int) -> bytes:
         """As the target says, and now and then plainly."""

@@ -1,4 +1,4 @@
-"""A peer that sends malformed messages to a real agent's socket costs itself those messages, and nobody else anything."""
+"""A peer that sends malformed messages to a real agent costs itself those messages, and nobody else anything."""
 
 from __future__ import annotations
 

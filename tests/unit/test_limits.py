@@ -1,4 +1,4 @@
-"""Limits stand in one place: where the C kernels keep them too they are the same, and decoders have none of their own."""
+"""Limits stand in one place: the C kernels that have them too have the same, and decoders have none of their own."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_the_kernels_have_the_same_limits(name: str) -> None:
 
 def test_what_the_formats_count() -> None:
     assert tables.ACCOUNT_COUNTERS == COUNTER_COUNT
-    assert tables.SESSION_COUNTERS == len(SessionAccounts._fields)
-    assert tables.EVENT_COUNTERS == len(EventTotals._fields)
+    assert len(SessionAccounts._fields) == tables.SESSION_COUNTERS
+    assert len(EventTotals._fields) == tables.EVENT_COUNTERS
     assert limits.SERIES_ID_MAX < REFUSED_SERIES
 
 

@@ -1,4 +1,4 @@
-"""One bad frame costs one frame: between sound messages stand malformed ones of every kind, and the sound ones are kept.
+"""One bad frame costs one frame: between sound messages stand malformed ones of every kind; the sound ones are kept.
 
 The malformations are the golden ones. What a bad message costs is counted: a message that is none as malformed or
 unsupported, a batch whose body is none as rejected{frame}.
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from store_lab import TurnedClock
 
-from fuzz.seeds_messages import DEFINITIONS, SESSION, body, hello, packed
+from fuzz.seeds_messages import DEFINITIONS, body, hello, packed
 from obsagent._native.codec import Groups
 from obsagent.head.store import Store
 from obsagent.receive.ingest import Ingest

@@ -274,7 +274,7 @@ def _steps(query: Query, span: Span, outputs: tuple[Output, ...]) -> Steps | Non
     if not query.step_ms:
         return None
     first_ms = span.read_from_ms - span.read_from_ms % query.step_ms
-    count = -(-(span.to_ms - first_ms) // query.step_ms)
+    count = max(1, -(-(span.to_ms - first_ms) // query.step_ms))  # also of no time at all: the epoch, with `vs`
     rows = max(1, sum(len(source.groups) for output in outputs for source in output.sources))
     if count * rows > QUERY_POINTS:
         summary = (

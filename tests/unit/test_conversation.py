@@ -314,3 +314,28 @@ def test_a_full_socket_leaves_events_in_their_queue(stage: Stage) -> None:
     stage.socket.room = 10
     stage.step()
     assert stage.event_sequences == [list(range(1, 9)), [9]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (MessageKind.WELCOME, {}),
+        (MessageKind.WELCOME, {"clock": "now", "applied": 0}),
+        (MessageKind.WELCOME, {"clock": 10**18, "applied": 0}),
+        (MessageKind.WELCOME, {"clock": 1, "applied": 0, "scales": {"latency": 99}}),
+        (MessageKind.WELCOME, {"clock": 1, "applied": 0, "scales": ["latency"]}),
+        (MessageKind.ACK, {"clock": 1}),
+        (MessageKind.ACK, {"clock": 1, "q": None}),
+    ],
+)
+def test_an_answer_that_is_none_ends_the_conversation_and_not_the_thread(
+    stage: Stage, kind: MessageKind, fields: dict[str, Any]
+) -> None:
+    if kind is MessageKind.ACK:
+        stage.welcome()
+    stage.step()
+    stage.say(kind, m=frame.MINOR, **fields)
+    assert "malformed" in stage.speaker.refusals[0]
+    stage.step(module.REFUSED_PAUSE_MS)
+    stage.welcome()
+    assert stage.conversation.welcomed

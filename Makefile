@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench crash soak fuzz damage readme check sanitize sanitize-c sanitize-python sanitize-proof \
-	wheel clean stubtest format
+.PHONY: help run test lint bench crash soak fuzz fuzz-long damage readme check sanitize sanitize-c sanitize-python \
+	sanitize-proof wheel clean stubtest format
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -77,10 +77,11 @@ format: $(VENV)/.lint  ## format Python and C in place
 bench: $(VENV)/.bench  ## measure against floors and peers; prints the table of benchmarks/README.md
 	$(BIN)/python -m benchmarks
 
-fuzz: $(VENV)/.fuzz  ## look for queries that break the parser (MINUTES=5)
-	@mkdir -p build/fuzz/query
-	$(BIN)/python tests/fuzz/fuzz_query.py -max_total_time=$$((60 * $(or $(MINUTES),5))) -max_len=600 -len_control=0 \
-		-artifact_prefix=build/fuzz/ build/fuzz/query tests/fuzz/corpus/query
+fuzz: $(VENV)/.fuzz  ## look for input that breaks a decoder (MINUTES=5 each; TARGET=name for one)
+	$(BIN)/python tests/fuzz/run.py --minutes $(or $(MINUTES),5) $(TARGET)
+
+fuzz-long: $(VENV)/.fuzz  ## the same, ten million executions each (TARGET=name for one)
+	$(BIN)/python tests/fuzz/run.py --runs 10000000 $(TARGET)
 
 crash: $(VENV)/.test  ## kill stores and agents, and cut their power, at chosen points (CYCLES=200 SEED=random)
 	CRASH_CYCLES=$(or $(CYCLES),200) CRASH_SEED=$(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom)) \

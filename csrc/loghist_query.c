@@ -103,6 +103,15 @@ static double positive_quantile(const obs_loghist_t *hist, uint64_t rank, double
     return inside_bucket(place.index, hist->scale, clamp(fraction, 0, 1));
 }
 
+/* ceil(q * count), from 1 to count also where count has more digits than a double. */
+static uint64_t rank_of(double q, uint64_t count)
+{
+    double rank = ceil(q * (double)count);
+    if (rank >= (double)count)
+        return count;
+    return rank < 1 ? 1 : (uint64_t)rank;
+}
+
 int obs_loghist_quantile(const obs_loghist_t *hist, double q, int interpolate, double *out)
 {
     if (!(q >= 0 && q <= 1))
@@ -116,7 +125,7 @@ int obs_loghist_quantile(const obs_loghist_t *hist, double q, int interpolate, d
         return OBS_OK;
     }
     double exact_rank = q * (double)hist->count;
-    uint64_t rank = (uint64_t)ceil(exact_rank); /* at least 1, and at most count as q is below 1 */
+    uint64_t rank = rank_of(q, hist->count);
     uint64_t negative = range_total(&hist->negative);
     uint64_t not_positive = negative + hist->zero_count;
     double value = 0;
@@ -201,8 +210,7 @@ double obs_loghist_rank_error(const obs_loghist_t *hist, double q, double x)
 {
     if (hist->count == 0 || !(q >= 0 && q <= 1) || !isfinite(x))
         return NAN;
-    uint64_t below, up_to, rank = (uint64_t)ceil(q * (double)hist->count);
-    rank = rank < 1 ? 1 : rank > hist->count ? hist->count : rank;
+    uint64_t below, up_to, rank = rank_of(q, hist->count);
     ranks_of(hist, x, &below, &up_to);
     uint64_t too_high = up_to > rank ? up_to - rank : 0;
     uint64_t too_low = rank > below ? rank - below : 0;

@@ -255,13 +255,12 @@ static int merge_centroids(obs_tdigest_t *into, const obs_tdigest_t *from)
     int status = obs_tdigest_builder_begin(&builder, into, into->count + from->count, from->centroid_count, largest);
     if (status != OBS_OK)
         return status;
-    const obs_tdigest_centroid_t *ours = into->centroids;
-    const obs_tdigest_centroid_t *our_end = ours + into->centroid_count;
-    const obs_tdigest_centroid_t *theirs = from->centroids;
-    const obs_tdigest_centroid_t *their_end = theirs + from->centroid_count;
-    while (ours < our_end || theirs < their_end) {
-        int take_theirs = ours == our_end || (theirs < their_end && theirs->mean < ours->mean);
-        obs_tdigest_builder_take_centroid(&builder, take_theirs ? theirs++ : ours++);
+    size_t ours = 0, theirs = 0;
+    while (ours < into->centroid_count || theirs < from->centroid_count) {
+        int take_theirs = ours == into->centroid_count ||
+                          (theirs < from->centroid_count && from->centroids[theirs].mean < into->centroids[ours].mean);
+        obs_tdigest_builder_take_centroid(&builder,
+                                          take_theirs ? &from->centroids[theirs++] : &into->centroids[ours++]);
     }
     obs_tdigest_builder_end(&builder, into);
     return OBS_OK;

@@ -321,6 +321,13 @@ static size_t row_bound(const row_t *row)
     return obs_varint_size(row->series) + row->size;
 }
 
+/* An index says in 32 bits how far the last window of a frame is from its first: windows that lie further apart (the
+ * clock has jumped) go into frames of their own. */
+static int within_span(int64_t first_ms, int64_t last_ms)
+{
+    return (uint64_t)last_ms - (uint64_t)first_ms <= UINT32_MAX;
+}
+
 /* The rows of one series from the first on that fit into a frame, one at least, and their size. */
 static size_t history_that_fits(const row_t *rows, size_t row_count, size_t max_bytes, size_t *bound)
 {
@@ -330,8 +337,7 @@ static size_t history_that_fits(const row_t *rows, size_t row_count, size_t max_
         uint64_t step = count == 0 ? 0 : (uint64_t)rows[count].window_ms - (uint64_t)rows[count - 1].window_ms;
         size_t size = row_bound(&rows[count]);
         size += obs_varint_size(step) + obs_varint_size(size);
-        uint64_t span = (uint64_t)rows[count].window_ms - (uint64_t)rows[0].window_ms;
-        if (count > 0 && (*bound + size > max_bytes || span > OBS_TRANSPOSE_SPAN_MAX_MS))
+        if (count > 0 && (*bound + size > max_bytes || !within_span(rows[0].window_ms, rows[count].window_ms)))
             break;
         *bound += size;
     }
@@ -347,14 +353,13 @@ static size_t neighbours_that_fit(const row_t *rows, size_t row_count, size_t wi
     int64_t first_ms = rows[0].window_ms, last_ms = first_ms;
     for (size_t count = 0; count < row_count;) {
         uint32_t series = rows[count].series;
-        for (; count < row_count && rows[count].series == series; count++) {
+        first_ms = rows[count].window_ms < first_ms ? rows[count].window_ms : first_ms;
+        for (; count < row_count && rows[count].series == series; count++)
             rows_bound += row_bound(&rows[count]);
-            first_ms = rows[count].window_ms < first_ms ? rows[count].window_ms : first_ms;
-            last_ms = rows[count].window_ms > last_ms ? rows[count].window_ms : last_ms;
-        }
+        last_ms = rows[count - 1].window_ms > last_ms ? rows[count - 1].window_ms : last_ms;
         size_t windows_bound = (count < window_count ? count : window_count) * SECTION_HEAD_MAX_SIZE;
         size_t with_series = sizeof(int64_t) + windows_bound + rows_bound;
-        if (with_series > max_bytes || (uint64_t)last_ms - (uint64_t)first_ms > OBS_TRANSPOSE_SPAN_MAX_MS)
+        if (with_series > max_bytes || !within_span(first_ms, last_ms))
             break;
         fitting = count;
         *bound = with_series;

@@ -62,9 +62,6 @@ OBS_MUST_CHECK int obs_transpose_add_sections(obs_transpose_t *transpose, uint32
 
 void obs_transposed_init(obs_transposed_t *out);
 void obs_transposed_free(obs_transposed_t *out);
-/* From the first window of a frame to its last: an index says it in 32 bits. */
-#define OBS_TRANSPOSE_SPAN_MAX_MS UINT32_MAX
-
 /* Merges partials and cuts everything added into frames of at most max_bytes each (one row at least). out is empty
  * before. OBS_ERR_STATE if a series has two kinds in one window; on failure both may be freed only. */
 OBS_MUST_CHECK int obs_transpose_encode(obs_transpose_t *transpose, size_t max_bytes, obs_transposed_t *out);

@@ -155,7 +155,7 @@ def _decode(header: dict[str, Any]) -> dict[str, Any]:
 
     try:
         answer = json.loads(header["body"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise ProtocolError("the agent's answer is not a JSON object")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -17,7 +18,7 @@ from typing import Any
 
 from obsagent import limits
 from obsagent.endpoints import default_control, default_listen, default_serve
-from obsagent.errors import ConfigError
+from obsagent.errors import ConfigError, printable
 
 UNITS = {
     "": 1,
@@ -34,6 +35,7 @@ DURATION_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "
 DURATION_PATTERN = re.compile(r"(\d+)([smhdwy])")
 TIERS = ("10s", "1m", "1h")
 """The names of the tiers, in the order of `limits.TIER_WINDOWS_MS`."""
+KEY_CHARACTERS_SHOWN = 80
 BYTES_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
 
@@ -80,21 +82,33 @@ class AgentConfig:
         return self.keys or self.data / "keys"
 
 
+def shown(value: object) -> str:
+    """The beginning of a value that was not expected, in one line."""
+    return printable(reprlib.repr(value))
+
+
+def shown_key(key: str) -> str:
+    """The beginning of a key, in one line."""
+    return printable(key[:KEY_CHARACTERS_SHOWN])
+
+
 def parse_bytes(key: str, value: object) -> int:
     """A number of bytes, written as an integer or as text with a unit (`"128MB"`); raises `ConfigError`."""
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    if isinstance(value, str):
+    size: float = 0
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    elif isinstance(value, str):
         match = BYTES_PATTERN.fullmatch(value)
-        if match and match[2] in UNITS and float(match[1]) > 0:
-            return int(float(match[1]) * UNITS[match[2]])
-    raise ConfigError(f'{key}: expected a size such as 134217728 or "128MB", got {value!r}')
+        size = float(match[1]) * UNITS[match[2]] if match and match[2] in UNITS else 0
+    if 1 <= size <= limits.CONFIG_SIZE_MAX:
+        return int(size)
+    raise ConfigError(f'{key}: expected a size such as 134217728 or "128MB", got {shown(value)}')
 
 
 def _parse_text(key: str, value: object) -> str:
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value and "\0" not in value:
         return value
-    raise ConfigError(f"{key}: expected text in quotes, got {value!r}")
+    raise ConfigError(f"{key}: expected text in quotes, got {shown(value)}")
 
 
 def _parse_flag(key: str, value: object) -> bool:
@@ -104,9 +118,9 @@ def _parse_flag(key: str, value: object) -> bool:
 
 
 def _parse_count(key: str, value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= limits.SERIES_ID_MAX:
         return value
-    raise ConfigError(f"{key}: expected a whole number above zero, got {value!r}")
+    raise ConfigError(f"{key}: expected a whole number above zero, at most {limits.SERIES_ID_MAX}, got {shown(value)}")
 
 
 def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
@@ -114,12 +128,13 @@ def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
         raise ConfigError(f"{key}: expected tables such as [metrics.latency]")
     metrics = {}
     for name, table in value.items():
+        place = f"{key}.{shown_key(name)}"
         if not isinstance(table, dict):
-            raise ConfigError(f"{key}.{name}: expected a table with scale = 0 … 8")
-        _refuse_unknown(table, ["scale"], f"{key}.{name}.")
+            raise ConfigError(f"{place}: expected a table with scale = 0 … 8")
+        _refuse_unknown(table, ["scale"], f"{place}.")
         scale = table.get("scale", 6)
-        if type(scale) is not int or not 0 <= scale <= 8:
-            raise ConfigError(f"{key}.{name}.scale: expected a whole number from 0 to 8, got {scale!r}")
+        if type(scale) is not int or not limits.SCALE_MIN <= scale <= limits.SCALE_MAX:
+            raise ConfigError(f"{place}.scale: expected a whole number from 0 to 8, got {shown(scale)}")
         metrics[name] = MetricConfig(scale)
     return metrics
 
@@ -176,9 +191,17 @@ PARSERS = {
 def _refuse_unknown(table: Mapping[str, object], known: list[str], prefix: str = "") -> None:
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
+            near = difflib.get_close_matches(shown_key(key), known, 1)
             hint = f"did you mean {prefix}{near[0]}?" if near else f"known keys: {', '.join(known)}"
-            raise ConfigError(f"unknown key {prefix}{key}; {hint}")
+            raise ConfigError(f"unknown key {prefix}{shown_key(key)}; {hint}")
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        data = file.read(limits.CONFIG_BYTES_MAX + 1)
+    if len(data) > limits.CONFIG_BYTES_MAX:
+        raise ConfigError(f"larger than {limits.CONFIG_BYTES_MAX} bytes")
+    return data.decode()
 
 
 def load(path: Path | None = None, **overrides: Any) -> AgentConfig:
@@ -190,14 +213,14 @@ def load(path: Path | None = None, **overrides: Any) -> AgentConfig:
     values: dict[str, Any] = {}
     if path is not None:
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            table = tomllib.loads(_read(path))
             _refuse_unknown(table, known)
             values = {key: PARSERS[key](key, value) for key, value in table.items()}
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: not TOML: {error}") from None
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
+        except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, numbers of too many digits, deep nesting
+            raise ConfigError(f"{path}: not TOML: {printable(str(error))}") from None
     given = {key: value for key, value in overrides.items() if value is not None}
     return replace(AgentConfig(**values), **given)

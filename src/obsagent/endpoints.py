@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from obsagent.errors import UsageError
+from obsagent.limits import IPC_PATH_BYTES_MAX
 
 IPC_PREFIX = "ipc://"
 TCP_PREFIX = "tcp://"
-IPC_PATH_BYTES_MAX = 107  # sockaddr_un.sun_path, less its terminating zero
 
 
 def check_endpoint(endpoint: str) -> str:

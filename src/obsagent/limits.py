@@ -1,4 +1,7 @@
-"""Every limit and budget in one place, with its unit in its name."""
+"""Every limit and budget in one place, with its unit in its name.
+
+The C kernels have theirs in their headers; `tests/unit/test_limits.py` compares those that are also here.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,41 @@ EVENTS_PER_MESSAGE = 8
 REFUSED_LABELS_PER_MESSAGE = 32
 REFUSED_LABEL_EXAMPLES = 3
 REFUSED_LABEL_EXAMPLE_BYTES_MAX = 256
+COUNT_MAX = (1 << 63) - 1
+TIME_MS_MAX = 10**14  # an agent's clock that is further has lost its mind
+SERIES_NUMBER_MAX = (1 << 31) - 1
+RUN_SAMPLES_MAX = 1 << 16
+BODY_SAMPLES_MAX = 1 << 48
+SCALE_MIN = 0
+SCALE_MAX = 8
+COMPRESSION_MIN = 20
+COMPRESSION_MAX = 2_000
+SEND_HWM = 8
+REPLY_HWM = 1_000
+RECEIVE_HWM = 64
+IPC_PATH_BYTES_MAX = 107  # sockaddr_un.sun_path, less its terminating zero
+
+# What a query may ask
+QUERY_METRICS = 16
+QUERY_STATS = 32
+QUERY_FILTERS = 32
+QUERY_ROWS = 10_000
+QUERY_POINTS = 20_000
+ZONE_CHARACTERS_MAX = 64
+PATTERN_CHARACTERS_MAX = 1_000
+PATTERN_REPEATS_MAX = 500_000
+PATTERN_TIME_S = 1.0
+CATALOGUE_VALUES = 200
+
+# What the files of a store may promise; a reader believes nothing beyond
+SERIES_ID_MAX = (1 << 32) - 2  # the one above says that a series is refused
+SERIES_SAMPLES_PER_WINDOW = 1 << 48
+TABLES_RAW_BYTES_MAX = 256 << 20
+FRAME_RAW_BYTES_MAX = 64 << 20
+FRAME_COUNT_MAX = 1 << 24
+LOCK_BYTES_MAX = 32
+CONFIG_BYTES_MAX = 1 << 20
+CONFIG_SIZE_MAX = 1 << 60
 
 # Agent
 SERIES_PER_METRIC = 2_000

@@ -254,6 +254,21 @@ static void shares_interpolate(void)
     obs_loghist_free(&hist);
 }
 
+/* As a double the count is 2^64: ranks must not be taken from that. */
+static void counts_of_64_bits_have_ranks(void)
+{
+    obs_loghist_t hist = new_hist(6);
+    double value;
+    CHECK_OK(obs_loghist_add(&hist, 1.5, UINT64_MAX - 1));
+    CHECK_OK(obs_loghist_add(&hist, 3.0, 1));
+    for (double q = 0.25; q < 1; q = (1 + q) / 2) {
+        CHECK_OK(obs_loghist_quantile(&hist, q, 0, &value));
+        CHECK_NEAR(value, 1.5, 0.01);
+    }
+    CHECK(obs_loghist_rank_error(&hist, 1, 3.0) < 1e-9);
+    obs_loghist_free(&hist);
+}
+
 int main(void)
 {
     RUN(quantiles_keep_their_promise);
@@ -264,5 +279,6 @@ int main(void)
     RUN(shares_are_exact_at_bounds);
     RUN(shares_ascend_from_0_to_1);
     RUN(shares_interpolate);
+    RUN(counts_of_64_bits_have_ranks);
     return 0;
 }

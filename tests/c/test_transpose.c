@@ -246,32 +246,6 @@ static void rolls_up_into_wider_windows(void)
     obs_transpose_free(&again);
 }
 
-/* Two windows so far apart that an index cannot say it. */
-static void no_frame_spans_more_than_an_index_can_say(void)
-{
-    const int64_t far_ms = (int64_t)UINT32_MAX + 1;
-    obs_transpose_t transpose;
-    obs_transposed_t out;
-    obs_transpose_init(&transpose, 0);
-    obs_transposed_init(&out);
-    obs_window_t window;
-    obs_window_init(&window);
-    CHECK_OK(fill(&window, 1, 0));
-    obs_frames_t frames;
-    obs_frames_init(&frames);
-    CHECK_OK(obs_frames_encode(&frames, &window, SIZE_MAX));
-    CHECK_OK(obs_transpose_add_rows(&transpose, 0, UINT32_MAX, 0, frames.rows.bytes, frames.rows.size));
-    CHECK_OK(obs_transpose_add_rows(&transpose, 0, UINT32_MAX, far_ms, frames.rows.bytes, frames.rows.size));
-    CHECK_OK(obs_transpose_encode(&transpose, SIZE_MAX, &out));
-    CHECK_EQ(out.frame_count, 2 * window.slot_count);
-    for (size_t index = 0; index < out.frame_count; index++)
-        CHECK_EQ(out.frames[index].first_window_ms, out.frames[index].last_window_ms);
-    obs_frames_free(&frames);
-    obs_window_free(&window);
-    obs_transposed_free(&out);
-    obs_transpose_free(&transpose);
-}
-
 static void two_kinds_of_one_series_are_refused(void)
 {
     obs_transpose_t transpose;
@@ -326,6 +300,32 @@ static int add_hostile_sections(const uint8_t *bytes, size_t size)
     obs_transposed_free(&out);
     obs_transpose_free(&transpose);
     return status;
+}
+
+/* An index has 32 bits for a frame's span: what a jump of the clock leaves further apart goes into frames of its own.
+ */
+static void windows_that_lie_far_apart_share_no_frame(void)
+{
+    const int64_t windows[] = {INT64_MIN, 0, UINT32_MAX, (int64_t)UINT32_MAX + 1, INT64_MAX};
+    obs_window_t window;
+    obs_window_init(&window);
+    CHECK_OK(fill_window(&window, 5, 2));
+    obs_bytes_t rows = rows_of(&window);
+    obs_transpose_t transpose;
+    obs_transposed_t out;
+    obs_transpose_init(&transpose, 0);
+    obs_transposed_init(&out);
+    for (size_t index = 0; index < sizeof windows / sizeof windows[0]; index++)
+        CHECK_OK(obs_transpose_add_rows(&transpose, 0, UINT32_MAX, windows[index], rows.bytes, rows.size));
+    CHECK_OK(obs_transpose_encode(&transpose, SIZE_MAX, &out));
+    CHECK_EQ(out.frame_count, 5 * 4); /* of each series: one window, two, and one twice more */
+    for (size_t index = 0; index < out.frame_count; index++)
+        CHECK_EQ(out.frames[index].last_window_ms - out.frames[index].first_window_ms,
+                 index % 4 == 1 ? (int64_t)UINT32_MAX : 0);
+    obs_transposed_free(&out);
+    obs_transpose_free(&transpose);
+    obs_bytes_free(&rows);
+    obs_window_free(&window);
 }
 
 static void bad_sections_change_nothing(void)
@@ -387,8 +387,8 @@ int main(void)
     RUN(nothing_becomes_no_frame);
     RUN(stripes_add_up_and_sections_can_be_transposed_again);
     RUN(rolls_up_into_wider_windows);
-    RUN(no_frame_spans_more_than_an_index_can_say);
     RUN(two_kinds_of_one_series_are_refused);
+    RUN(windows_that_lie_far_apart_share_no_frame);
     RUN(bad_sections_change_nothing);
     RUN(steps_and_sizes_are_checked);
     RUN(survives_each_failed_allocation);

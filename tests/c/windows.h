@@ -55,6 +55,7 @@ static inline obs_bytes_t rows_of(const obs_window_t *window)
     CHECK(frames.frame_count <= 1);
     obs_bytes_t rows = frames.rows;
     frames.rows = (obs_bytes_t){0};
+    CHECK_OK(obs_bytes_reserve(&rows, 1)); /* an empty window too has bytes to read from */
     obs_frames_free(&frames);
     CHECK_OK(obs_rows_check(rows.bytes, rows.size));
     return rows;

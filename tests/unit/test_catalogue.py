@@ -2,7 +2,8 @@
 
 import json
 
-from obsagent.answer.catalogue import VALUES_MAX, catalogue
+from obsagent.answer.catalogue import catalogue
+from obsagent.limits import CATALOGUE_VALUES
 from obsagent.samples import Kind
 from unit.fake_view import FakeView
 
@@ -63,11 +64,11 @@ def test_a_service_that_has_sent_no_sample_is_there_and_an_unknown_one_is_not():
 
 def test_values_are_counted_and_cut():
     view = FakeView()
-    for number in range(VALUES_MAX + 5):
+    for number in range(CATALOGUE_VALUES + 5):
         view.add_series("hits", Kind.COUNTER, user=f"{number:04}")
     (hits,) = catalogue(view)["metrics"]
-    assert hits["labels"]["user"]["count"] == VALUES_MAX + 5
-    assert hits["labels"]["user"]["values"] == [f"{number:04}" for number in range(VALUES_MAX)]
+    assert hits["labels"]["user"]["count"] == CATALOGUE_VALUES + 5
+    assert hits["labels"]["user"]["values"] == [f"{number:04}" for number in range(CATALOGUE_VALUES)]
 
 
 def test_it_goes_into_json_as_it_is():

@@ -84,8 +84,8 @@ class FakeSpeaker:
     def clock_changed(self) -> None:
         self.clock_changes += 1
 
-    def welcomed(self, fields: dict[str, Any]) -> None:
-        self.scales = fields.get("scales", {})
+    def welcomed(self, scales: dict[str, int], caps: tuple[int, int]) -> None:
+        self.scales, self.caps = scales, caps
 
     def refused(self, message: str) -> None:
         self.refusals.append(message)
@@ -105,7 +105,7 @@ class Stage:
     """A conversation, its speaker, its clock and the sockets that it has opened."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
+        self.now = 1000
         self.sockets: list[FakeSocket] = []
         monkeypatch.setattr(module, "monotonic_ms", lambda: self.now)
         monkeypatch.setattr("obsagent.wire.socket.ClientSocket", self._open)
@@ -120,7 +120,7 @@ class Stage:
     def socket(self) -> FakeSocket:
         return self.sockets[-1]
 
-    def step(self, after_ms: float = 0) -> None:
+    def step(self, after_ms: int = 0) -> None:
         self.now += after_ms
         self.conversation.step()
 
@@ -128,7 +128,7 @@ class Stage:
         self.socket.incoming.append((kind, fields))
         self.conversation.step()
 
-    def welcome(self, applied: int = 0, clock: float | None = None, minor: int = frame.MINOR, **more: Any) -> None:
+    def welcome(self, applied: int = 0, clock: int | None = None, minor: int = frame.MINOR, **more: Any) -> None:
         self.conversation.step()
         now = self.now if clock is None else clock
         self.say(MessageKind.WELCOME, m=minor, clock=now, applied=applied, scales={"latency": 7}, **more)
@@ -366,3 +366,28 @@ def test_a_full_socket_leaves_events_in_their_queue(stage: Stage) -> None:
     stage.socket.room = 10
     stage.step()
     assert stage.event_sequences == [list(range(1, 9)), [9]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (MessageKind.WELCOME, {}),
+        (MessageKind.WELCOME, {"clock": "now", "applied": 0}),
+        (MessageKind.WELCOME, {"clock": 10**18, "applied": 0}),
+        (MessageKind.WELCOME, {"clock": 1, "applied": 0, "scales": {"latency": 99}}),
+        (MessageKind.WELCOME, {"clock": 1, "applied": 0, "scales": ["latency"]}),
+        (MessageKind.ACK, {"clock": 1}),
+        (MessageKind.ACK, {"clock": 1, "q": None}),
+    ],
+)
+def test_an_answer_that_is_none_ends_the_conversation_and_not_the_thread(
+    stage: Stage, kind: MessageKind, fields: dict[str, Any]
+) -> None:
+    if kind is MessageKind.ACK:
+        stage.welcome()
+    stage.step()
+    stage.say(kind, m=frame.MINOR, **fields)
+    assert "malformed" in stage.speaker.refusals[0]
+    stage.step(module.REFUSED_PAUSE_MS)
+    stage.welcome()
+    assert stage.conversation.welcomed

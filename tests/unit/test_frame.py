@@ -16,6 +16,7 @@ from obsagent.errors import CorruptData, ProtocolError
 from obsagent.limits import (
     CLIENT_SERIES,
     CLIENT_SERIES_PER_METRIC,
+    COUNT_MAX,
     DEFINE_BYTES_MAX,
     EVENT_BYTES_MAX,
     EVENT_NAME_BYTES_MAX,
@@ -121,9 +122,7 @@ def test_events_round_trip() -> None:
     assert header.last_sequence == 4
 
 
-@pytest.mark.parametrize(
-    "changes", [{"q": 0}, {"f": 0}, {"f": 4}, {"q": frame.COUNT_MAX}, {"s": b""}, {"events": None}]
-)
+@pytest.mark.parametrize("changes", [{"q": 0}, {"f": 0}, {"f": 4}, {"q": COUNT_MAX}, {"s": b""}, {"events": None}])
 def test_an_events_header_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(CorruptData):
         frame.read_events({"s": SESSION, "q": 3, "f": 2, "events": [["deploy", 5, {}]], **changes})

@@ -19,9 +19,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from obsagent.answer.view import Clients, View
+from obsagent.limits import CATALOGUE_VALUES
 from obsagent.samples import Event, Series
 
-VALUES_MAX = 200
 PILLARS = ("models", "references", "features")
 
 Catalogue = dict[str, Any]
@@ -88,7 +88,7 @@ def _events(every: Iterable[Event], service: str | None) -> list[Catalogue]:
 
 
 def _values(values: set[str]) -> Catalogue:
-    return {"values": sorted(values)[:VALUES_MAX], "count": len(values)}
+    return {"values": sorted(values)[:CATALOGUE_VALUES], "count": len(values)}
 
 
 def _label_values(every: Iterable[Series]) -> dict[str, set[str]]:

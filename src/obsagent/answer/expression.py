@@ -16,9 +16,7 @@ from obsagent.answer.query import Name, Term
 from obsagent.answer.stats import ALIASES, SHARES, WORDS, Stat, looks_like_quantile, parse_stat
 from obsagent.answer.tokens import COMMA, QUOTED, SLASH, WORD, Token
 from obsagent.answer.values import Value, looks_like_value, parse_value
-
-METRICS_MAX = 16
-STATS_MAX = 32
+from obsagent.limits import QUERY_METRICS, QUERY_STATS
 
 _METRIC = re.compile(r"[^\W\d][\w.:/-]*")
 _STATS_EXPECTED = "expected p0 … p100, " + ", ".join([*WORDS, "under VALUE"]) + " or over VALUE"
@@ -52,8 +50,8 @@ def _terms(cursor: Cursor) -> tuple[Term, ...]:
         names.append(_metric(cursor, bool(stats)))
         if names[-1].text in [name.text for name in names[:-1]]:
             raise cursor.error(f"`{names[-1].text}` is asked twice", cursor.peek(-1))
-        if len(names) > METRICS_MAX:
-            raise cursor.error(f"a query asks for at most {METRICS_MAX} metrics", cursor.peek(-1))
+        if len(names) > QUERY_METRICS:
+            raise cursor.error(f"a query asks for at most {QUERY_METRICS} metrics", cursor.peek(-1))
     return tuple(Term(name, stats) for name in names)
 
 
@@ -91,8 +89,8 @@ def _stats(cursor: Cursor) -> tuple[Stat, ...]:
         stats.append(parse_stat_at(cursor))
         if stats[-1].name in [stat.name for stat in stats[:-1]]:
             raise cursor.error(f"`{stats[-1].name}` is asked twice", _place(stats[-1]))
-        if len(stats) > STATS_MAX:
-            raise cursor.error(f"a query asks for at most {STATS_MAX} stats", _place(stats[-1]))
+        if len(stats) > QUERY_STATS:
+            raise cursor.error(f"a query asks for at most {QUERY_STATS} stats", _place(stats[-1]))
     return tuple(stats)
 
 

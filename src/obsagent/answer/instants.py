@@ -6,7 +6,7 @@ Without a zone a time is the reader's local time. A time of day is one of the la
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
 EXPECTED = "expected a time such as 14:05, 2026-01-31 or 2026-01-31T14:05 (add Z for UTC)"
@@ -72,5 +72,13 @@ def midnight_ms(now_ms: int, zone: tzinfo | None, days_ago: int = 0) -> int:
 def epoch_ms(at: datetime, zone: tzinfo | None) -> int:
     """Milliseconds since the epoch of a time that may lack its zone; of one that a clock shows twice, the first."""
     if at.tzinfo is None:
-        at = at.replace(tzinfo=zone) if zone is not None else at.astimezone()
+        at = at.replace(tzinfo=zone) if zone is not None else _local(at)
     return round(at.timestamp() * 1000)
+
+
+def _local(at: datetime) -> datetime:
+    """This machine's time; at the ends of the calendar, of which no machine knows an offset, UTC."""
+    try:
+        return at.astimezone()
+    except (ValueError, OverflowError):
+        return at.replace(tzinfo=UTC)

@@ -49,10 +49,7 @@ from obsagent.answer.query import (
 )
 from obsagent.answer.stats import SHARES, Stat, parse_stat
 from obsagent.answer.tokens import ABOVE, BELOW, COMMA, END, WORD
-from obsagent.limits import LABELS_MAX, QUERY_BYTES_MAX, WINDOW_MS
-
-LIMIT_MAX = 10_000
-FILTERS_MAX = 32
+from obsagent.limits import LABELS_MAX, QUERY_BYTES_MAX, QUERY_FILTERS, QUERY_ROWS, WINDOW_MS
 
 _STATUS_CLASS = re.compile(r"[1-9]xx")
 _EVENT = re.compile(r"[^\W\d][\w.:/-]*")
@@ -152,8 +149,8 @@ def _refuse_twice(cursor: Cursor, given: object, what: str, hint: str = "") -> N
 def _filter(cursor: Cursor, before: list[Filter]) -> Filter:
     if not cursor.is_label() and not cursor.is_clause():
         raise cursor.error(f"`{cursor.token.text}` is not the name of a label")
-    if len(before) == FILTERS_MAX:
-        raise cursor.error(f"a query has at most {FILTERS_MAX} filters")
+    if len(before) == QUERY_FILTERS:
+        raise cursor.error(f"a query has at most {QUERY_FILTERS} filters")
     label = cursor.next()
     operator = _OPERATORS[cursor.next().text]
     if operator == EQUAL and label.text in [each.label for each in before if each.operator == EQUAL]:
@@ -311,8 +308,8 @@ def _limit(cursor: Cursor, said: _Clauses) -> None:
     _refuse_twice(cursor, said.limit, "`top` or `bottom`")
     keyword, token = cursor.next(), cursor.token
     count = int(token.text) if token.kind == WORD and _COUNT.fullmatch(token.text) else 0
-    if not 1 <= count <= LIMIT_MAX:
-        raise cursor.error(f"expected a whole number from 1 to {LIMIT_MAX:,}, such as `{keyword.text} 5`")
+    if not 1 <= count <= QUERY_ROWS:
+        raise cursor.error(f"expected a whole number from 1 to {QUERY_ROWS:,}, such as `{keyword.text} 5`")
     cursor.next()
     said.limit = Limit(count, keyword.text == "top")
 

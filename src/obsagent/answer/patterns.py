@@ -15,14 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from obsagent.answer.mistakes import QueryError
 from obsagent.errors import UsageError, printable
+from obsagent.limits import PATTERN_CHARACTERS_MAX, PATTERN_REPEATS_MAX, PATTERN_TIME_S
 
 if TYPE_CHECKING:
     from obsagent.answer.tokens import Token
-
-TIME_LIMIT_S = 1.0
-PATTERN_CHARACTERS_MAX = 1_000
-WRITTEN_OUT_MAX = 500_000
-"""Characters of an expression, times all counts of its repeats as if each were inside the others."""
 
 _BRACES = re.compile(r"\{([^}]*)\}")
 _COUNT = re.compile(r"[0-9]+")
@@ -39,7 +35,7 @@ def check_pattern(token: Token, text: str) -> None:
 def matching(pattern: str, values: Iterable[str]) -> frozenset[str]:
     """The values in which the expression is found; raises `UsageError` if that takes more than a second."""
     expression = _compile(pattern)
-    deadline = time.monotonic() + TIME_LIMIT_S
+    deadline = time.monotonic() + PATTERN_TIME_S
     found = set()
     for value in values:
         try:
@@ -55,7 +51,7 @@ def _compile(pattern: str) -> Any:
 
     if len(pattern) > PATTERN_CHARACTERS_MAX:
         raise ValueError(f"longer than {PATTERN_CHARACTERS_MAX:,} characters")
-    if len(pattern) * _repeats(pattern) > WRITTEN_OUT_MAX:
+    if len(pattern) * _repeats(pattern) > PATTERN_REPEATS_MAX:  # as if each repeat were inside the others
         raise ValueError("its counted repeats multiply to too many; write * or + instead")
     try:
         return regex.compile(pattern)

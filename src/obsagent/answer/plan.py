@@ -20,11 +20,10 @@ from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source, select
 from obsagent.answer.stats import AGE, ALIASES, MEANING, SHARES, Stat, default_stats, works_for
 from obsagent.answer.values import RATIO
-from obsagent.limits import WINDOW_MS
+from obsagent.limits import QUERY_POINTS, WINDOW_MS
 from obsagent.samples import Kind, Series
 from obsagent.units import SECONDS
 
-POINTS_MAX = 20_000
 RATIO_NAME = "ratio"
 DERIVED_KIND = "derived"
 COUNT = Stat("count")
@@ -282,10 +281,12 @@ def _steps(query: Query, span: Span, outputs: tuple[Output, ...], window_ms: int
         return None
     step_ms = lcm(query.step_ms, window_ms)
     first_ms = span.read_from_ms - span.read_from_ms % step_ms
-    count = -(-(span.to_ms - first_ms) // step_ms)
+    count = max(1, -(-(span.to_ms - first_ms) // step_ms))  # also of no time at all: the epoch, with `vs`
     rows = max(1, sum(len(source.groups) for output in outputs for source in output.sources))
-    if count * rows > POINTS_MAX:
-        summary = f"that is {count:,} steps of {rows:,} rows; {POINTS_MAX:,} are the most: a longer step, or fewer rows"
+    if count * rows > QUERY_POINTS:
+        summary = (
+            f"that is {count:,} steps of {rows:,} rows; {QUERY_POINTS:,} are the most: a longer step, or fewer rows"
+        )
         raise QueryError(summary, query.text, query.step.start, query.step.end)
     return Steps(first_ms, step_ms, count)
 

@@ -6,8 +6,7 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 
 from obsagent.errors import ProtocolError
-
-ZONE_CHARACTERS_MAX = 64
+from obsagent.limits import ZONE_CHARACTERS_MAX
 
 
 @lru_cache(maxsize=16)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from typing import Any, NamedTuple
 
+from obsagent.limits import COUNT_MAX
+
 
 class SessionAccounts(NamedTuple):
     """One session's own counters since it began: samples, cumulative."""
@@ -72,8 +74,11 @@ class Accounts:
         self.rejected_value += max(0, now.rejected_value - before.rejected_value)
 
     def to_row(self) -> list[int]:
-        """The counters in the order of the fields, as the formats store them."""
-        return list(astuple(self))
+        """The counters in the order of the fields, as the formats store them: 64 bits are all they have room for.
+
+        Only clients that lie about what they have observed come near, and they must not keep anyone from storing.
+        """
+        return [min(count, COUNT_MAX) for count in astuple(self)]
 
     @classmethod
     def from_row(cls, row: Iterable[int]) -> Accounts:

@@ -24,6 +24,7 @@ from obsagent.errors import CorruptData, StoreError, StoreLocked
 from obsagent.fs import FILE_MODE, Fs
 from obsagent.head import journal_format
 from obsagent.head.journal import journal_paths
+from obsagent.limits import LOCK_BYTES_MAX
 from obsagent.segment import format as segment_format
 from obsagent.segment.catalog import segment_paths
 from obsagent.segment.recover import decode_file_header
@@ -32,7 +33,6 @@ STORE_VERSION = 1
 IDENTITY_NAME = "store.json"
 LOCK_NAME = "store.lock"
 CORRUPT_SUFFIX = ".corrupt"
-PID_BYTES_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class StoreLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(self._descriptor, PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
+            holder = os.pread(self._descriptor, LOCK_BYTES_MAX, 0).decode("ascii", "replace").strip()
             os.close(self._descriptor)
             raise StoreLocked(f"the store {directory} is in use by pid {holder or 'unknown'}") from error
         with suppress(OSError):  # who holds it is a courtesy; a full disk must not keep an agent from starting
@@ -102,7 +102,7 @@ def read_identity(directory: StoreDirectory) -> bytes | None:
         store_id = uuid.UUID(fields["store_id"]).bytes
         if fields["crc"] != _identity_crc(version, store_id):
             return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
     if version > STORE_VERSION:
         raise StoreError(

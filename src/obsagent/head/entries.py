@@ -23,7 +23,9 @@ from obsagent.head.accounts import SessionAccounts
 from obsagent.samples import Event, Series
 from obsagent.segment.tables import (
     NOT_ROWS,
+    SESSION_COUNTERS,
     SessionRow,
+    counters,
     event_from_row,
     event_to_row,
     integer,
@@ -302,7 +304,7 @@ def _encode_close(entry: SessionClose) -> Encoded:
 
 def _decode_close(payload: memoryview) -> SessionClose:
     session, accounts, at_ms = _unpacked(payload)[:3]
-    return SessionClose(session_id(session), SessionAccounts(*integers(accounts)), integer(at_ms))
+    return SessionClose(session_id(session), SessionAccounts(*counters(accounts, SESSION_COUNTERS)), integer(at_ms))
 
 
 def _encode_known_session(entry: KnownSession) -> Encoded:

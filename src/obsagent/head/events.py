@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from obsagent.limits import EVENTS_PER_NAME, EVENTS_TOTAL
+from obsagent.limits import COUNT_MAX, EVENTS_PER_NAME, EVENTS_TOTAL
 from obsagent.samples import Event
 
 
@@ -90,5 +90,5 @@ class EventLog:
         self._written = self._written_before
 
     def rows(self) -> dict[str, list[int]]:
-        """The totals as the formats store them."""
-        return {service: list(totals) for service, totals in self.totals.items()}
+        """The totals as the formats store them, which have room for 64 bits."""
+        return {service: [min(count, COUNT_MAX) for count in totals] for service, totals in self.totals.items()}

@@ -15,7 +15,6 @@ FILE_HEADER = Struct("<8sHH16sQII")
 
 RECORD_HEADER = Struct("<IIB")
 """payload size, crc32c of type and payload, type."""
-RECORD_BYTES_MAX = 64 << 20
 
 MARKER = b"\xf5OBE"
 

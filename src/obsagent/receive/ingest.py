@@ -121,6 +121,7 @@ class Ingest:
     def _hello(self, identity: bytes, fields: Header, _body: Any) -> None:
         hello = read_hello(fields)
         now = self._clock.wall_ms()
+        hello = hello._replace(started_ms=min(hello.started_ms, now))  # from the future it would never be forgotten
         session = self._sink.session(hello.session)
         if session is None:
             if self._sink.session_count() >= SESSIONS_MAX:
@@ -177,7 +178,7 @@ class Ingest:
 
     def _refusal(self, header: SamplesHeader, body: Any) -> Refusal | None:
         now = self._clock.wall_ms()
-        if not now - SAMPLE_PAST_LIMIT_MS <= header.end_ms <= now + SAMPLE_FUTURE_LIMIT_MS:
+        if header.start_ms < now - SAMPLE_PAST_LIMIT_MS or header.end_ms > now + SAMPLE_FUTURE_LIMIT_MS:
             return "time"
         try:
             if check_body(body) == header.samples:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -282,11 +282,10 @@ class Client:
         """From now on windows are cut in the agent's time."""
         self._recorder.set_clock(self.clock.offset_ms)
 
-    def welcomed(self, fields: Header) -> None:
+    def welcomed(self, scales: Mapping[str, int], caps: tuple[int, int]) -> None:
         """Takes the scales that the agent asks for, and how many series it takes."""
-        self._registry.set_scales({str(name): int(scale) for name, scale in fields.get("scales", {}).items()})
-        per_metric, total = fields.get("caps", (0, 0))
-        self._registry.raise_caps(int(per_metric), int(total))
+        self._registry.set_scales(dict(scales))
+        self._registry.raise_caps(*caps)
         self._refusal = ""
 
     def refused(self, message: str) -> None:

@@ -7,7 +7,7 @@ the new hello) and a new one begins with hello. Batches wait in the outbox, even
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from obsagent.errors import AccessDenied, CorruptData, ProtocolError
@@ -19,10 +19,13 @@ from obsagent.wire.frame import (
     MessageKind,
     SeriesDefinition,
     SessionCounts,
+    Welcome,
     counts_fields,
     definition_row,
     event_row,
     pack,
+    read_ack,
+    read_welcome,
     refused_labels_fields,
 )
 
@@ -114,8 +117,8 @@ class Speaker(Protocol):
         """The agent's clock has another offset than was thought."""
         ...
 
-    def welcomed(self, fields: Header) -> None:
-        """Scales and limits that the agent asks for."""
+    def welcomed(self, scales: Mapping[str, int], caps: tuple[int, int]) -> None:
+        """Metric → the scale of its histograms that the agent asks for."""
         ...
 
     def refused(self, message: str) -> None:
@@ -202,30 +205,37 @@ class Conversation:
             if message is None:
                 return
             self._heard_ms = now
-            self._take(*message, now)
+            try:
+                self._take(*message, now)
+            except CorruptData as error:
+                self._refuse(f"its answer is malformed: {error}", now)
 
     def _take(self, kind: MessageKind, fields: Header, now: float) -> None:
         if kind is MessageKind.WELCOME:
-            if self._speaker.clock.welcome(float(fields["clock"]), now):
-                self._speaker.clock_changed()
-            self._speaker.outbox.acknowledge(int(fields["applied"]))
-            self._takes_events = "events" in fields
-            self._speaker.events.acknowledge(int(fields.get("events", 0)))
-            self._speaker.welcomed(fields)
-            self._agent_minor = int(fields["m"])
-            self._welcomed = True
-            self._heartbeat_ms = now
+            self._take_welcome(read_welcome(fields), now)
+            self._agent_minor = fields["m"]
         elif kind is MessageKind.ACK:
-            if self._speaker.clock.hear(float(fields["clock"]), now):
+            ack = read_ack(fields)
+            if self._speaker.clock.hear(ack.clock, now):
                 self._speaker.clock_changed()
-            self._speaker.outbox.acknowledge(int(fields["q"]))
-            self._speaker.events.acknowledge(int(fields.get("e", 0)))
-            self.goodbye_answered = self.goodbye_answered or bool(fields.get("goodbye"))
+            self._speaker.outbox.acknowledge(ack.sequence)
+            self._speaker.events.acknowledge(ack.event)
+            self.goodbye_answered = self.goodbye_answered or ack.goodbye
         elif kind is MessageKind.ERROR and fields.get("code") in BEGIN_AGAIN:
             self._pause_until_ms = now + BEGIN_AGAIN_PAUSE_MS
             self.close()
         elif kind is MessageKind.ERROR:
             self._refuse(str(fields.get("message")), now)
+
+    def _take_welcome(self, welcome: Welcome, now: float) -> None:
+        if self._speaker.clock.welcome(welcome.clock, now):
+            self._speaker.clock_changed()
+        self._speaker.outbox.acknowledge(welcome.applied)
+        self._takes_events = welcome.events is not None
+        self._speaker.events.acknowledge(welcome.events or 0)
+        self._speaker.welcomed(welcome.scales, welcome.caps)
+        self._welcomed = True
+        self._heartbeat_ms = now
 
     def _refuse(self, message: str, now: float) -> None:
         self._speaker.refused(message)

@@ -209,6 +209,8 @@ def decode_header(data: Buffer) -> BlockHeader:
         raise CorruptData("block header: checksum does not match")
     if version > layout.FORMAT_VERSION:
         raise UnsupportedVersion(f"block of format version {version}; this build reads up to {layout.FORMAT_VERSION}")
+    if kind not in layout.VERSION_OF_KIND:
+        raise CorruptData(f"block header: kind {kind} is unknown")
     header = BlockHeader(kind, sequence, size, first, last, Mark(low, high, cutoff), *rest[:-1])
     _check_sizes(header)
     return header

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from struct import Struct
 
+from obsagent.limits import FRAME_COUNT_MAX as FRAME_COUNT_MAX
+from obsagent.limits import FRAME_RAW_BYTES_MAX as FRAME_RAW_BYTES_MAX
+from obsagent.limits import TABLES_RAW_BYTES_MAX as TABLES_RAW_BYTES_MAX
+
 FORMAT_VERSION = 3
 """The newest version; what is written has the lowest one that describes it, by `VERSION_OF_KIND`."""
 
@@ -32,10 +36,6 @@ INDEX_ENTRY = Struct("<qIIQIIII")
 """window ms, first series, last series, offset in the block, size, raw size, crc32c, span ms."""
 
 CRC = Struct("<I")
-
-TABLES_RAW_BYTES_MAX = 256 << 20
-FRAME_RAW_BYTES_MAX = 64 << 20
-FRAME_COUNT_MAX = 1 << 24
 
 CUTOFF_EVERYTHING = (1 << 63) - 1
 TOTALS_WINDOW_MS = 0

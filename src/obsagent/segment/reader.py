@@ -196,15 +196,15 @@ class BlockReader:
             wanted = {each for each in series_ids if newest.get(each, NO_WINDOW_LAST) < last_ms}
             if not wanted:
                 break
-            for window_ms, rows in self._windows_with(descriptor, block, wanted, from_ms):
-                for series_id in wanted.intersection(series_in_rows(rows)):
+            for window_ms, found_ids in self._windows_with(descriptor, block, wanted, from_ms):
+                for series_id in wanted.intersection(found_ids):
                     newest[series_id] = max(window_ms, newest.get(series_id, window_ms))
         return newest
 
     def _windows_with(
         self, descriptor: int, block: BlockRef, series_ids: Collection[int], from_ms: int
-    ) -> Iterator[tuple[int, bytes | memoryview]]:
-        """The windows of a block, not before `from_ms`, whose rows may hold one of the series."""
+    ) -> Iterator[tuple[int, list[int]]]:
+        """The windows of a block, not before `from_ms`, that may hold one of the series, and which series they hold."""
         groups = Groups(dict.fromkeys(series_ids, 0), 1)
         try:
             index = self._index(descriptor, block)
@@ -213,11 +213,12 @@ class BlockReader:
             return
         for entry, stored in self._read(descriptor, block, _select(index, groups, from_ms, layout.CUTOFF_EVERYTHING)):
             try:
-                found = each_window(block, entry, decode_frame(entry, stored))
+                windows = each_window(block, entry, decode_frame(entry, stored))
+                found = [(window_ms, series_in_rows(rows)) for window_ms, rows in windows if window_ms >= from_ms]
             except CorruptData as error:
                 self._frame_damaged(block, entry, error)
                 continue
-            yield from ((window_ms, rows) for window_ms, rows in found if window_ms >= from_ms)
+            yield from found
 
     def _index(self, descriptor: int, block: BlockRef) -> BlockIndex:
         return self._cache.get(block.path, block.offset, BlockIndex, lambda: self._load_index(descriptor, block))

@@ -178,7 +178,11 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """Exactly `size` bytes. Raises CorruptData when the file ends before, or the disk cannot read them."""
+    """Exactly `size` bytes. Raises CorruptData when the file ends before, having taken no memory for them, or when the
+    disk cannot read them.
+    """
+    if offset + size > os.fstat(descriptor).st_size:
+        raise CorruptData(f"the file ends before byte {offset + size}")
     data = read_some(descriptor, offset, size)
     while 0 < len(data) < size:
         more = read_some(descriptor, offset + len(data), size - len(data))

@@ -16,9 +16,13 @@ import msgpack
 
 from obsagent.errors import CorruptData
 from obsagent.fs import Buffer
+from obsagent.limits import COUNT_MAX, SERIES_ID_MAX
 from obsagent.samples import Event, Kind, Series
 
 SESSION_ID_BYTES = 16
+ACCOUNT_COUNTERS = 8
+SESSION_COUNTERS = 5
+EVENT_COUNTERS = 3
 NOT_ROWS = (ValueError, TypeError, AttributeError, LookupError)
 """What reading rows raises when they are none."""
 KINDS = {int(kind): kind for kind in Kind}
@@ -118,12 +122,12 @@ class Tables:
                 series=[series_from_row(row) for row in series if not _is_known(row, known)],
                 sessions=[session_from_row(row) for row in sessions],
                 forgotten=[session_id(value) for value in forgotten],
-                accounts=[(integer(window), text(service), integers(row)) for window, service, row in accounts],
-                totals={text(service): integers(row) for service, row in totals.items()},
+                accounts=[(integer(window), text(service), counters(row)) for window, service, row in accounts],
+                totals={text(service): counters(row) for service, row in totals.items()},
                 refused={text(metric): integer(count) for metric, count in refused.items()},
                 last_seen={text(metric): integer(at_ms) for metric, at_ms in last_seen.items()},
                 events=[event_from_row(row) for row in events],
-                event_totals={text(service): integers(row) for service, row in event_totals.items()},
+                event_totals={text(name): counters(row, EVENT_COUNTERS) for name, row in event_totals.items()},
                 windows=integers(windows),
                 before_ms=None if before is None else integer(before),
                 gaps=[Gap(integer(from_ms), integer(to_ms), text(reason)) for from_ms, to_ms, reason in gaps],
@@ -147,7 +151,7 @@ def add_up(tables: Sequence[Tables]) -> Tables:
         sessions.update((row.session, row) for row in each.sessions)
         for window_ms, service, row in each.accounts:
             before = accounts.get((window_ms, service), [0] * len(row))
-            accounts[window_ms, service] = [*map(int.__add__, before, row)]
+            accounts[window_ms, service] = [min(a + b, COUNT_MAX) for a, b in zip(before, row, strict=True)]
         sum_.totals.update(each.totals)
         sum_.refused.update(each.refused)
         for metric, at_ms in each.last_seen.items():
@@ -168,7 +172,10 @@ def _is_known(row: Any, known: Mapping[int, Series] | None) -> bool:
 
 def unpack(data: Buffer) -> Any:
     """What msgpack bytes hold. Raises ValueError when they are not whole and well-formed."""
-    return msgpack.unpackb(data, strict_map_key=False)
+    try:
+        return msgpack.unpackb(data, strict_map_key=False)
+    except ValueError as error:
+        raise ValueError(str(error) or type(error).__name__) from None
 
 
 def series_to_row(series: Series) -> list[Any]:
@@ -191,7 +198,7 @@ def series_from_row(row: Any) -> Series:
     """The opposite of `series_to_row`; equal words share one object. Raises one of NOT_ROWS."""
     identity, metric, kind, unit, help_text, scale, across, labels = row[:8]
     return Series(
-        integer(identity),
+        series_id(identity),
         intern(metric),  # which also sees to it that this is a string
         KINDS[kind],
         {intern(name): intern(value) for name, value in labels.items()},
@@ -239,7 +246,7 @@ def session_from_row(row: Any) -> SessionRow:
         worker=integer(worker),
         version=intern(version),
         last_applied=integer(last_applied),
-        accounts=None if accounts is None else tuple(integers(accounts)),
+        accounts=None if accounts is None else tuple(counters(accounts, SESSION_COUNTERS)),
         last_ms=integer(last_ms),
         closed=bool(closed),
         last_event=integer(row[11]) if len(row) > 11 else 0,
@@ -275,6 +282,21 @@ def integer(value: Any) -> int:
 def integers(values: Any) -> list[int]:
     """The values if they are integers; TypeError otherwise."""
     return [integer(value) for value in values]
+
+
+def counters(values: Any, count: int = ACCOUNT_COUNTERS) -> list[int]:
+    """The first `count` of the values, which a later version may have more of; raises ValueError, TypeError."""
+    found = integers(values)
+    if len(found) < count:
+        raise ValueError(f"expected {count} counters, found {len(found)}")
+    return found[:count]
+
+
+def series_id(value: Any) -> int:
+    """The value if it can be a series' id; TypeError or ValueError otherwise."""
+    if not 0 <= integer(value) <= SERIES_ID_MAX:
+        raise ValueError(f"{value} is no id of a series")
+    return integer(value)
 
 
 def session_id(value: Any) -> bytes:

@@ -6,11 +6,13 @@ FORMAT.md beside this file is the specification; a test holds the two together.
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any, NamedTuple
 
 from obsagent.errors import CorruptData
 from obsagent.limits import (
     BODY_BYTES_MAX,
+    COUNT_MAX,
     EVENT_BYTES_MAX,
     EVENT_NAME_BYTES_MAX,
     EVENTS_PER_MESSAGE,
@@ -22,6 +24,10 @@ from obsagent.limits import (
     REFUSED_LABEL_EXAMPLE_BYTES_MAX,
     REFUSED_LABEL_EXAMPLES,
     REFUSED_LABELS_PER_MESSAGE,
+    SCALE_MAX,
+    SCALE_MIN,
+    SERIES_NUMBER_MAX,
+    TIME_MS_MAX,
 )
 from obsagent.samples import ACROSS, SKETCHES, Event, Kind
 
@@ -40,8 +46,6 @@ MINOR_WITH_DIGESTS = 1
 """From this minor on a definition names its sketch, and a body may hold t-digests."""
 SESSION_BYTES = 16
 DEFINITION_FIELDS_MIN = 8
-SERIES_NUMBER_MAX = (1 << 31) - 1
-COUNT_MAX = (1 << 63) - 1
 
 
 class SeriesDefinition(NamedTuple):
@@ -117,6 +121,31 @@ class Hello(NamedTuple):
     pid_namespace: int = 0
 
 
+class Welcome(NamedTuple):
+    """A checked welcome; `events` is None from an agent that takes no events."""
+
+    clock: int
+    applied: int
+    scales: dict[str, int]
+    caps: tuple[int, int]
+    """How many series the agent takes of a metric, and in all; 0 if it does not say."""
+    events: int | None
+
+
+class AckHeader(NamedTuple):
+    """A checked ack."""
+
+    clock: int
+    sequence: int
+    event: int
+    goodbye: bool
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value of the peer's: whole it may be of any size, and nested deeper than `repr` goes."""
+    return reprlib.repr(value)
+
+
 def _integer(fields: Header, key: str, low: int = 0, high: int = COUNT_MAX) -> int:
     value = fields.get(key)
     if type(value) is not int or not low <= value <= high:
@@ -153,6 +182,30 @@ def read_hello(fields: Header) -> Hello:
         version=_text(fields, "version", LABEL_VALUE_BYTES_MAX),
         pid_namespace=_integer(fields, "pidns") if "pidns" in fields else 0,
     )
+
+
+def read_welcome(fields: Header) -> Welcome:
+    """Checks a welcome; raises `CorruptData`."""
+    scales = fields.get("scales", {})
+    if not isinstance(scales, dict):
+        raise CorruptData("field 'scales' must be a map")
+    for metric, scale in scales.items():
+        _text({"metric": metric}, "metric", METRIC_NAME_BYTES_MAX)
+        _integer({"scale": scale}, "scale", SCALE_MIN, SCALE_MAX)
+    caps = fields.get("caps", [0, 0])
+    if not isinstance(caps, list) or len(caps) != 2:
+        raise CorruptData("field 'caps' must be two counts")
+    per_metric, total = (_integer({"caps": cap}, "caps") for cap in caps)
+    events = None if fields.get("events") is None else _integer(fields, "events")
+    clock_ms, applied = _integer(fields, "clock", 0, TIME_MS_MAX), _integer(fields, "applied")
+    return Welcome(clock_ms, applied, scales, (per_metric, total), events)
+
+
+def read_ack(fields: Header) -> AckHeader:
+    """Checks an ack; raises `CorruptData`."""
+    event = _integer(fields, "e") if "e" in fields else 0
+    clock = _integer(fields, "clock", 0, TIME_MS_MAX)
+    return AckHeader(clock, _integer(fields, "q"), event, fields.get("goodbye") is True)
 
 
 def counts_fields(counts: SessionCounts) -> Header:
@@ -225,13 +278,13 @@ def _read_definition(row: Any) -> SeriesDefinition:
     _text(named, "metric", METRIC_NAME_BYTES_MAX, empty=False)
     _text(named, "unit", METRIC_NAME_BYTES_MAX)
     _text(named, "help", HELP_BYTES_MAX)
-    _integer(named, "scale", 0, 8)
+    _integer(named, "scale", SCALE_MIN, SCALE_MAX)
     if type(kind) is not int or kind not in Kind.__members__.values():
-        raise CorruptData(f"unknown kind of instrument {kind!r}")
+        raise CorruptData(f"unknown kind of instrument {_shown(kind)}")
     if across not in ACROSS:
-        raise CorruptData(f"unknown combination across workers {across!r}")
+        raise CorruptData(f"unknown combination across workers {_shown(across)}")
     if sketch not in SKETCHES or (sketch != "loghist" and kind != Kind.HISTOGRAM):
-        raise CorruptData(f"unknown sketch {sketch!r} of a {Kind(kind).word}")
+        raise CorruptData(f"unknown sketch {_shown(sketch)} of a {Kind(kind).word}")
     return SeriesDefinition(number, metric, Kind(kind), _labels(labels), unit, help_text, scale, across, sketch)
 
 

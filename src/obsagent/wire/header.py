@@ -101,7 +101,7 @@ def unpack(header: bytes | memoryview) -> tuple[MessageKind, Header]:
     try:
         fields = msgpack.unpackb(header, raw=False, strict_map_key=True, max_ext_len=0)
     except Exception as error:  # msgpack raises half a dozen types for hostile bytes, RecursionError included
-        raise CorruptData(f"the header is not msgpack: {error}") from None
+        raise CorruptData(f"the header is not msgpack: {str(error) or type(error).__name__}") from None
     if not isinstance(fields, dict):
         raise CorruptData("the header is not a map")
     major, minor, number = fields.get("v"), fields.get("m"), fields.get("k")

@@ -18,13 +18,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from obsagent.errors import ConfigError, StoreLocked
+from obsagent.limits import LOCK_BYTES_MAX
 
 DIRECTORY_MODE, SOCKET_MODE = 0o700, 0o600
 GROUP_DIRECTORY_MODE, GROUP_SOCKET_MODE = 0o750, 0o660
 OTHERS_WRITE = 0o022
 OURS = (".sock", ".sock.lock")
 GROUP_PASSES, OTHERS_PASS = 0o010, 0o001
-PID_BYTES_MAX = 32
 
 
 def group_id(name: str) -> int:
@@ -65,7 +65,7 @@ class IpcPlace:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.pread(lock, PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
+            holder = os.pread(lock, LOCK_BYTES_MAX, 0).decode("ascii", "replace").strip()
             os.close(lock)
             raise StoreLocked(
                 f"another agent is listening on ipc://{self.path} (pid {holder or 'unknown'}); stop it or choose "

@@ -23,7 +23,15 @@ from zmq.utils import z85
 
 from obsagent.endpoints import IPC_PREFIX, TCP_PREFIX, check_endpoint, is_loopback
 from obsagent.errors import AccessDenied, AgentUnreachable, ConfigError, CorruptData, UsageError
-from obsagent.limits import DEFINE_BYTES_MAX, FRAME_PARTS_MAX, HANDSHAKE_LIMIT_MS, MESSAGE_BYTES_MAX
+from obsagent.limits import (
+    DEFINE_BYTES_MAX,
+    FRAME_PARTS_MAX,
+    HANDSHAKE_LIMIT_MS,
+    MESSAGE_BYTES_MAX,
+    RECEIVE_HWM,
+    REPLY_HWM,
+    SEND_HWM,
+)
 from obsagent.wire import zap
 from obsagent.wire.door import Door, Event
 from obsagent.wire.header import Header, MessageKind, pack, unpack
@@ -34,7 +42,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SEND_HWM = 8
 ZERO_COPY_BYTES = 64 << 10
 
 LOG_EVERY_S = 10.0
@@ -240,7 +247,7 @@ class ServerSocket:
     """
 
     def __init__(
-        self, endpoint: str, *, receive_hwm: int = 64, group: int | None = None, guard: Guard | None = None
+        self, endpoint: str, *, receive_hwm: int = RECEIVE_HWM, group: int | None = None, guard: Guard | None = None
     ) -> None:
         """Binds. `group` may open an ipc socket too; over tcp `guard` knows who may come in.
 
@@ -257,7 +264,7 @@ class ServerSocket:
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket = _new_socket(self._context, zmq.ROUTER, endpoint)
         self._socket.setsockopt(zmq.RCVHWM, receive_hwm)
-        self._socket.setsockopt(zmq.SNDHWM, 1000)
+        self._socket.setsockopt(zmq.SNDHWM, REPLY_HWM)
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poller = zmq.Poller()

@@ -1,0 +1,245 @@
+"""What must hold for any bytes in a store's files: journal entries and files, tables, segment files.
+
+Random bytes do not get past a checksum. So each target has a mutation that changes what a checksum covers and makes
+the checksum right again: a disk does not do that, a bug of an earlier version might.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import zstandard
+
+from fuzz.block_parts import CHANGES, Mutate
+from fuzz.scratch import SCRATCH
+from obsagent._native.codec import Groups, Window, crc32c, read_record
+from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
+from obsagent.head import entries, journal_format
+from obsagent.head.journal import file_name
+from obsagent.head.journal_reader import JournalFile, read_file
+from obsagent.head.series import SeriesTable
+from obsagent.head.state import HeadState
+from obsagent.segment import format as layout
+from obsagent.segment.block import BlockHeader, Mark
+from obsagent.segment.catalog import Catalog, Checkpoint, assemble
+from obsagent.segment.reader import BlockReader, each_window, merge_everything, read_frame, read_index
+from obsagent.segment.recover import BlockRef, Damage, ScannedFile, check_block, file_path, opened, scan_file
+from obsagent.segment.tables import NOT_ROWS, Tables
+
+BASE = 1 << 40
+NOT_APPLIED = (CorruptData, *NOT_ROWS)
+"""What a replay takes for damage; anything else would end it."""
+
+
+def new_state() -> HeadState:
+    """A state that knows nothing, with budgets that are soon used up."""
+    return HeadState(SeriesTable(50, 200))
+
+
+def check_entry(data: bytes) -> None:
+    """A type and a payload behind the marker: an entry that is written again as the same, or damage."""
+    if not data:
+        return
+    payload = journal_format.MARKER + data[1:]
+    try:
+        entry = entries.decode(data[0], payload)
+    except (CorruptData, UnsupportedVersion) as error:
+        str(error)
+        return
+    again = entries.encode(entry)
+    assert again.type == data[0]
+    twice = entries.encode(entries.decode(again.type, again.head + bytes(again.body)))
+    assert (again.type, again.head, bytes(again.body)) == (twice.type, twice.head, bytes(twice.body))
+    _apply(new_state(), entry, BASE)
+
+
+def _apply(state: HeadState, entry: entries.Entry, position: int) -> None:
+    try:
+        state.apply(entry, position)
+    except NOT_APPLIED:
+        return
+    detached = state.detach(None, position + 1, 0)
+    tables = Tables(
+        sessions=detached.sessions,
+        forgotten=detached.forgotten,
+        accounts=[(window, service, account.to_row()) for window, service, account in detached.book.items()],
+        totals=detached.totals,
+        refused=detached.refused,
+        events=detached.events,
+        event_totals=detached.event_totals,
+        series=state.series.known_since(0),
+    )
+    Tables.from_bytes(tables.to_bytes())  # what was applied can be written down
+    state.give_back(detached)
+
+
+class BytesPath:
+    """A journal file of these bytes, as far as a reader of it can tell."""
+
+    name = file_name(BASE)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read_bytes(self) -> bytes:
+        return self._data
+
+
+def check_journal(data: bytes) -> None:
+    """Whole records inside of the file, one behind the other, gaps between them, and a replay of them that goes on."""
+    try:
+        file = read_file(BytesPath(data))  # type: ignore[arg-type]
+    except StoreError:
+        return  # a newer version wrote it
+    _check_places(file, len(data))
+    state = new_state()
+    for found in (*file.preamble, *file.entries):
+        try:
+            entry = entries.decode(found.type, found.payload)
+        except (CorruptData, UnsupportedVersion):
+            continue
+        _apply(state, entry, found.position)
+
+
+def _check_places(file: JournalFile, size: int) -> None:
+    head = journal_format.RECORD_HEADER.size
+    records = sum(head + len(found.payload) for found in (*file.preamble, *file.entries))
+    assert records + sum(gap.size for gap in file.gaps) <= max(0, size - journal_format.FILE_HEADER.size)
+    assert all(found.position == BASE or found.type in journal_format.PREAMBLE_TYPES for found in file.preamble)
+    positions = [found.position for found in file.entries]
+    assert positions == sorted(positions)
+    assert all(BASE <= position <= file.end for position in positions)
+    assert all(gap.size > 0 and gap.position >= BASE for gap in file.gaps)
+    assert BASE <= file.end <= BASE + size
+
+
+def mutate_journal(data: bytes, size_max: int, chance: Random, mutate: Mutate) -> bytes:
+    """Changes the file header or one record, and mends their checksums."""
+    start = journal_format.FILE_HEADER.size
+    if len(data) < start or chance.random() < 0.2:
+        return mutate(data, size_max)
+    if chance.random() < 0.2:
+        head = mutate(data[: start - 4], start - 4).ljust(start - 4, b"\0")
+        return head + journal_format.CRC.pack(crc32c(head)) + data[start:]
+    records = _records(data[start:])
+    if not records:
+        return mutate(data, size_max)
+    number = chance.randrange(len(records))
+    changed = mutate(records[number][8:], size_max)
+    records[number] = _sealed(changed[0], changed[1:]) if changed else b""
+    return (data[:start] + b"".join(records))[:size_max]
+
+
+def _sealed(entry_type: int, payload: bytes) -> bytes:
+    crc = crc32c(payload, crc32c(bytes((entry_type,))))
+    return journal_format.RECORD_HEADER.pack(len(payload), crc, entry_type) + payload
+
+
+def _records(data: bytes) -> list[bytes]:
+    found, at = [], 0
+    while at < len(data):
+        try:
+            _, _, following = read_record(data, at)
+        except (CorruptData, EOFError):
+            return [*found, data[at:]]
+        found.append(data[at:following])
+        at = following
+    return found
+
+
+def check_tables(data: bytes) -> None:
+    """Tables that are written again as the same and make a state that can be gone on with, or damage."""
+    try:
+        tables = Tables.from_bytes(data)
+    except CorruptData:
+        return
+    assert Tables.from_bytes(tables.to_bytes()) == tables
+    checkpoint = Checkpoint()
+    block = BlockRef(Path("nowhere"), 0, BlockHeader(layout.BLOCK_CHECKPOINT, 1, 100, 0, 0, Mark(), 0, 0, 0, 0, 0, 0))
+    checkpoint.fold(block, tables)
+    state = HeadState(SeriesTable(50, 200), checkpoint)
+    detached = state.detach(None, 1, 0)
+    state.give_back(detached)
+    assert {series.id for series in state.series} <= {series.id for series in tables.series}
+
+
+def check_segment(data: bytes) -> None:
+    """Blocks inside of the file that do not overlap, damage inside of it, and readers that report what they lack."""
+    for last in (None, 3):
+        path = file_path(SCRATCH, 1, last)
+        path.write_bytes(data)
+        try:
+            file = scan_file(path, is_last=last is None)
+        except StoreError:
+            continue  # a newer version wrote it
+        _check_scanned(file, len(data))
+        _check_read(assemble([file]))
+
+
+def _check_scanned(file: ScannedFile, size: int) -> None:
+    end = layout.FILE_HEADER.size
+    for block in file.blocks:
+        assert end <= block.offset
+        assert layout.BLOCK_HEADER.size <= block.header.size
+        assert block.header.kind in layout.VERSION_OF_KIND
+        end = block.offset + block.header.size
+    assert end <= max(size, layout.FILE_HEADER.size)
+    assert file.end <= size
+    assert all(damage.offset >= 0 and damage.offset + damage.size <= size for damage in file.damage)
+
+
+def _check_read(catalog: Catalog) -> None:
+    """Everything that an agent does with blocks: a checkpoint, a query, the accounts, the newest windows, totals."""
+    damaged: list[Damage] = []
+    checkpoint = catalog.checkpoint()
+    HeadState(SeriesTable(50, 200), checkpoint)
+    reader = BlockReader(damaged.append)
+    groups = Groups({series: series % 3 for series in range(40)}, 3)
+    span = (layout.CUTOFF_EVERYTHING * -1, layout.CUTOFF_EVERYTHING)
+    windows, reads = reader.collect(catalog.blocks, *span, groups)
+    assert all(type(window) is int for window in windows)
+    assert reads.blocks <= len(catalog.blocks)
+    reader.accounts(catalog.blocks, *span)
+    reader.last_windows(catalog.blocks, range(40), span[0], {})
+    reader.collect_totals(catalog.blocks, Groups({series: series % 3 for series in range(40)}, 3))
+    merge_everything(catalog.blocks, Window(), damaged.append)
+    _check_whole_blocks(catalog)
+    for damage in damaged:
+        assert any(block.path == damage.path for block in catalog.blocks)
+
+
+def _check_whole_blocks(catalog: Catalog) -> None:
+    """A block that checks is read without an error down to its rows' places."""
+    for block in catalog.blocks:
+        with opened(block.path) as descriptor:
+            try:
+                check_block(descriptor, block)
+            except CorruptData:
+                continue
+            for entry in read_index(descriptor, block):
+                frame = read_frame(descriptor, block, entry)
+                assert len(frame) == entry.raw_size
+                try:
+                    each_window(block, entry, frame)
+                except CorruptData:
+                    continue
+
+
+def mutate_segment(data: bytes, size_max: int, chance: Random, mutate: Mutate) -> bytes:
+    """Changes a header, the tables, the index or a frame of a block, and mends the checksums that cover it."""
+    path = file_path(SCRATCH, 1)
+    path.write_bytes(data)
+    try:
+        blocks = scan_file(path, is_last=False).blocks
+    except StoreError:
+        blocks = []
+    if not blocks or chance.random() < 0.1:
+        return mutate(data, size_max)
+    block = chance.choice(blocks)
+    behind = block.offset + block.header.size
+    try:
+        changed = chance.choice(CHANGES)(data[block.offset : behind], chance, mutate)
+    except (CorruptData, zstandard.ZstdError, ValueError):
+        return mutate(data, size_max)
+    return (data[: block.offset] + changed + data[behind:])[:size_max]

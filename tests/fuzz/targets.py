@@ -1,0 +1,49 @@
+"""Every decoder's fuzz target: what is checked of any bytes, and how bytes are changed so that they get far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from fuzz import config_check, file_check, sketch_check, trees, wire_check
+from fuzz.block_parts import Mutate
+
+Mutation = Callable[[bytes, int, Random, Mutate], bytes]
+"""From bytes, the most they may become, a source of chance and the fuzzer's own mutation, to other bytes."""
+
+
+def plainly(data: bytes, size_max: int, _chance: Random, mutate: Mutate) -> bytes:
+    """As the fuzzer does it."""
+    return mutate(data, size_max)
+
+
+@dataclass(frozen=True)
+class Target:
+    """`in_c`: the fuzzer is one of C's (tests/c/fuzz_NAME.c); Python replays its corpus."""
+
+    check: Callable[[bytes], None]
+    mutation: Mutation = plainly
+    size_max: int = 4_096
+    in_c: bool = False
+
+
+TARGETS = {
+    "header": Target(wire_check.check_header, trees.mutate_msgpack),
+    "conversation": Target(wire_check.check_conversation, trees.mutate_conversation),
+    "answer": Target(wire_check.check_answer, trees.mutate_msgpack),
+    "zmtp": Target(wire_check.check_zmtp),
+    "entry": Target(file_check.check_entry, trees.mutate_entry),
+    "journal": Target(file_check.check_journal, file_check.mutate_journal),
+    "tables": Target(file_check.check_tables, trees.mutate_msgpack),
+    "segment": Target(file_check.check_segment, file_check.mutate_segment, size_max=16_384),
+    "config": Target(config_check.check_config, config_check.mutate_config, size_max=8_192),
+    "identity": Target(config_check.check_identity, size_max=512),
+    "sketch": Target(sketch_check.check_sketch, sketch_check.mutate_sketch),
+    "loghist": Target(sketch_check.check_loghist, in_c=True),
+    "tdigest": Target(sketch_check.check_tdigest, in_c=True),
+    "body": Target(sketch_check.check_body, in_c=True),
+    "rows": Target(sketch_check.check_rows, in_c=True),
+    "sections": Target(sketch_check.check_sections, in_c=True),
+    "record": Target(sketch_check.check_record, in_c=True),
+}

@@ -23,7 +23,7 @@ from obsagent.head.state import HeadState
 from obsagent.segment import format as layout
 from obsagent.segment.block import BlockHeader, Mark
 from obsagent.segment.catalog import Catalog, Checkpoint, assemble
-from obsagent.segment.reader import BlockReader, each_window, merge_everything, read_frame, read_index
+from obsagent.segment.reader import BlockReader, Reads, each_window, merge_everything, read_frame, read_index
 from obsagent.segment.recover import BlockRef, Damage, ScannedFile, check_block, file_path, opened, scan_file
 from obsagent.segment.tables import NOT_ROWS, Tables
 
@@ -197,7 +197,8 @@ def _check_read(catalog: Catalog) -> None:
     reader = BlockReader(damaged.append)
     groups = Groups({series: series % 3 for series in range(40)}, 3)
     span = (layout.CUTOFF_EVERYTHING * -1, layout.CUTOFF_EVERYTHING)
-    windows, reads = reader.collect(catalog.blocks, *span, groups)
+    reads = Reads()
+    windows = reader.collect(catalog.blocks, *span, groups, reads)
     assert all(type(window) is int for window in windows)
     assert reads.blocks <= len(catalog.blocks)
     reader.accounts(catalog.blocks, *span)

@@ -22,6 +22,7 @@ from obsagent.record.agent_clock import AgentClock
 from obsagent.record.conversation import Conversation
 from obsagent.record.events import EventQueue
 from obsagent.record.outbox import Outbox
+from obsagent.record.refusals import Refusals
 from obsagent.store_sink import StoreSink
 from obsagent.testing.agent import MemoryStore
 from obsagent.wire import frame, zmtp
@@ -168,6 +169,7 @@ class Listener:
         self.definitions: list[Any] = []
         self.refusals: list[str] = []
         self.scales: dict[str, int] = {}
+        self.refused_labels = Refusals()
         self.disconnected = self.poll = lambda *_: False
         self.close = self.clock_changed = lambda: None
         self.send = lambda *_: True
@@ -182,7 +184,7 @@ class Listener:
     def counts(self) -> frame.SessionCounts:
         return frame.SessionCounts(0, 0, 0, 0, 0)
 
-    def welcomed(self, scales: dict[str, int]) -> None:
+    def welcomed(self, scales: dict[str, int], caps: tuple[int, int]) -> None:
         self.scales = scales
 
     def refused(self, message: str) -> None:

@@ -37,6 +37,11 @@ NO_LIMITS = {
     "SHORT_BYTES_MAX": "a word of ZMTP's grammar",
     "CULPRITS_MAX": "how many are shown",
     "SERIES_MAX": "the last of all numbers",
+    "CUT_MAX": "how often a handshake is cut before the client says why",
+    "REASON_LENGTH_MAX": "how long the reason of a gap may get by joining",
+    "TELLERS_MAX": "how many blocks are asked for those that are missing",
+    "LOSSES_MAX": "how many losses of a journal are told apart",
+    "SEARCHES_MAX": "how often a damaged journal is searched whole",
 }
 
 

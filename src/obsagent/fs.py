@@ -11,6 +11,7 @@ Data files are created with mode 0640, directories with 0750.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
 TEMPORARY_SUFFIX = ".tmp"
 IOV_COUNT_MAX = 1024
+CLOSED_NEVERTHELESS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EINTR)
 
 
 class Fs:
@@ -37,8 +39,15 @@ class Fs:
         return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
     def close(self, descriptor: int) -> None:
-        """Close a descriptor; nothing is made durable by it."""
-        os.close(descriptor)
+        """Close a descriptor; nothing is made durable by it, so that an error of the disk here is nobody's concern.
+
+        The descriptor is gone also after an error: whoever kept it would write into the next file that is opened.
+        """
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            if error.errno not in CLOSED_NEVERTHELESS:
+                raise
 
     def write(self, descriptor: int, buffers: Sequence[Buffer], offset: int) -> int:
         """Write all buffers one after another at `offset`, without joining them; returns the bytes written."""
@@ -46,6 +55,8 @@ class Fs:
         waiting = [memoryview(buffer).cast("B") for buffer in buffers if len(buffer)]
         while waiting:
             count = os.pwritev(descriptor, waiting[:IOV_COUNT_MAX], offset + written)
+            if count == 0:
+                raise OSError(errno.EIO, "the disk took no byte and gave no reason")
             written += count
             waiting = _after(waiting, count)
         return written

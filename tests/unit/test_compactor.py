@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from obsagent import daemon
-from obsagent.daemon import Compactor
+from obsagent import upkeep
 from obsagent.errors import StoreError
+from obsagent.upkeep import Compactor
 
 
 class FakeStore:
@@ -46,11 +46,12 @@ def test_a_failure_is_said_once_and_shown_until_it_works_again(caplog: pytest.Lo
         one._compact()
         one._compact()
         one._compact()  # not the time to try again: nothing has got better
-    assert one.failure == "no room"
+    assert str(one.trouble.error) == "no room"
+    assert one.trouble.count == 2
     assert [record.getMessage() for record in caplog.records] == ["segments are not compacted: no room"]
     store.files = 1
     one._compact()
-    assert one.failure == ""
+    assert one.trouble.error is None
 
 
 def test_it_rests_as_long_as_it_has_worked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +63,7 @@ def test_it_rests_as_long_as_it_has_worked(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_stop_ends_it_in_the_middle_of_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "COMPACTION_LOOK_S", 0.001)
+    monkeypatch.setattr(upkeep, "COMPACTION_LOOK_S", 0.001)
     store = FakeStore(1 << 60, [])
     one = compactor(store)
 

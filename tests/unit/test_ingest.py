@@ -36,6 +36,9 @@ class FakeSink:
     def session_count(self) -> int:
         return len(self.sessions)
 
+    def remembered_count(self) -> int:
+        return len(self.sessions)
+
     def open_session(self, hello: frame.Hello) -> Any:
         known: set[int] = set()
         self.sessions[hello.session] = SimpleNamespace(
@@ -44,6 +47,9 @@ class FakeSink:
             worker=3,
             last_applied=0,
             last_event=0,
+            acknowledged=0,
+            acknowledged_event=0,
+            greeted_ms=0,
             counts=SessionCounts(0, 0, 0, 0, 0),
             numbers=known,
             knows=known.__contains__,
@@ -53,7 +59,13 @@ class FakeSink:
         return self.sessions[hello.session]
 
     def heard(self, name: bytes, monotonic_ms: int, skew_ms: int | None = None) -> None:
-        assert name in self.sessions
+        if skew_ms is not None:
+            self.sessions[name].greeted_ms = monotonic_ms
+
+    def acknowledged(self, name: bytes, sequence: int, event: int) -> None:
+        if name in self.sessions:
+            self.sessions[name].acknowledged = sequence
+            self.sessions[name].acknowledged_event = event
 
     def reported(self, name: bytes, counts: SessionCounts) -> None:
         self.reports.append(counts)
@@ -151,6 +163,9 @@ def test_a_second_hello_resumes_the_session(desk: Desk) -> None:
     desk.samples(1, observed=2)
     desk.hello()
     assert [entry[0] for entry in desk.sink.entries] == ["open", "frame"]
+    assert desk.replies[-1][1]["applied"] == 0  # it is applied, and not on disk yet
+    desk.ingest.acknowledge(2)
+    desk.hello()
     assert desk.replies[-1][1]["applied"] == 1
 
 

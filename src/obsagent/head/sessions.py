@@ -36,7 +36,8 @@ class Session:
     """One life of one model process. `accounts` is None if its counters so far are not known.
 
     `opened_at` is the journal position of the entry that opened it; -1 if a checkpoint brought it. When it was
-    heard and by how much its clock was ahead of the agent's at the hello is known in memory only.
+    heard (`alive_ms` on the monotonic clock) and by how much its clock was ahead of the agent's at the hello is known
+    in memory only.
     """
 
     session: bytes
@@ -52,6 +53,7 @@ class Session:
     state: State = "live"
     opened_at: int = -1
     heard_ms: int = 0
+    alive_ms: int = 0
     skew_ms: int | None = None
     last_event: int = 0
     series: SeriesMap = field(default_factory=SeriesMap)
@@ -100,12 +102,13 @@ def clients_of(sessions: Iterable[Session]) -> Clients:
 
 
 class SessionTable:
-    """All sessions that the store remembers."""
+    """All sessions that the store remembers; `began_ms` says since when they could be heard (monotonic)."""
 
     def __init__(self) -> None:
         self._sessions: dict[bytes, Session] = {}
         self._changed: set[bytes] = set()
         self._forgotten: set[bytes] = set()
+        self.began_ms = 0
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -121,11 +124,12 @@ class SessionTable:
         """Sessions that are neither suspended nor closed."""
         return [session for session in self if session.state == "live"]
 
-    def heard(self, session: bytes, at_ms: int, skew_ms: int | None = None) -> None:
+    def heard(self, session: bytes, at_ms: int, monotonic_ms: int, skew_ms: int | None = None) -> None:
         """The session said something at `at_ms`, and, in a hello, what its own clock showed."""
         known = self._sessions.get(session)
         if known is not None:
             known.heard_ms = at_ms
+            known.alive_ms = monotonic_ms
             known.skew_ms = known.skew_ms if skew_ms is None else skew_ms
 
     def clients_by_service(self) -> dict[str, Clients]:
@@ -184,9 +188,13 @@ class SessionTable:
         self._changed.add(session.session)
 
     def forget_idle(self, before_ms: int) -> None:
-        """Drop the sessions that are not live and were last heard of before `before_ms`."""
+        """Drop the sessions that are not live and have not been heard since `before_ms` on the monotonic clock.
+
+        Those of an agent before could be heard since this one began. Setting the wall clock makes nobody older: a
+        session that is forgotten and comes back would have its batches applied once more.
+        """
         for session in self:
-            if session.state != "live" and session.last_ms < before_ms:
+            if session.state != "live" and max(session.alive_ms, self.began_ms) < before_ms:
                 del self._sessions[session.session]
                 self._changed.discard(session.session)
                 self._forgotten.add(session.session)

@@ -29,12 +29,14 @@ from __future__ import annotations
 
 import threading
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from obsagent.clock import Clock, SystemClock, window_start
+from obsagent.clock import Clock, ClockSteps, SystemClock, window_start
 from obsagent.errors import StoreError
 from obsagent.fs import Buffer, Fs
+from obsagent.head.accounts import Accounts
 from obsagent.head.budgets import Budgets
 from obsagent.head.checkpoint import Draft, Whole, wants_file, write_checkpoint
 from obsagent.head.compaction import Compaction, swapped
@@ -92,6 +94,7 @@ class Store:
         self._detached: Detached | None = None
         self._damage: set[Damage] = set()
         self._costs = CostBook(clock.wall_ms())
+        self._steps = ClockSteps(clock)
         self._reader = BlockReader(self._note)
         self._compaction = Compaction(fs, store_id, budgets.frame_bytes, self._note)
         recovered = recover(directory, budgets)
@@ -139,13 +142,15 @@ class Store:
         self._damaged_files = recovered.damaged
         self._next_try_ms = 0
         self._tried_cutoff_ms = 0
+        self._clock_was_set = False
+        self._state.sessions.began_ms = self._clock.monotonic_ms()
 
     def _begin(self, recovered: Recovered) -> None:
         """Make what was recovered durable, and begin a journal file behind it."""
         root, budgets = self._directory, self._budgets
         last = take_over(root.segments, recovered.catalog, self._fs)
         self._segments = SegmentWriter(root.segments, self._fs, self._store_id, last)
-        self._compaction.begin(root.segments, recovered.catalog.superseded, self._clock.wall_ms())
+        self._compaction.begin(root.segments, recovered.catalog.superseded, self._clock.monotonic_ms())
         position = recovered.position
         self._journal = Journal(root.journal, self._fs, self._store_id, position, budgets.journal_file_bytes)
         if recovered.entry_count or recovered.damaged:
@@ -182,11 +187,25 @@ class Store:
 
     def heard(self, session: bytes, skew_ms: int | None = None) -> None:
         """The session is alive; `skew_ms` is how much its clock is ahead of ours, where it has just said so."""
-        self._state.sessions.heard(session, self._clock.wall_ms(), skew_ms)
+        self._state.sessions.heard(session, self._clock.wall_ms(), self._clock.monotonic_ms(), skew_ms)
 
     def position(self) -> int:
         """The end of the journal as written, synced or not."""
         return self._journal.position
+
+    def unsynced_bytes(self) -> int:
+        """How much of the journal only memory holds."""
+        return self._journal.unsynced_bytes
+
+    @property
+    def broken(self) -> str:
+        """Why the store takes nothing any more until it is opened again; empty while it does."""
+        return self._broken
+
+    def accounts(self) -> dict[str, Accounts]:
+        """Service → its account since the store began, as it is now."""
+        with self._lock:
+            return {service: replace(account) for service, account in self._state.totals.items()}
 
     def head_bytes(self) -> int:
         """Bytes of the windows in memory, those of a checkpoint under way included."""
@@ -280,20 +299,24 @@ class Store:
     def maybe_checkpoint(self, now_ms: int) -> bool:
         """Checkpoint if it is time: a window ended two seconds ago, or the head is over its budget.
 
-        Returns whether there was a checkpoint. Raises StoreError if it could not be written.
+        If the clock was set, everything is checkpointed: the windows of the time before may lie hours ahead, and would
+        hold back the journal until then. Returns whether there was a checkpoint. Raises StoreError if it could not be
+        written; then, on the monotonic clock, it is not tried again for a while.
         """
         cutoff_ms = window_start(now_ms - CHECKPOINT_DELAY_MS)
+        self._clock_was_set = bool(self._steps.look()) or self._clock_was_set
         with self._lock:
-            too_large = self._state.memory_bytes > self._budgets.head_bytes
+            everything = self._clock_was_set or self._state.memory_bytes > self._budgets.head_bytes
             due = cutoff_ms != self._tried_cutoff_ms and self._state.has_before(cutoff_ms)
-        if not (too_large or due) or now_ms < self._next_try_ms:
+        if not (everything or due) or self._clock.monotonic_ms() < self._next_try_ms:
             return False
         try:
-            written = self.checkpoint(None if too_large else cutoff_ms)
+            written = self.checkpoint(None if everything else cutoff_ms)
         except StoreError:
-            self._next_try_ms = now_ms + RETRY_AFTER_MS
+            self._next_try_ms = self._clock.monotonic_ms() + RETRY_AFTER_MS
             raise
         self._tried_cutoff_ms = cutoff_ms
+        self._clock_was_set = False
         return written
 
     def checkpoint(self, up_to_ms: int | None = None) -> bool:
@@ -339,7 +362,8 @@ class Store:
             if position == self._mark.high and not self._state.windows:
                 return None
             new_file = wants_file(self._segments, self._budgets, now_ms)
-            detached = self._state.detach(up_to_ms, position, now_ms - self._budgets.session_idle_ms)
+            idle_before_ms = self._clock.monotonic_ms() - self._budgets.session_idle_ms
+            detached = self._state.detach(up_to_ms, position, idle_before_ms)
             self._detached = detached
             series = self._state.series.known_since(self._series_written)
             all_series = self._state.series.known_since(0) if new_file else []
@@ -372,8 +396,9 @@ class Store:
     def maybe_compact(self, now_ms: int, pause: Pause = no_pause) -> bool:
         """Rewrite the oldest segment file that is complete and sound; returns whether there was one.
 
-        Removes what earlier calls have superseded. `pause` is called between pieces of work and may raise to
-        end this one. Raises StoreError if the disk refuses; the store is then as it was before.
+        Removes what earlier calls have superseded. `now_ms` is of the monotonic clock. `pause` is called between
+        pieces of work and may raise to end this one. Raises StoreError if the disk refuses; the store is then as it
+        was before.
         """
         with self._compaction_lock:
             self._compaction.remove_superseded(now_ms)

@@ -11,6 +11,7 @@ one before it was synced, so only the last can be torn inside. A compacted file 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,13 +116,18 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """Exactly `size` bytes. Raises CorruptData when the file ends before."""
-    data = os.pread(descriptor, size, offset)
-    while 0 < len(data) < size:
-        more = os.pread(descriptor, size - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
+    """Exactly `size` bytes. Raises CorruptData when the file ends before, or when the disk cannot read them."""
+    try:
+        data = os.pread(descriptor, size, offset)
+        while 0 < len(data) < size:
+            more = os.pread(descriptor, size - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise CorruptData(f"the disk cannot read bytes {offset} to {offset + size}: {error.strerror}") from error
     if len(data) < size:
         raise CorruptData(f"the file ends before byte {offset + size}")
     return data

@@ -21,6 +21,10 @@ from obsagent.limits import DEFINE_BYTES_MAX, FRAME_PARTS_MAX, MESSAGE_BYTES_MAX
 from obsagent.wire.header import Header, MessageKind, pack, unpack
 
 SEND_HWM = 8
+ANSWERS_UNREAD_MAX = 4
+TCP_PREFIX = "tcp://"
+KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 30, 10, 3
+UNACKNOWLEDGED_MAX_MS = 60_000
 ZERO_COPY_BYTES = 64 << 10
 
 Parts = list[bytes | memoryview]
@@ -32,6 +36,15 @@ def _new_socket(context: zmq.Context[Any], kind: int) -> zmq.Socket[Any]:
     socket.setsockopt(zmq.SNDHWM, SEND_HWM)
     socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
     return socket
+
+
+def _let_go_of_lost_peers(socket: zmq.Socket[Any]) -> None:
+    """A peer whose machine or network is gone says no goodbye: its connection would stay."""
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
+    socket.setsockopt(zmq.TCP_MAXRT, UNACKNOWLEDGED_MAX_MS)
 
 
 class ClientSocket:
@@ -120,15 +133,22 @@ class ServerSocket:
     in silence. Not thread-safe, except `wake`.
     """
 
-    def __init__(self, endpoint: str, *, receive_hwm: int = 64) -> None:
-        """Binds; raises `StoreLocked` if another agent holds the endpoint, `UsageError` if it is malformed."""
+    def __init__(self, endpoint: str, *, receive_hwm: int = 16, send_hwm: int = 256) -> None:
+        """Binds; raises `StoreLocked` if another agent holds the endpoint, `UsageError` if it is malformed.
+
+        So many messages wait for each peer, and of each, at most; what waits of a peer is in its own memory otherwise.
+        """
         self.endpoint = check_endpoint(endpoint)
+        self.unread = 0
         self._lock_fd = self._guard(endpoint)
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket = _new_socket(self._context, zmq.ROUTER)
         self._socket.setsockopt(zmq.RCVHWM, receive_hwm)
-        self._socket.setsockopt(zmq.SNDHWM, 1000)
+        self._socket.setsockopt(zmq.SNDHWM, send_hwm)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a send to who does not read then fails, and is no secret
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
+        if endpoint.startswith(TCP_PREFIX):
+            _let_go_of_lost_peers(self._socket)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
@@ -188,10 +208,13 @@ class ServerSocket:
         return identity, parts
 
     def send(self, identity: bytes, header: bytes, body: bytes | None = None) -> bool:
-        """Answers a peer; False if the peer is gone or does not read."""
+        """Answers a peer; False if the peer is gone or does not read, which is counted in `unread`."""
         parts = [identity, header] if body is None else [identity, header, body]
         try:
             self._socket.send_multipart(parts, zmq.NOBLOCK)
+        except zmq.Again:
+            self.unread += 1
+            return False
         except zmq.ZMQError:
             return False
         return True
@@ -213,7 +236,7 @@ class ServeSocket:
 
     def __init__(self, endpoint: str) -> None:
         """Binds; raises like `ServerSocket`."""
-        self._server = ServerSocket(endpoint)
+        self._server = ServerSocket(endpoint, send_hwm=ANSWERS_UNREAD_MAX)
 
     def receive(self, timeout_ms: int) -> tuple[bytes, str, Header] | None:
         """The next request as (identity, kind in lower case, fields), or None after `timeout_ms`.

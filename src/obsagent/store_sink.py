@@ -234,7 +234,7 @@ class StoreSink:
         return [(series.labels, groups.counter(index)[1]) for index, series in enumerate(found) if series is not None]
 
     def resolve(self, definition: SeriesDefinition, labels: dict[str, str], *, reserved: bool = False) -> Series | None:
-        """The store's series for a definition; None if its kind contradicts."""
+        """The store's series for a definition; None if its kind contradicts, or if there is no room left."""
         return self._store.series.resolve(
             definition.metric,
             definition.kind,
@@ -251,7 +251,11 @@ class StoreSink:
         """Writes what a session's series numbers stand for."""
         rows = list(mapped)
         stores = [row.series.id if row.series else REFUSED_SERIES for row in rows]
-        defined = [DefinedSeries(row.number, store, row.series) for row, store in zip(rows, stores, strict=True)]
+        full = self._store.series.is_full
+        defined = [
+            DefinedSeries(row.number, store, row.series, "" if row.series or not full else row.metric)
+            for row, store in zip(rows, stores, strict=True)
+        ]
         self._store.write(Define(name, defined))
         gauges = [row.series for row in rows if row.series is not None and row.series.kind is Kind.GAUGE]
         self._sessions[name].gauges.extend(gauges)

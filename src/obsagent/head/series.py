@@ -113,6 +113,11 @@ class SeriesTable:
         self.refused[metric] = self.refused.get(metric, 0) + 1
 
     @property
+    def is_full(self) -> bool:
+        """True if there is no room for a new series of any metric, not even for an overflow series."""
+        return not self._has_reserve()
+
+    @property
     def news(self) -> int:
         """How often a series became known or changed."""
         return len(self._order)

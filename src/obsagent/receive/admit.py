@@ -40,8 +40,8 @@ class Admission:
                 continue
             series = self._sink.resolve(definition, {**definition.labels, **labels})
             if series is None:
-                line = "service %s: %s is refused: another kind is defined"
+                line = "service %s: %s is refused: it is defined with another kind, or there is no room for its series"
                 self._complaints.say(logging.WARNING, line, session.service, definition.metric)
-            mapped.append(Mapped(definition.number, series))
+            mapped.append(Mapped(definition.number, series, definition.metric))
         if mapped:
             self._sink.write_definitions(session.name, mapped)

@@ -21,8 +21,9 @@ from obsagent.receive.sink import Sink
 from obsagent.selfmetrics import SAMPLES, SAMPLES_OBSERVED, SAMPLES_PENDING, SERVICE, SelfMetric
 
 OBSERVED = "observed"
-THESE_TWO = 2
-"""What of the agent's own account grows with every frame: `stored` and `observed` are samples of it themselves."""
+STORED = "stored"
+GROWING = (OBSERVED, STORED)
+"""What of the agent's own account grows with every frame, whose samples these two are themselves."""
 
 
 class OwnAccounts:
@@ -50,9 +51,10 @@ class OwnAccounts:
     def _record_own(self, totals: Counter[str]) -> None:
         """The agent's own account as it will be with the next frame, these counters being samples of it."""
         totals["dropped_budget"] += self._own.unbooked.dropped_budget
-        for outcome in totals.keys() - {OBSERVED, "stored"}:
-            self._count(SERVICE, outcome, totals[outcome])
-        self._count(SERVICE, "stored", totals["stored"] + self._own.staged_count + THESE_TWO)
+        for outcome, total in totals.items():
+            if outcome not in GROWING:
+                self._count(SERVICE, outcome, total)
+        self._count(SERVICE, STORED, totals[STORED] + self._own.staged_count + len(GROWING))
         self._count(SERVICE, OBSERVED, totals[OBSERVED] + self._own.unbooked.observed + 1)
 
     def _count(self, service: str, outcome: str, total: int) -> None:

@@ -69,10 +69,11 @@ class LiveSession(Protocol):
 
 
 class Mapped(NamedTuple):
-    """Where a session's series goes: a series of the store, or None if it is refused."""
+    """Where a session's series goes: a series of the store, or None if it is refused; `metric` is what it asked for."""
 
     number: int
     series: Series | None
+    metric: str = ""
 
 
 class TakenEvents(NamedTuple):
@@ -136,9 +137,10 @@ class Sink(Protocol):
         ...
 
     def resolve(self, definition: SeriesDefinition, labels: dict[str, str], *, reserved: bool = False) -> Series | None:
-        """The store's series for a definition: known, new, the overflow series, or None if its kind contradicts.
+        """The store's series for a definition: known, new, the overflow series, or None if it is refused.
 
-        What is `reserved` finds room when clients have used up the budget of series: the agent's own.
+        It is refused if its kind contradicts, or if there is no room left, not even for an overflow series. What is
+        `reserved` finds room when clients have used up the budget of series: the agent's own.
         """
         ...
 

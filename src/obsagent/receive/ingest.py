@@ -133,6 +133,7 @@ class Ingest:
 
     def _hello(self, identity: bytes, fields: Header, _body: Any) -> None:
         hello = read_hello(fields)
+        self.heed_clock()
         now = self._clock.wall_ms()
         session = self._sink.session(hello.session)
         if session is None:
@@ -214,7 +215,7 @@ class Ingest:
         now = self._clock.wall_ms()
         if all(is_timely(stamp_ms, now) for stamp_ms in stamps_ms):
             return True
-        if self.step is not None and session.greeted_ms < self.step.monotonic_ms:
+        if self.step is not None and session.greeted_ms <= self.step.monotonic_ms:
             raise StoreError("the agent's clock was set: say hello again, and stamp what you have by the new time")
         return False
 

@@ -17,10 +17,11 @@ from obsagent.upkeep import Trouble
 CLOCK_SHOWN_MS = 600_000
 """For how long after the clock was set that is a problem."""
 
+GOES_ON = "it goes on by itself"
 ADVICE = {
-    errno.ENOSPC: "free space on its file system",
-    errno.EDQUOT: "raise the quota, or free space within it",
-    errno.EROFS: "make its file system writable again; the kernel's log (dmesg) says why it is not",
+    errno.ENOSPC: f"free space on its file system, and {GOES_ON}",
+    errno.EDQUOT: f"free space within the quota or raise it, and {GOES_ON}",
+    errno.EROFS: f"make its file system writable again (dmesg says why it is not), and {GOES_ON}",
     errno.EACCES: "give the agent's user the right to write there",
     errno.EPERM: "give the agent's user the right to write there",
     errno.EIO: "the disk fails, and the kernel's log (dmesg) says how: move the store to another one",
@@ -75,7 +76,7 @@ def _advice(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in ADVICE:
-            return f"; {ADVICE[cause.errno]}: it goes on by itself"
+            return f": {ADVICE[cause.errno]}"
         cause = cause.__cause__
     return ""
 

@@ -117,10 +117,38 @@ def _troubles(status: Status) -> Iterator[str]:
     yield from culprit_lines(status["series"]["culprits"])
     if status["corrupt"]:
         yield f"corrupt: {_plural(status['corrupt'], 'damaged or lost place')} in the store's files"
+    yield from _past(status.get("agent", {}))
+
+
+REFUSALS = {
+    "again": "to be sent again, since the store could not take them",
+    "session": "of sessions that the agent does not know",
+    "sessions": "that would have begun a session too many",
+    "internal": "that the agent failed to handle: its log says why",
+}
+"""What is said of a code of refused messages, beside those that are malformed or unsupported."""
+
+
+def _past(agent: Status) -> Iterator[str]:
+    """What has gone wrong since the agent began, over or not."""
     for key, what in (("malformed", "malformed"), ("unsupported", "of an unsupported kind or version")):
-        count = status.get("agent", {}).get(key, 0)
-        if count:
+        if agent.get(key):
+            yield f"refused: {_plural(agent[key], 'message')} {what}"
+    for code, what in REFUSALS.items():
+        if count := agent.get("refused", {}).get(code, 0):
             yield f"refused: {_plural(count, 'message')} {what}"
+    if agent.get("unread_replies"):
+        yield f"unread: {_plural(agent['unread_replies'], 'answer')} dropped, because the clients do not read"
+    if agent.get("overloaded_ms"):
+        yield f"overloaded: clients were not read for {duration(agent['overloaded_ms'])} in all, as the disk was slow"
+    failures = [f"{_plural(count, what)}" for what, count in agent.get("failures", {}).items() if count]
+    if failures:
+        yield f"failed: {', '.join(failures)}"
+    step = agent.get("last_clock_step")
+    if step:
+        count = sum(agent["clock_steps"].values())
+        way = "forward" if step["by_ms"] > 0 else "back"
+        yield f"clock: set {_plural(count, 'time')}, the last {way} by {duration(abs(step['by_ms']))}"
 
 
 def _plural(count: int, one: str, many: str = "") -> str:

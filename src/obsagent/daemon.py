@@ -194,11 +194,17 @@ class Agent:
 
 
 def run(config: AgentConfig) -> int:
-    """Runs the agent until SIGTERM or SIGINT; the exit code."""
+    """Runs the agent until SIGTERM or SIGINT; the exit code.
+
+    Raises `StoreError` if the store cannot be opened, or not everything can be written to it at the end.
+    """
     wanted = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wanted.set())
-    agent = Agent(config)
+    try:
+        agent = Agent(config)
+    except StoreError as error:
+        raise StoreError(f"{error}{health.advice(error)}; --data names another directory") from error
     agent.start()
     logger.info("ready: writers %s, readers %s, data %s", config.listen, config.serve, config.data)
     while not wanted.wait(0.5):

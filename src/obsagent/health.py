@@ -68,11 +68,11 @@ def _told(trouble: Trouble, means: str) -> str | None:
         return None
     says = str(error) or type(error).__name__
     lasting = format_duration(int(trouble.lasts_s * 1000))
-    return f"{trouble.what}: {says} (for {lasting}; {means}){_advice(error)}"
+    return f"{trouble.what}: {says} (for {lasting}; {means}){advice(error)}"
 
 
-def _advice(error: BaseException) -> str:
-    """What to do about the system's error behind this one."""
+def advice(error: BaseException) -> str:
+    """What to do about the system's error behind this one, after a colon; empty if nothing is known about it."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in ADVICE:

@@ -159,7 +159,7 @@ class StoreSink:
 
     def session_count(self) -> int:
         """Sessions that are alive."""
-        return len(self._store.sessions.live())
+        return self._store.sessions.live_count
 
     def remembered_count(self) -> int:
         """All sessions that are kept."""

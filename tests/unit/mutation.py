@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-BOOKING = ("add", "book", "record", "count", "update", "take", "touch", "_settle", "_count", "count_refused")
+BOOKING = ("add", "book", "record", "count", "update", "take", "touch", "_settle", "_count", "count_refused", "close")
 ACCOUNTS = ("Accounts", "SessionAccounts", "SessionCounts", "Refused", "Frame", "SessionClose")
 Replace = Callable[[ast.AST], ast.AST | None]
 

@@ -8,6 +8,7 @@ to a newcomer before it had time to come back.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -102,13 +103,18 @@ def clients_of(sessions: Iterable[Session]) -> Clients:
 
 
 class SessionTable:
-    """All sessions that the store remembers; `began_ms` says since when they could be heard (monotonic)."""
+    """All sessions that the store remembers; `began_ms` says since when they could be heard (monotonic).
+
+    `live_count` of them are live. Their slots are kept by service and host, since sessions may come by the thousand.
+    """
 
     def __init__(self) -> None:
         self._sessions: dict[bytes, Session] = {}
         self._changed: set[bytes] = set()
         self._forgotten: set[bytes] = set()
+        self._slots: dict[tuple[str, str], Counter[int]] = {}
         self.began_ms = 0
+        self.live_count = 0
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -145,22 +151,45 @@ class SessionTable:
 
     def free_worker(self, service: str, host: str) -> int:
         """The lowest worker slot that no live session of this service and host has."""
-        peers = (each for each in self.live() if each.service == service and each.host == host)
-        taken = {session.worker for session in peers}
+        taken = self._slots.get((service, host), ())
         return next(slot for slot in range(len(taken) + 1) if slot not in taken)
 
     def set_state(self, session: bytes, state: State) -> None:
         """What the receiver knows of a session; "closed" comes from an entry and stays."""
         known = self._sessions.get(session)
         if known is not None and known.state != "closed" and state != "closed":
-            known.state = state
+            self._set(known, state)
+
+    def close(self, session: Session) -> None:
+        """An entry has ended the session."""
+        self._set(session, "closed")
+
+    def _set(self, session: Session, state: State) -> None:
+        self._leave(session)
+        session.state = state
+        self._enter(session)
+
+    def _enter(self, session: Session) -> None:
+        if session.state == "live":
+            self.live_count += 1
+            self._slots.setdefault((session.service, session.host), Counter())[session.worker] += 1
+
+    def _leave(self, session: Session) -> None:
+        if session.state == "live":
+            slots = self._slots[session.service, session.host]
+            self.live_count -= 1
+            slots[session.worker] -= 1
+            if not slots[session.worker]:
+                del slots[session.worker]
+            if not slots:
+                del self._slots[session.service, session.host]
 
     def open(self, entry: SessionOpen, position: int) -> None:
         """Begin a session; one that is known goes on as it is."""
         known = self._sessions.get(entry.session)
         if known is not None and known.accounts is not None:
             if known.state == "closed":
-                known.state = "live"
+                self._set(known, "live")
                 self.touch(known, entry.started_ms)
             return
         session = Session(
@@ -175,12 +204,18 @@ class SessionTable:
         )
         if known is not None:
             session.series = known.series
+            self._leave(known)
         self._sessions[entry.session] = session
+        self._enter(session)
         self.touch(session, entry.started_ms)
 
     def restore(self, row: SessionRow) -> Session:
         """Take in a session as it was stored, unless it is known already."""
-        return self._sessions.setdefault(row.session, from_row(row))
+        known = self._sessions.get(row.session)
+        if known is None:
+            known = self._sessions[row.session] = from_row(row)
+            self._enter(known)
+        return known
 
     def touch(self, session: Session, at_ms: int) -> None:
         """The session changed and belongs in the next checkpoint."""

@@ -83,6 +83,7 @@ class SinkSession:
     acknowledged_event: int
     heard_ms: int = 0
     greeted_ms: int = 0
+    told_ms: int = 0
     gauges: list[Series] = field(default_factory=list)
     reported: SessionCounts | None = None
 

@@ -51,8 +51,8 @@ def check(agent: RunningAgent, producers: list[Producer]) -> dict[str, Produced]
         assert sum(account["rejected"].values()) == 0
     assert status["agent"]["problems"] == []
     time.sleep(1.5)  # the agent's next second tells the last changes
-    metrics_balance(agent.status(), agent.query)
-    answers_balance(agent.status(), agent.query, dict.fromkeys(SERVICES, "step"))
+    metrics_balance(agent.status(), agent.ask)
+    answers_balance(agent.status(), agent.ask, dict.fromkeys(SERVICES, "step"))
     return ended
 
 

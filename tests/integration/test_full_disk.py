@@ -78,7 +78,7 @@ def test_a_disk_that_is_full_and_has_space_again(agent: RunningAgent, tmp_path: 
     assert "agent      failing: " in shown
     assert "problem: the journal cannot be synced: " in shown
     assert "free space on its file system, and it goes on by itself" in shown
-    assert agent.query("count step service=shop since 1h")["series"][0]["values"]["count"] >= 1_000
+    assert agent.ask("count step service=shop since 1h")["series"][0]["values"]["count"] >= 1_000
     balances(agent.status(), pending=None)
 
     if killed:
@@ -94,9 +94,9 @@ def test_a_disk_that_is_full_and_has_space_again(agent: RunningAgent, tmp_path: 
     status = agent.status()
     assert status["agent"]["pid"] == pid
     balances(status, {"shop": observed, "late": 700})
-    until(lambda: agent.query("sum obsagent_sync_failures since 1h")["series"][0]["values"]["sum"] > 0)
-    metrics_balance(agent.status(), agent.query)
-    answers_balance(agent.status(), agent.query, {"shop": "step", "late": "step"})
+    until(lambda: agent.ask("sum obsagent_sync_failures since 1h")["series"][0]["values"]["sum"] > 0)
+    metrics_balance(agent.status(), agent.ask)
+    answers_balance(agent.status(), agent.ask, {"shop": "step", "late": "step"})
 
     agent.kill()
     assert stored_histogram(agent.data, "step", service="shop").count == observed

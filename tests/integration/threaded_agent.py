@@ -14,7 +14,7 @@ from obsagent.config import AgentConfig
 from obsagent.daemon import Agent
 from unit.faulty_fs import FailingFs
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class SteppedClock:
@@ -70,7 +70,7 @@ class ThreadedAgent:
 
 
 def until(what: Callable[[], object], why: str = "") -> None:
-    """Waits until it is true; fails after half a minute."""
+    """Waits until it is true; fails after a minute."""
     deadline = time.monotonic() + PATIENCE_S
     while not what():
         assert time.monotonic() < deadline, why or "it has not come true"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from obsagent._native.codec import check_body
 from obsagent.clock import Clock, ClockSteps, window_start
 from obsagent.errors import CorruptData, ProtocolError, StoreError, TooManySessions, UnsupportedVersion
-from obsagent.limits import SESSIONS_MAX, SESSIONS_REMEMBERED
+from obsagent.limits import HEARTBEAT_INTERVAL_MS, SESSIONS_MAX, SESSIONS_REMEMBERED
 from obsagent.receive.acks import Ack, PendingAcks
 from obsagent.receive.admit import Admission
 from obsagent.receive.complaints import Complaints
@@ -139,7 +139,8 @@ class Ingest:
         if session is None:
             self._require_room()
             session = self._admission.open(hello)
-        self._sink.heard(hello.session, self._clock.monotonic_ms(), hello.clock_ms - now)
+        session.told_ms = self._clock.monotonic_ms()
+        self._sink.heard(hello.session, session.told_ms, hello.clock_ms - now)
         welcome = pack(
             MessageKind.WELCOME,
             s=hello.session,
@@ -158,14 +159,21 @@ class Ingest:
             raise TooManySessions(f"{SESSIONS_REMEMBERED} sessions came within two hours: no more are taken for now")
 
     def _known(self, identity: bytes, fields: Header) -> LiveSession | None:
-        """The session of a message; tells the peer to begin again with hello if it is not known."""
+        """The session of a message; tells the peer to begin again with hello if it is not known.
+
+        A session that has been told nothing for a while, since it defines many series or nothing can be synced, is told
+        what it knows already: else it would take the agent for dead, and begin again from the start.
+        """
         name = session_of(fields)
         session = self._sink.session(name)
         if session is None:
             self.refused["session"] += 1
             self._reply(identity, pack(MessageKind.ERROR, code="session", message="unknown session: say hello first"))
             return None
-        self._sink.heard(name, self._clock.monotonic_ms())
+        now = self._clock.monotonic_ms()
+        self._sink.heard(name, now)
+        if now - session.told_ms >= HEARTBEAT_INTERVAL_MS:
+            self._tell(Ack(identity, name, session.acknowledged, 0, event=session.acknowledged_event), session)
         return session
 
     def _define(self, identity: bytes, fields: Header, _body: Any) -> None:
@@ -257,15 +265,20 @@ class Ingest:
         """Tells the clients what is on disk now that the journal is durable up to `synced`."""
         for ack in self._acks.due(synced):
             self._sink.acknowledged(ack.session, ack.sequence, ack.event)
-            header = pack(
-                MessageKind.ACK,
-                s=ack.session,
-                q=ack.sequence,
-                e=ack.event,
-                clock=self._clock.wall_ms(),
-                goodbye=ack.goodbye,
-            )
-            self._reply(ack.identity, header)
+            self._tell(ack, self._sink.session(ack.session))
+
+    def _tell(self, ack: Ack, session: LiveSession | None) -> None:
+        if session is not None:
+            session.told_ms = self._clock.monotonic_ms()
+        header = pack(
+            MessageKind.ACK,
+            s=ack.session,
+            q=ack.sequence,
+            e=ack.event,
+            clock=self._clock.wall_ms(),
+            goodbye=ack.goodbye,
+        )
+        self._reply(ack.identity, header)
 
 
 def _wrong_in(header: SamplesHeader, body: Any) -> str | None:

@@ -12,7 +12,9 @@ Refusal = Literal["frame", "time"]
 
 
 class LiveSession(Protocol):
-    """A session as the store keeps it."""
+    """A session as the store keeps it; the receiver notes in `told_ms` when (monotonic) it last told it anything."""
+
+    told_ms: int
 
     @property
     def name(self) -> bytes:

@@ -14,17 +14,13 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import threading
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
-from obsagent import __version__, selfmetrics
+from obsagent import __version__, health, selfmetrics
 from obsagent.answer.serve import QueryServer
 from obsagent.clock import Clock, SystemClock
 from obsagent.config import AgentConfig
@@ -33,127 +29,18 @@ from obsagent.doors import open_doors
 from obsagent.errors import StoreError
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
-from obsagent.limits import GROUP_COMMIT_INTERVAL_MS, JOURNAL_UNSYNCED_BYTES_MAX
 from obsagent.processes import pid_namespace
 from obsagent.receive.ingest import Ingest
+from obsagent.receive.own_accounts import OwnAccounts
 from obsagent.receive.own_session import OwnSession
 from obsagent.receive.server import IngestServer
-from obsagent.selfmetrics import SelfMetric
+from obsagent.self_report import Durations, SelfReport, cpu_seconds, resident_bytes
 from obsagent.store_sink import StoreSink
+from obsagent.upkeep import Checkpointer, Committer, Upkeeper
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_LOOK_S = 0.5
-UPKEEP_LOOK_S = 5.0
-FAILED_SYNC_PAUSE_S = 1.0
-
 LoadConfig = Callable[[], AgentConfig]
-
-
-class Committer:
-    """Group commit: one sync at a time, at most one in 100 ms, whenever something waits."""
-
-    def __init__(self, store: Store, after_sync: Callable[[], None], took: Callable[[float], None]) -> None:
-        """`after_sync` is called after each sync; `took` gets its duration in seconds."""
-        self._store = store
-        self._after_sync = after_sync
-        self._took = took
-        self._wanted = threading.Event()
-        self._stopping = False
-        self.synced = 0
-        self.failure = ""
-        self.thread = threading.Thread(target=self._run, name="obsagent-commit")
-
-    def request(self) -> None:
-        """Something may wait to be synced."""
-        if self._store.position() > self.synced:
-            self._wanted.set()
-
-    def overloaded(self) -> bool:
-        """True while more waits to be synced than may."""
-        return self._store.position() - self.synced > JOURNAL_UNSYNCED_BYTES_MAX
-
-    def stop(self) -> None:
-        """Syncs a last time and ends the thread."""
-        self._stopping = True
-        self._wanted.set()
-        self.thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping:
-            self._wanted.wait()
-            self._wanted.clear()
-            began = time.monotonic()
-            self._sync()
-            pause = GROUP_COMMIT_INTERVAL_MS / 1000 - (time.monotonic() - began)
-            if pause > 0 and not self._stopping:
-                time.sleep(pause)
-        self._sync()
-
-    def _sync(self) -> None:
-        began = time.monotonic()
-        try:
-            self.synced = self._store.sync()
-        except (StoreError, OSError) as error:
-            if str(error) != self.failure:
-                logger.error("the journal cannot be synced, nothing is acknowledged: %s", error)
-            self.failure = str(error)
-            time.sleep(FAILED_SYNC_PAUSE_S)
-            self._wanted.set()
-            return
-        if self.failure:
-            logger.info("the journal can be synced again")
-            self.failure = ""
-        self._took(time.monotonic() - began)
-        self._after_sync()
-
-
-class Stopping(Exception):
-    """The agent is stopping: whatever takes long is given up."""
-
-
-class Upkeep:
-    """Compacts segment files, rolls them up and removes what has expired.
-
-    As long as it works it rests, so that it takes half a processor at most.
-    """
-
-    def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
-        self._store = store
-        self._now_ms = now_ms
-        self._stopping = threading.Event()
-        self.failure = ""
-        self.thread = threading.Thread(target=self._run, name="obsagent-upkeep")
-
-    def stop(self) -> None:
-        """Gives up what it is at and ends the thread."""
-        self._stopping.set()
-        self.thread.join()
-
-    def _run(self) -> None:
-        with suppress(Stopping):
-            while not self._stopping.wait(UPKEEP_LOOK_S):
-                self._look()
-
-    def _look(self) -> None:
-        """Retention comes first, and again after each file: what is rewritten needs room."""
-        try:
-            self._store.maybe_retire(self._now_ms())
-            while self._rewrite():
-                self.failure = ""
-                self._store.maybe_retire(self._now_ms())
-        except StoreError as error:
-            if str(error) != self.failure:
-                logger.error("the upkeep of segments failed: %s", error)
-            self.failure = str(error)
-
-    def _rewrite(self) -> bool:
-        now_ms = self._now_ms()
-        return self._store.maybe_compact(now_ms, self._rest) or self._store.maybe_roll_up(now_ms, self._rest)
-
-    def _rest(self, worked_s: float) -> None:
-        if self._stopping.wait(worked_s):
-            raise Stopping
 
 
 class Agent:
@@ -176,10 +63,7 @@ class Agent:
         self._config = config
         self._load_again = load_again or (lambda: config)
         self._clock = clock or SystemClock()
-        self._started_ms = self._clock.wall_ms()
-        self._cpu_seconds = 0.0
-        self._messages = self._malformed = self._refused = 0
-        self._durations: list[tuple[SelfMetric, float]] = []
+        self._started_ms = self._clock.monotonic_ms()
         budgets = budgets or _budgets(config)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
         try:
@@ -192,49 +76,73 @@ class Agent:
         caps = (config.series_per_metric, config.series_total)
         self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
-        self._committer = Committer(self._store, writers.wake, self._took(selfmetrics.SYNC_DURATION))
+        durations = Durations()
+        self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
         self._query = QueryServer(self._doors.readers, self._store.view, self.status, self._clock.wall_ms)
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
         self._control = ControlServer(self._doors.control, self.reload, self.checkpoint)
         self._control_thread = threading.Thread(target=self._control.run, name="obsagent-control")
-        self._upkeep = Upkeep(self._store, self._clock.wall_ms)
-        self._stopping = threading.Event()
-        self._checkpoint_failure = ""
-        self._checkpoint_thread = threading.Thread(target=self._checkpoint_loop, name="obsagent-checkpoint")
+        self._upkeeper = Upkeeper(self._store, self._clock)
+        took_checkpoint = durations.of(selfmetrics.CHECKPOINT_DURATION)
+        self._checkpointer = Checkpointer(self._store, self._clock.wall_ms, took_checkpoint)
+        self._report = SelfReport(
+            own=self._own,
+            accounts=OwnAccounts(self._sink, self._own),
+            store=self._store,
+            sink=self._sink,
+            ingest=self._ingest,
+            server=self._server,
+            doors=self._doors,
+            committer=self._committer,
+            checkpointer=self._checkpointer,
+            upkeeper=self._upkeeper,
+            problem_count=lambda: len(list(self._problems())),
+            durations=durations,
+        )
+        self._started = False
+
+    @property
+    def _threads(self) -> list[threading.Thread]:
+        return [
+            self._committer.thread,
+            self._checkpointer.thread,
+            self._upkeeper.thread,
+            self._query_thread,
+            self._control_thread,
+            self._server.thread,
+        ]
 
     def start(self) -> None:
         """Starts every thread."""
-        self._committer.thread.start()
-        self._checkpoint_thread.start()
-        self._upkeep.thread.start()
-        self._query_thread.start()
-        self._control_thread.start()
-        self._server.start()
+        for thread in self._threads:
+            thread.start()
+        self._started = True
 
     @property
     def failed(self) -> bool:
-        """True if a thread that must live has died."""
-        return not self._server.thread.is_alive()
+        """True if a thread that must live has died, or the store needs to be opened again."""
+        return bool(self._store.broken) or not all(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
-        """Ends the threads in order and leaves everything in segments."""
+        """Ends the threads in order and leaves everything in segments; raises `StoreError` if that cannot be done."""
         self._server.stop()
         self._query.stop()
         self._control.stop()
         self._query_thread.join()
         self._control_thread.join()
-        self._stopping.set()
-        self._checkpoint_thread.join()
-        self._upkeep.stop()
+        self._checkpointer.stop()
+        self._upkeeper.stop()
         try:
             self._own.close()
         except StoreError as error:
             logger.error("the agent's own session cannot be closed: %s", error)
         self._committer.stop()
         self._ingest.acknowledge(self._committer.synced)
-        self._store.close()
-        self._doors.close()
+        try:
+            self._store.close()
+        finally:
+            self._doors.close()
 
     def reload(self) -> dict[str, Any]:
         """Reads the keys and the configuration again, of which `[metrics]` counts for clients that connect from now on.
@@ -254,75 +162,77 @@ class Agent:
         return {"written": self._store.checkpoint()}
 
     def status(self) -> dict[str, Any]:
-        """Accounts, sessions and sizes of the store, and the agent's own state."""
+        """Accounts, sessions and sizes of the store, and the agent's own state (`agent`).
+
+        agent    version, pid, pid_namespace, uptime_ms, listen, serve, control
+                 health           ok, degraded or failing (`obsagent.health`)
+                 problems         what is wrong now and what to do, a sentence each
+                 messages         received since the agent began; refused {code: of these}; malformed, unsupported
+                 denied           attempts to come in without a key, or with one that may not
+                 unread_replies   dropped because their client does not read
+                 overloaded_ms    time in which clients were not read, because the disk was too slow
+                 failures         {sync, checkpoint, upkeep}
+                 clock_steps      {forward, back}; last_clock_step null or {by_ms, at_ms: on the clock as it was set}
+                 resident_bytes, cpu_seconds
+        """
         state = self._store.status()
         self._sink.add_pending(state)
         self._sink.add_refused_labels(state)
-        failures = (self._committer.failure, self._checkpoint_failure, self._upkeep.failure)
-        problems = [failure for failure in failures if failure]
+        problems = list(self._problems())
+        step = self._ingest.step
         state["agent"] = {
             "version": __version__,
             "pid": os.getpid(),
             "pid_namespace": pid_namespace(),
-            "uptime_ms": self._clock.wall_ms() - self._started_ms,
+            "uptime_ms": self._clock.monotonic_ms() - self._started_ms,
             "listen": self._config.listen,
             "serve": self._config.serve,
             "control": self._config.control_endpoint,
-            "health": "failing" if problems else "ok",
-            "problems": problems,
+            "health": health.health_of(problems),
+            "problems": [problem.says for problem in problems],
             "messages": self._ingest.messages,
             "malformed": self._ingest.malformed,
             "unsupported": self._ingest.unsupported,
-            "refused": self._doors.refused,
-            "resident_bytes": _resident_bytes(),
-            "cpu_seconds": _cpu_seconds(),
+            "refused": dict(self._ingest.refused),
+            "denied": self._doors.refused,
+            "unread_replies": self._doors.writers.unread,
+            "overloaded_ms": self._server.overloaded_ms,
+            "failures": {
+                "sync": self._committer.trouble.count,
+                "checkpoint": self._checkpointer.trouble.count,
+                "upkeep": self._upkeeper.trouble.count,
+            },
+            "clock_steps": dict(self._ingest.steps),
+            "last_clock_step": {"by_ms": step.by_ms, "at_ms": step.wall_ms} if step else None,
+            "resident_bytes": resident_bytes(),
+            "cpu_seconds": cpu_seconds(),
         }
         return state
 
-    def _took(self, metric: SelfMetric) -> Callable[[float], None]:
-        return lambda seconds: self._durations.append((metric, seconds))
-
-    def _checkpoint_loop(self) -> None:
-        took = self._took(selfmetrics.CHECKPOINT_DURATION)
-        while not self._stopping.wait(CHECKPOINT_LOOK_S):
-            began = time.monotonic()
-            try:
-                if self._store.maybe_checkpoint(self._clock.wall_ms()):
-                    took(time.monotonic() - began)
-                self._checkpoint_failure = ""
-            except (StoreError, OSError) as error:
-                if str(error) != self._checkpoint_failure:
-                    logger.error("the head cannot be written to a segment: %s", error)
-                self._checkpoint_failure = str(error)
+    def _problems(self) -> Iterator[health.Problem]:
+        """What is wrong now; any thread asks."""
+        found = [
+            health.journal_problem(self._committer.trouble),
+            health.head_problem(self._checkpointer.trouble),
+            health.upkeep_problem(self._upkeeper.trouble),
+            health.clock_problem(self._ingest.step, self._clock.monotonic_ms()),
+        ]
+        yield from (problem for problem in found if problem is not None)
+        if self._store.broken:
+            yield health.broken_problem(self._store.broken)
+        if self._committer.overloaded():
+            yield health.overload_problem(self._store.unsynced_bytes())
+        if self._started:
+            yield from (health.thread_problem(each.name) for each in self._threads if not each.is_alive())
 
     def _every_second(self) -> None:
+        self._ingest.heed_clock()
         try:
-            self._own.combine_gauges()
-            self._record_own()
-            self._own.write()
+            self._report.write()
         except StoreError as error:
             logger.debug("the agent's own metrics are dropped: %s", error)
-        self._sink.suspend_silent(self._clock.monotonic_ms())  # not our own session, which has just said something
-
-    def _record_own(self) -> None:
-        cpu_seconds = _cpu_seconds()
-        durations, self._durations = self._durations, []
-        readings = [
-            *durations,
-            (selfmetrics.CPU_SECONDS, cpu_seconds - self._cpu_seconds),
-            (selfmetrics.MESSAGES, self._ingest.messages - self._messages),
-            (selfmetrics.MALFORMED, self._ingest.malformed - self._malformed),
-            (selfmetrics.REFUSED, (refused := self._doors.refused) - self._refused),
-            (selfmetrics.RESIDENT_BYTES, _resident_bytes()),
-            (selfmetrics.HEAD_BYTES, self._store.head_bytes()),
-            (selfmetrics.SERIES, len(self._store.series)),
-            (selfmetrics.SESSIONS, self._sink.session_count()),
-        ]
-        self._cpu_seconds = cpu_seconds
-        self._messages, self._malformed = self._ingest.messages, self._ingest.malformed
-        self._refused = refused
-        for metric, value in readings:
-            self._own.record(metric.kind, metric.name, float(value), unit=metric.unit, help_text=metric.help)
+        listening = not self._committer.overloaded()
+        self._sink.suspend_silent(self._clock.monotonic_ms(), listening=listening)  # our own session has just spoken
 
 
 def _budgets(config: AgentConfig) -> Budgets:
@@ -340,25 +250,19 @@ def _scales(config: AgentConfig) -> dict[str, int]:
     return {name: metric.scale for name, metric in config.metrics.items()}
 
 
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
 def run(config: AgentConfig, load_again: LoadConfig | None = None, make: Callable[..., Agent] | None = None) -> int:
     """Runs the agent until SIGTERM or SIGINT; the exit code.
 
-    `load_again` reads the configuration at a reload; `make` makes the agent of both.
+    `load_again` reads the configuration at a reload; `make` makes the agent of both. Raises `StoreError` if the store
+    cannot be opened, or not everything can be written to it at the end.
     """
     wanted = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wanted.set())
-    agent = (make or Agent)(config, load_again)
+    try:
+        agent = (make or Agent)(config, load_again)
+    except StoreError as error:
+        raise StoreError(f"{error}{health.advice(error)}; --data names another directory") from error
     agent.start()
     logger.info(
         "ready: writers %s, readers %s, control %s, data %s",

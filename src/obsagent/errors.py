@@ -38,6 +38,10 @@ class ProtocolError(ObsagentError):
     """The peer sent a message that the wire protocol does not allow, or that is not built yet."""
 
 
+class TooManySessions(ProtocolError):
+    """The agent has room for no more sessions; those that it has go on."""
+
+
 class AgentUnreachable(ObsagentError):
     """No agent answered at the endpoint within the time-out."""
 

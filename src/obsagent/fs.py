@@ -12,6 +12,7 @@ counts.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ TEMPORARY_SUFFIX = ".tmp"
 IOV_COUNT_MAX = 1024
 SECTOR_BYTES = 512
 """What a disk writes whole or not at all."""
+CLOSED_NEVERTHELESS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EINTR)
 
 
 class Fs:
@@ -42,8 +44,15 @@ class Fs:
         return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
     def close(self, descriptor: int) -> None:
-        """Close a descriptor; nothing is made durable by it."""
-        os.close(descriptor)
+        """Close a descriptor; nothing is made durable by it, so that an error of the disk here is nobody's concern.
+
+        The descriptor is gone also after an error: whoever kept it would write into the next file that is opened.
+        """
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            if error.errno not in CLOSED_NEVERTHELESS:
+                raise
 
     def write(self, descriptor: int, buffers: Sequence[Buffer], offset: int) -> int:
         """Write all buffers one after another at `offset`, without joining them; returns the bytes written."""
@@ -51,6 +60,8 @@ class Fs:
         waiting = [memoryview(buffer).cast("B") for buffer in buffers if len(buffer)]
         while waiting:
             count = os.pwritev(descriptor, waiting[:IOV_COUNT_MAX], offset + written)
+            if count == 0:
+                raise OSError(errno.EIO, "the disk took no byte and gave no reason")
             written += count
             waiting = _after(waiting, count)
         return written

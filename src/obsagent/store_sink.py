@@ -5,11 +5,13 @@ Used by the ingest thread; `add_pending` also by the query thread, which only re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from obsagent.head.accounts import SessionAccounts
+from obsagent._native.codec import Groups
+from obsagent.head.accounts import Accounts, SessionAccounts
 from obsagent.head.entries import (
     REFUSED_SERIES,
     Define,
@@ -23,13 +25,16 @@ from obsagent.head.entries import (
 )
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import Session, SessionTable
-from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
+from obsagent.head.view import View
+from obsagent.limits import GAUGE_INTERVAL_MS, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 from obsagent.receive.refused_labels import RefusedLabelBook
-from obsagent.receive.sink import Mapped, Refusal, TakenEvents
+from obsagent.receive.sink import LiveSession, Mapped, Refusal, TakenEvents
 from obsagent.samples import Kind, Series
 from obsagent.wire.frame import Hello, RefusedLabel, SamplesHeader, SeriesDefinition, SessionCounts
 
 SUSPENDED_AFTER_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
+DEAF_AFTER_MS = 3 * GAUGE_INTERVAL_MS
+"""Whoever looks once a second and has not looked for so long was stopped itself."""
 
 
 class Store(Protocol):
@@ -57,6 +62,14 @@ class Store(Protocol):
         """Last value and time (ms) of a gauge series among the windows in memory."""
         ...
 
+    def accounts(self) -> dict[str, Accounts]:
+        """Service → its account since the store began, as it is now."""
+        ...
+
+    def view(self) -> View:
+        """What a query reads."""
+        ...
+
     def position(self) -> int:
         """The end of the journal as written."""
         ...
@@ -67,7 +80,11 @@ class SinkSession:
     """A session of the store, as the receiver sees it, with what is known from its messages only."""
 
     stored: Session
+    acknowledged: int
+    acknowledged_event: int
     heard_ms: int = 0
+    greeted_ms: int = 0
+    told_ms: int = 0
     gauges: list[Series] = field(default_factory=list)
     reported: SessionCounts | None = None
 
@@ -122,6 +139,7 @@ class StoreSink:
         self._store = store
         self._sessions: dict[bytes, SinkSession] = {}
         self._refused_labels = RefusedLabelBook()
+        self._looked_ms = 0
 
     def session(self, name: bytes) -> SinkSession | None:
         """A session that is open."""
@@ -131,8 +149,12 @@ class StoreSink:
             if stored is None:
                 self._sessions.pop(name, None)
                 return None
-            known = self._sessions[name] = SinkSession(stored, gauges=self._gauges_of(stored))
+            known = self._sessions[name] = self._begun(stored)
         return known if known.stored.state != "closed" else None
+
+    def _begun(self, stored: Session) -> SinkSession:
+        """What is new here is new to the store, or was recovered by it and is on disk so far."""
+        return SinkSession(stored, stored.last_applied, stored.last_event, gauges=self._gauges_of(stored))
 
     def _gauges_of(self, session: Session) -> list[Series]:
         found = (self._store.series.get(store) for _, store in session.series.items())
@@ -140,7 +162,11 @@ class StoreSink:
 
     def session_count(self) -> int:
         """Sessions that are alive."""
-        return len(self._store.sessions.live())
+        return self._store.sessions.live_count
+
+    def remembered_count(self) -> int:
+        """All sessions that are kept."""
+        return len(self._store.sessions)
 
     def open_session(self, hello: Hello) -> SinkSession:
         """Writes a new session with the lowest free worker slot of its service and host."""
@@ -165,20 +191,41 @@ class StoreSink:
         """The session is alive."""
         session = self._sessions[name]
         session.heard_ms = monotonic_ms
+        if skew_ms is not None:
+            session.greeted_ms = monotonic_ms
         self._store.heard(name, skew_ms)
         if session.stored.state == "suspended":
             self._store.sessions.set_state(name, "live")
 
-    def suspend_silent(self, monotonic_ms: int) -> None:
-        """Suspends the sessions that have missed three heartbeats; of those that are over nothing is kept here."""
+    def suspend_silent(self, monotonic_ms: int, *, listening: bool = True) -> None:
+        """Suspends the sessions that have missed three heartbeats, unless it was us who did not listen.
+
+        Of those that are over nothing is kept here.
+        """
         self._forget_ended()
+        was_deaf = not listening or monotonic_ms - self._looked_ms > DEAF_AFTER_MS
+        self._looked_ms = monotonic_ms
         for stored in self._store.sessions.live():
             session = self.session(stored.session)
             if session is None:
                 continue
-            session.heard_ms = session.heard_ms or monotonic_ms
-            if monotonic_ms - session.heard_ms > SUSPENDED_AFTER_MS:
+            if was_deaf:
+                session.heard_ms = monotonic_ms
+            elif monotonic_ms - session.heard_ms > SUSPENDED_AFTER_MS:
                 self._store.sessions.set_state(stored.session, "suspended")
+        self._let_go_of_forgotten()
+
+    def _let_go_of_forgotten(self) -> None:
+        known = self._store.sessions
+        if len(self._sessions) > len(known):
+            self._sessions = {name: each for name, each in self._sessions.items() if known.get(name) is each.stored}
+
+    def acknowledged(self, name: bytes, sequence: int, event: int) -> None:
+        """What a session has sent up to a sequence, and its events up to another, is on disk."""
+        session = self._sessions.get(name)
+        if session is not None:
+            session.acknowledged = max(session.acknowledged, sequence)
+            session.acknowledged_event = max(session.acknowledged_event, event)
 
     def _forget_ended(self) -> None:
         known = self._store.sessions
@@ -198,8 +245,26 @@ class StoreSink:
         """What a session has refused because of its labels."""
         self._refused_labels.tell(name, self._sessions[name].service, rows)
 
-    def resolve(self, definition: SeriesDefinition, labels: dict[str, str]) -> Series | None:
-        """The store's series for a definition; None if its kind contradicts."""
+    def open_sessions(self, service: str, host: str) -> list[LiveSession]:
+        """The sessions of a service and host that have not ended."""
+        of_host = (each for each in self._store.sessions if (each.service, each.host) == (service, host))
+        found = [self.session(each.session) for each in of_host]
+        return [session for session in found if session is not None]
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """Service → its account since the store began."""
+        return {service: asdict(account) for service, account in self._store.accounts().items()}
+
+    def counted(self, metric: str) -> list[tuple[dict[str, str], float]]:
+        """What each series of a counter has been incremented by since the store began, with its labels."""
+        ids = list(self._store.series.ids_of(metric))
+        groups = Groups({series_id: index for index, series_id in enumerate(ids)}, len(ids))
+        self._store.view().collect_totals(groups)
+        found = [self._store.series.get(series_id) for series_id in ids]
+        return [(series.labels, groups.counter(index)[1]) for index, series in enumerate(found) if series is not None]
+
+    def resolve(self, definition: SeriesDefinition, labels: dict[str, str], *, reserved: bool = False) -> Series | None:
+        """The store's series for a definition; None if its kind contradicts, or if there is no room left."""
         return self._store.series.resolve(
             definition.metric,
             definition.kind,
@@ -209,13 +274,18 @@ class StoreSink:
             scale=definition.scale,
             across=definition.across,
             sketch=definition.sketch,
+            reserved=reserved,
         )
 
     def write_definitions(self, name: bytes, mapped: Iterable[Mapped]) -> None:
         """Writes what a session's series numbers stand for."""
         rows = list(mapped)
         stores = [row.series.id if row.series else REFUSED_SERIES for row in rows]
-        defined = [DefinedSeries(row.number, store, row.series) for row, store in zip(rows, stores, strict=True)]
+        full = self._store.series.is_full
+        defined = [
+            DefinedSeries(row.number, store, row.series, "" if row.series or not full else row.metric)
+            for row, store in zip(rows, stores, strict=True)
+        ]
         self._store.write(Define(name, defined))
         gauges = [row.series for row in rows if row.series is not None and row.series.kind is Kind.GAUGE]
         self._sessions[name].gauges.extend(gauges)
@@ -269,15 +339,23 @@ class StoreSink:
         """Adds to a status which labels clients have refused: `{"series": {"refused_labels": [...]}}`."""
         status["series"]["refused_labels"] = self._refused_labels.rows()
 
-    def add_pending(self, status: dict[str, Any]) -> None:
-        """Adds to a status what clients have observed and not sent yet, as their heartbeats say."""
-        services = status["accounts"]["services"]
+    def pending(self) -> dict[str, int]:
+        """Service → samples that clients have observed and not delivered yet, as their last heartbeats say.
+
+        A session that is silent has its say too: what it had then is still to come, or is lost with it.
+        """
+        pending: Counter[str] = Counter()
         for session in list(self._sessions.values()):
             counts, reported = session.counts, session.reported
-            if session.stored.state != "live" or counts is None or reported is None:
-                continue
-            ahead = max(reported.observed - counts.observed, 0)
-            for account in (services.get(session.service), status["accounts"]["total"]):
-                if account is not None:
-                    account["observed"] += ahead
-                    account["pending"] += ahead
+            if session.stored.state != "closed" and counts is not None and reported is not None:
+                pending[session.service] += max(reported.observed - counts.observed, 0)
+        return dict(pending)
+
+    def add_pending(self, status: dict[str, Any]) -> None:
+        """Adds to a status what clients have observed and not delivered yet, as their last heartbeats say."""
+        accounts = status["accounts"]
+        for name, pending in self.pending().items():
+            service = accounts["services"].setdefault(name, Accounts().as_dict())
+            for account in (service, accounts["total"]):
+                account["observed"] += pending
+                account["pending"] += pending

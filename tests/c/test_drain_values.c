@@ -248,6 +248,48 @@ static void a_busy_delta_is_wanted_and_handed_over(void)
     tear_down(&fixture);
 }
 
+#define SOME_MORE (OBS_STAGED_VALUES + 4) /* enough for a sketch, and few enough to be staged one by one before */
+
+static void record_some_of_everything(fixture_t *fixture, obs_producer_t *const producers[2])
+{
+    static double wide[2][600];
+    for (int i = 0; i < 600; i++) {
+        wide[0][i] = i + 1;
+        wide[1][i] = (i + 1) * 1e12; /* octaves for which the histogram of the first has no memory yet */
+    }
+    for (int i = 0; i < 2; i++)
+        obs_producer_add_many(producers[i], fixture->histogram, 6, false, wide[i], 600);
+    observe_of(producers[0], fixture->digested, SOME_MORE);
+}
+
+/* Whichever allocation fails, on the way to a batch: what it costs is counted as dropped, and no sample twice. */
+static void what_there_is_no_memory_for_is_dropped(void)
+{
+    for (size_t n = 1;; n++) {
+        fixture_t fixture;
+        set_up(&fixture);
+        obs_producer_t *producers[2] = {attach(&fixture), attach(&fixture)};
+        obs_alloc_fail_at(n);
+        record_some_of_everything(&fixture, producers);
+        step_after(&fixture, 1 * MS);
+        step_after(&fixture, 100 * MS);
+        int is_last = obs_alloc_is_armed();
+        obs_alloc_fail_at(0);
+        step_after(&fixture, 100 * MS);
+        CHECK_OK(obs_drain_seal(fixture.drain, 0));
+        obs_batch_t *batch;
+        while ((batch = take(&fixture)) != NULL)
+            obs_batch_free(batch);
+        obs_accounts_t found = accounts(&fixture);
+        CHECK_EQ(found.observed, fixture.samples + found.dropped + found.rejected);
+        CHECK_EQ(found.observed, 2 * 600 + SOME_MORE);
+        CHECK(found.dropped == 0 || !is_last);
+        tear_down(&fixture);
+        if (is_last)
+            break;
+    }
+}
+
 int main(void)
 {
     RUN(few_samples_travel_as_they_are);
@@ -260,5 +302,6 @@ int main(void)
     RUN(runs_of_every_length_pass_the_ring);
     RUN(bulk_goes_through_the_ring_while_the_drain_has_the_delta);
     RUN(a_busy_delta_is_wanted_and_handed_over);
+    RUN(what_there_is_no_memory_for_is_dropped);
     return 0;
 }

@@ -7,8 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from obsagent.ask import AgentClient
+from obsagent.errors import AgentUnreachable
 
 READY_LIMIT_S = 20.0
 
@@ -41,8 +45,10 @@ class RunningAgent:
         while time.monotonic() < deadline:
             assert self.process is not None
             assert self.process.poll() is None, self.log.read_text()
-            if self.command("status", "--agent", self.serve, "--format", "json").returncode == 0:
+            with suppress(AgentUnreachable):
+                self.status()
                 return
+            time.sleep(0.02)
         raise AssertionError(f"the agent is not ready after {READY_LIMIT_S} s:\n{self.log.read_text()}")
 
     def kill(self) -> None:
@@ -75,6 +81,11 @@ class RunningAgent:
         return json.loads(done.stdout)
 
     def status(self) -> dict[str, Any]:
-        done = self.command("status", "--agent", self.serve, "--format", "json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        """As `obsagent status --format json` prints it."""
+        with AgentClient(self.serve) as agent:
+            return agent.status()
+
+    def ask(self, text: str) -> dict[str, Any]:
+        """The answer to a query, without the command line."""
+        with AgentClient(self.serve) as agent:
+            return agent.query(text)

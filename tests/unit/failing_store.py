@@ -16,6 +16,8 @@ from obsagent.samples import Kind
 class Lab:
     """A store on a file system that can fail, a clock to turn, and one producer."""
 
+    make_fs: type[FailingFs] = FailingFs
+
     def __init__(self, directory: Path, budgets: Budgets | None = None) -> None:
         self.directory = directory
         self.budgets = budgets or Budgets()
@@ -26,7 +28,7 @@ class Lab:
         begin(self.store, self.producer, list(Kind))
 
     def open(self) -> None:
-        self.fs = FailingFs()
+        self.fs = self.make_fs()
         self.store = Store.open(self.directory, clock=self.clock, budgets=self.budgets, fs=self.fs)
 
     def send(self, at_ms: int | None = None, producer: Producer | None = None, lost: int = 0) -> int:

@@ -13,6 +13,8 @@ from obsagent.fs import Buffer, Fs
 class FailingFs(Fs):
     """Raises OSError at the calls that were asked for. `log` has every call by name.
 
+    With `fail_in` no file can be created in a directory of this name.
+
     `before` is called before each call that is not made by itself: what other threads do meanwhile.
     """
 
@@ -22,6 +24,7 @@ class FailingFs(Fs):
         self.fail_always: set[str] = set()
         self.errno = errno.EIO
         self.short_writes = False
+        self.fail_in = ""
         self.before: Callable[[str], None] | None = None
 
     def _called(self, name: str) -> None:
@@ -35,6 +38,8 @@ class FailingFs(Fs):
 
     def create(self, path: Path) -> int:
         self._called("create")
+        if self.fail_in and self.fail_in in path.parts:
+            raise OSError(self.errno, os.strerror(self.errno))
         return super().create(path)
 
     def write(self, descriptor: int, buffers: Sequence[Buffer], offset: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from obsagent.limits import PENDING_ACKS_PER_SESSION
 from obsagent.receive.acks import Ack, PendingAcks
 
 
@@ -27,3 +28,36 @@ def test_a_goodbye_is_answered_beside_the_batches_before_it() -> None:
     acks.add(Ack(b"i", b"s", 4, 100))
     acks.add(Ack(b"i", b"s", 4, 120, goodbye=True))
     assert [ack.goodbye for ack in acks.due(120)] == [False, True]
+
+
+def test_what_waits_is_bounded_however_long_nothing_is_synced() -> None:
+    """Heartbeats and batches that are sent again ask for an acknowledgement too, and add nothing to the journal."""
+    acks = PendingAcks()
+    for number in range(100_000):
+        acks.add(Ack(b"i", bytes([number % 3]), number, 50))
+    assert len(acks) == 3
+    for number in range(100_000):
+        acks.add(Ack(b"i", bytes([number % 3]), number, 100 + number))
+    assert len(acks) == 3 * PENDING_ACKS_PER_SESSION
+    assert max(ack.sequence for ack in acks.due(200_000)) == 99_999
+    assert len(acks) == 0
+
+
+def test_a_session_that_never_pauses_is_acknowledged_with_every_sync() -> None:
+    acks = PendingAcks()
+    told = 0
+    for position in range(1, 10_000):
+        acks.add(Ack(b"i", b"s", position, position))
+        if position % 100 == 0:  # of what came, a part was captured by the sync
+            due = acks.due(position - 50)
+            assert len(due) == 1
+            assert due[0].sequence > told
+            told = due[0].sequence
+
+
+def test_what_is_on_disk_already_is_due_at_once() -> None:
+    acks = PendingAcks()
+    assert acks.due(100) == []
+    acks.add(Ack(b"i", b"s", 1, 100))
+    assert [ack.sequence for ack in acks.due(100)] == [1]
+    assert acks.due(100) == []

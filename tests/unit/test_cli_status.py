@@ -183,6 +183,27 @@ def test_what_is_wrong_stands_at_the_end(status, agent):
     ]
 
 
+def test_what_has_gone_wrong_since_the_agent_began(status, agent):
+    agent |= {
+        "refused": {"again": 3, "frame": 1, "session": 1, "sessions": 2, "internal": 1, "body": 5},
+        "unread_replies": 1,
+        "overloaded_ms": 61_000,
+        "failures": {"sync": 12, "checkpoint": 1, "compaction": 0},
+        "clock_steps": {"forward": 1, "back": 1},
+        "last_clock_step": {"by_ms": -10_800_000, "at_ms": NOW_MS},
+    }
+    assert text({**status, "agent": agent}).splitlines()[-8:] == [
+        "refused: 3 messages to be sent again, since the store could not take them",
+        "refused: 1 message of sessions that the agent does not know",
+        "refused: 2 messages that would have begun a session too many",
+        "refused: 1 message that the agent failed to handle: its log says why",
+        "unread: 1 answer dropped, because the clients do not read",
+        "overloaded: clients were not read for 1m1s in all, as the disk was slow",
+        "failed: 12 syncs, 1 checkpoint",
+        "clock: set 2 times, the last back by 3h",
+    ]
+
+
 def test_long_tables_are_cut_unless_everything_is_wanted(status):
     status["sessions"] = [session("fraud", worker, "live") for worker in range(15)] + status["sessions"][-1:]
     status["cost"]["metrics"] = {f"m{index}": {"series": 1, "samples": 0, "bytes": 0} for index in range(10)}

@@ -70,6 +70,7 @@ class FakeSpeaker:
         self.clock_changes = 0
         self.refusals: list[str] = []
         self.refused_labels = Refusals()
+        self.grown: SessionCounts | None = None
         self.scales: dict[str, int] = {}
 
     def hello_fields(self) -> dict[str, Any]:
@@ -78,8 +79,8 @@ class FakeSpeaker:
     def counts(self) -> SessionCounts:
         return COUNTS
 
-    def batch_counts(self, _batch: object) -> SessionCounts:
-        return COUNTS
+    def batch_counts(self, batch: Any) -> SessionCounts:
+        return batch.counts or COUNTS
 
     def clock_changed(self) -> None:
         self.clock_changes += 1
@@ -97,6 +98,7 @@ class FakeSpeaker:
     def queue(self, count: int = 1) -> None:
         for _ in range(count):
             batch: Any = SimpleNamespace(samples=2, body=b"body", start_ns=4_000_000, end_ns=9_000_000)
+            batch.counts = self.grown
             batch.body_without_digests = lambda: b"plain"
             self.outbox.put(batch, 0)
 
@@ -391,3 +393,74 @@ def test_an_answer_that_is_none_ends_the_conversation_and_not_the_thread(
     stage.step(module.REFUSED_PAUSE_MS)
     stage.welcome()
     assert stage.conversation.welcomed
+
+
+def samples_sent(stage: Stage) -> list[tuple[bytes, int, int, SessionCounts]]:
+    """Of each batch on the present socket: session, sequence, first kept sequence, counts."""
+    headers = [frame.read_samples(fields, 4) for kind, fields, _ in stage.socket.sent if kind is MessageKind.SAMPLES]
+    return [(each.session, each.sequence, each.first_kept, each.counts) for each in headers]
+
+
+def test_an_agent_that_has_forgotten_gets_a_new_session_and_only_what_it_does_not_know(stage: Stage) -> None:
+    """Its store was replaced, or it was gone for hours: what another one has taken is not lost."""
+    speaker = stage.speaker
+    for number in range(1, 4):
+        speaker.grown = SessionCounts(10 * number, number, 0, 0, 0)
+        speaker.queue(1)
+    speaker.happen(3)
+    stage.welcome(events=0)
+    stage.say(MessageKind.ACK, q=2, e=1, clock=stage.now)
+    stage.socket.is_gone = True
+    stage.step()
+    stage.welcome(applied=0, events=0)
+    assert stage.socket.is_closed
+    stage.step()
+    kind, hello, _ = stage.socket.sent[0]
+    assert (kind, len(stage.sockets)) == (MessageKind.HELLO, 3)
+    assert hello["s"] not in (SESSION, b"")
+    stage.welcome(applied=0, events=0)
+    assert samples_sent(stage) == [(hello["s"], 1, 1, SessionCounts(10, 1, 0, 0, 0))]
+    assert stage.event_sequences == [[1, 2]]
+    assert speaker.outbox.acknowledged_samples == 4
+    speaker.grown = SessionCounts(55, 7, 1, 0, 0)
+    speaker.queue(1)
+    stage.step()
+    assert samples_sent(stage)[-1] == (hello["s"], 2, 1, SessionCounts(35, 5, 1, 0, 0))
+    stage.say(MessageKind.ACK, q=2, e=2, clock=stage.now)
+    assert (speaker.outbox.acknowledged_samples, speaker.events.pending) == (8, 0)
+    stage.socket.is_gone = True  # and this session it remembers
+    stage.step()
+    stage.welcome(applied=2, events=2)
+    assert stage.socket.sent[0][1]["s"] == hello["s"]
+
+
+def test_events_alone_are_reason_enough_for_a_new_session(stage: Stage) -> None:
+    stage.speaker.happen(2)
+    stage.welcome(events=0)
+    stage.say(MessageKind.ACK, q=0, e=2, clock=stage.now)
+    stage.socket.is_gone = True
+    stage.step()
+    stage.welcome(events=1)
+    stage.step()
+    assert stage.socket.sent[0][1]["s"] != SESSION
+
+
+def test_whoever_is_sent_back_again_and_again_comes_less_often(stage: Stage) -> None:
+    stage.speaker.queue(2)
+    pauses = []
+    for _ in range(8):
+        stage.welcome()
+        stage.say(MessageKind.ERROR, code="again", message="the store is full")
+        began = stage.now
+        sockets = len(stage.sockets)
+        while len(stage.sockets) == sockets:
+            stage.step(100)
+        pauses.append(stage.now - began)
+    assert pauses[:4] == [100, 200, 400, 800]
+    assert pauses[-1] == module.REFUSED_PAUSE_MS
+    stage.welcome()
+    stage.say(MessageKind.ACK, q=1, clock=stage.now)  # it works: the next time is a first time
+    stage.say(MessageKind.ERROR, code="again", message="the store is full")
+    sockets = len(stage.sockets)
+    stage.step(100)
+    assert len(stage.sockets) == sockets + 1

@@ -122,6 +122,7 @@ def test_events_are_no_samples(lab: Lab) -> None:
 def test_a_session_that_sent_events_only_is_not_idle(lab: Lab) -> None:
     lab.store.write(lab.producer.close_entry(BEGIN_MS))
     lab.clock.now_ms += SESSION_IDLE_LIMIT_MS
+    lab.store.heard(lab.producer.session)
     lab.happen()
     lab.clock.now_ms += SESSION_IDLE_LIMIT_MS - 1
     lab.store.checkpoint()

@@ -10,7 +10,7 @@ import pytest
 
 from obsagent._native.codec import BodyWriter
 from obsagent.errors import StoreError
-from obsagent.limits import EVENT_BYTES_MAX, EVENTS_PER_MESSAGE
+from obsagent.limits import EVENT_BYTES_MAX, EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.sink import TakenEvents
 from obsagent.samples import Event, Kind, Series
@@ -37,6 +37,9 @@ class FakeSink:
     def session_count(self) -> int:
         return len(self.sessions)
 
+    def remembered_count(self) -> int:
+        return len(self.sessions)
+
     def open_session(self, hello: frame.Hello) -> Any:
         known: set[int] = set()
         self.sessions[hello.session] = SimpleNamespace(
@@ -45,6 +48,10 @@ class FakeSink:
             worker=3,
             last_applied=0,
             last_event=0,
+            acknowledged=0,
+            acknowledged_event=0,
+            greeted_ms=0,
+            told_ms=0,
             counts=SessionCounts(0, 0, 0, 0, 0),
             numbers=known,
             knows=known.__contains__,
@@ -54,7 +61,13 @@ class FakeSink:
         return self.sessions[hello.session]
 
     def heard(self, name: bytes, monotonic_ms: int, skew_ms: int | None = None) -> None:
-        assert name in self.sessions
+        if skew_ms is not None:
+            self.sessions[name].greeted_ms = monotonic_ms
+
+    def acknowledged(self, name: bytes, sequence: int, event: int) -> None:
+        if name in self.sessions:
+            self.sessions[name].acknowledged = sequence
+            self.sessions[name].acknowledged_event = event
 
     def reported(self, name: bytes, counts: SessionCounts) -> None:
         self.reports.append(counts)
@@ -101,7 +114,8 @@ class Desk:
     def __init__(self) -> None:
         self.sink = FakeSink()
         self.replies: list[tuple[MessageKind, dict[str, Any]]] = []
-        clock = SimpleNamespace(wall_ms=lambda: NOW_MS, monotonic_ms=lambda: 0)
+        self.alive_ms = 50_000_000
+        clock = SimpleNamespace(wall_ms=lambda: NOW_MS, monotonic_ms=lambda: self.alive_ms)
         self.ingest = Ingest(self.sink, clock, self._reply, {"latency": 7})  # type: ignore[arg-type]
 
     def _reply(self, identity: bytes, header: bytes) -> None:
@@ -157,6 +171,9 @@ def test_a_second_hello_resumes_the_session(desk: Desk) -> None:
     desk.samples(1, observed=2)
     desk.hello()
     assert [entry[0] for entry in desk.sink.entries] == ["open", "frame"]
+    assert desk.replies[-1][1]["applied"] == 0  # it is applied, and not on disk yet
+    desk.ingest.acknowledge(2)
+    desk.hello()
     assert desk.replies[-1][1]["applied"] == 1
 
 
@@ -333,3 +350,41 @@ def test_garbage_is_counted_and_answered(desk: Desk, parts: list[bytes]) -> None
 def test_a_batch_without_samples_brings_its_counts(desk: Desk) -> None:
     desk.samples(1, observed=5, values=0, r=5)
     assert desk.sink.entries[-1] == ("frame", 1, SessionCounts(5, 0, 0, 0, 5))
+
+
+def test_whoever_has_been_told_nothing_for_a_while_hears_that_the_agent_is_there(desk: Desk) -> None:
+    """While nothing can be synced, or while it defines many series: it is told what is on disk, and no more."""
+    desk.samples(1, observed=2)
+    desk.ingest.acknowledge(2)
+    desk.samples(2, observed=4)
+    told = len(desk.replies)
+    desk.say(MessageKind.DEFINE, series=[])
+    assert len(desk.replies) == told
+    for _ in range(2):
+        desk.alive_ms += HEARTBEAT_INTERVAL_MS
+        desk.say(MessageKind.DEFINE, series=[])
+        desk.say(MessageKind.DEFINE, series=[])
+    assert [(kind, reply["q"]) for kind, reply in desk.replies[told:]] == [(MessageKind.ACK, 1)] * 2
+    desk.ingest.acknowledge(3)
+    assert desk.replies[-1][1]["q"] == 2
+
+
+def test_a_message_that_nobody_could_foresee_costs_one_answer(desk: Desk) -> None:
+    desk.ingest.failed(PEER, RuntimeError("a bug"))
+    assert desk.replies[-1][1]["code"] == "internal"
+    assert desk.ingest.refused == {"internal": 1}
+    desk.samples(1, observed=2)
+    assert desk.sink.entries[-1][:2] == ("frame", 1)
+
+
+def test_a_session_too_many_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("SESSIONS_MAX", "SESSIONS_REMEMBERED"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"obsagent.receive.ingest.{limit}", 1)
+            fields = {"service": "fraud", "host": "h", "pid": 1, "started": 2, "clock": NOW_MS, "version": ""}
+            desk.ingest.handle(PEER, [frame.pack(MessageKind.HELLO, s=b"x" * 16, **fields)])
+        assert desk.replies[-1][1]["code"] == "sessions"
+        desk.hello()  # of a session that there is
+        assert desk.replies[-1][0] is MessageKind.WELCOME
+    assert desk.ingest.refused == {"sessions": 2}
+    assert (desk.ingest.malformed, desk.ingest.unsupported) == (0, 0)

@@ -12,6 +12,7 @@ from obsagent.errors import StoreError
 from obsagent.head.store import Store
 from obsagent.receive.own_session import OwnSession
 from obsagent.samples import Kind
+from obsagent.selfmetrics import MESSAGES, SERIES, SYNC_DURATION
 from obsagent.store_sink import StoreSink
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
 
@@ -47,9 +48,9 @@ def groups_of(store: Store, series_id: int) -> Groups:
 def test_each_kind_is_stored_under_the_service_obsagent(store: Store) -> None:
     own = OwnSession(StoreSink(store), FixedClock(), "host")
     for _ in range(2):
-        own.record(Kind.COUNTER, "obsagent_messages", 3.0, unit="messages")
-        own.record(Kind.HISTOGRAM, "obsagent_sync_duration", 0.01)
-        own.record(Kind.GAUGE, "obsagent_series", 5.0)
+        own.record(MESSAGES, 3.0)
+        own.record(SYNC_DURATION, 0.01)
+        own.record(SERIES, 5.0)
         own.write()
     series = one(store, "obsagent_messages")
     assert series.labels == {"service": "obsagent", "host": "host", "worker": "0"}
@@ -67,7 +68,7 @@ def test_nothing_recorded_writes_nothing(store: Store) -> None:
 
 def test_what_a_full_store_does_not_take_is_counted_dropped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     own = OwnSession(StoreSink(store), FixedClock(), "host")
-    own.record(Kind.GAUGE, "obsagent_series", 5.0)
+    own.record(SERIES, 5.0)
 
     def full(_entry: object) -> int:
         raise StoreError("full")
@@ -76,7 +77,7 @@ def test_what_a_full_store_does_not_take_is_counted_dropped(store: Store, monkey
         patch.setattr(store, "write", full)
         with pytest.raises(StoreError):
             own.write()
-    own.record(Kind.GAUGE, "obsagent_series", 6.0)
+    own.record(SERIES, 6.0)
     own.write()
     accounts = store.status()["accounts"]["services"]["obsagent"]
     assert (accounts["observed"], accounts["stored"], accounts["dropped"]["budget"]) == (2, 1, 1)

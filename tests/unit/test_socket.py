@@ -145,3 +145,45 @@ def test_a_request_that_is_no_message_names_who_sent_it(endpoint: str) -> None:
     hostile.close(0)
     context.term()
     server.close()
+
+
+def test_who_does_not_read_is_found_out_and_costs_little(endpoint: str) -> None:
+    """The answers that are kept for such a one are bounded, and the others are read and answered as ever."""
+    server, deaf, other = ServerSocket(endpoint, send_hwm=8), ClientSocket(endpoint), ClientSocket(endpoint)
+    deaf.send(pack(MessageKind.HELLO))
+    identity, _ = receive(server)
+    answer = pack(MessageKind.ACK, q=1, filler=b"x" * 50_000)
+    sent = [server.send(identity, answer) for _ in range(200)]
+    assert sent[0]
+    assert not sent[-1]
+    assert sent.count(True) < 100
+    assert server.unread == sent.count(False)
+    other.send(pack(MessageKind.HELLO))
+    identity, _ = receive(server)
+    assert server.send(identity, pack(MessageKind.ACK, q=2))
+    assert other.poll(LIMIT_MS)
+    deaf.close()
+    other.close()
+    server.close()
+
+
+def test_a_peer_that_has_gone_is_not_one_that_does_not_read(endpoint: str) -> None:
+    server, client = ServerSocket(endpoint), ClientSocket(endpoint)
+    client.send(pack(MessageKind.HELLO))
+    identity, _ = receive(server)
+    client.close()
+    deadline = time.monotonic() + 5
+    while server.send(identity, pack(MessageKind.ACK, q=1)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert server.unread == 0
+    server.close()
+
+
+def test_a_lost_peer_over_tcp_is_let_go_of() -> None:
+    import zmq
+
+    server = ServerSocket("tcp://127.0.0.1:*")
+    assert server._socket.getsockopt(zmq.TCP_KEEPALIVE) == 1
+    assert server._socket.getsockopt(zmq.TCP_MAXRT) == 60_000
+    server.close()

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from obsagent import daemon
-from obsagent.daemon import Upkeep
+from obsagent import upkeep as module
 from obsagent.errors import StoreError
+from obsagent.upkeep import Upkeeper
 
 
 class FakeStore:
@@ -39,8 +39,17 @@ class FakeStore:
         return False
 
 
-def upkeep(store: object) -> Upkeep:
-    return Upkeep(store, lambda: 7)  # type: ignore[arg-type]
+class Sevens:
+    """Seven o'clock, on both clocks."""
+
+    def wall_ms(self) -> int:
+        return 7
+
+    monotonic_ms = wall_ms
+
+
+def upkeep(store: object) -> Upkeeper:
+    return Upkeeper(store, Sevens())  # type: ignore[arg-type]
 
 
 def test_everything_that_waits_is_rewritten_at_once_and_what_expires_goes_first_and_after_each() -> None:
@@ -57,11 +66,12 @@ def test_a_failure_is_said_once_and_shown_until_it_works_again(caplog: pytest.Lo
         one._look()
         one._look()
         one._look()  # not the time to try again: nothing has got better
-    assert one.failure == "no room"
-    assert [record.getMessage() for record in caplog.records] == ["the upkeep of segments failed: no room"]
+    assert str(one.trouble.error) == "no room"
+    assert one.trouble.count == 2
+    assert [record.getMessage() for record in caplog.records] == ["segments cannot be kept up: no room"]
     store.files = 1
     one._look()
-    assert one.failure == ""
+    assert one.trouble.error is None
 
 
 def test_it_rests_as_long_as_it_has_worked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +83,7 @@ def test_it_rests_as_long_as_it_has_worked(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_stop_ends_it_in_the_middle_of_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "UPKEEP_LOOK_S", 0.001)
+    monkeypatch.setattr(module, "UPKEEP_LOOK_S", 0.001)
     store = FakeStore(1 << 60, [])
     one = upkeep(store)
 

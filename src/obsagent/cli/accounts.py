@@ -141,14 +141,7 @@ def _troubles(status: Status, everything: bool) -> Iterator[str]:
         yield f"corrupt: {_plural(status['corrupt'], 'damaged or lost place')} in the store's files"
     for gap in status.get("gaps", ())[-GAPS_SHOWN:]:
         yield f"gap: {_gap(gap)}"
-    for key, one, what in (
-        ("malformed", "message", "malformed"),
-        ("unsupported", "message", "of an unsupported kind or version"),
-        ("refused", "attempt", "to come in without a key, or with one that may not"),
-    ):
-        count = status.get("agent", {}).get(key, 0)
-        if count:
-            yield f"refused: {_plural(count, one)} {what}"
+    yield from _past(status.get("agent", {}))
 
 
 def _gap(gap: Status) -> str:
@@ -156,6 +149,39 @@ def _gap(gap: Status) -> str:
     start, end = (datetime.fromtimestamp(gap[key] / 1000).astimezone() for key in ("from_ms", "to_ms"))
     ending = "%H:%M:%S" if start.date() == end.date() else "%Y-%m-%d %H:%M:%S"
     return f"{start:%Y-%m-%d %H:%M:%S} – {end:{ending}}: {printable(gap['reason'])}"
+
+
+REFUSALS = {
+    "again": "to be sent again, since the store could not take them",
+    "session": "of sessions that the agent does not know",
+    "sessions": "that would have begun a session too many",
+    "internal": "that the agent failed to handle: its log says why",
+}
+"""What is said of a code of refused messages, beside those that are malformed or unsupported."""
+
+
+def _past(agent: Status) -> Iterator[str]:
+    """What has gone wrong since the agent began, over or not."""
+    for key, what in (("malformed", "malformed"), ("unsupported", "of an unsupported kind or version")):
+        if agent.get(key):
+            yield f"refused: {_plural(agent[key], 'message')} {what}"
+    if agent.get("denied"):
+        yield f"refused: {_plural(agent['denied'], 'attempt')} to come in without a key, or with one that may not"
+    for code, what in REFUSALS.items():
+        if count := agent.get("refused", {}).get(code, 0):
+            yield f"refused: {_plural(count, 'message')} {what}"
+    if agent.get("unread_replies"):
+        yield f"unread: {_plural(agent['unread_replies'], 'answer')} dropped, because the clients do not read"
+    if agent.get("overloaded_ms"):
+        yield f"overloaded: clients were not read for {duration(agent['overloaded_ms'])} in all, as the disk was slow"
+    failures = [f"{_plural(count, what)}" for what, count in agent.get("failures", {}).items() if count]
+    if failures:
+        yield f"failed: {', '.join(failures)}"
+    step = agent.get("last_clock_step")
+    if step:
+        count = sum(agent["clock_steps"].values())
+        way = "forward" if step["by_ms"] > 0 else "back"
+        yield f"clock: set {_plural(count, 'time')}, the last {way} by {duration(abs(step['by_ms']))}"
 
 
 def _plural(count: int, one: str, many: str = "") -> str:

@@ -57,7 +57,8 @@ def wants_file(writer: SegmentWriter, budgets: Budgets, now_ms: int) -> bool:
     """True if the next block should begin a new file: there is none, or it is large or old enough."""
     if writer.bytes_in_file == 0 or writer.bytes_in_file >= budgets.segment_file_bytes:
         return True
-    return now_ms - writer.created_ms >= budgets.segment_file_age_ms
+    age_ms = now_ms - writer.created_ms  # below zero if the clock was set back: nobody knows then how old it is
+    return not 0 <= age_ms < budgets.segment_file_age_ms
 
 
 def write_checkpoint(

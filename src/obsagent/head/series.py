@@ -69,16 +69,18 @@ class SeriesTable:
         scale: int = 6,
         across: str = "sum",
         sketch: str = "loghist",
+        reserved: bool = False,
     ) -> Series | None:
         """The series for a definition: a known one, with this sketch, a new one, the metric's overflow series.
 
-        None if it is refused: the series has another kind, or not even an overflow series is left.
+        None if it is refused: the series has another kind, or not even an overflow series is left. What is `reserved`
+        (the agent's own) finds room where overflow series do, and needs none of these.
         """
         found = self._find(metric, labels)
-        if found is None and not self._has_room(metric):
+        if found is None and not (self._has_room(metric) or (reserved and self._has_reserve())):
             labels = _overflow_labels(labels)
             found = self._find(metric, labels)
-            if found is None and len(self._by_digest) >= self._total + self._total // OVERFLOW_SHARE:
+            if found is None and not self._has_reserve():
                 return None
         if found is not None:
             return _sketched(found, sketch) if found.kind == kind else None
@@ -115,6 +117,11 @@ class SeriesTable:
         self.refused[metric] = self.refused.get(metric, 0) + 1
 
     @property
+    def is_full(self) -> bool:
+        """True if there is no room for a new series of any metric, not even for an overflow series."""
+        return not self._has_reserve()
+
+    @property
     def news(self) -> int:
         """How often a series became known or changed."""
         return len(self._order)
@@ -131,6 +138,9 @@ class SeriesTable:
 
     def _has_room(self, metric: str) -> bool:
         return len(self._by_digest) < self._total and len(self.ids_of(metric)) < self._per_metric
+
+    def _has_reserve(self) -> bool:
+        return len(self._by_digest) < self._total + self._total // OVERFLOW_SHARE
 
     def _index(self, series: Series) -> None:
         self._by_digest[digest(series.metric, series.labels)] = series.id

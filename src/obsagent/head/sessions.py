@@ -8,6 +8,7 @@ to a newcomer before it had time to come back.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -37,8 +38,8 @@ class Session:
 
     A pid means something within its `pid_namespace` only (0: unknown): every container has a process 1. Nothing is
     decided by either; what tells sessions apart is their id. `opened_at` is the journal position of the entry that
-    opened it; -1 if a checkpoint brought it. When it was heard and by how much its clock was ahead of the agent's at
-    the hello is known in memory only.
+    opened it; -1 if a checkpoint brought it. When it was heard (`alive_ms` on the monotonic clock) and by how much its
+    clock was ahead of the agent's at the hello is known in memory only.
     """
 
     session: bytes
@@ -54,6 +55,7 @@ class Session:
     state: State = "live"
     opened_at: int = -1
     heard_ms: int = 0
+    alive_ms: int = 0
     skew_ms: int | None = None
     last_event: int = 0
     pid_namespace: int = 0
@@ -105,12 +107,18 @@ def clients_of(sessions: Iterable[Session]) -> Clients:
 
 
 class SessionTable:
-    """All sessions that the store remembers."""
+    """All sessions that the store remembers; `began_ms` says since when they could be heard (monotonic).
+
+    `live_count` of them are live. Their slots are kept by service and host, since sessions may come by the thousand.
+    """
 
     def __init__(self) -> None:
         self._sessions: dict[bytes, Session] = {}
         self._changed: set[bytes] = set()
         self._forgotten: set[bytes] = set()
+        self._slots: dict[tuple[str, str], Counter[int]] = {}
+        self.began_ms = 0
+        self.live_count = 0
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -126,11 +134,12 @@ class SessionTable:
         """Sessions that are neither suspended nor closed."""
         return [session for session in self if session.state == "live"]
 
-    def heard(self, session: bytes, at_ms: int, skew_ms: int | None = None) -> None:
+    def heard(self, session: bytes, at_ms: int, monotonic_ms: int, skew_ms: int | None = None) -> None:
         """The session said something at `at_ms`, and, in a hello, what its own clock showed."""
         known = self._sessions.get(session)
         if known is not None:
             known.heard_ms = at_ms
+            known.alive_ms = monotonic_ms
             known.skew_ms = known.skew_ms if skew_ms is None else skew_ms
 
     def clients_by_service(self) -> dict[str, Clients]:
@@ -146,22 +155,45 @@ class SessionTable:
 
     def free_worker(self, service: str, host: str) -> int:
         """The lowest worker slot that no live session of this service and host has."""
-        peers = (each for each in self.live() if each.service == service and each.host == host)
-        taken = {session.worker for session in peers}
+        taken = self._slots.get((service, host), ())
         return next(slot for slot in range(len(taken) + 1) if slot not in taken)
 
     def set_state(self, session: bytes, state: State) -> None:
         """What the receiver knows of a session; "closed" comes from an entry and stays."""
         known = self._sessions.get(session)
         if known is not None and known.state != "closed" and state != "closed":
-            known.state = state
+            self._set(known, state)
+
+    def close(self, session: Session) -> None:
+        """An entry has ended the session."""
+        self._set(session, "closed")
+
+    def _set(self, session: Session, state: State) -> None:
+        self._leave(session)
+        session.state = state
+        self._enter(session)
+
+    def _enter(self, session: Session) -> None:
+        if session.state == "live":
+            self.live_count += 1
+            self._slots.setdefault((session.service, session.host), Counter())[session.worker] += 1
+
+    def _leave(self, session: Session) -> None:
+        if session.state == "live":
+            slots = self._slots[session.service, session.host]
+            self.live_count -= 1
+            slots[session.worker] -= 1
+            if not slots[session.worker]:
+                del slots[session.worker]
+            if not slots:
+                del self._slots[session.service, session.host]
 
     def open(self, entry: SessionOpen, position: int) -> None:
         """Begin a session; one that is known goes on as it is."""
         known = self._sessions.get(entry.session)
         if known is not None and known.accounts is not None:
             if known.state == "closed":
-                known.state = "live"
+                self._set(known, "live")
                 self.touch(known, entry.started_ms)
             return
         session = Session(
@@ -177,12 +209,18 @@ class SessionTable:
         )
         if known is not None:
             session.series = known.series
+            self._leave(known)
         self._sessions[entry.session] = session
+        self._enter(session)
         self.touch(session, entry.started_ms)
 
     def restore(self, row: SessionRow) -> Session:
         """Take in a session as it was stored, unless it is known already."""
-        return self._sessions.setdefault(row.session, from_row(row))
+        known = self._sessions.get(row.session)
+        if known is None:
+            known = self._sessions[row.session] = from_row(row)
+            self._enter(known)
+        return known
 
     def touch(self, session: Session, at_ms: int) -> None:
         """The session changed and belongs in the next checkpoint."""
@@ -190,9 +228,13 @@ class SessionTable:
         self._changed.add(session.session)
 
     def forget_idle(self, before_ms: int) -> None:
-        """Drop the sessions that are not live and were last heard of before `before_ms`."""
+        """Drop the sessions that are not live and have not been heard since `before_ms` on the monotonic clock.
+
+        Those of an agent before could be heard since this one began. Setting the wall clock makes nobody older: a
+        session that is forgotten and comes back would have its batches applied once more.
+        """
         for session in self:
-            if session.state != "live" and session.last_ms < before_ms:
+            if session.state != "live" and max(session.alive_ms, self.began_ms) < before_ms:
                 del self._sessions[session.session]
                 self._changed.discard(session.session)
                 self._forgotten.add(session.session)

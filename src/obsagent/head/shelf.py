@@ -1,5 +1,7 @@
 """What of a store is on disk: the blocks that count, by tier, and the files that nobody reads from now on.
 
+Times are of the monotonic clock.
+
 A change is one assignment under the store's lock: views made before it name the old files' blocks, views made
 after it the new ones', none both. An old file is removed when the last view from before the change is gone, and not
 before `KEEP_MS`: a reader without a lock cannot say what it is still reading (see `read_only.py`). If the agent
@@ -102,7 +104,7 @@ class Shelf:
         """
         kept: list[Leftover] = []
         for file in self._leftovers:
-            is_read = file.views or 0 <= now_ms - file.since_ms < KEEP_MS
+            is_read = file.views or now_ms - file.since_ms < KEEP_MS
             comes_later = file.window_ms is not None and any(each.window_ms == file.window_ms for each in kept)
             if (is_read and not at_once) or comes_later or not self._remove(file.path):
                 kept.append(file)

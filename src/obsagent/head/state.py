@@ -247,7 +247,7 @@ class HeadState:
         if position < self.mark.high:
             return
         self._settle(session, entry.accounts, 0, Accounts(), window_start(entry.at_ms))
-        session.state = "closed"
+        self.sessions.close(session)
         self.sessions.touch(session, entry.at_ms)
 
     def _settle(self, session: Session, now: SessionAccounts, samples: int, booked: Accounts, window_ms: int) -> None:

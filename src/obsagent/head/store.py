@@ -31,12 +31,14 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from obsagent.clock import Clock, SystemClock, window_start
+from obsagent.clock import Clock, ClockSteps, SystemClock, window_start
 from obsagent.errors import StoreError
 from obsagent.fs import Buffer, Fs
+from obsagent.head.accounts import Accounts
 from obsagent.head.budgets import Budgets
 from obsagent.head.checkpoint import Draft, Whole, wants_file, write_checkpoint
 from obsagent.head.cost import CostBook, cost_of
@@ -97,6 +99,7 @@ class Store:
         self._detached: Detached | None = None
         self._damage: set[Damage] = set()
         self._costs = CostBook(clock.wall_ms())
+        self._steps = ClockSteps(clock)
         self._reader = BlockReader(self._note)
         recovered = recover(directory, budgets, clock.wall_ms())
         self._gaps = GapBook(recovered.gaps, recovered.new_gaps)
@@ -145,13 +148,15 @@ class Store:
         self._damaged_files = recovered.damaged
         self._next_try_ms = 0
         self._tried_cutoff_ms = 0
+        self._clock_was_set = False
+        self._state.sessions.began_ms = self._clock.monotonic_ms()
 
     def _begin(self, recovered: Recovered) -> None:
         """Make what was recovered durable, and begin a journal file behind it."""
         root, budgets = self._directory, self._budgets
         last = take_over(root.segments, recovered.catalog, self._fs)
         self._segments = SegmentWriter(root.segments, self._fs, self._store_id, last)
-        self._shelf.leave(recovered.catalog.superseded, self._clock.wall_ms())
+        self._shelf.leave(recovered.catalog.superseded, self._clock.monotonic_ms())
         self._upkeep = Upkeep(
             self._shelf, self._fs, self._store_id, budgets, lambda: journal_paths(root.journal), self._note
         )
@@ -192,11 +197,25 @@ class Store:
 
     def heard(self, session: bytes, skew_ms: int | None = None) -> None:
         """The session is alive; `skew_ms` is how much its clock is ahead of ours, where it has just said so."""
-        self._state.sessions.heard(session, self._clock.wall_ms(), skew_ms)
+        self._state.sessions.heard(session, self._clock.wall_ms(), self._clock.monotonic_ms(), skew_ms)
 
     def position(self) -> int:
         """The end of the journal as written, synced or not."""
         return self._journal.position
+
+    def unsynced_bytes(self) -> int:
+        """How much of the journal only memory holds."""
+        return self._journal.unsynced_bytes
+
+    @property
+    def broken(self) -> str:
+        """Why the store takes nothing any more until it is opened again; empty while it does."""
+        return self._broken
+
+    def accounts(self) -> dict[str, Accounts]:
+        """Service → its account since the store began, as it is now."""
+        with self._lock:
+            return {service: replace(account) for service, account in self._state.totals.items()}
 
     def head_bytes(self) -> int:
         """Bytes of the windows in memory, those of a checkpoint under way included."""
@@ -294,20 +313,24 @@ class Store:
     def maybe_checkpoint(self, now_ms: int) -> bool:
         """Checkpoint if it is time: a window ended two seconds ago, or the head is over its budget.
 
-        Returns whether there was a checkpoint. Raises StoreError if it could not be written.
+        If the clock was set, everything is checkpointed: the windows of the time before may lie hours ahead, and would
+        hold back the journal until then. Returns whether there was a checkpoint. Raises StoreError if it could not be
+        written; then, on the monotonic clock, it is not tried again for a while.
         """
         cutoff_ms = window_start(now_ms - CHECKPOINT_DELAY_MS)
+        self._clock_was_set = bool(self._steps.look()) or self._clock_was_set
         with self._lock:
-            too_large = self._state.memory_bytes > self._budgets.head_bytes
+            everything = self._clock_was_set or self._state.memory_bytes > self._budgets.head_bytes
             due = cutoff_ms != self._tried_cutoff_ms and self._state.has_before(cutoff_ms)
-        if not (too_large or due) or now_ms < self._next_try_ms:
+        if not (everything or due) or self._clock.monotonic_ms() < self._next_try_ms:
             return False
         try:
-            written = self.checkpoint(None if too_large else cutoff_ms)
+            written = self.checkpoint(None if everything else cutoff_ms)
         except StoreError:
-            self._next_try_ms = now_ms + RETRY_AFTER_MS
+            self._next_try_ms = self._clock.monotonic_ms() + RETRY_AFTER_MS
             raise
         self._tried_cutoff_ms = cutoff_ms
+        self._clock_was_set = False
         return written
 
     def checkpoint(self, up_to_ms: int | None = None, *, anew: bool = False) -> bool:
@@ -364,7 +387,8 @@ class Store:
             if position == self._mark.high and not (self._state.windows or gaps or anew):
                 return None
             new_file = wants_file(self._segments, self._budgets, now_ms)
-            detached = self._state.detach(up_to_ms, position, now_ms - self._budgets.session_idle_ms)
+            idle_before_ms = self._clock.monotonic_ms() - self._budgets.session_idle_ms
+            detached = self._state.detach(up_to_ms, position, idle_before_ms)
             self._detached = detached
             series = self._state.series.known_since(self._series_written)
             all_series = self._state.series.known_since(0) if new_file else []
@@ -411,8 +435,8 @@ class Store:
     def maybe_compact(self, now_ms: int, pause: Pause = no_pause) -> bool:
         """Rewrite the oldest segment file that is complete and sound; returns whether there was one.
 
-        `pause` is called between pieces of work and may raise to end this one. Raises StoreError if the disk
-        refuses; the store is then as it was before.
+        `now_ms` is of the monotonic clock. `pause` is called between pieces of work and may raise to end this one.
+        Raises StoreError if the disk refuses; the store is then as it was before.
         """
         with self._upkeep_lock:
             return self._upkeep.compact_next(now_ms, pause)
@@ -424,10 +448,11 @@ class Store:
 
     def maybe_retire(self, now_ms: int) -> bool:
         """Give up the files that have expired or that the disk has no room for, and remove what nobody reads any more;
-        returns whether any were given up. Raises StoreError if what is left cannot be read.
+        returns whether any were given up. `now_ms` is of the wall clock. Raises StoreError if what is left cannot be
+        read.
         """
         with self._upkeep_lock:
-            return self._upkeep.retire(now_ms, disk_is_full=self._disk_is_full) > 0
+            return self._upkeep.retire(now_ms, self._clock.monotonic_ms(), disk_is_full=self._disk_is_full) > 0
 
     def view(self) -> View:
         """What a query reads; see `head/view.py`."""

@@ -1,6 +1,7 @@
 """What is done with the files of a store once they are complete: compacted, rolled up, merged, and removed at last.
 
-One thread at a time; each call does one piece of work. When the disk refuses, nothing is rewritten for a minute.
+One thread at a time; each call does one piece of work. Times are of the monotonic clock where nothing else is said.
+When the disk refuses, nothing is rewritten for a minute.
 """
 
 from __future__ import annotations
@@ -101,15 +102,17 @@ class Upkeep:
         self._shelf.add(found.window_ms, block, now_ms)
         return True
 
-    def retire(self, now_ms: int, *, disk_is_full: bool = False) -> int:
+    def retire(self, wall_ms: int, now_ms: int, *, disk_is_full: bool = False) -> int:
         """Remove what has expired, and what the store takes beyond its budget; returns how many files that were.
+
+        Windows are as old as the wall clock says; how long files wait to be removed is of the monotonic one.
 
         A full disk is a budget too: then one file more goes of what a coarser tier holds, and all at once. Raises
         StoreError if what is left cannot be read.
         """
         count = 0
         try:
-            for window_ms, paths in expired(self._shelf.tiers, self._budgets, now_ms):
+            for window_ms, paths in expired(self._shelf.tiers, self._budgets, wall_ms):
                 self._shelf.retire(window_ms, paths, now_ms)
                 count += len(paths)
             excess = store_bytes(self._shelf.tiers, self._journal()) - self._budgets.disk_bytes
@@ -124,8 +127,8 @@ class Upkeep:
         return count
 
     def _waits(self, now_ms: int) -> bool:
-        """True for a while after a failure; a clock that was turned back makes it no longer."""
-        return self._failed_ms is not None and 0 <= now_ms - self._failed_ms < RETRY_AFTER_MS
+        """True for a while after a failure."""
+        return self._failed_ms is not None and now_ms - self._failed_ms < RETRY_AFTER_MS
 
     def _leave_as_is(self, file: list[BlockRef], error: CorruptData) -> None:
         path = file[0].path

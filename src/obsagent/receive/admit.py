@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 
+from obsagent.receive.complaints import Complaints
 from obsagent.receive.sink import LiveSession, Mapped, Sink
 from obsagent.wire.frame import Hello, SeriesDefinition
-
-logger = logging.getLogger(__name__)
 
 
 class Admission:
     """Opens sessions and resolves their series within the budgets."""
 
-    def __init__(self, sink: Sink) -> None:
-        """`sink` keeps the budgets."""
+    def __init__(self, sink: Sink, complaints: Complaints) -> None:
+        """`sink` keeps the budgets; `complaints` are told who comes and what is refused."""
         self._sink = sink
+        self._complaints = complaints
 
     def open(self, hello: Hello) -> LiveSession:
         """A new session."""
         session = self._sink.open_session(hello)
-        logger.info(
+        self._complaints.say(
+            logging.INFO,
             "session %s: service %s, host %s, pid %d in namespace %d, worker %d",
             hello.session.hex(),
             hello.service,
@@ -40,7 +41,8 @@ class Admission:
                 continue
             series = self._sink.resolve(definition, {**definition.labels, **labels})
             if series is None:
-                logger.warning("service %s: %s is refused: another kind is defined", session.service, definition.metric)
-            mapped.append(Mapped(definition.number, series))
+                line = "service %s: %s is refused: it is defined with another kind, or there is no room for its series"
+                self._complaints.say(logging.WARNING, line, session.service, definition.metric)
+            mapped.append(Mapped(definition.number, series, definition.metric))
         if mapped:
             self._sink.write_definitions(session.name, mapped)

@@ -11,6 +11,11 @@ from obsagent.wire.frame import EventsHeader
 SESSION_LABELS = ("service", "host", "version")
 
 
+def is_timely(at_ms: int, now_ms: int) -> bool:
+    """True for a time of which samples and events are accepted."""
+    return -SAMPLE_PAST_LIMIT_MS <= at_ms - now_ms <= SAMPLE_FUTURE_LIMIT_MS
+
+
 def take_events(session: LiveSession, header: EventsHeader, now_ms: int) -> TakenEvents | None:
     """What is to be written of an events message, with the session's labels; None if all of it is known.
 
@@ -25,7 +30,7 @@ def take_events(session: LiveSession, header: EventsHeader, now_ms: int) -> Take
     if session.counts is None:  # a damaged store has forgotten what it took, and cannot say what is missing
         dropped = 0
     new = header.events[max(last + 1 - header.sequence, 0) :]
-    timely = [event for event in new if -SAMPLE_PAST_LIMIT_MS <= event.at_ms - now_ms <= SAMPLE_FUTURE_LIMIT_MS]
+    timely = [event for event in new if is_timely(event.at_ms, now_ms)]
     return TakenEvents(
         header.last_sequence, dropped, len(new) - len(timely), [_labelled(event, session) for event in timely]
     )

@@ -7,22 +7,18 @@ Belongs to the ingest thread.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obsagent._native.codec import check_body
-from obsagent.clock import Clock, window_start
-from obsagent.errors import CorruptData, ProtocolError, StoreError, UnsupportedVersion
-from obsagent.limits import (
-    SAMPLE_FUTURE_LIMIT_MS,
-    SAMPLE_PAST_LIMIT_MS,
-    SERIES_PER_METRIC,
-    SERIES_TOTAL,
-    SESSIONS_MAX,
-)
+from obsagent.clock import Clock, ClockSteps, window_start
+from obsagent.errors import CorruptData, ProtocolError, StoreError, TooManySessions, UnsupportedVersion
+from obsagent.limits import HEARTBEAT_INTERVAL_MS, SERIES_PER_METRIC, SERIES_TOTAL, SESSIONS_MAX, SESSIONS_REMEMBERED
 from obsagent.receive.acks import Ack, PendingAcks
 from obsagent.receive.admit import Admission
-from obsagent.receive.events import take_events
+from obsagent.receive.complaints import Complaints
+from obsagent.receive.events import is_timely, take_events
 from obsagent.receive.settle import settle
 from obsagent.receive.sink import LiveSession, Refusal, Sink
 from obsagent.wire.frame import (
@@ -46,8 +42,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOG_EVERY_MS = 10_000
 Reply = Callable[[bytes, bytes], object]
+CODES = (
+    (StoreError, "again"),
+    (UnsupportedVersion, "version"),
+    (CorruptData, "frame"),
+    (TooManySessions, "sessions"),
+    (ProtocolError, "kind"),
+)
+"""What a refused message is answered with, by the first class that fits its error."""
+
+
+class Step(NamedTuple):
+    """The agent's clock was set: by how much, and when on the clock that was set and on the monotonic one (ms)."""
+
+    by_ms: int
+    wall_ms: int
+    monotonic_ms: int
 
 
 class Ingest:
@@ -70,11 +81,13 @@ class Ingest:
         self._reply = reply
         self._scales = dict(scales)
         self._series_caps = list(series_caps)
-        self._admission = Admission(sink)
+        self._complaints = Complaints(logger, clock)
+        self._admission = Admission(sink, self._complaints)
         self._acks = PendingAcks()
-        self._logged_ms = -LOG_EVERY_MS
-        self.malformed = 0
-        self.unsupported = 0
+        self._steps = ClockSteps(clock)
+        self.step: Step | None = None
+        self.steps = Counter({"forward": 0, "back": 0})
+        self.refused: Counter[str] = Counter()
         self.messages = 0
         self._handlers: dict[MessageKind, Callable[[bytes, Header, Any], None]] = {
             MessageKind.HELLO: self._hello,
@@ -100,54 +113,85 @@ class Ingest:
             if handler is None:
                 raise ProtocolError(not_taken(kind, "writers'"))
             handler(identity, fields, parts[1] if len(parts) > 1 else b"")
-        except StoreError as error:
-            self._complain(identity, "again", error)
-        except UnsupportedVersion as error:
-            self._complain(identity, "version", error)
-        except CorruptData as error:
-            self.malformed += 1
-            self._complain(identity, "frame", error)
-        except ProtocolError as error:
-            self.unsupported += 1
-            self._complain(identity, "kind", error)
+        except (StoreError, CorruptData, ProtocolError) as error:
+            self._refuse(identity, error)
 
-    def _complain(self, identity: bytes, code: str, error: Exception) -> None:
-        now = self._clock.monotonic_ms()
-        if now - self._logged_ms >= LOG_EVERY_MS:
-            self._logged_ms = now
-            logger.warning("a message was refused: %s", error)
+    def _refuse(self, identity: bytes, error: Exception) -> None:
+        code = next(code for kind, code in CODES if isinstance(error, kind))
+        self.refused[code] += 1
+        self._complaints.say(logging.WARNING, "a message was refused: %s", error)
         self._reply(identity, pack(MessageKind.ERROR, code=code, message=str(error)))
+
+    def failed(self, identity: bytes, error: Exception) -> None:
+        """Handling a message has failed in a way that nobody has thought of; its sender tries again later."""
+        self.refused["internal"] += 1
+        self._complaints.say(logging.ERROR, "a message could not be handled: %r", error, exc_info=error)
+        self._reply(identity, pack(MessageKind.ERROR, code="internal", message="the agent failed to handle this"))
+
+    @property
+    def malformed(self) -> int:
+        """Messages that are not what they should be, the bodies of batches included."""
+        return self.refused["frame"] + self.refused["body"]
+
+    @property
+    def unsupported(self) -> int:
+        """Messages of a kind or version that this agent does not take."""
+        return self.refused["kind"] + self.refused["version"]
+
+    def heed_clock(self) -> None:
+        """Notices if the agent's clock was set; to be called once a second, too."""
+        by_ms = self._steps.look()
+        if not by_ms:
+            return
+        self.step = Step(by_ms, self._clock.wall_ms(), self._clock.monotonic_ms())
+        self.steps["forward" if by_ms > 0 else "back"] += 1
+        logger.warning("the clock was set %s by %.3f s", "forward" if by_ms > 0 else "back", abs(by_ms) / 1000)
 
     def _hello(self, identity: bytes, fields: Header, _body: Any) -> None:
         hello = read_hello(fields)
+        self.heed_clock()
         now = self._clock.wall_ms()
         hello = hello._replace(started_ms=min(hello.started_ms, now))  # from the future it would never be forgotten
         session = self._sink.session(hello.session)
         if session is None:
-            if self._sink.session_count() >= SESSIONS_MAX:
-                raise ProtocolError(f"the agent holds {SESSIONS_MAX} sessions already")
+            self._require_room()
             session = self._admission.open(hello)
-        self._sink.heard(hello.session, self._clock.monotonic_ms(), hello.clock_ms - now)
+        session.told_ms = self._clock.monotonic_ms()
+        self._sink.heard(hello.session, session.told_ms, hello.clock_ms - now)
         welcome = pack(
             MessageKind.WELCOME,
             s=hello.session,
             clock=self._clock.wall_ms(),
-            applied=session.last_applied,
-            events=session.last_event,
+            applied=session.acknowledged,
+            events=session.acknowledged_event,
             worker=session.worker,
             scales=self._scales,
             caps=self._series_caps,
         )
         self._reply(identity, welcome)
 
+    def _require_room(self) -> None:
+        if self._sink.session_count() >= SESSIONS_MAX:
+            raise TooManySessions(f"the agent holds {SESSIONS_MAX} sessions already")
+        if self._sink.remembered_count() >= SESSIONS_REMEMBERED:
+            raise TooManySessions(f"{SESSIONS_REMEMBERED} sessions came within two hours: no more are taken for now")
+
     def _known(self, identity: bytes, fields: Header) -> LiveSession | None:
-        """The session of a message; tells the peer to begin again with hello if it is not known."""
+        """The session of a message; tells the peer to begin again with hello if it is not known.
+
+        A session that has been told nothing for a while, since it defines many series or nothing can be synced, is told
+        what it knows already: else it would take the agent for dead, and begin again from the start.
+        """
         name = session_of(fields)
         session = self._sink.session(name)
         if session is None:
+            self.refused["session"] += 1
             self._reply(identity, pack(MessageKind.ERROR, code="session", message="unknown session: say hello first"))
             return None
-        self._sink.heard(name, self._clock.monotonic_ms())
+        now = self._clock.monotonic_ms()
+        self._sink.heard(name, now)
+        if now - session.told_ms >= HEARTBEAT_INTERVAL_MS:
+            self._tell(Ack(identity, name, session.acknowledged, 0, event=session.acknowledged_event), session)
         return session
 
     def _define(self, identity: bytes, fields: Header, _body: Any) -> None:
@@ -170,32 +214,43 @@ class Ingest:
         counts = settle(session.counts, header.counts, header.samples)
         if counts is None:
             raise CorruptData("the counts of the batch contradict those of the batches before it")
-        refusal = self._refusal(header, body)
+        refusal = self._refusal(session, header, body)
         if refusal is None:
             self._sink.write_frame(header, counts, body)
         else:
             self._sink.write_refusal(header, counts, refusal, window_start(self._clock.wall_ms()))
 
-    def _refusal(self, header: SamplesHeader, body: Any) -> Refusal | None:
-        now = self._clock.wall_ms()
-        if header.start_ms < now - SAMPLE_PAST_LIMIT_MS or header.end_ms > now + SAMPLE_FUTURE_LIMIT_MS:
+    def _refusal(self, session: LiveSession, header: SamplesHeader, body: Any) -> Refusal | None:
+        if not self._are_timely(session, header.start_ms, header.end_ms):
             return "time"
-        try:
-            if check_body(body) == header.samples:
-                return None
-            logger.warning(
-                "session %s: the body does not hold the samples that its header counts", header.session.hex()
-            )
-        except CorruptData as error:
-            logger.warning("session %s: batch %d refused: %s", header.session.hex(), header.sequence, error)
-        self.malformed += 1
+        wrong = _wrong_in(header, body)
+        if wrong is None:
+            return None
+        self.refused["body"] += 1
+        line = "session %s: batch %d refused: %s"
+        self._complaints.say(logging.WARNING, line, header.session.hex(), header.sequence, wrong)
         return "frame"
+
+    def _are_timely(self, session: LiveSession, *stamps_ms: int) -> bool:
+        """Whether all stamps are of a time that is accepted.
+
+        Raises `StoreError` if they are not because the agent's clock was set after the session had asked for it: it is
+        to ask again, and to stamp what it has anew.
+        """
+        self.heed_clock()
+        now = self._clock.wall_ms()
+        if all(is_timely(stamp_ms, now) for stamp_ms in stamps_ms):
+            return True
+        if self.step is not None and session.greeted_ms <= self.step.monotonic_ms:
+            raise StoreError("the agent's clock was set: say hello again, and stamp what you have by the new time")
+        return False
 
     def _events(self, identity: bytes, fields: Header, _body: Any) -> None:
         header = read_events(fields)
         session = self._known(identity, fields)
         if session is None:
             return
+        self._are_timely(session, *(event.at_ms for event in header.events))
         taken = take_events(session, header, self._clock.wall_ms())
         if taken is not None:
             self._sink.write_events(session.name, taken)
@@ -229,12 +284,28 @@ class Ingest:
     def acknowledge(self, synced: int) -> None:
         """Tells the clients what is on disk now that the journal is durable up to `synced`."""
         for ack in self._acks.due(synced):
-            header = pack(
-                MessageKind.ACK,
-                s=ack.session,
-                q=ack.sequence,
-                e=ack.event,
-                clock=self._clock.wall_ms(),
-                goodbye=ack.goodbye,
-            )
-            self._reply(ack.identity, header)
+            self._sink.acknowledged(ack.session, ack.sequence, ack.event)
+            self._tell(ack, self._sink.session(ack.session))
+
+    def _tell(self, ack: Ack, session: LiveSession | None) -> None:
+        if session is not None:
+            session.told_ms = self._clock.monotonic_ms()
+        header = pack(
+            MessageKind.ACK,
+            s=ack.session,
+            q=ack.sequence,
+            e=ack.event,
+            clock=self._clock.wall_ms(),
+            goodbye=ack.goodbye,
+        )
+        self._reply(ack.identity, header)
+
+
+def _wrong_in(header: SamplesHeader, body: Any) -> str | None:
+    """What is wrong with the body of a batch; None if nothing is."""
+    try:
+        if check_body(body) == header.samples:
+            return None
+    except CorruptData as error:
+        return str(error)
+    return "the body does not hold the samples that its header counts"

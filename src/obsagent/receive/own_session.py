@@ -1,12 +1,16 @@
 """The agent's own session: what it measures about itself and what it derives goes the journalled way.
 
-Samples are gathered in a body like a client's and written once a second as a frame of a session of service
-`obsagent`, so that a replay gives the same windows and the accounts hold for them too.
+Samples are gathered like a client's and written once a second as a frame of a session of service `obsagent`, so that
+a replay gives the same windows and the accounts hold for them too.
+
+What is counted is told as a total (`count`); the increment is worked out when it is written, and what could not be
+written is in the next one. So no count is lost while the store takes nothing.
 """
 
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from obsagent._native.codec import BodyWriter
 from obsagent.clock import Clock
@@ -15,40 +19,67 @@ from obsagent.processes import pid_namespace
 from obsagent.receive.gauges import combine, combined_labels, group, readings_of
 from obsagent.receive.sink import Mapped, Sink
 from obsagent.samples import Kind
-from obsagent.selfmetrics import SERVICE
+from obsagent.selfmetrics import SERVICE, SelfMetric
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
 
 SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
+REFUSED = -1
+
+
+class Staged(NamedTuple):
+    """One sample of the next frame. Of a counter `total` is what it has been counted to with it."""
+
+    number: int
+    kind: Kind
+    value: float
+    key: SeriesKey
+    total: float = 0.0
 
 
 class OwnSession:
-    """Belongs to the ingest thread. `record` and `combine_gauges` raise `StoreError` if the store is full."""
+    """Belongs to the ingest thread; only `write` and `close` raise, `StoreError` if the store is full."""
 
     def __init__(self, sink: Sink, clock: Clock, host: str) -> None:
-        """Opens the session."""
+        """Opens the session, and ends those of agents before that could not say goodbye; raises `StoreError`."""
         self._sink = sink
         self._clock = clock
         self._name = os.urandom(16)
         self._numbers: dict[SeriesKey, int] = {}
-        self._body = BodyWriter()
-        self._samples = 0
+        self._undefined: list[Mapped] = []
+        self._staged: list[Staged] = []
+        self._counted: dict[SeriesKey, float] = {}
         self._observed = 0
         self._dropped = 0
         now = clock.wall_ms()
+        for left in sink.open_sessions(SERVICE, host):
+            sink.write_close(left.name, left.counts or SessionCounts(0, 0, 0, 0, 0), now)
         self._session = sink.open_session(Hello(self._name, SERVICE, host, os.getpid(), now, now, "", pid_namespace()))
 
-    def record(
-        self,
-        kind: Kind,
-        metric: str,
-        value: float,
-        labels: dict[str, str] | None = None,
-        unit: str = "",
-        help_text: str = "",
-    ) -> None:
+    def labels(self, metric: SelfMetric, labels: dict[str, str] | None = None) -> dict[str, str]:
+        """All labels of a series of the agent's own; one about a `service` belongs to that, and to no worker."""
+        labels = labels or {}
+        return labels if "service" in labels else {**labels, **self._session.labels()}
+
+    def record(self, metric: SelfMetric, value: float, labels: dict[str, str] | None = None) -> None:
         """One sample of one of the agent's own metrics; written with the next `write`."""
-        whole = {**(labels or {}), **self._session.labels()}
-        self._add(SeriesDefinition(0, metric, kind, labels or {}, unit, help_text, 6, "sum"), whole, value)
+        number, key = self._number(metric, labels)
+        if number != REFUSED:
+            self._staged.append(Staged(number, metric.kind, value, key))
+
+    def count(self, metric: SelfMetric, total: float, labels: dict[str, str] | None = None) -> None:
+        """A counter stands at `total`; the next frame says so if it has grown, or is told for the first time."""
+        number, key = self._number(metric, labels)
+        before = self._counted.get(key)
+        if number != REFUSED and (before is None or total > before):
+            self._staged.append(Staged(number, metric.kind, total - (before or 0.0), key, total))
+
+    def resume(self, metric: SelfMetric, total: float, labels: dict[str, str]) -> None:
+        """What an agent before has counted to already, so that `count` goes on from there."""
+        self._counted[self._number(metric, labels)[1]] = total
+
+    def _number(self, metric: SelfMetric, labels: dict[str, str] | None) -> tuple[int, SeriesKey]:
+        definition = SeriesDefinition(0, metric.name, metric.kind, {}, metric.unit, metric.help, 6, "sum")
+        return self._number_of(definition, self.labels(metric, labels), reserved=True)
 
     def combine_gauges(self) -> None:
         """One sample for every gauge that live sessions hold, over all their workers."""
@@ -60,23 +91,34 @@ class OwnSession:
                 definition = SeriesDefinition(
                     0, first.metric, Kind.GAUGE, {}, first.unit, first.help, first.scale, first.across
                 )
-                self._add(definition, combined_labels(first.labels), combine(first.across, readings))
+                number, key = self._number_of(definition, combined_labels(first.labels))
+                if number != REFUSED:
+                    self._staged.append(Staged(number, Kind.GAUGE, combine(first.across, readings), key))
 
-    def _add(self, definition: SeriesDefinition, labels: dict[str, str], value: float) -> None:
+    def _number_of(
+        self, definition: SeriesDefinition, labels: dict[str, str], *, reserved: bool = False
+    ) -> tuple[int, SeriesKey]:
         key = (definition.metric, tuple(sorted(labels.items())))
         number = self._numbers.get(key)
         if number is None:
-            series = self._sink.resolve(definition, labels)
-            number = len(self._numbers)
-            self._sink.write_definitions(self._name, [Mapped(number, series)])
+            series = self._sink.resolve(definition, labels, reserved=reserved)
+            number = REFUSED if series is None else len(self._numbers)
             self._numbers[key] = number
-        self._samples += 1
-        if definition.kind is Kind.HISTOGRAM:
-            self._body.put_run(number, [value])
-        elif definition.kind is Kind.COUNTER:
-            self._body.put_counter(number, 1, value)
-        else:
-            self._body.put_gauge(number, value)
+            if series is not None:
+                self._undefined.append(Mapped(number, series))
+        return number, key
+
+    @property
+    def staged_count(self) -> int:
+        """Samples of the next frame so far."""
+        return len(self._staged)
+
+    @property
+    def unbooked(self) -> SessionCounts:
+        """What the store does not know of yet and will with the next frame: that frame's samples and its losses."""
+        booked = self._session.counts or SessionCounts(0, 0, 0, 0, 0)
+        observed = self._observed + len(self._staged) - booked.observed
+        return SessionCounts(observed, 0, self._dropped - booked.dropped_budget, 0, 0)
 
     def write(self) -> None:
         """Writes what was recorded since the last call as one frame; raises `StoreError` if the store is full.
@@ -84,20 +126,36 @@ class OwnSession:
         What could not be written is counted as dropped.
         """
         self._sink.heard(self._name, self._clock.monotonic_ms())
-        self._sink.heard(self._name, self._clock.monotonic_ms())
-        if not self._samples:
+        staged, self._staged = self._staged, []
+        if not staged:
             return
-        body, samples = self._body.take(), self._samples
-        self._samples = 0
-        self._observed += samples
+        self._observed += len(staged)
+        try:
+            self._define()
+            self._write_frame(staged)
+        except StoreError:
+            self._dropped += len(staged)
+            raise
+        self._counted.update((each.key, each.total) for each in staged if each.kind is Kind.COUNTER)
+
+    def _define(self) -> None:
+        if self._undefined:
+            self._sink.write_definitions(self._name, self._undefined)
+            self._undefined = []
+
+    def _write_frame(self, staged: list[Staged]) -> None:
+        body = BodyWriter()
+        for number, kind, value, *_ in staged:
+            if kind is Kind.HISTOGRAM:
+                body.put_run(number, [value])
+            elif kind is Kind.COUNTER:
+                body.put_counter(number, 1, value)
+            else:
+                body.put_gauge(number, value)
         now = self._clock.wall_ms()
         sequence = self._session.last_applied + 1
-        header = SamplesHeader(self._name, sequence, sequence, now, now, samples, self._counts())
-        try:
-            self._sink.write_frame(header, header.counts, body)
-        except StoreError:
-            self._dropped += samples
-            raise
+        header = SamplesHeader(self._name, sequence, sequence, now, now, len(staged), self._counts())
+        self._sink.write_frame(header, header.counts, body.take())
 
     def _counts(self) -> SessionCounts:
         return SessionCounts(self._observed, 0, self._dropped, 0, 0)

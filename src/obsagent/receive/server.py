@@ -40,7 +40,10 @@ class Commit(Protocol):
 
 
 class IngestServer:
-    """Runs until `stop`; `every_second` is called once a second in this thread."""
+    """Runs until `stop`; `every_second` is called once a second in this thread.
+
+    `overloaded_ms` counts the time in which clients were not read.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class IngestServer:
         self._clock = clock
         self._every_second = every_second
         self._stopping = False
+        self.overloaded_ms = 0
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name="obsagent-ingest")
 
@@ -91,7 +95,9 @@ class IngestServer:
     def _turn(self, timeout_ms: int) -> None:
         if self._commit.overloaded():
             self._commit.request()
+            began = self._clock.monotonic_ms()
             threading.Event().wait(POLL_MS / 1000)
+            self.overloaded_ms += self._clock.monotonic_ms() - began
         elif self._socket.poll(timeout_ms):
             self._receive()
             self._commit.request()
@@ -102,6 +108,9 @@ class IngestServer:
             message = self._socket.receive()
             if message is None:
                 return
-            self._ingest.handle(*message)
+            try:
+                self._ingest.handle(*message)
+            except Exception as error:  # a bug of ours costs one message, and not all clients
+                self._ingest.failed(message[0], error)
             if self._commit.overloaded():
                 return

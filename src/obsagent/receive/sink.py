@@ -12,7 +12,9 @@ Refusal = Literal["frame", "time"]
 
 
 class LiveSession(Protocol):
-    """A session as the store keeps it."""
+    """A session as the store keeps it; the receiver notes in `told_ms` when (monotonic) it last told it anything."""
+
+    told_ms: int
 
     @property
     def name(self) -> bytes:
@@ -35,6 +37,21 @@ class LiveSession(Protocol):
         ...
 
     @property
+    def acknowledged(self) -> int:
+        """The sequence up to which everything is known to be on disk: never above `last_applied`."""
+        ...
+
+    @property
+    def acknowledged_event(self) -> int:
+        """The same of its events."""
+        ...
+
+    @property
+    def greeted_ms(self) -> int:
+        """When (monotonic, ms) it last said hello and was told the agent's time; 0 if it has not in this run."""
+        ...
+
+    @property
     def worker(self) -> int:
         """Its slot."""
         ...
@@ -54,10 +71,11 @@ class LiveSession(Protocol):
 
 
 class Mapped(NamedTuple):
-    """Where a session's series goes: a series of the store, or None if it is refused."""
+    """Where a session's series goes: a series of the store, or None if it is refused; `metric` is what it asked for."""
 
     number: int
     series: Series | None
+    metric: str = ""
 
 
 class TakenEvents(NamedTuple):
@@ -84,12 +102,20 @@ class Sink(Protocol):
         """Open sessions."""
         ...
 
+    def remembered_count(self) -> int:
+        """All sessions that are kept, those that are suspended or closed included."""
+        ...
+
     def open_session(self, hello: Hello) -> LiveSession:
         """Writes a new session with the lowest free worker slot of its service and host."""
         ...
 
     def heard(self, name: bytes, monotonic_ms: int, skew_ms: int | None = None) -> None:
-        """The session is alive."""
+        """The session is alive; with `skew_ms` it has said hello."""
+        ...
+
+    def acknowledged(self, name: bytes, sequence: int, event: int) -> None:
+        """What a session has sent up to a sequence, and its events up to another, is on disk."""
         ...
 
     def reported(self, name: bytes, counts: SessionCounts) -> None:
@@ -100,8 +126,28 @@ class Sink(Protocol):
         """What a session has refused so far because of its labels; cumulative, and no more than status shows."""
         ...
 
-    def resolve(self, definition: SeriesDefinition, labels: dict[str, str]) -> Series | None:
-        """The store's series for a definition: known, new, the overflow series, or None if its kind contradicts."""
+    def open_sessions(self, service: str, host: str) -> list[LiveSession]:
+        """The sessions of a service and host that have not ended."""
+        ...
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """Service → its account since the store began: `observed`, `stored`, `dropped_ring` and so on."""
+        ...
+
+    def pending(self) -> dict[str, int]:
+        """Service → samples that clients have observed and not delivered yet, as their last heartbeats say."""
+        ...
+
+    def counted(self, metric: str) -> list[tuple[dict[str, str], float]]:
+        """What each series of a counter has been incremented by since the store began, with its labels."""
+        ...
+
+    def resolve(self, definition: SeriesDefinition, labels: dict[str, str], *, reserved: bool = False) -> Series | None:
+        """The store's series for a definition: known, new, the overflow series, or None if it is refused.
+
+        It is refused if its kind contradicts, or if there is no room left, not even for an overflow series. What is
+        `reserved` finds room when clients have used up the budget of series: the agent's own.
+        """
         ...
 
     def write_definitions(self, name: bytes, mapped: Iterable[Mapped]) -> None:
@@ -124,8 +170,8 @@ class Sink(Protocol):
         """Ends a session."""
         ...
 
-    def suspend_silent(self, monotonic_ms: int) -> None:
-        """Suspends the sessions that have missed three heartbeats."""
+    def suspend_silent(self, monotonic_ms: int, *, listening: bool = True) -> None:
+        """Suspends the sessions that have missed three heartbeats; none while the agent is not `listening`."""
         ...
 
     def live_gauges(self) -> list[Series]:

@@ -2,19 +2,25 @@
 
 A disconnect ends the conversation: the socket is closed (a DEALER would otherwise deliver old batches before
 the new hello) and a new one begins with hello. Batches wait in the outbox, events in theirs, never inside libzmq.
+
+An agent that does not know of what was acknowledged has another store, or has forgotten the session. The client then
+begins a new session, to which all that came before belongs in no way: else that agent would take what it does not
+know of for lost.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from obsagent.errors import AccessDenied, CorruptData, ProtocolError
 from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 from obsagent.wire.frame import (
     MINOR,
     MINOR_WITH_DIGESTS,
+    SESSION_BYTES,
     Header,
     MessageKind,
     SeriesDefinition,
@@ -126,6 +132,14 @@ class Speaker(Protocol):
         ...
 
 
+class Before(NamedTuple):
+    """What belongs to sessions before this one: sequences up to here, and what had been counted then."""
+
+    sequence: int = 0
+    event: int = 0
+    counts: SessionCounts = SessionCounts(0, 0, 0, 0, 0)
+
+
 class Conversation:
     """Owns the socket; driven by the sender thread through `step`."""
 
@@ -148,6 +162,9 @@ class Conversation:
         self._told_refusals = 0
         self._told_ms = float(-REFUSALS_INTERVAL_MS)
         self._pause_until_ms = 0.0
+        self._again_pause_ms = BEGIN_AGAIN_PAUSE_MS
+        self._before = Before()
+        self._acknowledged_counts = Before().counts
         self.goodbye_answered = False
 
     @property
@@ -212,30 +229,55 @@ class Conversation:
 
     def _take(self, kind: MessageKind, fields: Header, now: float) -> None:
         if kind is MessageKind.WELCOME:
-            self._take_welcome(read_welcome(fields), now)
-            self._agent_minor = fields["m"]
+            self._take_welcome(read_welcome(fields), int(fields["m"]), now)
         elif kind is MessageKind.ACK:
             ack = read_ack(fields)
             if self._speaker.clock.hear(ack.clock, now):
                 self._speaker.clock_changed()
-            self._speaker.outbox.acknowledge(ack.sequence)
-            self._speaker.events.acknowledge(ack.event)
+            self._acknowledge(ack.sequence, ack.event)
             self.goodbye_answered = self.goodbye_answered or ack.goodbye
         elif kind is MessageKind.ERROR and fields.get("code") in BEGIN_AGAIN:
-            self._pause_until_ms = now + BEGIN_AGAIN_PAUSE_MS
+            self._pause_until_ms = now + self._again_pause_ms
+            self._again_pause_ms = min(2 * self._again_pause_ms, REFUSED_PAUSE_MS)
             self.close()
         elif kind is MessageKind.ERROR:
             self._refuse(str(fields.get("message")), now)
 
-    def _take_welcome(self, welcome: Welcome, now: float) -> None:
+    def _take_welcome(self, welcome: Welcome, minor: int, now: float) -> None:
         if self._speaker.clock.welcome(welcome.clock, now):
             self._speaker.clock_changed()
-        self._speaker.outbox.acknowledge(welcome.applied)
         self._takes_events = welcome.events is not None
-        self._speaker.events.acknowledge(welcome.events or 0)
+        if self._is_forgotten(welcome.applied, welcome.events or 0):
+            self._begin_anew()
+            return
+        self._acknowledge(welcome.applied, welcome.events or 0)
         self._speaker.welcomed(welcome.scales, welcome.caps)
+        self._agent_minor = minor
         self._welcomed = True
         self._heartbeat_ms = now
+
+    def _acknowledge(self, sequence: int, event: int) -> None:
+        batch = self._speaker.outbox.acknowledge(self._before.sequence + sequence)
+        self._speaker.events.acknowledge(self._before.event + event)
+        if batch is not None:
+            self._acknowledged_counts = self._speaker.batch_counts(batch)
+            self._again_pause_ms = BEGIN_AGAIN_PAUSE_MS
+
+    def _is_forgotten(self, applied: int, event: int) -> bool:
+        """True if the agent knows less than has been acknowledged."""
+        if self._before.sequence + applied < self._speaker.outbox.acknowledged_sequence:
+            return True
+        return self._takes_events and self._before.event + event < self._speaker.events.acknowledged_sequence
+
+    def _begin_anew(self) -> None:
+        outbox, events = self._speaker.outbox, self._speaker.events
+        self._before = Before(outbox.acknowledged_sequence, events.acknowledged_sequence, self._acknowledged_counts)
+        self._session = os.urandom(SESSION_BYTES)
+        self.close()
+
+    def _of_session(self, counts: SessionCounts) -> SessionCounts:
+        """The part of the counts that belongs to this session."""
+        return SessionCounts(*map(int.__sub__, counts, self._before.counts))
 
     def _refuse(self, message: str, now: float) -> None:
         self._speaker.refused(message)
@@ -270,7 +312,8 @@ class Conversation:
             if not unsent:
                 break
             rows = [event_row(event.stamped(offset_ms)) for event in unsent]
-            header = pack(MessageKind.EVENTS, s=self._session, q=sequence, f=events.first_kept, events=rows)
+            first, kept = sequence - self._before.event, events.first_kept - self._before.event
+            header = pack(MessageKind.EVENTS, s=self._session, q=first, f=kept, events=rows)
             if not self._socket.send(header):
                 return False
             events.mark_sent(sequence + len(unsent) - 1)
@@ -293,24 +336,29 @@ class Conversation:
         header = pack(
             MessageKind.SAMPLES,
             s=self._session,
-            q=entry.sequence,
-            f=self._speaker.outbox.first_kept,
+            q=entry.sequence - self._before.sequence,
+            f=self._first_kept,
             a=int(batch.start_ns / 1e6 + offset),
             b=int(batch.end_ns / 1e6 + offset),
             n=batch.samples,
-            **counts_fields(self._speaker.batch_counts(batch)),
+            **counts_fields(self._of_session(self._speaker.batch_counts(batch))),
         )
         knows_digests = self._agent_minor >= MINOR_WITH_DIGESTS
         return self._socket.send(header, batch.body if knows_digests else batch.body_without_digests())
+
+    @property
+    def _first_kept(self) -> int:
+        """The oldest sequence of this session that may still be sent."""
+        return self._speaker.outbox.first_kept - self._before.sequence
 
     def _send_counts(self, kind: MessageKind) -> None:
         assert self._socket is not None
         told = self._speaker.refused_labels.version
         fields = {
-            **counts_fields(self._speaker.counts()),
+            **counts_fields(self._of_session(self._speaker.counts())),
             **refused_labels_fields(self._speaker.refused_labels.rows()),
         }
-        if self._socket.send(pack(kind, s=self._session, f=self._speaker.outbox.first_kept, **fields)):
+        if self._socket.send(pack(kind, s=self._session, f=self._first_kept, **fields)):
             self._told_refusals = told
 
     def say_goodbye(self) -> None:

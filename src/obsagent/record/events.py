@@ -53,6 +53,7 @@ class EventQueue:
         self._budget = budget
         self._sent = 0
         self.first_kept = 1
+        self.acknowledged_sequence = 0
         self.dropped = 0
 
     @property
@@ -108,6 +109,7 @@ class EventQueue:
     def acknowledge(self, sequence: int) -> None:
         """Everything up to `sequence` is on the agent's disk."""
         with self._lock:
+            self.acknowledged_sequence = max(self.acknowledged_sequence, sequence)
             while self._queue and self.first_kept <= sequence:
                 self._pop()
 

@@ -50,6 +50,7 @@ class Outbox:
         self._next_sequence = 1
         self.queued_samples = 0
         self.acknowledged_samples = 0
+        self.acknowledged_sequence = 0
         self.dropped_budget = 0
         self.dropped_expired = 0
 
@@ -111,7 +112,11 @@ class Outbox:
         """A new conversation: everything unacknowledged is to be sent again."""
         self._sent = 0
 
-    def acknowledge(self, sequence: int) -> None:
-        """Everything up to `sequence` is on the agent's disk."""
+    def acknowledge(self, sequence: int) -> Batch | None:
+        """Everything up to `sequence` is on the agent's disk; the last batch of which this is news."""
+        self.acknowledged_sequence = max(self.acknowledged_sequence, sequence)
+        batch = None
         while self._queue and self._queue[0].sequence <= sequence:
-            self.acknowledged_samples += self._pop().batch.samples
+            batch = self._pop().batch
+            self.acknowledged_samples += batch.samples
+        return batch

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from obsagent.head.accounts import Accounts
 from obsagent.head.entries import Entry
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import SessionTable
@@ -60,13 +62,18 @@ class MemoryStore:
     def heard(self, session: bytes, skew_ms: int | None = None) -> None:
         """A session has said something."""
         with self._lock:
-            self._state.sessions.heard(session, self._clock.wall_ms(), skew_ms)
+            self._state.sessions.heard(session, self._clock.wall_ms(), self._clock.monotonic_ms(), skew_ms)
 
     def gauge_last(self, series_id: int) -> tuple[float, int] | None:
         """Value and time (ms) of a gauge's last sample."""
         with self._lock:
             found = (window.samples.gauge_last(series_id) for window in self._state.windows.values())
             return max((last for last in found if last), key=lambda last: last[1], default=None)
+
+    def accounts(self) -> dict[str, Accounts]:
+        """Service → its account."""
+        with self._lock:
+            return {service: replace(account) for service, account in self._state.totals.items()}
 
     def view(self) -> View:
         """What a query reads."""

@@ -68,6 +68,9 @@ class RequestServer:
             if identity is not None:
                 self._refuse(identity, error)
             return identity is not None
+        except Exception:  # whatever arrives, the next one is served
+            logger.exception("a request could not be read")
+            return False
         if request is None:
             return False
         identity, kind, fields = request

@@ -24,6 +24,7 @@ from zmq.utils import z85
 from obsagent.endpoints import IPC_PREFIX, TCP_PREFIX, check_endpoint, is_loopback
 from obsagent.errors import AccessDenied, AgentUnreachable, ConfigError, CorruptData, UsageError
 from obsagent.limits import (
+    ANSWERS_UNREAD_MAX,
     DEFINE_BYTES_MAX,
     FRAME_PARTS_MAX,
     HANDSHAKE_LIMIT_MS,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 30, 10, 3
+UNACKNOWLEDGED_MAX_MS = 60_000
 ZERO_COPY_BYTES = 64 << 10
 
 LOG_EVERY_S = 10.0
@@ -89,6 +92,15 @@ def _new_socket(context: zmq.Context[Any], kind: int, endpoint: str) -> zmq.Sock
     if endpoint.startswith(f"{TCP_PREFIX}["):
         socket.setsockopt(zmq.IPV6, 1)
     return socket
+
+
+def _let_go_of_lost_peers(socket: zmq.Socket[Any]) -> None:
+    """A peer whose machine or network is gone says no goodbye: its connection would stay."""
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
+    socket.setsockopt(zmq.TCP_MAXRT, UNACKNOWLEDGED_MAX_MS)
 
 
 def _next_event(monitor: zmq.Socket[Any]) -> int:
@@ -247,14 +259,22 @@ class ServerSocket:
     """
 
     def __init__(
-        self, endpoint: str, *, receive_hwm: int = RECEIVE_HWM, group: int | None = None, guard: Guard | None = None
+        self,
+        endpoint: str,
+        *,
+        receive_hwm: int = RECEIVE_HWM,
+        send_hwm: int = REPLY_HWM,
+        group: int | None = None,
+        guard: Guard | None = None,
     ) -> None:
         """Binds. `group` may open an ipc socket too; over tcp `guard` knows who may come in.
 
+        So many messages wait for each peer, and of each, at most; what waits of a peer is in its own memory otherwise.
         Raises `StoreLocked` if another agent holds the endpoint, `UsageError` if it is malformed or cannot be bound,
         `ConfigError` for a directory that is not safe, and for tcp beyond this machine without a guard.
         """
         self.endpoint = check_endpoint(endpoint)
+        self.unread = 0
         self._place = _place_of(endpoint, group)
         self._guard = guard if endpoint.startswith(TCP_PREFIX) else None
         if self._guard is None and endpoint.startswith(TCP_PREFIX) and not is_loopback(endpoint):
@@ -264,8 +284,11 @@ class ServerSocket:
         self._context: zmq.Context[Any] = zmq.Context()
         self._socket = _new_socket(self._context, zmq.ROUTER, endpoint)
         self._socket.setsockopt(zmq.RCVHWM, receive_hwm)
-        self._socket.setsockopt(zmq.SNDHWM, REPLY_HWM)
+        self._socket.setsockopt(zmq.SNDHWM, send_hwm)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a send to who does not read then fails, and is no secret
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
+        if endpoint.startswith(TCP_PREFIX):
+            _let_go_of_lost_peers(self._socket)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
@@ -373,10 +396,13 @@ class ServerSocket:
         return parts
 
     def send(self, identity: bytes, header: bytes, body: bytes | None = None) -> bool:
-        """Answers a peer; False if the peer is gone or does not read."""
+        """Answers a peer; False if the peer is gone or does not read, which is counted in `unread`."""
         parts = [identity, header] if body is None else [identity, header, body]
         try:
             self._socket.send_multipart(parts, zmq.NOBLOCK)
+        except zmq.Again:
+            self.unread += 1
+            return False
         except zmq.ZMQError:
             return False
         return True
@@ -410,7 +436,7 @@ class ServeSocket:
 
     def __init__(self, endpoint: str, *, group: int | None = None, guard: Guard | None = None) -> None:
         """Binds; raises like `ServerSocket`."""
-        self._server = ServerSocket(endpoint, group=group, guard=guard)
+        self._server = ServerSocket(endpoint, send_hwm=ANSWERS_UNREAD_MAX, group=group, guard=guard)
 
     @property
     def refused(self) -> int:

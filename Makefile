@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench fuzz readme check sanitize wheel clean stubtest format
+.PHONY: help run test lint bench faults fuzz readme check sanitize wheel clean stubtest format
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test: $(VENV)/.test  ## install what the tests need and run them all, C kernels 
 
 check:  ## the C kernels' own tests
 	$(MAKE) --no-print-directory -C csrc check
+
+faults: $(VENV)/.test  ## an agent stopped and a network cut under load (SECONDS=60 each); needs root
+	FAULT_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest tests/integration/test_cut_off.py
 
 sanitize:  ## the C kernels' tests under ASan, UBSan and TSan
 	$(MAKE) --no-print-directory -C csrc asan ubsan tsan

@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench crash soak fuzz fuzz-long damage readme check sanitize sanitize-c sanitize-python \
-	sanitize-proof wheel clean stubtest format
+.PHONY: help run test lint bench crash soak faults fuzz fuzz-long damage readme check sanitize sanitize-c \
+	sanitize-python sanitize-proof wheel clean stubtest format
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ test: $(VENV)/.test  ## install what the tests need and run them all, C kernels 
 
 check:  ## the C kernels' own tests
 	$(MAKE) --no-print-directory -C csrc check
+
+faults: $(VENV)/.test  ## an agent stopped and a network cut under load (SECONDS=60 each); needs root
+	FAULT_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest tests/integration/test_cut_off.py
 
 sanitize: sanitize-c sanitize-python  ## the tests of the kernels under ASan, UBSan and TSan, of the extension modules under the first two
 

@@ -66,7 +66,7 @@ def test_an_error_that_nobody_knows_advice_for_is_told_as_it_is() -> None:
     problem = health.upkeep_problem(trouble)
     assert problem is not None
     assert problem.says.startswith("segments are not compacted: MemoryError (for ")
-    assert problem.says.endswith("queries of long ranges are slower)")
+    assert problem.says.endswith("queries of long ranges are slower, and nothing old is removed)")
     assert not problem.stops
 
 

@@ -245,3 +245,25 @@ def test_files_are_small_enough_for_what_may_be_kept() -> None:
     assert small.segment_file_bytes == small.journal_file_bytes == 64_000_000 // FILES_MIN
     assert small.segment_file_age_ms == 10 * MINUTE_MS // FILES_MIN
     assert Budgets().within_disk() == Budgets()
+
+
+def test_a_clock_that_is_wrong_for_an_hour_makes_nothing_expire(lab: TierLab) -> None:
+    lab.live(50 * MINUTE_MS)
+    lab.look()
+    files = lab.names()
+    monotonic_ms = lab.clock.now_ms
+    lab.clock.monotonic_ms = lambda: monotonic_ms  # type: ignore[method-assign]
+    lab.clock.now_ms += 9 * HOUR_MS  # all would be gone
+    for _ in range(5):
+        lab.clock.now_ms += MINUTE_MS
+        monotonic_ms += MINUTE_MS
+        assert not lab.store.maybe_retire(lab.clock.now_ms)
+    assert lab.names() == files
+    lab.clock.now_ms = monotonic_ms
+    assert not lab.store.maybe_retire(lab.clock.now_ms)
+    lab.clock.now_ms += 9 * HOUR_MS  # and now it stays there
+    for _ in range(62):
+        lab.clock.now_ms += MINUTE_MS
+        monotonic_ms += MINUTE_MS
+        lab.store.maybe_retire(lab.clock.now_ms)
+    assert len(lab.names()) < len(files)

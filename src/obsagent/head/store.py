@@ -158,7 +158,13 @@ class Store:
         self._segments = SegmentWriter(root.segments, self._fs, self._store_id, last)
         self._shelf.leave(recovered.catalog.superseded, self._clock.monotonic_ms())
         self._upkeep = Upkeep(
-            self._shelf, self._fs, self._store_id, budgets, lambda: journal_paths(root.journal), self._note
+            self._shelf,
+            self._fs,
+            self._store_id,
+            budgets,
+            lambda: journal_paths(root.journal),
+            self._note,
+            recovered.checkpoint.written_ms or None,
         )
         self._upkeep.begin(root.segments)
         position = recovered.position

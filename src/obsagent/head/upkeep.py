@@ -13,6 +13,7 @@ from pathlib import Path
 from obsagent.errors import CorruptData, StoreError
 from obsagent.fs import TEMPORARY_SUFFIX, Fs
 from obsagent.head.budgets import Budgets
+from obsagent.head.patience import PatientClock
 from obsagent.head.retention import beyond_budget, expired, store_bytes
 from obsagent.head.rollups import next_roll_up
 from obsagent.head.shelf import Shelf
@@ -38,14 +39,18 @@ class Upkeep:
         budgets: Budgets,
         journal: Callable[[], list[Path]],
         on_damage: OnDamage,
+        last_ms: int | None,
     ) -> None:
-        """`journal` gives the files of the journal, which count in the budget."""
+        """`journal` gives the files of the journal, which count in the budget; `last_ms` is the wall time of the last
+        checkpoint, None if there is none.
+        """
         self._shelf = shelf
         self._fs = fs
         self._store_id = store_id
         self._budgets = budgets
         self._journal = journal
         self._on_damage = on_damage
+        self._today = PatientClock(last_ms)
         self._left_as_is: set[Path] = set()
         self._failed_ms: int | None = None
 
@@ -105,14 +110,14 @@ class Upkeep:
     def retire(self, wall_ms: int, now_ms: int, *, disk_is_full: bool = False) -> int:
         """Remove what has expired, and what the store takes beyond its budget; returns how many files that were.
 
-        Windows are as old as the wall clock says; how long files wait to be removed is of the monotonic one.
+        Windows are as old as the wall clock says, if it can be relied upon.
 
         A full disk is a budget too: then one file more goes of what a coarser tier holds, and all at once. Raises
         StoreError if what is left cannot be read.
         """
         count = 0
         try:
-            for window_ms, paths in expired(self._shelf.tiers, self._budgets, wall_ms):
+            for window_ms, paths in expired(self._shelf.tiers, self._budgets, self._today.believe(wall_ms, now_ms)):
                 self._shelf.retire(window_ms, paths, now_ms)
                 count += len(paths)
             excess = store_bytes(self._shelf.tiers, self._journal()) - self._budgets.disk_bytes

@@ -14,8 +14,8 @@ from obsagent._native.codec import BodyWriter
 from obsagent.clock import ClockSteps, window_start
 from obsagent.errors import StoreError
 from obsagent.head.budgets import Budgets
-from obsagent.head.compaction import RETRY_AFTER_MS as COMPACTION_RETRY_MS
 from obsagent.head.store import RETRY_AFTER_MS, Store
+from obsagent.head.upkeep import RETRY_AFTER_MS as UPKEEP_RETRY_MS
 from obsagent.limits import CLOCK_STEP_MS, SEGMENT_FILE_AGE_MS, SESSION_IDLE_LIMIT_MS, WINDOW_MS
 from obsagent.receive.ingest import Ingest
 from obsagent.samples import Kind
@@ -154,7 +154,7 @@ def test_compaction_is_tried_again_by_the_time_that_passes(tmp_path: Path, by_ms
     lab.fs.fail_always = set()
     lab.clock.set_by(by_ms)
     assert not lab.store.maybe_compact(lab.clock.monotonic_ms())
-    lab.clock.pass_ms(COMPACTION_RETRY_MS)
+    lab.clock.pass_ms(UPKEEP_RETRY_MS)
     assert lab.store.maybe_compact(lab.clock.monotonic_ms())
     lab.check()
 

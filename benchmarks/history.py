@@ -38,17 +38,17 @@ class Question(NamedTuple):
 
 def run(effort: Effort) -> list[Table]:
     """A table for each question: segments as they are kept over the least that a reader of all windows has to do."""
-    hours, days_of_month = effort.size(24, 2), effort.size(30, 1)
-    month = f"{days_of_month} d × 1 series"
+    hours, month = effort.size(24, 2), effort.size(30 * 24, 3)
+    title = f"{month} h × 1 series"
     questions = [
         Question(f"{hours} h × 1 series", f"p99 {METRIC} endpoint=/007 since {hours}h", hours, [ONE], 5),
         Question(f"1 h × {SERIES} series", f"p99 {METRIC} since 1h", 1, range(SERIES), 20),
     ]
-    of_month = [Question(month, f"p99 {METRIC} endpoint=/007 since {days_of_month}d", 24 * days_of_month, [ONE], None)]
+    of_month = [Question(title, f"p99 {METRIC} endpoint=/007 since {month}h", month, [ONE], None)]
     samples = effort.size(SAMPLES, 20)
     return [
         *_tables(questions, hours, SERIES, samples, effort),
-        *_tables(of_month, 24 * days_of_month, ONE + 1, samples, effort),
+        *_tables(of_month, month, ONE + 1, samples, effort),
     ]
 
 

@@ -225,7 +225,7 @@ def test_run_ends_with_an_agent_that_has_failed(tmp_path: Path, monkeypatch: pyt
     class Failing:
         failed = True
 
-        def __init__(self, _config: Any) -> None:
+        def __init__(self, _config: Any, _load_again: Any) -> None:
             self.calls: list[str] = []
 
         def start(self) -> None:
@@ -236,5 +236,5 @@ def test_run_ends_with_an_agent_that_has_failed(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr("obsagent.daemon.Agent", Failing)
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    config: Any = type("Config", (), {"listen": "", "serve": "", "data": tmp_path})
+    config: Any = type("Config", (), {"listen": "", "serve": "", "control_endpoint": "", "data": tmp_path})
     assert run(config) == 1

@@ -202,7 +202,6 @@ class StoreSink:
 
         Of those that are over nothing is kept here.
         """
-        self._forget_ended()
         was_deaf = not listening or monotonic_ms - self._looked_ms > DEAF_AFTER_MS
         self._looked_ms = monotonic_ms
         for stored in self._store.sessions.live():
@@ -213,12 +212,7 @@ class StoreSink:
                 session.heard_ms = monotonic_ms
             elif monotonic_ms - session.heard_ms > SUSPENDED_AFTER_MS:
                 self._store.sessions.set_state(stored.session, "suspended")
-        self._let_go_of_forgotten()
-
-    def _let_go_of_forgotten(self) -> None:
-        known = self._store.sessions
-        if len(self._sessions) > len(known):
-            self._sessions = {name: each for name, each in self._sessions.items() if known.get(name) is each.stored}
+        self._forget_ended()
 
     def acknowledged(self, name: bytes, sequence: int, event: int) -> None:
         """What a session has sent up to a sequence, and its events up to another, is on disk."""

@@ -255,7 +255,7 @@ def test_bytes_that_the_disk_cannot_read_are_damage(tmp_path: Path, monkeypatch:
     errors = [errno.EIO]
     with path.open("rb") as file:
         unreadable(path, monkeypatch, errors)
-        with pytest.raises(CorruptData, match="the disk cannot read bytes 10 to 60"):
+        with pytest.raises(CorruptData, match="bytes from 10 on cannot be read"):
             read_at(file.fileno(), 10, 50)
         errors[0] = errno.EBADF
         with pytest.raises(OSError, match="Bad file descriptor"):

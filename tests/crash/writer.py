@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-from crash.budgets import maintain, tiny
+from crash.budgets import hurry, maintain, tiny
 from crash.killing_fs import KillingFs, KillPoint
 from obsagent._native.codec import BodyWriter
 from obsagent.errors import StoreError
@@ -128,6 +128,7 @@ def main() -> None:
     clock.now_ms = frame_ms(max(first))
     fs = KillingFs(KillPoint.parse(sys.argv[3]) if sys.argv[3] != "-" else None)
     fs.watch()
+    hurry()
     store = Store.open(directory, clock=clock, budgets=tiny(), fs=fs)
     for session in range(len(first)):
         define(store, session)

@@ -20,7 +20,7 @@ def tiny(**wanted: Any) -> Budgets:
         "journal_file_bytes": 20_000,
         "segment_file_bytes": 20_000,
         "frame_bytes": 1_000,
-        "retention_ms": (2 * MINUTE_MS, 8 * MINUTE_MS, HOUR_MS),
+        "retention_ms": (2 * MINUTE_MS, 8 * MINUTE_MS, 20 * MINUTE_MS),
     }
     return Budgets(**{**limits, **wanted})
 

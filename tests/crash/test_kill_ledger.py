@@ -2,7 +2,8 @@
 
 After each kill the store is read without an agent: acknowledged ⊆ stored ⊆ sent, nothing twice, in no window a bucket
 different from what the stored frames add up to, in no tier, as long as that keeps it. Tiny limits make checkpoints,
-journal files and segment files come and go, compact them, roll them up, merge them and let them expire, all the time. (`test_agent_crashes.py` does the same to a whole agent, whose windows nobody
+journal files and segment files come and go, compact them, roll them up, merge them and let them expire, all the time.
+(`test_agent_crashes.py` does the same to a whole agent, whose windows nobody
 outside can know.)
 """
 
@@ -51,7 +52,8 @@ class Ledger:
     def run_and_kill(self, directory: Path, seed: int, point: KillPoint | None, after_s: float) -> int:
         """Returns 1 if the process has killed itself at the point, 0 if it was killed after some time."""
         first = [acknowledged + 1 for acknowledged in self.acknowledged]  # the rest is sent again
-        command = [sys.executable, str(WRITER), str(directory), str(seed), str(point or "-"), *map(str, first)]
+        words = [sender.sent_ms(max(1, *self.stored)), *first]  # no clock goes back behind what is stored
+        command = [sys.executable, str(WRITER), str(directory), str(seed), str(point or "-"), *map(str, words)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
@@ -161,7 +163,7 @@ def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     print(f"of {(max(ledger.truth) - min(ledger.truth)) // 1000} s the tiers are whole from {begins} s on")
     assert begins[0] > 0
     assert CYCLES < 20 or begins[1] > 0
-    maintain(store, sender.frame_ms(max(ledger.stored)))
+    maintain(store, sender.sent_ms(max(ledger.stored)))
     ledger.check(store)
     store.close()
     ledger.check(Store.open_read_only(tmp_path / "store"))

@@ -28,7 +28,7 @@ SESSION_IDLE_MS = 120_000
 CACHE_BYTES = 500_000
 FILE_AGE_MS = 30_000
 RETENTION_MS = (2 * MINUTE_MS, 5 * MINUTE_MS, 10 * MINUTE_MS)
-DISK_BYTES = 4_000_000
+DISK_BYTES = 2_000_000
 
 
 class SteppedClock(FastClock):
@@ -60,8 +60,8 @@ def main() -> int:
     hurry()
     BlockCache.__init__.__defaults__ = (CACHE_BYTES,)  # what is full does not grow
     budgets = tiny(
-        journal_file_bytes=1_000_000,
-        segment_file_bytes=300_000,
+        journal_file_bytes=200_000,
+        segment_file_bytes=100_000,
         frame_bytes=8_000,
         series_per_metric=SERIES_PER_METRIC,
         series_total=SERIES_TOTAL,

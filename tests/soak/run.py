@@ -45,8 +45,8 @@ QUERIES = (
     "p99 duration since 30m vs 30m ago",
     "last memory_bytes since 1m",
 )
-DISK_RISE_MB = 1.0
-"""Tiers fill, expire and are merged: it goes up and down by some files."""
+DISK_RISE_MB = 0.75 * agent_program.DISK_BYTES / 1e6
+"""Tiers fill, are merged and expire: in a short run it goes up and down by much of what there may be."""
 DISK_MOST_MB = 1.5 * agent_program.DISK_BYTES / 1e6
 """Files that do not count any more are there for a while, and so is the one that is being written."""
 READY_LIMIT_S, STOP_LIMIT_S = 60.0, 90.0

@@ -107,7 +107,8 @@ def check_damaged(small: Small, directory: Path) -> bool:
     clock = TurnedClock(small.now_ms)
     reader = Store.open_read_only(directory, clock=clock)
     assert read(reader, WINDOW_MS)[0] == true_values(small, WINDOW_MS)
-    return any([check_tier(small, reader, window_ms) for window_ms in TIER_WINDOWS_MS[1:]])
+    minutes, hours = (check_tier(small, reader, window_ms) for window_ms in TIER_WINDOWS_MS[1:])
+    return minutes or hours
 
 
 def check_expired(small: Small, directory: Path) -> None:

@@ -38,7 +38,7 @@ def first_kept(view: View, truth: Mapping[int, Window], window_ms: int) -> int:
 def compare(
     view: View, truth: Mapping[int, Window], found: Mapping[int, int], true: Mapping[int, int], axis: Axis, step_ms: int
 ) -> None:
-    size = 1 + max(true.values())
+    size = 1 + max(true.values(), default=0)
     stored, wanted = Groups(found, size, *axis), Groups(true, size, *axis)
     begin_ms, window_ms, count = axis
     end_ms = begin_ms + count * window_ms
@@ -59,7 +59,7 @@ def check_same(stored: Groups, wanted: Groups, places: itertools.product[tuple[i
 
 def check_totals(view: View, truth: Mapping[int, Window], found: Mapping[int, int], true: Mapping[int, int]) -> None:
     """Everything that was ever stored, whatever is kept, which the heads of segment files carry on."""
-    size = 1 + max(true.values())
+    size = 1 + max(true.values(), default=0)
     totals, everything = Groups(found, size), Groups(true, size)
     view.collect_totals(totals)
     for window in truth.values():

@@ -11,11 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-from crash.budgets import tiny
+from crash.budgets import hurry, of_agent
 from crash.killing_fs import KillingFs, KillPoint
-from obsagent import daemon
+from obsagent import daemon, upkeep
 from obsagent.config import AgentConfig
-from obsagent.head import shelf
 
 
 class FastClock:
@@ -37,7 +36,8 @@ def main() -> int:
     fs = KillingFs(KillPoint.parse(sys.argv[4]) if len(sys.argv) > 4 else None)
     fs.watch()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
-    daemon.CHECKPOINT_LOOK_S, daemon.UPKEEP_LOOK_S, shelf.KEEP_MS = 0.02, 0.05, 20_000
+    upkeep.CHECKPOINT_LOOK_S, upkeep.UPKEEP_LOOK_S = 0.02, 0.05
+    hurry()
     config = AgentConfig(directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock")
 
     class Announced(daemon.Agent):
@@ -47,7 +47,7 @@ def main() -> int:
 
     clock = FastClock(since_ms, rate)
     return daemon.run(
-        config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=tiny(), fs=fs)
+        config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=of_agent(), fs=fs)
     )
 
 

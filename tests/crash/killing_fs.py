@@ -17,30 +17,39 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from obsagent.fs import Buffer, Fs
+from obsagent.head import upkeep
 from obsagent.head.store import Store
+from obsagent.segment.rollup import RollUp
+from obsagent.segment.writer import SegmentWriter
+
+OFTEN = ("write", "sync_data")
+MAKES_A_FILE = ("create", "write", "sync_data", "rename", "sync_directory")
+
+
+class Work(NamedTuple):
+    """What a store does to files: which function does it, and which calls it makes."""
+
+    owner: Any
+    function: str
+    calls: Sequence[str]
+
 
 WORKS = {
-    "recovery": "_begin",
-    "sync": "sync",
-    "checkpoint": "checkpoint",
-    "compaction": "maybe_compact",
-    "roll-up": "maybe_roll_up",
-    "retention": "maybe_retire",
-    "closing": "close",
+    "recovery": Work(Store, "_begin", MAKES_A_FILE),
+    "sync": Work(Store, "sync", MAKES_A_FILE),
+    "checkpoint": Work(Store, "checkpoint", ("write", "sync_data", "remove")),
+    "seal": Work(SegmentWriter, "begin_file", MAKES_A_FILE),
+    "compaction": Work(Store, "maybe_compact", MAKES_A_FILE),
+    "roll-up": Work(Store, "maybe_roll_up", MAKES_A_FILE),
+    "merge": Work(upkeep, "roll_up", MAKES_A_FILE),
+    "retention": Work(Store, "maybe_retire", ("remove", "sync_directory")),
+    "closing": Work(Store, "close", ("create", "write", "sync_data", "rename", "remove")),
 }
-"""What a store does to files, and the method that does it; one that it does not have is left out."""
+"""A work within another counts as itself, but recovery and closing are one piece. To begin a segment file is to seal
+the one before; to begin a journal file is a part of a sync. A merge is a roll-up within one tier.
+"""
 
-MAKES_A_FILE = ("create", "write", "sync_data", "rename", "sync_directory")
-CALLS = {
-    "recovery": ("create", "write", "sync_data", "sync_directory", "rename"),
-    "sync": MAKES_A_FILE,
-    "checkpoint": (*MAKES_A_FILE, "remove"),
-    "compaction": (*MAKES_A_FILE, "remove"),
-    "roll-up": (*MAKES_A_FILE, "remove"),
-    "retention": ("remove",),
-    "closing": ("create", "write", "sync_data", "rename", "remove"),
-}
-OFTEN = ("write", "sync_data")
+WHOLE_WORKS = ("recovery", "closing")
 
 
 class KillPoint(NamedTuple):
@@ -61,21 +70,27 @@ class KillPoint(NamedTuple):
         return cls(*call.split("."), int(nth), when)
 
 
-def present(works: dict[str, str] | None = None) -> list[str]:
-    """The works that the store of this tree does."""
-    return [work for work, method in (works or WORKS).items() if hasattr(Store, method)]
-
-
 def deal(chance: random.Random, without: Sequence[str] = ()) -> Iterator[KillPoint]:
-    """Points without end: each round visits every work, in random order, and in the long run every call of it."""
-    works = [work for work in present() if work not in without]
+    """Points without end: each round visits every work and one rename, in random order, and in the long run every call
+    of every work.
+    """
+    works = [work for work in WORKS if work not in without]
+    renaming = [work for work in works if "rename" in WORKS[work].calls]
     waiting: dict[str, list[str]] = {work: [] for work in works}
     while True:
-        for work in chance.sample(works, len(works)):
-            waiting[work] = waiting[work] or chance.sample(CALLS[work], len(CALLS[work]))
-            call = waiting[work].pop()
+        for turn in chance.sample([*works, "rename"], len(works) + 1):
+            work = chance.choice(renaming) if turn == "rename" else turn
+            calls = WORKS[work].calls
+            waiting[work] = waiting[work] or chance.sample(calls, len(calls))
+            call = turn if turn == "rename" else waiting[work].pop()
             nth = 1 + min(int(chance.expovariate(0.2 if work == "sync" and call in OFTEN else 1.5)), 20)
             yield KillPoint(work, call, nth, chance.choice(["before", "after", *["during"] * (call == "write")]))
+
+
+def not_hit(died_at: Counter[str], without: Sequence[str] = ()) -> list[str]:
+    """The works, and rename, at which no process has died; `died_at` counts `WORK.CALL`."""
+    hit = {name for where in died_at for name in where.split(".")}
+    return [name for name in (*WORKS, "rename") if name not in hit and name not in without]
 
 
 class KillingFs(Fs):
@@ -87,17 +102,17 @@ class KillingFs(Fs):
         self._works = threading.local()
 
     def watch(self) -> None:
-        """From now on the store's methods say which work is being done, in every store of this process."""
-        for work, method in WORKS.items():
-            if hasattr(Store, method):
-                setattr(Store, method, self._saying(work, getattr(Store, method)))
+        """From now on it is known which work is being done, in every store of this process."""
+        for name, work in WORKS.items():
+            setattr(work.owner, work.function, self._saying(name, getattr(work.owner, work.function)))
 
-    def _saying(self, work: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def _saying(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
             outer = self._work
-            self._works.now = work
+            is_other = outer in WHOLE_WORKS or (name == "merge" and not is_merge(arguments[0]))
+            self._works.now = outer if is_other else name
             try:
-                return method(*arguments, **named)
+                return function(*arguments, **named)
             finally:
                 self._works.now = outer
 
@@ -146,6 +161,11 @@ class KillingFs(Fs):
     def remove(self, path: Path) -> None:
         with self._around("remove"):
             super().remove(path)
+
+
+def is_merge(what: RollUp) -> bool:
+    """True for a roll-up of files that have such windows already."""
+    return what.blocks[0].path.name.endswith(f".{what.window_ms // 1000}s.segment")
 
 
 def die() -> None:

@@ -8,17 +8,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from crash.budgets import maintain, tiny
+from crash.budgets import HOUR_MS, KEEP_MS, MINUTE_MS, maintain, tiny
+from crash.kept_windows import check_totals, check_windows
 from obsagent.errors import StoreError
+from obsagent.head.accounts import Accounts
 from obsagent.head.entries import Entry
-from obsagent.head.shelf import KEEP_MS
 from obsagent.head.store import ReadOnlyStore, Store
-from obsagent.limits import WINDOW_MS
+from obsagent.head.view import View
+from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
 from obsagent.samples import Kind
 from unit.lossy_fs import LossyFs
-from unit.store_lab import BEGIN_MS, Producer, TurnedClock, begin, check_events, check_store, make_body, resolve
+from unit.store_lab import BEGIN_MS, Producer, Truth, TurnedClock, applied_of, begin, check_events, make_body, resolve
 
-SMALL = tiny(journal_file_bytes=3_000, segment_file_bytes=4_000, frame_bytes=400)
+SMALL = tiny(
+    journal_file_bytes=3_000,
+    segment_file_bytes=4_000,
+    frame_bytes=400,
+    retention_ms=(3 * WINDOW_MS, 4 * MINUTE_MS, HOUR_MS),
+)
 STEP_MS = WINDOW_MS // 2
 
 
@@ -76,7 +83,12 @@ class Life:
                 self.sync()
             self.clock.now_ms += STEP_MS
             self.maintain()
-        self.clock.now_ms += KEEP_MS  # what was superseded may go now
+        for _ in range(2):
+            self.clock.now_ms += KEEP_MS  # what was superseded may go now
+            self.maintain()
+        self.clock.now_ms += 3 * HOUR_MS  # all has expired, in every tier; but the newest file of the finest stays
+        self.maintain()
+        self.clock.now_ms += KEEP_MS
         self.maintain()
         self.operations_until_close = len(self.fs.log)
         with suppress(StoreError):
@@ -162,6 +174,26 @@ class Life:
 
 
 def stored_in(store: Store | ReadOnlyStore, producers: Iterable[Producer]) -> Sequences:
-    """What the store holds: bucket for bucket what its own sequences say."""
+    """What the store holds: bucket for bucket what its own sequences say, as far as it keeps that."""
     producers = list(producers)
-    return Sequences(check_store(store, producers), check_events(store, producers))
+    applied = applied_of(store)
+    truth = Truth.of(producers, applied)
+    view = store.view()
+    ids = {one.id: index for index, one in enumerate(each for its in producers for each in its.defined)}
+    check_windows(view, truth.windows, ids, ids)
+    check_totals(view, truth.windows, ids, ids)
+    check_accounts(store, view, truth)
+    return Sequences(applied, check_events(store, producers))
+
+
+def check_accounts(store: Store | ReadOnlyStore, view: View, truth: Truth) -> None:
+    """In total, whatever is kept, and of the windows that are kept."""
+    begin_ms = min(map(view.tiers.begins, TIER_WINDOWS_MS))
+    totals: dict[str, Accounts] = {}
+    kept: dict[str, Accounts] = {}
+    for (start, service), account in truth.accounts.items():
+        totals.setdefault(service, Accounts()).add(account)
+        if start >= begin_ms:
+            kept.setdefault(service, Accounts()).add(account)
+    assert store.status()["accounts"]["services"] == {name: account.as_dict() for name, account in totals.items()}
+    assert view.accounts(begin_ms, 1 << 60) == {name: account.as_dict() for name, account in kept.items()}

@@ -1,14 +1,14 @@
 """A store that is killed at chosen calls of the file system, and at random moments; and a ledger outside the process.
 
 After each kill the store is read without an agent: acknowledged ⊆ stored ⊆ sent, nothing twice, in no window a bucket
-different from what the stored frames add up to. Tiny limits make checkpoints, journal files and segment files come
-and go, and compact them, all the time. (`test_agent_crashes.py` does the same to a whole agent, whose windows nobody
+different from what the stored frames add up to, in no tier, as long as that keeps it. Tiny limits make checkpoints,
+journal files and segment files come and go, compact them, roll them up, merge them and let them expire, all the time.
+(`test_agent_crashes.py` does the same to a whole agent, whose windows nobody
 outside can know.)
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import signal
@@ -21,16 +21,20 @@ from pathlib import Path
 import pytest
 
 from crash import writer as sender
-from crash.budgets import BIN_MS, maintain, say_what_is_missing, tiny
-from crash.killing_fs import KillPoint, deal, present
-from obsagent._native.codec import Groups, SeriesMap, Window
+from crash.budgets import maintain, tiny
+from crash.kept_windows import check_totals, check_windows, first_kept
+from crash.killing_fs import KillPoint, deal, not_hit
+from obsagent._native.codec import SeriesMap, Window
 from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.head.view import View
+from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
 
 SESSIONS = 3
 CYCLES = int(os.environ.get("CRASH_CYCLES", "20"))
 SEED = int(os.environ.get("CRASH_SEED", "7"))
 REACHED_LIMIT_S = 3.0
+LATE_MS = 3 * WINDOW_MS
+FOREVER_MS = 1 << 60
 WRITER = Path(sender.__file__)
 SERIES = [(str(session), metric) for session in range(SESSIONS) for metric in sender.METRICS]
 
@@ -43,11 +47,13 @@ class Ledger:
         self.stored = [0] * SESSIONS
         self.known = [0] * SESSIONS
         self.truth: dict[int, Window] = {}
+        self.observed: Counter[int] = Counter()
 
     def run_and_kill(self, directory: Path, seed: int, point: KillPoint | None, after_s: float) -> int:
         """Returns 1 if the process has killed itself at the point, 0 if it was killed after some time."""
         first = [acknowledged + 1 for acknowledged in self.acknowledged]  # the rest is sent again
-        command = [sys.executable, str(WRITER), str(directory), str(seed), str(point or "-"), *map(str, first)]
+        words = [sender.sent_ms(max(1, *self.stored)), *first]  # no clock goes back behind what is stored
+        command = [sys.executable, str(WRITER), str(directory), str(seed), str(point or "-"), *map(str, words)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
@@ -93,18 +99,25 @@ class Ledger:
             return
         view = store.view()
         ids = {(one.labels["session"], one.metric): one.id for one in view.series()}
-        first, last = min(self.truth), max(self.truth)
-        steps = first, BIN_MS, (last - first) // BIN_MS + 1
-        wanted = Groups({index: index for index in range(len(SERIES))}, len(SERIES), *steps)
-        found = Groups({ids[key]: index for index, key in enumerate(SERIES) if key in ids}, len(SERIES), *steps)
-        for start, window in self.truth.items():
-            window.collect(wanted, start)
-        view.collect(first, last + BIN_MS, found)
-        for place in itertools.product(range(len(SERIES)), range(steps[2])):
-            assert found.samples(*place) == wanted.samples(*place), place
-            assert found.histogram(*place) == wanted.histogram(*place), place
-            assert found.counter(*place) == wanted.counter(*place), place
-        self.check_totals(view, ids)
+        found = {ids[key]: index for index, key in enumerate(SERIES) if key in ids}
+        true = {index: index for index in range(len(SERIES))}
+        check_windows(view, self.truth, found, true)
+        check_totals(view, self.truth, found, true)
+        self.check_accounts(view)
+        self.check_kept(view)
+
+    def check_accounts(self, view: View) -> None:
+        """Of the windows that are kept, and of no other."""
+        begin_ms = min(first_kept(view, self.truth, window_ms) for window_ms in TIER_WINDOWS_MS)
+        expected = sum(count for start, count in self.observed.items() if start >= begin_ms)
+        assert sum(account["observed"] for account in view.accounts(begin_ms, FOREVER_MS).values()) == expected
+
+    def check_kept(self, view: View) -> None:
+        """Nothing expires before its time; what is late by three windows is in a later file."""
+        now_ms = max(self.truth) + WINDOW_MS
+        for window_ms in TIER_WINDOWS_MS:
+            oldest_ms = now_ms - tiny().retention_of(window_ms)
+            assert view.tiers.begins(window_ms) <= max(min(self.truth), oldest_ms) + 2 * window_ms + LATE_MS
 
     def extend_truth(self) -> None:
         """By the frames that have come to be stored since the last time."""
@@ -114,25 +127,15 @@ class Ledger:
                 numbers.set(number, SERIES.index((str(session), metric)), kind)
             for sequence in range(self.known[session] + 1, self.stored[session] + 1):
                 at_ms = sender.frame_ms(sequence)
-                window = self.truth.setdefault(at_ms - at_ms % BIN_MS, Window())
+                window = self.truth.setdefault(at_ms - at_ms % WINDOW_MS, Window())
+                self.observed[at_ms - at_ms % WINDOW_MS] += sender.observed(1)
                 window.apply(sender.frame_body(session, sequence)[0], numbers, at_ms + 100 + sequence % 50)
             assert self.stored[session] >= self.known[session]
             self.known[session] = self.stored[session]
 
-    def check_totals(self, view: View, ids: dict[tuple[str, str], int]) -> None:
-        """Everything that was ever stored, which the heads of segment files carry on."""
-        totals = Groups(dict.fromkeys(ids.values(), 0), 1)
-        view.collect_totals(totals)
-        everything = Groups(dict.fromkeys(range(len(SERIES)), 0), 1)
-        for window in self.truth.values():
-            window.collect(everything)
-        assert (totals.samples(0), totals.histogram(0)) == (everything.samples(0), everything.histogram(0))
-        assert totals.counter(0) == everything.counter(0)
-
 
 @pytest.mark.timeout(60 + 10 * CYCLES)
 def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    say_what_is_missing()
     chance = random.Random(SEED)
     points = deal(chance, without=["closing"])
     ledger = Ledger()
@@ -146,8 +149,8 @@ def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         except BaseException as error:
             error.add_note(f"cycle {cycle} of CRASH_SEED={SEED}: {point or 'killed at a random moment'}")
             raise
-        reached[point.work if point else "random moments"] += died or point is None
-    print(f"\nCRASH_SEED={SEED}: died at {dict(reached)} of {CYCLES}")
+        reached[f"{point.work}.{point.call}" if point else "random moments"] += died or point is None
+    print(f"\nCRASH_SEED={SEED}: died at {dict(sorted(reached.items()))} of {CYCLES}")
     store = Store.open(tmp_path / "store", budgets=tiny())
     ledger.check(store)
     status = store.status()
@@ -155,8 +158,13 @@ def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     assert store.view().blocks[-1].header.sequence > CYCLES
     assert status["segments"]["files"] > 1
     assert status["segments"]["compacted"] > 0
-    maintain(store, sender.frame_ms(max(ledger.stored)))
+    tiers = store.view().tiers
+    begins = [max(0, tiers.begins(window_ms) - min(ledger.truth)) // 1000 for window_ms in TIER_WINDOWS_MS]
+    print(f"of {(max(ledger.truth) - min(ledger.truth)) // 1000} s the tiers are whole from {begins} s on")
+    assert begins[0] > 0
+    assert CYCLES < 20 or begins[1] > 0
+    maintain(store, sender.sent_ms(max(ledger.stored)))
     ledger.check(store)
     store.close()
     ledger.check(Store.open_read_only(tmp_path / "store"))
-    assert {*present()} - {"closing"} <= {*reached} or CYCLES < 20
+    assert CYCLES < 20 or not not_hit(reached, without=["closing"])

@@ -19,11 +19,11 @@ from crash.life import Life, Sequences, stored_in
 from obsagent.head.store import Store
 from unit.lossy_fs import Image, LossyFs, everything, nothing, some, write_image
 
-ROUNDS = 24
 AFTER_FAILURE = 12
 """Operations after one that failed, within which the power goes."""
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 WHOLE = "CRASH_CYCLES" in os.environ
+ROUNDS = 24 if WHOLE else 20
 
 
 class Cut(NamedTuple):
@@ -145,7 +145,18 @@ def test_before_every_operation(tmp_path: Path) -> None:
         disks.check(cut, variants=0)
     assert {*life.fs.log} == {"create", "write", "sync_data", "sync_directory", "rename", "remove"}
     assert len(disks) > len(life.fs.log) / 2
+    check_tiers_came_and_went(cuts)
     report("power cuts", life, disks)
+
+
+def check_tiers_came_and_went(cuts: list[Cut]) -> None:
+    """Files were rolled up and merged, and expired in the end, within the life that was cut."""
+    rolled = [{path.name for path in cut.image if path.name.count(".") == 2} for cut in cuts]
+    names = {name for its in rolled for name in its}
+    for tier in (".60s.segment", ".3600s.segment"):
+        lasts = [name.partition("-")[2] for name in names if name.startswith(f"{1:016d}") and name.endswith(tier)]
+        assert len(lasts) > 1
+    assert not rolled[-1]
 
 
 def test_again_before_every_operation_of_the_recovery(tmp_path: Path) -> None:

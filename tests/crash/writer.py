@@ -1,7 +1,7 @@
 """The process that is killed: it writes through a store and says what was acknowledged.
 
-Usage: writer.py DIRECTORY SEED POINT FIRST_SEQUENCE..., one first sequence for each session. POINT, as in
-`killing_fs.py`, is where it kills itself; `-` is nowhere.
+Usage: writer.py DIRECTORY SEED POINT NOW_MS FIRST_SEQUENCE..., one first sequence for each session. POINT, as in
+`killing_fs.py`, is where it kills itself; `-` is nowhere. Its clock begins at NOW_MS.
 
 Protocol on stdout: `ready`, then `SESSION SEQUENCE` for each session whenever a sync has made it durable.
 What it sends follows from the seed and the sequence alone, so that the ledger can work it out as well.
@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-from crash.budgets import maintain, tiny
+from crash.budgets import hurry, maintain, tiny
 from crash.killing_fs import KillingFs, KillPoint
 from obsagent._native.codec import BodyWriter
 from obsagent.errors import StoreError
@@ -50,9 +50,14 @@ def session_id(number: int) -> bytes:
     return b"session-%08d" % number
 
 
+def sent_ms(sequence: int) -> int:
+    """When a frame is sent."""
+    return BEGIN_MS + sequence * WINDOW_MS // FRAMES_PER_WINDOW
+
+
 def frame_ms(sequence: int) -> int:
     """When a frame's samples were taken; every seventh frame is late by three windows."""
-    at_ms = BEGIN_MS + sequence * WINDOW_MS // FRAMES_PER_WINDOW
+    at_ms = sent_ms(sequence)
     return at_ms - 3 * WINDOW_MS if sequence % 7 == 0 and sequence > 100 else at_ms
 
 
@@ -122,12 +127,13 @@ def keep_syncing(store: Store, sent: list[tuple[int, int, int]], stop: threading
 
 
 def main() -> None:
-    directory, seed, first = Path(sys.argv[1]), int(sys.argv[2]), [int(word) for word in sys.argv[4:]]
+    directory, seed, first = Path(sys.argv[1]), int(sys.argv[2]), [int(word) for word in sys.argv[5:]]
     chance = random.Random(seed)
     clock = FrameClock()
-    clock.now_ms = frame_ms(max(first))
+    clock.now_ms = int(sys.argv[4])
     fs = KillingFs(KillPoint.parse(sys.argv[3]) if sys.argv[3] != "-" else None)
     fs.watch()
+    hurry()
     store = Store.open(directory, clock=clock, budgets=tiny(), fs=fs)
     for session in range(len(first)):
         define(store, session)
@@ -140,11 +146,11 @@ def main() -> None:
     following = list(first)
     while True:
         session = chance.randrange(len(first))
+        clock.now_ms = max(clock.now_ms, sent_ms(following[session]))
         try:
             sent.append((send(store, session, following[session]), session, following[session]))
         except StoreError:
             continue
-        clock.now_ms = max(clock.now_ms, frame_ms(following[session]))
         following[session] += 1
         if len(sent) % 50 == 0:
             stop.wait(0.001)

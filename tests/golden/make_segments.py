@@ -2,8 +2,8 @@
 
     python tests/golden/make_segments.py DIRECTORY
 
-Two segment files, a counter, a histogram and a gauge in four windows each; the first file is compacted if this
-build can do that. `tests/unit/test_golden_segments.py` says what is in them.
+Two segment files, a counter, a histogram and a gauge in four windows each; the first file is compacted and rolled up
+if this build can do that. `tests/unit/test_golden_segments.py` says what is in them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def body_of(window: int) -> bytes:
 
 
 def main() -> None:
-    """Write, roll to a second file in the middle, compact the first."""
+    """Write, roll to a second file in the middle, compact the first and roll it up."""
     clock = Clock()
     store = Store.open(Path(sys.argv[1]), clock=clock, budgets=Budgets(segment_file_age_ms=2 * WINDOW_MS), fs=Fs())
     store.write(SessionOpen(SESSION, "shop", "host", 1, BEGIN_MS, 0, "v1"))
@@ -57,9 +57,10 @@ def main() -> None:
         store.write(Frame(SESSION, window, 1, clock.at_ms, clock.at_ms + 5_000, accounts, body_of(window)))
         clock.at_ms += WINDOW_MS
         store.checkpoint()
-    if hasattr(store, "maybe_compact"):
-        store.maybe_compact(clock.at_ms)
-        store.maybe_compact(clock.at_ms + 10 * WINDOW_MS)
+    for name in ("maybe_compact", "maybe_roll_up", "maybe_compact", "maybe_retire"):  # as the agent of that version
+        while hasattr(store, name) and getattr(store, name)(clock.at_ms):
+            pass
+        clock.at_ms += 10 * WINDOW_MS
     store.close()
 
 

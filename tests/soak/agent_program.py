@@ -16,10 +16,9 @@ import time
 from pathlib import Path
 
 from crash.agent_program import FastClock
-from crash.budgets import tiny
-from obsagent import daemon
+from crash.budgets import MINUTE_MS, hurry, tiny
+from obsagent import daemon, upkeep
 from obsagent.config import AgentConfig
-from obsagent.head import shelf
 from obsagent.segment.cache import BlockCache
 
 STEPS = struct.Struct("<q")
@@ -27,6 +26,9 @@ SERIES_PER_METRIC = 100
 SERIES_TOTAL = 500
 SESSION_IDLE_MS = 120_000
 CACHE_BYTES = 500_000
+FILE_AGE_MS = 30_000
+RETENTION_MS = (2 * MINUTE_MS, 5 * MINUTE_MS, 10 * MINUTE_MS)
+DISK_BYTES = 2_000_000
 
 
 class SteppedClock(FastClock):
@@ -54,16 +56,19 @@ def main() -> int:
     if len(sys.argv) > 4:
         threading.Thread(target=leak, daemon=True).start()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
-    daemon.CHECKPOINT_LOOK_S, daemon.UPKEEP_LOOK_S = 0.1, 0.3
-    shelf.KEEP_MS = 20_000
+    upkeep.CHECKPOINT_LOOK_S, upkeep.UPKEEP_LOOK_S = 0.1, 0.3
+    hurry()
     BlockCache.__init__.__defaults__ = (CACHE_BYTES,)  # what is full does not grow
     budgets = tiny(
-        journal_file_bytes=1_000_000,
-        segment_file_bytes=300_000,
+        journal_file_bytes=200_000,
+        segment_file_bytes=100_000,
         frame_bytes=8_000,
         series_per_metric=SERIES_PER_METRIC,
         series_total=SERIES_TOTAL,
         session_idle_ms=SESSION_IDLE_MS,
+        segment_file_age_ms=FILE_AGE_MS,
+        retention_ms=RETENTION_MS,
+        disk_bytes=DISK_BYTES,
     )
     clock = SteppedClock(since_ms, rate, directory / "steps")
     config = AgentConfig(directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock")

@@ -133,7 +133,7 @@ def found_in(store: Store | ReadOnlyStore) -> Prediction:
 def read_values(view: View) -> dict[Key, tuple[int, float]]:
     series = list(view.series())
     groups = Groups({one.id: n for n, one in enumerate(series)}, len(series), FIRST_MS, WINDOW_MS, WINDOWS)
-    view.collect(FIRST_MS, FIRST_MS + WINDOWS * WINDOW_MS, groups)
+    view.collect(FIRST_MS, FIRST_MS + WINDOWS * WINDOW_MS, groups, WINDOW_MS)
     values: dict[Key, tuple[int, float]] = {}
     for step in range(WINDOWS):
         for number, one in enumerate(series):

@@ -6,6 +6,7 @@ is what is on the disk.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,11 @@ from typing import Any
 import msgpack
 import zstandard
 
-HEAD, CHECKPOINT, COMPACTED = 1, 2, 3
+HEAD, CHECKPOINT, COMPACTED, ROLLED = 1, 2, 3, 4
+BY_SERIES = (COMPACTED, ROLLED)
+VERSION_OF_KIND = {HEAD: 1, CHECKPOINT: 1, COMPACTED: 2, ROLLED: 3}
+NAME = re.compile(r"(\d{16})(?:-(\d{16}))?(?:\.(\d+)s)?\.segment")
+WINDOW_MS = 10_000
 COUNTER = 2
 DIGEST_FOLLOWS = 0x10
 
@@ -81,42 +86,74 @@ class Block:
     tables: list[Any]
     frames: list[tuple[int, list[tuple[int, int, bytes]]]] = field(default_factory=list)
 
+    @property
+    def sequences(self) -> set[int]:
+        """Of the checkpoints that it holds."""
+        return {*range(self.sequence - max(1, self.replaced) + 1, self.sequence + 1)}
+
+
+@dataclass
+class Name:
+    """What the name of a segment file says."""
+
+    first: int
+    last: int | None
+    window_ms: int
+
+    @classmethod
+    def of(cls, path: Path) -> Name:
+        found = NAME.fullmatch(path.name)
+        assert found
+        first, last, seconds = found.groups()
+        return cls(int(first), int(last) if last else None, 1_000 * int(seconds or WINDOW_MS // 1_000))
+
 
 def read_segment(path: Path) -> list[Block]:
     data = path.read_bytes()
+    name = Name.of(path)
     assert data[:8] == b"OBSSEGM\n"
-    first, _, last = path.name.removesuffix(".segment").partition("-")
-    assert struct.unpack_from("<H", data, 8) == (2 if last else 1,)
+    version, _, window_ms = struct.unpack_from("<HHI", data, 8)
+    assert (window_ms or WINDOW_MS) == name.window_ms
     assert struct.unpack_from("<I", data, 40)[0] == crc32c(data[:40])
     blocks = []
     offset = 44
     while offset < len(data):
         blocks.append(read_block(data, offset))
         offset += struct.unpack_from("<Q", data, offset + 16)[0]
-    if last:
-        head, block = blocks
-        assert (head.kind, block.kind) == (HEAD, COMPACTED)
-        assert head.sequence == block.sequence == int(last)
-        assert int(first) == int(last) - block.replaced + 1
-    else:
-        assert int(first) == blocks[0].sequence
+    kinds = [block.kind for block in blocks]
+    assert version == max(VERSION_OF_KIND[kind] for kind in kinds)
+    if name.last is None:
+        assert kinds == [HEAD, *[CHECKPOINT] * (len(kinds) - 1)]
+        assert name.first == blocks[0].sequence
+        return blocks
+    assert kinds == ([HEAD, COMPACTED] if name.window_ms == WINDOW_MS else [ROLLED])
+    assert {block.sequence for block in blocks} == {name.last}
+    assert name.first == name.last - blocks[-1].replaced + 1
     return blocks
 
 
-def read_store(directory: Path) -> list[Block]:
-    """The blocks that count of all segment files."""
-    files = {path: read_segment(path) for path in sorted(directory.glob("*.segment"))}
-    held = {
-        sequence
-        for blocks in files.values()
-        for block in blocks
-        if block.kind == COMPACTED
-        for sequence in range(block.sequence - block.replaced + 1, block.sequence + 1)
-    }
-    superseded = [
-        path for path, blocks in files.items() if "-" not in path.name and {block.sequence for block in blocks} <= held
-    ]
-    return [block for path, blocks in files.items() if path not in superseded for block in blocks]
+def read_store(directory: Path, window_ms: int = WINDOW_MS) -> list[Block]:
+    """The blocks that hold each checkpoint once, in windows of at most that length: the longest that there are."""
+    found: list[Block] = []
+    held: set[int] = set()
+    names = {path: Name.of(path) for path in sorted(directory.glob("*.segment"))}
+    for tier_ms in sorted({name.window_ms for name in names.values() if name.window_ms <= window_ms}, reverse=True):
+        files = [read_segment(path) for path, name in names.items() if name.window_ms == tier_ms]
+        chosen = [block for block in in_tier(files) if block.kind == HEAD or not held & block.sequences]
+        found += chosen
+        held |= {sequence for block in chosen if block.kind != HEAD for sequence in block.sequences}
+    return found
+
+
+def in_tier(files: list[list[Block]]) -> list[Block]:
+    """The blocks that count of the files of one tier: what a larger one holds too is superseded."""
+    ranges = [block.sequences for blocks in files for block in blocks if block.kind in BY_SERIES]
+    kept = []
+    for blocks in files:
+        own = {sequence for block in blocks if block.kind != HEAD for sequence in block.sequences}
+        if not any(own <= other and (own != other or blocks[-1].kind == CHECKPOINT) for other in ranges):
+            kept += blocks
+    return kept
 
 
 def read_block(data: bytes, start: int) -> Block:
@@ -125,15 +162,15 @@ def read_block(data: bytes, start: int) -> Block:
     version, kind, sequence, size = struct.unpack_from("<HHQQ", header, 4)
     low, high, cutoff = struct.unpack_from("<QQq", header, 40)
     tables_size, raw_size, frame_count, tables_crc, index_crc, replaced = struct.unpack_from("<IIIIII", header, 72)
-    assert version == (2 if kind == COMPACTED else 1)
-    assert (replaced > 0) == (kind == COMPACTED)
+    assert version == VERSION_OF_KIND[kind]
+    assert (replaced > 0) == (kind in BY_SERIES)
     assert struct.unpack_from("<I", header, 96)[0] == crc32c(header[:96])
     packed = data[start + 100 : start + 100 + tables_size]
     assert crc32c(packed) == tables_crc
     raw = zstandard.decompress(packed)
     assert len(raw) == raw_size
     block = Block(kind, sequence, replaced, low, high, cutoff, msgpack.unpackb(raw, strict_map_key=False))
-    index_offset = size - frame_count * 40 if kind == COMPACTED else 100 + tables_size
+    index_offset = size - frame_count * 40 if kind in BY_SERIES else 100 + tables_size
     index = data[start + index_offset :][: frame_count * 40]
     assert crc32c(index) == index_crc
     for line in struct.iter_unpack("<qIIQIIII", index):
@@ -143,12 +180,12 @@ def read_block(data: bytes, start: int) -> Block:
         assert offset + stored_size <= size
         frame = zstandard.decompress(stored)
         assert len(frame) == frame_size
-        found = sections(frame) if kind == COMPACTED else [(window, rows(frame))]
+        found = sections(frame) if kind in BY_SERIES else [(window, rows(frame))]
         assert (found[0][0], found[-1][0]) == (window, window + span)
         series = [row[0] for _, its_rows in found for row in its_rows]
         assert (min(series), max(series)) == (first, last)
         block.frames += found
-    if kind == COMPACTED:
+    if kind in BY_SERIES:
         assert block.tables[9] == sorted({window for window, _ in block.frames})
     return block
 
@@ -198,8 +235,8 @@ def read_fields(entry_type: int, payload: bytes) -> Any:
     return [*fields, samples, window_ms, reason]
 
 
-def counters_of(blocks: list[Block]) -> dict[tuple[int, int], tuple[int, float]]:
-    """(window, series) → (increments, sum) over all checkpoint and compacted blocks."""
+def counters_of(blocks: list[Block], window_ms: int = WINDOW_MS) -> dict[tuple[int, int], tuple[int, float]]:
+    """(window, series) → (increments, sum) over all blocks but heads, in windows of that length."""
     sums: dict[tuple[int, int], tuple[int, float]] = {}
     for block in blocks:
         if block.kind == HEAD:
@@ -209,6 +246,7 @@ def counters_of(blocks: list[Block]) -> dict[tuple[int, int], tuple[int, float]]
                 if kind & 0x0F == COUNTER:
                     increments, offset = varint(payload, 0)
                     (value,) = struct.unpack_from("<d", payload, offset)
-                    before = sums.get((window, series), (0, 0.0))
-                    sums[window, series] = before[0] + increments, before[1] + value
+                    start = window - window % window_ms
+                    before = sums.get((start, series), (0, 0.0))
+                    sums[start, series] = before[0] + increments, before[1] + value
     return sums

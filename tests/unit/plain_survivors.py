@@ -274,7 +274,10 @@ def is_torn(data: bytes, at: int) -> bool:
 
 
 def has_hole(data: bytes, begin: int, end: int) -> bool:
-    """True if one of the sectors that end in these bytes is zero as far as it lies in them."""
+    """True if one of the sectors that end in these bytes is zero as far as it lies in them, or enough of the last."""
+    last = max(begin, len(data) // 512 * 512)
+    if end == len(data) >= last + 16 and not any(data[last:]):
+        return True
     ends = range(begin // 512 * 512 + 512, end + 1, 512)
     return any(not any(data[max(begin, each - 512) : each]) for each in ends)
 

@@ -1,13 +1,15 @@
 """Stores as older versions wrote them stay readable.
 
 `golden/store_N` was left by an agent of format version N that was killed: segments, and a journal with more. It is
-never written again. `golden/store_N.json` is what that version itself found in it.
+never written again. `golden/store_N.json` is what that version itself found in it. Version 2 is of the journal, and
+has files of all tiers (`golden/make_store.py`).
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from obsagent._native.codec import Groups
 from obsagent._native.sketch import LogHist
 from obsagent.head.store import Store
 from obsagent.head.view import View
+from obsagent.limits import TIER_WINDOWS_MS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VERSIONS = sorted(path.stem for path in GOLDEN.glob("store_*.json"))
@@ -38,6 +41,21 @@ def check(view: View, version: str) -> None:
         assert list(groups.counter(0)) == row["counter"]
         assert groups.gauge(0) == (row["gauge"] and tuple(row["gauge"]))
         check_histogram(groups.histogram(0), row["histogram"])
+    if "accounts" in golden:
+        assert view.accounts(0, 1 << 60) == golden["accounts"]
+    check_longer_windows(view, golden["contents"])
+
+
+def check_longer_windows(view: View, rows: list[dict[str, Any]]) -> None:
+    """A minute and an hour have the samples of their windows, whichever files say so."""
+    for window_ms in TIER_WINDOWS_MS[1:]:
+        expected: Counter[tuple[int, int]] = Counter()
+        for row in rows:
+            expected[row["series"], row["window_ms"] - row["window_ms"] % window_ms] += row["samples"]
+        for (series_id, at_ms), samples in expected.items():
+            groups = Groups({series_id: 0}, 1, at_ms, window_ms, 1)
+            view.collect(at_ms, at_ms + window_ms, groups, window_ms)
+            assert groups.samples(0, 0) == samples
 
 
 def check_histogram(encoded: bytes | None, golden: dict[str, Any] | None) -> None:
@@ -71,4 +89,8 @@ def test_an_old_store_is_taken_over_and_goes_on(version: str, tmp_path: Path) ->
 
 
 def test_there_is_a_store_of_each_version() -> None:
-    assert "store_1" in VERSIONS
+    assert VERSIONS == ["store_1", "store_2"]
+    rolled = sorted(path.name.partition(".")[2] for path in (GOLDEN / "store_2" / "segments").glob("*.*.segment"))
+    assert rolled == ["3600s.segment", "60s.segment"]
+    journals = {version: next((GOLDEN / version / "journal").iterdir()).read_bytes() for version in VERSIONS}
+    assert [data[8] for data in journals.values()] == [1, 2]

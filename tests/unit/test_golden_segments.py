@@ -10,6 +10,8 @@ import pytest
 
 from obsagent._native.codec import Groups
 from obsagent.head.store import Store
+from obsagent.head.view import View
+from obsagent.limits import TIER_WINDOWS_MS
 from obsagent.sketches import LogHist
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "segments"
@@ -27,9 +29,15 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_there_are_files_of_every_version() -> None:
-    assert VERSIONS == ["version1", "version2"]
-    names = [path.name for path in sorted((GOLDEN / "version2").iterdir())]
-    assert names == ["0000000000000001-0000000000000002.segment", "0000000000000003.segment"]
+    assert VERSIONS == ["version1", "version2", "version3"]
+    names = {version: [path.name for path in sorted((GOLDEN / version).iterdir())] for version in VERSIONS}
+    compacted = ["0000000000000001-0000000000000002.segment", "0000000000000003.segment"]
+    rolled = [f"0000000000000001-0000000000000002.{seconds}s.segment" for seconds in (3600, 60)]
+    assert names == {
+        "version1": ["0000000000000001.segment", "0000000000000003.segment"],
+        "version2": compacted,
+        "version3": [*rolled, *compacted],
+    }
 
 
 def check_answers(store: Store) -> None:
@@ -51,9 +59,22 @@ def check_answers(store: Store) -> None:
     account = view.accounts(0, 1 << 60)["shop"]
     assert (account["observed"], account["stored"]) == (804, 804)
     assert view.metric_last_ms("served") == BEGIN_MS + 3 * WINDOW_MS + 5_000
+    check_longer_windows(view, mapping)
     totals = Groups(mapping, 3)
     view.collect_totals(totals)
     assert totals.counter(1) == (400, 400.0)
+
+
+def check_longer_windows(view: View, mapping: dict[int, int]) -> None:
+    """The four windows lie in two minutes and one hour."""
+    for window_ms in TIER_WINDOWS_MS:
+        begin_ms = BEGIN_MS - BEGIN_MS % window_ms
+        groups = Groups(mapping, 3, begin_ms, window_ms, 12)
+        view.collect(begin_ms, begin_ms + 12 * window_ms, groups, window_ms)
+        starts = [(BEGIN_MS + number * WINDOW_MS) // window_ms * window_ms for number in range(4)]
+        expected = [100 * starts.count(begin_ms + step * window_ms) for step in range(12)]
+        assert [groups.samples(0, step) for step in range(12)] == expected
+        assert [groups.counter(1, step) for step in range(12)] == [(count, float(count)) for count in expected]
 
 
 def test_every_version_is_read(directory: Path) -> None:
@@ -66,14 +87,18 @@ def test_every_version_is_read(directory: Path) -> None:
 
 def test_every_version_is_gone_on_with_and_compacted(directory: Path) -> None:
     store = Store.open(directory)
-    while store.maybe_compact(0):
+    while store.maybe_compact(0) or store.maybe_roll_up(0):
         pass
     assert store.status()["segments"]["compacted"] >= 1
+    assert {*store.view().tiers.rolled} == {*TIER_WINDOWS_MS[1:]}
     check_answers(store)
     store.close()
     check_answers(Store.open_read_only(directory))
 
 
 def test_every_version_is_read_by_its_description(directory: Path) -> None:
-    counters = plain_reader.counters_of(plain_reader.read_store(directory / "segments"))
-    assert list(counters.values()) == [(100, 100.0)] * 4
+    for window_ms in TIER_WINDOWS_MS:
+        counters = plain_reader.counters_of(plain_reader.read_store(directory / "segments", window_ms), window_ms)
+        starts = [(BEGIN_MS + number * WINDOW_MS) // window_ms * window_ms for number in range(4)]
+        expected = {start: (100 * starts.count(start), 100.0 * starts.count(start)) for start in starts}
+        assert {start: value for (start, _), value in counters.items()} == expected

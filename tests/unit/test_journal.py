@@ -250,6 +250,24 @@ def test_a_file_ends_where_a_page_of_the_last_batch_is_missing(tmp_path: Path) -
     assert file.end == whole.end == whole.certain_end
 
 
+@pytest.mark.parametrize("kept", [15, 16, 100])
+def test_a_file_ends_where_its_last_page_is_missing(tmp_path: Path, kept: int) -> None:
+    """And its length all the same: the record that is torn does not reach beyond the file."""
+    journal = begun(tmp_path)
+    append(journal, entry(b"a" * 900))
+    path = tmp_path / file_name(0)
+    sync(journal)
+    size = path.stat().st_size
+    end = (size // SECTOR_BYTES + 2) * SECTOR_BYTES + kept
+    append(journal, entry(b"b" * (end - size - 13 - 17)))  # behind a record that says what was synced
+    sync(journal)
+    lose(path, path.stat().st_size // SECTOR_BYTES * SECTOR_BYTES, path.stat().st_size)
+    assert path.stat().st_size % SECTOR_BYTES == kept
+    file = read_file(path)
+    assert bodies(file) == [b"a" * 900]
+    assert (file.damaged_end is None) == (kept >= 16)
+
+
 def test_a_hole_that_was_synced_is_damage(tmp_path: Path) -> None:
     path, offsets = batches(tmp_path, [1_500] * 3)
     lose(path, *sector_in(offsets[0] - 1_500))

@@ -19,11 +19,14 @@ from typing import NamedTuple
 
 from obsagent._native.codec import crc32c, read_record
 from obsagent.errors import CorruptData, StoreError
-from obsagent.fs import has_hole
+from obsagent.fs import SECTOR_BYTES, has_hole
 from obsagent.head import journal_format as layout
 from obsagent.head.journal import base_of
 
 PAGE_BYTES = 4096
+HOLE_AT_END_MIN = 16
+"""So many zeros at the end of a file are a page that was not written; a record may end with a few."""
+
 SEARCHES_MAX = 8
 """How often its own size a file may be read in search of whole records."""
 
@@ -117,7 +120,7 @@ def read_file(path: Path) -> JournalFile:
     if version >= layout.VERSION_WITH_SYNCED:
         last = max((record.offset for record in records if record.type == layout.SYNCED), default=start + preamble_size)
         late = (gap for gap in gaps if gap[0] >= last)
-        holes = [at for at, size in late if has_hole(file.data[at : at + size], at, reaches_end=False)]
+        holes = [at for at, size in late if _lacks_a_page(file.data, at, size)]
         file.certain_end = min((offset + shift for offset in holes), default=file.end)
     if file.gaps and gaps[-1][0] >= end:
         if gaps[-1][0] in holes:
@@ -206,6 +209,13 @@ def _scan(data: bytes, offset: int) -> tuple[list[Record], list[tuple[int, int]]
         records.append(record)
         offset = record.following
     return records, gaps
+
+
+def _lacks_a_page(data: bytes, offset: int, size: int) -> bool:
+    """True if a page of these broken bytes was never written; of a short last one so much that no record ends so."""
+    last = max(offset, len(data) - len(data) % SECTOR_BYTES)
+    is_at_end = offset + size == len(data) >= last + HOLE_AT_END_MIN
+    return has_hole(data[offset : offset + size], offset, reaches_end=False) or (is_at_end and not any(data[last:]))
 
 
 def record_at(data: bytes, offset: int) -> Record | None:

@@ -1,0 +1,102 @@
+"""Writes a store as an agent of this version leaves it when it is killed, and says what is in it.
+
+    python tests/golden/make_store.py tests/golden/store_N
+
+Segments of 10 s, rolled-up ones of 1 min and 1 h, and a journal that holds more than they do. What is in it goes to
+`store_N.json`; `tests/unit/test_golden.py` compares. Done once for each version of the journal or the store.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+from obsagent._native.codec import Groups
+from obsagent.fs import Fs
+from obsagent.head.budgets import Budgets
+from obsagent.head.shelf import KEEP_MS
+from obsagent.head.store import Store
+from obsagent.head.view import View
+from obsagent.limits import WINDOW_MS
+from obsagent.samples import Kind, Series
+from obsagent.sketches import LogHist
+from unit.store_lab import BEGIN_MS, Producer, TurnedClock, begin, make_body
+
+WINDOWS = 5
+
+
+def make(directory: Path) -> Store:
+    """Two sessions over five windows; the last batches are in the journal only."""
+    chance, clock = random.Random(2), TurnedClock()
+    budgets = Budgets(segment_file_age_ms=2 * WINDOW_MS)
+    store = Store.open(directory, clock=clock, budgets=budgets, fs=Fs())
+    producers = [Producer("p"), Producer("q", service="bank", worker=1)]
+    for producer in producers:
+        begin(store, producer, list(Kind))
+    for window in range(WINDOWS):
+        for producer in producers:
+            late_ms = WINDOW_MS if window % 2 else 0
+            store.write(producer.frame(clock.now_ms - late_ms, *make_body(enumerate(producer.defined), chance)))
+            store.write(producer.happens(clock.now_ms))
+            store.sync()
+        clock.now_ms += WINDOW_MS
+        if window < WINDOWS - 1:
+            store.checkpoint(clock.now_ms - WINDOW_MS)
+    store.write(producers[0].refusal(clock.now_ms, 3))
+    store.sync()
+    while store.maybe_compact(clock.now_ms) or store.maybe_roll_up(clock.now_ms):
+        pass
+    store.maybe_retire(clock.now_ms)
+    clock.now_ms += KEEP_MS
+    store.maybe_retire(clock.now_ms)
+    return store
+
+
+def contents(view: View) -> dict[str, Any]:
+    """Series, and what each of them has in each window."""
+    series = view.series()
+    rows = []
+    for window in range(WINDOWS + 1):
+        at_ms = BEGIN_MS - BEGIN_MS % WINDOW_MS + window * WINDOW_MS
+        rows += [row for row in (row_of(view, one, at_ms) for one in series) if row["samples"]]
+    return {
+        "series": [[one.id, one.metric, int(one.kind), one.labels] for one in series],
+        "accounts": view.accounts(0, 1 << 60),
+        "contents": rows,
+    }
+
+
+def row_of(view: View, series: Series, at_ms: int) -> dict[str, Any]:
+    groups = Groups({series.id: 0}, 1)
+    view.collect(at_ms, at_ms + 1, groups)
+    encoded = groups.histogram(0)
+    return {
+        "window_ms": at_ms,
+        "series": series.id,
+        "samples": groups.samples(0),
+        "counter": groups.counter(0),
+        "gauge": groups.gauge(0),
+        "histogram": encoded and described(LogHist._from_compact(encoded)),
+    }
+
+
+def described(hist: LogHist) -> dict[str, Any]:
+    values = {name: getattr(hist, name) for name in ("count", "sum", "min", "max")}
+    return {"buckets": [list(map(int, column)) for column in hist.buckets()], **values}
+
+
+def main() -> None:
+    """Nothing is closed: it is as if the agent had been killed."""
+    directory = Path(sys.argv[1])
+    store = make(directory)
+    found = json.dumps(contents(store.view()), sort_keys=True, separators=(",", ":"))
+    directory.with_suffix(".json").write_text(found + "\n")
+    store._journal.close()
+    (directory / "store.lock").unlink()
+
+
+if __name__ == "__main__":
+    main()

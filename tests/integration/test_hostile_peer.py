@@ -99,4 +99,5 @@ def test_one_bad_frame_costs_one_frame(agent: RunningAgent) -> None:
     assert status["accounts"]["services"]["bystander"]["stored"] == (len(headers) + 9) // 10
     assert agent.query("sum hits since 10m")["series"][0]["values"]["sum"] == (len(headers) + 9) // 10
     peer.close()
+    bystander.close()
     assert agent.stop() == 0

@@ -119,7 +119,7 @@ def test_each_key_opens_its_own_endpoint_and_its_secret_is_nowhere(reached: Remo
     status = reached.status()
     assert "stranger" not in status["accounts"]["services"]
     assert status["agent"]["denied"] >= 4
-    counted = obsagent.query("sum obsagent_refused", agent=reached.serve, key=reached.keys["read"])
+    counted = obsagent.query("sum obsagent_denied", agent=reached.serve, key=reached.keys["read"])
     assert sum(row["sum"] for row in counted) >= 1
     said = json.dumps(status) + reached.log.read_text()
     for words in (["keys", "list", "--data", str(reached.data)], ["status", "--agent", reached.serve]):

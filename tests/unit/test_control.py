@@ -70,7 +70,8 @@ def test_a_configuration_that_is_wrong_changes_nothing(place: Place) -> None:
         assert scale_of(place, b"a" * 16) == 3
 
 
-def test_a_checkpoint_moves_everything_into_segments(place: Place) -> None:
+def test_a_checkpoint_moves_everything_into_segments(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("obsagent.record.client._clients", {})
     client = obsagent.connect("shop", endpoint=place.config.listen, version="checkpoint")
     client.counter("sold").inc(3)
     client.flush(10.0).raise_if_pending()

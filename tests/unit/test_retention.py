@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import gc
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,10 @@ LONG = (900 * HOUR_MS,) * 3
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> TierLab:
-    return TierLab(tmp_path / "store")
+def lab(tmp_path: Path) -> Iterator[TierLab]:
+    lab = TierLab(tmp_path / "store")
+    yield lab
+    lab.leave()
 
 
 def sizes(lab: TierLab) -> dict[int, int]:
@@ -173,6 +176,7 @@ def calls_of_upkeep(directory: Path) -> int:
     upkeep(lab)
     assert {"create", "write", "rename", "remove"} <= set(lab.fs.log[before:])
     assert len(lab.names()) <= files + 2
+    lab.leave()
     return len(lab.fs.log) - before
 
 
@@ -206,6 +210,7 @@ def test_killed_at_every_call_of_the_file_system(tmp_path: Path) -> None:
         lab.check(1)
         assert lab.store.status()["corrupt"] == 0
         assert not lab.names(".tmp")
+        lab.leave()
 
 
 def test_the_power_goes_at_every_call_of_the_file_system(tmp_path: Path) -> None:
@@ -219,6 +224,7 @@ def test_the_power_goes_at_every_call_of_the_file_system(tmp_path: Path) -> None
         lab.crash()
         lab.check(1)
         assert lab.store.status()["corrupt"] == 0
+        lab.leave()
 
 
 def test_a_disk_that_refuses_is_tried_again_a_minute_later(tmp_path: Path) -> None:
@@ -238,6 +244,7 @@ def test_a_disk_that_refuses_is_tried_again_a_minute_later(tmp_path: Path) -> No
         lab.clock.now_ms += RETRY_AFTER_MS
         upkeep(lab)
         lab.check(1)
+        lab.leave()
 
 
 def test_files_are_small_enough_for_what_may_be_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,12 @@ from obsagent.segment.tables import Gap
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> TierLab:
+def lab(tmp_path: Path) -> Iterator[TierLab]:
     """An hour in files that were not rewritten yet."""
     lab = TierLab(tmp_path / "store")
     lab.live(HOUR_MS, upkeep=False)
-    return lab
+    yield lab
+    lab.leave()
 
 
 def middle_file(lab: TierLab) -> list[BlockRef]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from obsagent.limits import MERGED_FILES, TIER_WINDOWS_MS, WINDOW_MS
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> TierLab:
-    return TierLab(tmp_path / "store")
+def lab(tmp_path: Path) -> Iterator[TierLab]:
+    lab = TierLab(tmp_path / "store")
+    yield lab
+    lab.leave()
 
 
 @pytest.mark.parametrize("seed", range(3))

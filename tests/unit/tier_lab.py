@@ -49,10 +49,14 @@ class TierLab:
 
     def crash(self) -> None:
         """The agent is gone from one moment to the next; another takes over."""
+        self.leave()
+        self.open()
+
+    def leave(self) -> None:
+        """The agent is gone."""
         self.store._store_lock.release()
         self.store._journal.close()
         self.store._segments.give_up()
-        self.open()
 
     def send(self, late_ms: int = 0) -> None:
         at_ms = max(NOON_MS, self.clock.now_ms - late_ms)

@@ -44,7 +44,7 @@ run: $(VENV)/.built  ## build, then serve a real model and watch it: the demo (D
 
 test: $(VENV)/.test  ## install what the tests need and run them all, C kernels included
 	$(MAKE) --no-print-directory -C csrc check
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python $(if $(PYTEST_ARGS),-m pytest $(PYTEST_ARGS),tests/halves.py)
 
 check:  ## the C kernels' own tests
 	$(MAKE) --no-print-directory -C csrc check

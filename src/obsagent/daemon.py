@@ -1,6 +1,7 @@
 """The agent's composition root: opens the store, starts the threads, ends them in order.
 
 thread        owns                         ends
+collectors    what they read               0. those that hang are left behind
 ingest        the writers' socket          1. after handling what has arrived
 query         the readers' socket          2.
 control       the control socket           2.
@@ -23,6 +24,8 @@ from typing import Any
 from obsagent import __version__, health, selfmetrics
 from obsagent.answer.serve import QueryServer
 from obsagent.clock import Clock, SystemClock
+from obsagent.collect.collector import Collector
+from obsagent.collect.rounds import Collection
 from obsagent.config import AgentConfig
 from obsagent.control import ControlServer
 from obsagent.doors import open_doors
@@ -30,6 +33,7 @@ from obsagent.errors import StoreError
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
 from obsagent.processes import pid_namespace
+from obsagent.receive.collected import Collected
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_accounts import OwnAccounts
 from obsagent.receive.own_session import OwnSession
@@ -76,6 +80,8 @@ class Agent:
         caps = (config.series_per_metric, config.series_total)
         self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
+        collected = Collected(self._own)
+        self._collection = Collection(_collectors(config), collected.put)
         durations = Durations()
         self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
@@ -88,6 +94,7 @@ class Agent:
         self._checkpointer = Checkpointer(self._store, self._clock.wall_ms, took_checkpoint)
         self._report = SelfReport(
             own=self._own,
+            collected=collected,
             accounts=OwnAccounts(self._sink, self._own),
             store=self._store,
             sink=self._sink,
@@ -117,6 +124,7 @@ class Agent:
         """Starts every thread."""
         for thread in self._threads:
             thread.start()
+        self._collection.start()
         self._started = True
 
     @property
@@ -126,6 +134,7 @@ class Agent:
 
     def stop(self) -> None:
         """Ends the threads in order and leaves everything in segments; raises `StoreError` if that cannot be done."""
+        self._collection.stop()
         self._server.stop()
         self._query.stop()
         self._control.stop()
@@ -173,6 +182,7 @@ class Agent:
                  overloaded_ms    time in which clients were not read, because the disk was too slow
                  failures         {sync, checkpoint, upkeep}
                  clock_steps      {forward, back}; last_clock_step null or {by_ms, at_ms: on the clock as it was set}
+                 collectors       {name: what `Rounds.status` says}
                  resident_bytes, cpu_seconds
         """
         state = self._store.status()
@@ -204,6 +214,7 @@ class Agent:
             },
             "clock_steps": dict(self._ingest.steps),
             "last_clock_step": {"by_ms": step.by_ms, "at_ms": step.wall_ms} if step else None,
+            "collectors": self._collection.status(),
             "resident_bytes": resident_bytes(),
             "cpu_seconds": cpu_seconds(),
         }
@@ -222,6 +233,7 @@ class Agent:
             yield health.broken_problem(self._store.broken)
         if self._committer.overloaded():
             yield health.overload_problem(self._store.unsynced_bytes())
+        yield from (health.Problem(trouble) for trouble in self._collection.troubles())
         if self._started:
             yield from (health.thread_problem(each.name) for each in self._threads if not each.is_alive())
 
@@ -233,6 +245,11 @@ class Agent:
             logger.debug("the agent's own metrics are dropped: %s", error)
         listening = not self._committer.overloaded()
         self._sink.suspend_silent(self._clock.monotonic_ms(), listening=listening)  # our own session has just spoken
+
+
+def _collectors(config: AgentConfig) -> list[Collector]:
+    """What the configuration lets the agent read besides its clients."""
+    return []
 
 
 def _budgets(config: AgentConfig) -> Budgets:

@@ -11,6 +11,7 @@ from pathlib import Path
 from obsagent import selfmetrics
 from obsagent.doors import Doors
 from obsagent.head.store import Store
+from obsagent.receive.collected import Collected
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_accounts import OwnAccounts
 from obsagent.receive.own_session import OwnSession
@@ -47,6 +48,7 @@ class SelfReport:
     """Reads the parts of an agent; belongs to the ingest thread."""
 
     own: OwnSession
+    collected: Collected
     accounts: OwnAccounts
     store: Store
     sink: StoreSink
@@ -68,6 +70,7 @@ class SelfReport:
             self.own.record(metric, float(value))
         for metric, total, labels in self._counters():
             self.own.count(metric, float(total), labels)
+        self.collected.stage()
         self.accounts.record()
         self.own.write()
 
@@ -89,6 +92,7 @@ class SelfReport:
         yield selfmetrics.SYNC_FAILURES, self.committer.trouble.count, None
         yield selfmetrics.CHECKPOINT_FAILURES, self.checkpointer.trouble.count, None
         yield selfmetrics.UPKEEP_FAILURES, self.upkeeper.trouble.count, None
+        yield selfmetrics.READINGS_DROPPED, self.collected.dropped, None
         for code, count in self.ingest.refused.items():
             yield selfmetrics.REFUSED, count, {"code": code}
         for direction, count in self.ingest.steps.items():

@@ -35,6 +35,9 @@ CHECKPOINT_FAILURES = SelfMetric(
 UPKEEP_FAILURES = SelfMetric(
     "obsagent_upkeep_failures", Kind.COUNTER, "failures", "Failures to compact, roll up or remove segments"
 )
+READINGS_DROPPED = SelfMetric(
+    "obsagent_readings_dropped", Kind.COUNTER, "readings", "Readings of collectors for which there was no room"
+)
 UNSYNCED_BYTES = SelfMetric("obsagent_unsynced_bytes", Kind.GAUGE, "bytes", "Journal that is not on disk yet")
 SAMPLES_OBSERVED = SelfMetric(
     "obsagent_samples_observed", Kind.COUNTER, "samples", "Samples observed by a service, as far as the store knows"

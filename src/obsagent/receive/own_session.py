@@ -16,6 +16,7 @@ from obsagent._native.codec import BodyWriter
 from obsagent.clock import Clock
 from obsagent.errors import StoreError
 from obsagent.processes import pid_namespace
+from obsagent.readings import Reading
 from obsagent.receive.gauges import combine, combined_labels, group, readings_of
 from obsagent.receive.sink import Mapped, Sink
 from obsagent.samples import Kind
@@ -72,6 +73,35 @@ class OwnSession:
         before = self._counted.get(key)
         if number != REFUSED and (before is None or total > before):
             self._staged.append(Staged(number, metric.kind, total - (before or 0.0), key, total))
+
+    def stage(self, reading: Reading) -> None:
+        """One reading of a collector; written with the next `write`.
+
+        The first total of a counter is where it begins: what its source counted before nobody has watched. One that
+        is lower than before begins again from nothing.
+        """
+        instrument = reading.instrument
+        definition = SeriesDefinition(
+            0,
+            instrument.name,
+            instrument.kind,
+            {},
+            instrument.unit,
+            instrument.help,
+            instrument.scale,
+            instrument.across,
+        )
+        labels = {"host": self._session.labels()["host"], **reading.labels}
+        number, key = self._number_of(definition, labels)
+        if number == REFUSED:
+            return
+        if instrument.kind is not Kind.COUNTER:
+            self._staged.append(Staged(number, instrument.kind, reading.value, key))
+            return
+        before = self._counted.get(key, reading.value)
+        grown = reading.value - before if reading.value >= before else reading.value
+        if grown or key not in self._counted:
+            self._staged.append(Staged(number, Kind.COUNTER, grown, key, reading.value))
 
     def resume(self, metric: SelfMetric, total: float, labels: dict[str, str]) -> None:
         """What an agent before has counted to already, so that `count` goes on from there."""

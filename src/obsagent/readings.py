@@ -1,0 +1,19 @@
+"""What a collector has read of something that is no client: a disk, a process, a page of another server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from obsagent.samples import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value. Of a counter it is the total, as its source counts it: it may begin again from nothing.
+
+    `labels` name the `service` that it belongs to: "host" for the machine itself. `host` is added.
+    """
+
+    instrument: Instrument
+    value: float
+    labels: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,41 @@
+"""What collectors have read, on its way into the agent's own session."""
+
+from __future__ import annotations
+
+import threading
+
+from obsagent.limits import COLLECTED_READINGS
+from obsagent.readings import Reading
+from obsagent.receive.own_session import OwnSession
+from obsagent.samples import Kind
+
+
+class Collected:
+    """Readings wait here until the ingest thread's next second. Any thread puts, the ingest thread stages."""
+
+    def __init__(self, own: OwnSession) -> None:
+        """Nothing waits."""
+        self._own = own
+        self._lock = threading.Lock()
+        self._waiting: list[Reading] = []
+        self.dropped = 0
+
+    def put(self, readings: list[Reading]) -> None:
+        """Takes the readings of one round; what does not fit is counted in `dropped`."""
+        with self._lock:
+            room = COLLECTED_READINGS - len(self._waiting)
+            self._waiting += readings[:room]
+            self.dropped += max(len(readings) - room, 0)
+
+    def stage(self) -> None:
+        """Everything goes into the next frame of the own session; of a counter the last reading alone."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        totals: dict[tuple[str, tuple[tuple[str, str], ...]], Reading] = {}
+        for reading in waiting:
+            if reading.instrument.kind is Kind.COUNTER:
+                totals[reading.instrument.name, tuple(sorted(reading.labels.items()))] = reading
+            else:
+                self._own.stage(reading)
+        for reading in totals.values():
+            self._own.stage(reading)

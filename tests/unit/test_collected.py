@@ -11,9 +11,8 @@ from obsagent.receive import collected as module
 from obsagent.receive.collected import Collected
 from obsagent.receive.own_session import OwnSession
 from obsagent.samples import Instrument, Kind
-from obsagent.sketches import LogHist
 from obsagent.store_sink import StoreSink
-from unit.test_own_session import FixedClock, groups_of, one, store  # noqa: F401  (a fixture)
+from unit.test_own_session import NOW_MS, FixedClock, groups_of, one, store  # noqa: F401  (a fixture)
 
 FILL = Instrument("disk_fill", Kind.GAUGE, "How full a file system is", "ratio", across="max")
 READ = Instrument("disk_read_bytes", Kind.COUNTER, "Read from a disk", "bytes")
@@ -40,7 +39,9 @@ def test_readings_carry_their_service_and_the_host(store: Store, own: OwnSession
     series = one(store, "disk_fill")
     assert series.labels == {"service": "host", "device": "sda", "host": "ham"}
     assert (series.unit, series.across) == ("ratio", "max")
-    assert LogHist.from_bytes(groups_of(store, series.id).histogram(0)).count == 2
+    groups = groups_of(store, series.id)
+    assert groups.samples(0) == 2
+    assert groups.gauge(0) == (0.75, NOW_MS)
 
 
 def test_a_counter_begins_where_it_is_first_read(store: Store, own: OwnSession) -> None:  # noqa: F811

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS := $(shell getconf _NPROCESSORS_ONLN)
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
 .PHONY: help run test lint bench crash soak faults fuzz fuzz-long damage readme check sanitize sanitize-c \
@@ -43,11 +44,11 @@ run: $(VENV)/.built  ## build, then serve a real model and watch it: the demo (D
 	$(BIN)/obsagent demo --duration $(or $(DURATION),60)
 
 test: $(VENV)/.test  ## install what the tests need and run them all, C kernels included
-	$(MAKE) --no-print-directory -C csrc check
+	$(MAKE) --no-print-directory -j $(JOBS) -C csrc check
 	$(BIN)/python $(if $(PYTEST_ARGS),-m pytest $(PYTEST_ARGS),tests/halves.py)
 
 check:  ## the C kernels' own tests
-	$(MAKE) --no-print-directory -C csrc check
+	$(MAKE) --no-print-directory -j $(JOBS) -C csrc check
 
 faults: $(VENV)/.test  ## an agent stopped and a network cut under load (SECONDS=60 each); needs root
 	FAULT_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest tests/integration/test_cut_off.py
@@ -55,7 +56,7 @@ faults: $(VENV)/.test  ## an agent stopped and a network cut under load (SECONDS
 sanitize: sanitize-c sanitize-python  ## the tests of the kernels under ASan, UBSan and TSan, of the extension modules under the first two
 
 sanitize-c:
-	$(MAKE) --no-print-directory -C csrc asan ubsan tsan
+	$(MAKE) --no-print-directory -j $(JOBS) -C csrc asan tsan
 
 sanitize-python: $(VENV)/.sanitize  ## the Python tests of the extension modules on a build with ASan and UBSan
 	$(BIN)/python tests/sanitized.py

@@ -35,6 +35,10 @@ a deployment can wait for that, or stop at it:
 
     obsagent query p99 latency version=5 since deploy where p99 above 300ms --exit-match
 
+--exemplars shows the slowest requests behind a latency: how long, when, and the trace or request id that the program
+gave (`request(id=...)`, or an active trace of OpenTelemetry); of any other histogram its largest observations. CSV
+gets four columns for the slowest of each line, JSON up to 5 of each row.
+
 --watch asks again and again until Ctrl-C. On a terminal it redraws the answer in place; in a pipe answers are
 separated by an empty line, JSON is one document a line, and CSV has one header and a leading column with the time.
 --exit-match ends it at the first match. CSV has numbers in base units and times in UTC; `vs` adds to each statistic
@@ -71,6 +75,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="table", help="how to print (default: table)")
     parser.add_argument("--sketch", choices=SKETCHES, help="what answers quantiles (default: loghist)")
     parser.add_argument("--explain", action="store_true", help="add what was read, and PromQL that asks the same")
+    parser.add_argument("--exemplars", action="store_true", help="add the slowest requests, with their ids")
     parser.add_argument("--watch", metavar="DURATION", help="ask again at this interval, such as 2s, until Ctrl-C")
     parser.add_argument("--exit-match", action="store_true", help="exit with 3 if the query's `where` is fulfilled")
 
@@ -99,6 +104,8 @@ def options(args: Namespace) -> dict[str, Any]:
         chosen["sketch"] = args.sketch
     if args.explain:
         chosen["explain"] = True
+    if args.exemplars:
+        chosen["exemplars"] = True
     return chosen
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 INDENT = "  "
 OF_EVERY_SERIES = frozenset({"service", "host", "worker", "version"})
 """Labels that are shown only where the query groups by them."""
+HISTOGRAM = "histogram"
+NEVER = "only histograms have exemplars, such as `latency`"
 NONE = "no exemplars in this time: give requests an id (`request(id=...)`), or trace them with OpenTelemetry"
 
 
@@ -26,7 +28,8 @@ def exemplar_lines(answer: Answer, clock: Clock, width: int | None) -> list[str]
     at_most = 1 if len(rows) > 1 else None
     found = [(row, each) for row in rows for each in row.get("exemplars", ())[:at_most]]
     if not found:
-        return joined(NONE.split(" "), " ", width)
+        is_kept = any(metric["kind"] == HISTOGRAM for metric in metrics_of(answer))
+        return joined((NONE if is_kept else NEVER).split(" "), " ", width)
     units = {metric["name"]: metric["unit"] for metric in metrics_of(answer)}
     word = "slowest" if {units[metric_of(row, answer)] for row, _ in found} == {"seconds"} else "largest"
     lines = [word]

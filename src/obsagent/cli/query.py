@@ -35,14 +35,9 @@ a deployment can wait for that, or stop at it:
 
     obsagent query p99 latency version=5 since deploy where p99 above 300ms --exit-match
 
---exemplars shows the slowest requests behind a latency: how long, when, and the trace or request id that the program
-gave (`request(id=...)`, or an active trace of OpenTelemetry); of any other histogram its largest observations. CSV
-gets four columns for the slowest of each line, JSON up to 5 of each row.
-
---watch asks again and again until Ctrl-C. On a terminal it redraws the answer in place; in a pipe answers are
-separated by an empty line, JSON is one document a line, and CSV has one header and a leading column with the time.
---exit-match ends it at the first match. CSV has numbers in base units and times in UTC; `vs` adds to each statistic
-p99 the columns p99_vs and p99_change (the difference).
+--watch asks again until Ctrl-C, or with --exit-match until the first match. A terminal is redrawn; in a pipe an empty
+line separates answers, JSON is one document a line, CSV has one header and the time in front. CSV has base units, and
+UTC; `vs` adds to p99 the columns p99_vs and p99_change (the difference), --exemplars the four of the slowest request.
 """
 
 from __future__ import annotations

@@ -266,10 +266,13 @@ def _decode_frame_with_exemplars(payload: memoryview) -> Frame:
     if len(rest) < layout.EXEMPLARS_SIZE.size:
         raise ValueError("too short")
     (size,) = layout.EXEMPLARS_SIZE.unpack_from(rest)
-    rows, body = rest[layout.EXEMPLARS_SIZE.size :][:size], rest[layout.EXEMPLARS_SIZE.size + size :]
+    rest = rest[layout.EXEMPLARS_SIZE.size :]
+    if size > len(rest):
+        raise ValueError("too short")
+    rows, body = rest[:size], rest[size:]
     exemplars = tuple(exemplar_from_row(row) for row in unpack(rows))
-    if any(each.window_ms != window_start(frame.start_ms) for each in exemplars):
-        raise ValueError("an exemplar of another window")
+    if not exemplars or any(each.window_ms != window_start(frame.start_ms) for each in exemplars):
+        raise ValueError("no exemplars, or one of another window")
     return replace(frame, body=body, exemplars=exemplars)
 
 

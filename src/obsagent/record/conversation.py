@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from obsagent.errors import AccessDenied, CorruptData, ProtocolError
 from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
+from obsagent.record.outbox import exact_ms
 from obsagent.wire.exemplars import SentExemplar, exemplar_fields
 from obsagent.wire.frame import (
     MINOR,
@@ -342,7 +343,7 @@ class Conversation:
     def _send_batch(self, entry: QueuedBatch) -> bool:
         assert self._socket is not None
         batch, offset = entry.batch, self._speaker.clock.offset_ms
-        start_ms, end_ms = int(batch.start_ns / 1e6 + offset), int(batch.end_ns / 1e6 + offset)
+        start_ms, end_ms = int(exact_ms(batch.start_ns) + offset), int(exact_ms(batch.end_ns) + offset)
         header = pack(
             MessageKind.SAMPLES,
             s=self._session,

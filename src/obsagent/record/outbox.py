@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 ENTRY_OVERHEAD_BYTES = 256
 
 
+def exact_ms(ns: int) -> float:
+    """Nanoseconds as milliseconds; since the epoch they have more digits than a double, and would be rounded down."""
+    return ns // 1_000 / 1_000
+
+
 class QueuedBatch:
     """A batch with its sequence, and the exemplars that go with it."""
 
@@ -81,7 +86,7 @@ class Outbox:
 
     def put(self, batch: Batch, now_ms: int) -> None:
         """Queues a sealed batch; gives up the oldest ones if the budget is exceeded."""
-        exemplars = self._exemplars.take(batch.end_ns / 1e6) if self._exemplars is not None else ()
+        exemplars = self._exemplars.take(exact_ms(batch.end_ns)) if self._exemplars is not None else ()
         entry = QueuedBatch(self._next_sequence, batch, now_ms, exemplars)
         self._next_sequence += 1
         self._queue.append(entry)

@@ -172,10 +172,10 @@ def test_definitions_come_before_the_batches(stage: Stage) -> None:
 
 
 def test_exemplars_go_with_their_batch_in_its_time(stage: Stage) -> None:
-    slots = ExemplarSlots(lambda: stage.now, lambda: 0.0)
+    slots = ExemplarSlots()
     stage.speaker.outbox = Outbox(exemplars=slots)
     for stage.now, series in ((3, 7), (6, 8), (9, 9), (10, 10)):  # the batches are of 4 to 9 ms
-        slots.offer(series, 0.5, None, f"r-{series}")
+        slots.offer(series, 0.5, stage.now / 1e3, None, f"r-{series}")
     stage.speaker.queue(2)
     stage.welcome(clock=stage.now + 1_000)
     sent = [header for kind, header, _ in stage.socket.sent if kind is MessageKind.SAMPLES]

@@ -13,6 +13,7 @@ import pytest
 import obsagent
 from obsagent.errors import UsageError
 from obsagent.limits import CLIENT_EXEMPLARS, EXEMPLAR_ID_BYTES_MAX, EXEMPLARS_PER_MESSAGE, WINDOW_MS
+from obsagent.record.agent_clock import AgentClock
 from obsagent.record.exemplars import TRACING, ExemplarSlots
 from obsagent.record.outbox import ENTRY_OVERHEAD_BYTES, Outbox
 from obsagent.testing.memory import Memory
@@ -23,9 +24,10 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 class Slots(ExemplarSlots):
     """Slots whose time is set by hand."""
 
-    def __init__(self) -> None:
-        self.now_ms = 5_000.0
-        super().__init__(lambda: self.now_ms, lambda: 0.0)
+    now_ms = 5_000.0
+
+    def end(self, series: int, value: float, trace_id: object, request_id: object) -> None:
+        self.offer(series, value, self.now_ms / 1e3, trace_id, request_id)
 
 
 @pytest.fixture
@@ -45,23 +47,23 @@ def ids(found: Any) -> list[str]:
 
 def test_the_slowest_of_each_series_is_held(slots: Slots) -> None:
     for series, value, name in ((0, 1.0, "a"), (0, 3.0, "b"), (0, 2.0, "c"), (1, 0.5, "d"), (0, 3.0, "e")):
-        slots.offer(series, value, None, name)
+        slots.end(series, value, None, name)
     assert ids(slots.take(slots.now_ms)) == ["b", "d"]
     assert slots.take(slots.now_ms) == []
 
 
 def test_windows_are_held_apart_and_wait_for_their_batch(slots: Slots) -> None:
     slots.now_ms = WINDOW_MS - 1.0
-    slots.offer(0, 1.0, None, "before")
+    slots.end(0, 1.0, None, "before")
     slots.now_ms = WINDOW_MS + 1.0
-    slots.offer(0, 9.0, None, "behind")
+    slots.end(0, 9.0, None, "behind")
     assert ids(slots.take(WINDOW_MS)) == ["before"]
     assert ids(slots.take(WINDOW_MS + 100)) == ["behind"]
 
 
 def test_one_batch_takes_so_many_and_the_client_holds_so_many(slots: Slots) -> None:
     for series in range(CLIENT_EXEMPLARS + 10):
-        slots.offer(series, float(series), None, str(series))
+        slots.end(series, float(series), None, str(series))
     taken = slots.take(slots.now_ms)
     assert ids(taken) == [str(CLIENT_EXEMPLARS - 1 - number) for number in range(EXEMPLARS_PER_MESSAGE)]
     assert slots.take(slots.now_ms) == []
@@ -78,20 +80,20 @@ def test_one_batch_takes_so_many_and_the_client_holds_so_many(slots: Slots) -> N
     ],
 )
 def test_ids_are_made_such_as_the_agent_takes(slots: Slots, given: object, sent: str) -> None:
-    slots.offer(0, 1.0, None, given)
+    slots.end(0, 1.0, None, given)
     assert ids(slots.take(slots.now_ms)) == [sent]
 
 
 def test_nothing_is_held_without_an_id(slots: Slots) -> None:
-    slots.offer(0, 1.0, None, None)
-    slots.offer(0, 1.0, "", "")
+    slots.end(0, 1.0, None, None)
+    slots.end(0, 1.0, "", "")
     assert slots.take(slots.now_ms) == []
 
 
 def test_threads_lose_no_slowest_request(slots: Slots) -> None:
     def work(first: int) -> None:
         for number in range(first, 20_000, 4):
-            slots.offer(0, float(number), None, str(number))
+            slots.end(0, float(number), None, str(number))
 
     threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
     for thread in threads:
@@ -174,12 +176,12 @@ def test_a_disabled_client_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_batch_weighs_its_exemplars_and_begins_a_session_without_any(slots: Slots) -> None:
     outbox = Outbox(exemplars=slots)
-    slots.offer(0, 1.0, TRACE, None)
+    slots.end(0, 1.0, TRACE, None)
     outbox.put(SimpleNamespace(end_ns=6_000 * 1_000_000, body=b"", samples=1), 0)  # type: ignore[arg-type]
     entry = outbox.next_unsent()
     assert entry is not None
     assert [each.trace_id for each in entry.exemplars] == [TRACE]
     assert entry.byte_size > ENTRY_OVERHEAD_BYTES
-    slots.offer(0, 1.0, TRACE, None)
-    slots.begin_session()
+    slots.end(0, 1.0, TRACE, None)
+    slots.begin_session(AgentClock(0.0), 0.0)
     assert slots.take(float("inf")) == []

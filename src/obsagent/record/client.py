@@ -84,7 +84,7 @@ class Client:
             on_first_sample=None if disabled else self._start,
         )
         self._registry = Registry(self._recorder)
-        self._exemplars = ExemplarSlots(self._monotonic_ms, lambda: self.clock.offset_ms)
+        self._exemplars = ExemplarSlots()
         self._requests: RequestInstruments | None = None
         self._start_lock = threading.Lock()
         self._begin_session()
@@ -96,10 +96,10 @@ class Client:
         recorder = self._recorder
         self._base = SessionCounts(recorder.observed, recorder.dropped_ring, 0, 0, recorder.rejected_value)
         self.session = os.urandom(16)
-        self._exemplars.begin_session()
         self.outbox = Outbox(exemplars=self._exemplars)
         self.events = EventQueue()
         self.clock = AgentClock(time.time_ns() / 1e6 - time.monotonic_ns() / 1e6)
+        self._exemplars.begin_session(self.clock, self._monotonic_ms() - time.perf_counter() * 1e3)
         self._started_ms = time.time_ns() // 1_000_000
         self._registry.refusals.begin_session()
         self._sender: Sender | None = None
@@ -156,9 +156,10 @@ class Client:
         `queue_delay`. The slowest of the requests that have an `id`, a `trace_id`, or an active trace of OpenTelemetry
         are kept with these, and shown by `obsagent query --exemplars`; ids are cut after 128 bytes.
         """
-        if self._requests is None:
-            self._requests = RequestInstruments(self._registry, exemplars=self._slots)
-        return Request(self._requests.endpoint(endpoint), id, queued_at, trace_id)
+        requests = self._requests
+        if requests is None:
+            requests = self._requests = RequestInstruments(self._registry, exemplars=self._slots)
+        return Request(requests.endpoint(endpoint), id, queued_at, trace_id)
 
     @property
     def _slots(self) -> ExemplarSlots | None:

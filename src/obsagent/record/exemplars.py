@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
 from typing import NamedTuple
 
 from obsagent.limits import CLIENT_EXEMPLARS, EXEMPLAR_ID_BYTES_MAX, EXEMPLARS_PER_MESSAGE, WINDOW_MS
+from obsagent.record.agent_clock import AgentClock
 
 TRACING = "opentelemetry.trace"
 """The module that knows the active span; it is asked only where the program has loaded it."""
@@ -32,21 +32,28 @@ class HeldExemplar(NamedTuple):
 class ExemplarSlots:
     """Holds them between batches. Thread-safe; the lock may be taken again by a signal's handler."""
 
-    def __init__(self, monotonic_ms: Callable[[], float], offset_ms: Callable[[], float]) -> None:
-        """Empty. `offset_ms` is what the agent's clock is ahead of the monotonic one; it cuts the windows."""
-        self._monotonic_ms = monotonic_ms
-        self._offset_ms = offset_ms
-        self.begin_session()
+    def __init__(self) -> None:
+        """Empty, and made ready by `begin_session`."""
+        self.begin_session(AgentClock(0.0), 0.0)
 
-    def begin_session(self) -> None:
-        """Forgets everything, for a session that is over or, after a fork, the parent's."""
+    def begin_session(self, clock: AgentClock, ahead_ms: float) -> None:
+        """Forgets everything, for a session that is over or, after a fork, the parent's.
+
+        `clock` says what the agent's time is ahead of the monotonic one, and cuts the windows; `ahead_ms` what the
+        monotonic one is ahead of that of durations: both run at one pace, and are most often the same.
+        """
         self._lock = threading.RLock()
+        self._clock = clock
+        self._ahead_ms = ahead_ms
         self._held: dict[tuple[int, int], HeldExemplar] = {}
 
-    def offer(self, series: int, value: float, trace_id: object, request_id: object) -> None:
-        """Holds a finished request that has an id if it is the slowest; an active trace lends its id to one without."""
-        at_ms = self._monotonic_ms()
-        key = series, int(at_ms + self._offset_ms()) // WINDOW_MS
+    def offer(self, series: int, value: float, ended_s: float, trace_id: object, request_id: object) -> None:
+        """Holds a request that ended just now and has an id if it is the slowest; an active trace lends its id.
+
+        `ended_s` is by the clock of durations.
+        """
+        at_ms = ended_s * 1e3 + self._ahead_ms
+        key = series, int(at_ms + self._clock.offset_ms) // WINDOW_MS
         held = self._held.get(key)
         if held is not None and held.value >= value:
             return

@@ -193,18 +193,20 @@ class Request:
         traceback: TracebackType | None,
     ) -> None:
         instruments = self._instruments
-        seconds = instruments.duration_s() - self._started
-        instruments.latency.observe(seconds)
+        ended = instruments.duration_s()
+        instruments.latency.observe(ended - self._started)
         instruments.in_flight.dec()
         failed = error_type is not None and self.status < FIRST_ERROR_STATUS
         instruments.ended(FIRST_ERROR_STATUS if failed else self.status)
         if self.id is not None or self.trace_id is not None or TRACING in loaded_modules:
-            self._offer(seconds)
+            self._offer(ended)
 
-    def _offer(self, seconds: float) -> None:
-        exemplars = self._instruments.exemplars
-        if exemplars is not None:
-            exemplars.offer(self._instruments.latency.series, seconds, self.trace_id, self.id)
+    def _offer(self, ended_s: float) -> None:
+        instruments = self._instruments
+        if instruments.exemplars is not None:
+            instruments.exemplars.offer(
+                instruments.latency.series, ended_s - self._started, ended_s, self.trace_id, self.id
+            )
 
     async def __aenter__(self) -> Request:
         return self.__enter__()

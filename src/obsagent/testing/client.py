@@ -42,6 +42,7 @@ class MemoryClient(Client):
     def _begin_session(self) -> None:
         super()._begin_session()
         self.clock = SettledClock()
+        self._exemplars.begin_session(self.clock, self._monotonic_ms() - self._agent.clock.duration_s() * 1e3)
 
     def _start(self) -> None:
         if self._sender is None and not self._closed:

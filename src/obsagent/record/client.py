@@ -31,6 +31,7 @@ from obsagent.wire.frame import Header, SeriesDefinition, SessionCounts
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
     from obsagent.keys import ClientKey
+    from obsagent.record.middleware.serving import Serving
     from obsagent.record.refusals import Refusals
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -84,6 +85,7 @@ class Client:
         )
         self._registry = Registry(self._recorder)
         self._requests: RequestInstruments | None = None
+        self._serving: Serving | None = None
         self._start_lock = threading.Lock()
         self._begin_session()
 
@@ -145,9 +147,25 @@ class Client:
         Feeds `latency`, `requests`, `errors`, `in_flight` and, with `queued_at` (seconds since the epoch),
         `queue_delay`.
         """
+        return Request(self.request_instruments().endpoint(endpoint), id, queued_at)
+
+    def request_instruments(self) -> RequestInstruments:
+        """The built-ins that requests feed, for a middleware."""
         if self._requests is None:
             self._requests = RequestInstruments(self._registry)
-        return Request(self._requests.endpoint(endpoint), id, queued_at)
+        return self._requests
+
+    def serving(self) -> Serving:
+        """What the middlewares of this client share."""
+        if self._serving is None:
+            from obsagent.record.middleware.serving import Serving
+
+            self._serving = Serving(self.request_instruments(), self.flush)
+        return self._serving
+
+    def _before_sampling(self) -> None:
+        if self._serving is not None:
+            self._serving.sample()
 
     def event(self, name: str, /, **labels: object) -> None:
         """Something happened to the service just now, such as `event("deploy", version="4")`.
@@ -233,7 +251,7 @@ class Client:
 
             self._recorder.start()
             conversation = Conversation(self.endpoint, self.session, self, partial(open_socket, key=self._key))
-            self._sender = Sender(self._recorder, self, conversation)
+            self._sender = Sender(self._recorder, self, conversation, self._before_sampling)
             self._sender.start()
         _close_with_multiprocessing(self)
 
@@ -301,6 +319,8 @@ class Client:
         self._start_lock = threading.Lock()
         self._registry.renew_lock()
         self._recorder.abandon()
+        if self._serving is not None:
+            self._serving.after_fork()
         self._begin_session()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from obsagent.samples import Kind
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from obsagent.record.registry import Registry
 
 FIRST_ERROR_STATUS = 500
+
+_current: ContextVar[Request | None] = ContextVar("obsagent.request", default=None)
+
+
+def current_request() -> Request | None:
+    """The request that is served here, None outside of one.
+
+    That of `with obs.request(...)` or of a middleware: in coroutines, in what they await, and in threads that a
+    framework starts for a synchronous route, as Starlette, FastAPI, Litestar and Django do.
+    """
+    return _current.get()
 
 
 class RequestInstruments:
@@ -33,7 +45,7 @@ class RequestInstruments:
         """Defines the built-ins. Durations are taken by one clock; `queued_at` is compared with the other."""
         self.duration_s = duration_s
         self.arrival_s = arrival_s
-        define = registry.define
+        self.define = define = registry.define
         self.latency: HistogramFamily[Histogram] = define(
             Kind.HISTOGRAM,
             "latency",
@@ -80,9 +92,25 @@ class RequestInstruments:
             built_in=True,
             is_judged=False,
         )
+        self._batch_size: HistogramFamily[Histogram] | None = None
         self._refused: EndpointInstruments | None = None
         self._endpoints: dict[str, EndpointInstruments] = {}
         self.latency.before_turn(self._endpoints.clear)
+
+    @property
+    def batch_size(self) -> HistogramFamily[Histogram]:
+        """Defined when the first request tells the size of its batch."""
+        if self._batch_size is None:
+            self._batch_size = self.define(
+                Kind.HISTOGRAM,
+                "batch_size",
+                "Items that were answered as one batch",
+                "items",
+                ("endpoint",),
+                built_in=True,
+                is_judged=False,
+            )
+        return self._batch_size
 
     def endpoint(self, name: str) -> EndpointInstruments:
         """The bound instruments of one endpoint, or those of all that are refused."""
@@ -102,15 +130,17 @@ class EndpointInstruments:
     """The built-ins of one endpoint."""
 
     __slots__ = (
+        "_batch_size",
         "_by_status",
         "_endpoint",
-        "_requests",
+        "_instruments",
         "arrival_s",
         "duration_s",
         "errors",
         "in_flight",
         "latency",
         "queue_delay",
+        "served",
     )
 
     def __init__(self, instruments: RequestInstruments, endpoint: str | None) -> None:
@@ -121,9 +151,22 @@ class EndpointInstruments:
         self.in_flight = _series(instruments.in_flight, endpoint)
         self.duration_s = instruments.duration_s
         self.arrival_s = instruments.arrival_s
+        self.served: Any = None
+        """What a middleware measures besides, once it has served this endpoint."""
         self._endpoint = endpoint
-        self._requests = instruments.requests
+        self._instruments = instruments
+        self._batch_size: Histogram | None = None
         self._by_status: dict[int, Counter] = {}
+
+    def series(self, family: LabelledInstrument[BoundT]) -> BoundT:
+        """The endpoint's series of another instrument whose one label is `endpoint`."""
+        return _series(family, self._endpoint)
+
+    def batch(self, size: float) -> None:
+        """Observes the size of one batch."""
+        if self._batch_size is None:
+            self._batch_size = self.series(self._instruments.batch_size)
+        self._batch_size.observe(size)
 
     def ended(self, status: int) -> None:
         """Counts one finished request."""
@@ -135,9 +178,10 @@ class EndpointInstruments:
             self.errors.inc()
 
     def _counter(self, status: int) -> Counter:
+        requests = self._instruments.requests
         if self._endpoint is None:
-            return self._requests.overflowing()
-        return self._requests.labels(endpoint=self._endpoint, status=status)
+            return requests.overflowing()
+        return requests.labels(endpoint=self._endpoint, status=status)
 
 
 def _series(family: LabelledInstrument[BoundT], endpoint: str | None) -> BoundT:
@@ -151,14 +195,22 @@ class Request:
     of 500 or more was set.
     """
 
-    __slots__ = ("_instruments", "_queued_at", "_started", "id", "status")
+    __slots__ = ("_instruments", "_outer", "_queued_at", "_started", "id", "status", "trace_id")
 
-    def __init__(self, instruments: EndpointInstruments, request_id: str | None, queued_at: float | None) -> None:
+    def __init__(
+        self,
+        instruments: EndpointInstruments,
+        request_id: str | None,
+        queued_at: float | None,
+        trace_id: str | None = None,
+    ) -> None:
         """`queued_at`: seconds since the epoch at which the request began to wait."""
         self._instruments = instruments
         self._queued_at = queued_at
         self._started = 0.0
+        self._outer: Request | None = None
         self.id = request_id
+        self.trace_id = trace_id
         self.status = 200
 
     def __enter__(self) -> Request:
@@ -166,6 +218,7 @@ class Request:
         if self._queued_at is not None:
             instruments.queue_delay.observe(max(instruments.arrival_s() - self._queued_at, 0.0))
         instruments.in_flight.inc()
+        self._begin_scope()
         self._started = instruments.duration_s()
         return self
 
@@ -176,10 +229,29 @@ class Request:
         traceback: TracebackType | None,
     ) -> None:
         instruments = self._instruments
-        instruments.latency.observe(instruments.duration_s() - self._started)
+        seconds = instruments.duration_s() - self._started
+        self._end_scope()
         instruments.in_flight.dec()
         failed = error_type is not None and self.status < FIRST_ERROR_STATUS
-        instruments.ended(FIRST_ERROR_STATUS if failed else self.status)
+        self._finish(instruments, seconds, FIRST_ERROR_STATUS if failed else self.status)
+
+    def _finish(self, instruments: EndpointInstruments, seconds: float, status: int) -> None:
+        """Counts the request, which took so long."""
+        instruments.latency.observe(seconds)
+        instruments.ended(status)
+
+    def batch(self, size: float) -> None:
+        """The request was answered as a batch of `size` items, which goes to `batch_size`; each call is one batch."""
+        self._instruments.batch(size)
+
+    def _begin_scope(self) -> None:
+        self._outer = _current.get()
+        _current.set(self)
+
+    def _end_scope(self) -> None:
+        """Not by a token, which raises in another context than its own: a generator's end may come there."""
+        if _current.get() is self:
+            _current.set(self._outer)
 
     async def __aenter__(self) -> Request:
         return self.__enter__()

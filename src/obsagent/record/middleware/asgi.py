@@ -59,34 +59,42 @@ class ASGIMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection."""
-        if scope["type"] == "http":
-            serving = None if WATCHED in scope else self._watching.serving()
-            root_path = scope.get("root_path") or ""
-            path = _path_below(root_path, scope["path"])
-            if serving is not None and not self._watching.excludes(path):
-                await self._serve(Exchange(self._watching, serving, scope, root_path, path), receive, send)
-                return
+        request = self._exchange(scope, receive, send) if scope["type"] == "http" else None
+        if request is None:
+            await self._pass(scope, receive, send)
+            return
+        request._begin_scope()
+        try:
+            await self.app(scope, request.receive, request.send)
+        except BaseException as error:
+            request.failed(error)
+            raise
+        finally:
+            request._end_scope()
+            if not request.is_ended:
+                request.returned()
+
+    def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange | None:
+        """The request, None if it is not to be watched."""
+        serving = None if WATCHED in scope else self._watching.serving()
+        root_path: str = scope.get("root_path") or ""
+        path = _path_below(root_path, scope["path"])
+        if serving is None or self._watching.excludes(path):
+            return None
+        return Exchange(self._watching, serving, scope, root_path, path, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.app(scope, receive, send)
         finally:
             if scope["type"] == "lifespan":
                 self._watching.flush(EXIT_FLUSH_TIMEOUT_S)
 
-    async def _serve(self, request: Exchange, receive: Receive, send: Send) -> None:
-        request.open(receive, send)
-        request._begin_scope()
-        try:
-            await self.app(request.carrier, request.receive, request.send)
-        except BaseException as error:
-            request.failed(error)
-            raise
-        finally:
-            request._end_scope()
-            request.returned()
-
 
 def _path_below(root_path: str, path: str) -> str:
     """What is left of a path under the root path, which some servers put in front of it."""
+    if not root_path:
+        return path
     below = path.removeprefix(root_path)
     return below if below.startswith("/") else path
 
@@ -102,24 +110,29 @@ HEADERS: dict[bytes, Callable[[ServedRequest, str], None]] = {
 class Exchange(ServedRequest):
     """One request with the messages that go to and fro."""
 
-    __slots__ = ("_awaits_trailers", "_client_is_gone", "_is_head", "_receive", "_response_headers", "_send")
+    _awaits_trailers = False
+    _client_is_gone = False
+    _response_headers: Iterable[tuple[bytes, bytes]] = ()
 
-    def __init__(self, watching: Watching, serving: Serving, scope: Scope, root_path: str, path: str) -> None:
-        """Reads the headers."""
-        super().__init__(watching, serving, scope, root_path, path)
-        self._is_head = scope["method"] == "HEAD"
-        self._awaits_trailers = self._client_is_gone = False
-        self._response_headers: Iterable[tuple[bytes, bytes]] = ()
+    def __init__(
+        self,
+        watching: Watching,
+        serving: Serving,
+        scope: Scope,
+        root_path: str,
+        path: str,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Reads the headers; `receive` and `send` are those of the server."""
+        ServedRequest.__init__(self, watching, serving, scope, root_path, path)
+        self._receive = receive
+        self._send = send
         for name, value in scope["headers"]:
             read = HEADERS.get(name)
             if read is not None:
                 read(self, value.decode("latin-1"))
         scope[WATCHED] = True
-
-    def open(self, receive: Receive, send: Send) -> None:
-        """What the server has given to receive and to send by."""
-        self._receive = receive
-        self._send = send
 
     async def receive(self) -> Message:
         """The next message of the client."""
@@ -137,7 +150,8 @@ class Exchange(ServedRequest):
         if kind == "http.response.start":
             self.status = message["status"]
             self._response_headers = message.get("headers", ())
-            self._awaits_trailers = bool(message.get("trailers", False))
+            if message.get("trailers"):
+                self._awaits_trailers = True
         try:
             await self._send(message)
         except OSError:  # as the specification has it since its version 2.4
@@ -150,7 +164,7 @@ class Exchange(ServedRequest):
 
     def _sent_body(self, message: Message) -> None:
         size = len(message.get("body", b""))
-        if size and not self._is_head:
+        if size and self.carrier["method"] != "HEAD":
             self.first_byte()
             self.sent_bytes += size
         if not message.get("more_body", False) and not self._awaits_trailers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from obsagent.record.middleware import headers
-from obsagent.record.request import FIRST_ERROR_STATUS, Request
+from obsagent.record.request import FIRST_ERROR_STATUS, Request, _current
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -24,49 +24,41 @@ class ServedRequest(Request):
     `carrier` is the ASGI scope or the WSGI environ.
     """
 
-    __slots__ = (
-        "_batches",
-        "_bound",
-        "_first_byte_s",
-        "_queue_delay_s",
-        "_serving",
-        "_watching",
-        "carrier",
-        "declared_bytes",
-        "path",
-        "received_bytes",
-        "root_path",
-        "route",
-        "sent_bytes",
-    )
+    declared_bytes: int | None = None
+    received_bytes = 0
+    sent_bytes = 0
+    status = 200
+    id: str | None = None
+    trace_id: str | None = None
+    route: str | None = None
+    is_ended = False
+    """True once the response is complete, or never will be."""
+    _outer: Request | None = None
+    _bound: EndpointInstruments | None = None
+    _first_byte_s: float | None = None
+    _queue_delay_s: float | None = None
+    _batches: tuple[float, ...] = ()
 
     def __init__(
         self, watching: Watching, serving: Serving, carrier: MutableMapping[str, Any], root_path: str, path: str
     ) -> None:
-        """Begins now; `path` is without `root_path`, under which the server or another app has put this one."""
+        """Begins now; `path` is without `root_path`, under which the server or another app has put this one.
+
+        What most requests have alike is the class's, and costs them nothing.
+        """
         self._watching = watching
         self._serving = serving
-        self._bound: EndpointInstruments | None = None
-        self._batches: list[float] = []
-        self._first_byte_s: float | None = None
-        self._queue_delay_s: float | None = None
-        self._outer = None
         self.carrier = carrier
         self.root_path = root_path
         self.path = path
-        self.route: str | None = None
-        self.declared_bytes: int | None = None
-        self.received_bytes = 0
-        self.sent_bytes = 0
-        self.id = self.trace_id = None
-        self.status = 200
         self._started = serving.duration_s()
         serving.live[self] = None
 
     def _begin_scope(self) -> None:
-        super()._begin_scope()
-        if isinstance(self._outer, ServedRequest) and self._outer.is_ended:
-            self._outer = None  # left by a server that ends a response in another thread than it began in
+        outer = _current.get()
+        _current.set(self)
+        if outer is not None and not (isinstance(outer, ServedRequest) and outer.is_ended):
+            self._outer = outer  # an ended one was left by a server that ends responses in another thread
 
     def queued(self, text: str) -> None:
         """Takes `X-Request-Start`."""
@@ -91,11 +83,6 @@ class ServedRequest(Request):
         """By which name the request is counted, as far as it has been routed; None if it is not to be counted."""
         return self._watching.endpoint(self)
 
-    @property
-    def is_ended(self) -> bool:
-        """True once the response is complete, or never will be."""
-        return self not in self._serving.live
-
     def first_byte(self) -> None:
         """The response's body begins."""
         if self._first_byte_s is None:
@@ -111,6 +98,7 @@ class ServedRequest(Request):
 
     def end(self, status: int) -> None:
         """The response is complete, or never will be; only the first call counts."""
+        self.is_ended = True
         if self._serving.live.pop(self, self) is self:
             return
         ended_s = self._serving.duration_s()
@@ -136,6 +124,6 @@ class ServedRequest(Request):
     def batch(self, size: float) -> None:
         """As `Request.batch`; within the request it is kept until its end."""
         if self._bound is None:
-            self._batches.append(size)
+            self._batches += (size,)
         else:
             self._bound.batch(size)

@@ -71,7 +71,7 @@ class Watching:
 
     def excludes(self, path: str) -> bool:
         """True for a path, or a route, that is not watched."""
-        return path in self._excluded or (bool(self._excluded_below) and path.startswith(self._excluded_below))
+        return path in self._excluded or path.startswith(self._excluded_below)
 
     def endpoint(self, request: ServedRequest) -> str | None:
         """The name by which a request is counted; None if its route is excluded. Never raises."""
@@ -83,7 +83,7 @@ class Watching:
                 self._warn(f"obsagent cannot tell the endpoint of a request: {error!r}; it counts as {UNMATCHED}")
         if name is None:
             name = UNMATCHED
-        return None if self.excludes(name) else name
+        return None if self._excluded and self.excludes(name) else name
 
     def _found(self, request: ServedRequest) -> str | None:
         named = None if self._endpoint_of is None else self._endpoint_of(request.carrier)

@@ -66,15 +66,14 @@ class WSGIMiddleware:
 class Exchange(ServedRequest):
     """One request, with what the app says of its response."""
 
-    __slots__ = ("_client_is_gone", "_content_bytes", "_start_response", "_write")
+    _client_is_gone = False
+    _content_bytes: int | None = None
+    _write: Write | None = None
 
     def __init__(self, watching: Watching, serving: Serving, environ: Environ, start_response: StartResponse) -> None:
         """Reads the headers."""
         super().__init__(watching, serving, environ, environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO") or "/")
         self._start_response = start_response
-        self._client_is_gone = False
-        self._content_bytes: int | None = None
-        self._write: Write | None = None
         for name, read in HEADERS:
             value = environ.get(name)
             if value:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
+import textwrap
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,8 @@ import pytest
 import obsagent
 from obsagent.testing import Memory
 from unit.asgi_lab import get, post, scope_of, serve, wget
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 @pytest.fixture(autouse=True)
@@ -320,6 +325,18 @@ def test_flask(obsagent_memory: Memory) -> None:
     assert obsagent_memory.sum("request_bytes", endpoint="/things") == 3
 
 
+def test_flask_that_lets_exceptions_through(obsagent_memory: Memory) -> None:
+    app = flask_app()
+    app.testing = True
+    app.wsgi_app = obsagent.WSGIMiddleware(app.wsgi_app)
+    with pytest.raises(RuntimeError, match="broken"):
+        wget(app, "/broken")
+    with pytest.raises(RuntimeError, match="broken"):
+        app.test_client().get("/broken")
+    assert app.test_client().get("/users/7").text == "7"
+    assert counted(obsagent_memory) == {("/broken", "500"): 2, ("/users/<int:user_id>", "200"): 1}
+
+
 def test_flask_below_a_dispatcher(obsagent_memory: Memory) -> None:
     flask_app()
     from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -328,6 +345,27 @@ def test_flask_below_a_dispatcher(obsagent_memory: Memory) -> None:
     wget(app, "/v1/users/7")
     wget(app, "/users/7", SCRIPT_NAME="/proxy")
     assert {endpoint for endpoint, _ in counted(obsagent_memory)} == {"/v1/users/<int:user_id>", "/users/<int:user_id>"}
+
+
+# What the README shows
+
+
+def shown(beginning: str) -> dict[str, Any]:
+    """The names that the README's example defines which begins so."""
+    (text,) = re.findall(rf"(?:^(?:    .*)?\n)*?^    {beginning}\n(?:^(?:    .*)?\n)*", README, re.MULTILINE)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(textwrap.dedent(text), names)
+    return names
+
+
+def test_the_examples_of_the_readme(obsagent_memory: Memory) -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("flask")
+    headers = [("content-type", "application/json")]
+    assert post(shown("import fastapi")["app"], "/score/7", b"[1, 2.5]", headers=headers).body == b"3.5"
+    assert wget(shown("import flask")["app"], "/price/7").body == b"7"
+    assert counted(obsagent_memory) == {("/price/<int:item>", "200"): 1, ("/score/{customer}", "200"): 1}
+    assert obsagent_memory.sum("batch_size", endpoint="/score/{customer}") == 2
 
 
 # Django

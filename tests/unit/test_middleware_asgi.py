@@ -83,6 +83,17 @@ def test_requests_in_flight_are_counted_by_the_route_they_have_taken(
     assert obsagent_memory.last("in_flight") == 0
 
 
+def test_a_request_of_the_parent_is_not_the_childs(obs: obsagent.Client, obsagent_memory: Memory) -> None:
+    async def fork() -> None:
+        assert obsagent_memory.last("in_flight") == 1
+        obs.serving().after_fork()
+
+    get(watched(answers(b"x", before=fork)), "/")
+    assert obsagent_memory.count("requests") == 0
+    get(watched(answers(b"x")), "/")
+    assert obsagent_memory.count("requests") == 1
+
+
 def test_an_exception_counts_as_500_and_passes(obs: obsagent.Client, obsagent_memory: Memory) -> None:
     async def breaks_at_once(scope: Any, receive: Any, send: Any) -> None:
         raise ValueError("broken")

@@ -1,4 +1,4 @@
-"""A model server in Starlette, with a route in the event loop and one in a thread."""
+"""A model server in Starlette."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 import obsagent
@@ -28,13 +28,13 @@ async def score(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(os.getpid()))
 
 
-def rank(request: Request) -> PlainTextResponse:
-    began = time.perf_counter()
-    current = obsagent.current_request()
-    assert current is not None
-    current.batch(3)
-    request.scope["inner_s"] = time.perf_counter() - began
-    return PlainTextResponse(str(os.getpid()))
+async def stream(request: Request) -> StreamingResponse:
+    async def parts() -> AsyncIterator[str]:
+        for _ in range(3000):
+            yield "x" * 1000
+            await asyncio.sleep(0.01)
+
+    return StreamingResponse(parts())
 
 
 @asynccontextmanager
@@ -43,13 +43,12 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     yield
 
 
-watched = obsagent.ASGIMiddleware(
-    Starlette(routes=[Route("/score/{item:int}", score), Route("/rank/{item:int}", rank)], lifespan=lifespan)
-)
+routes = [Route("/score/{item:int}", score), Route("/stream", stream)]
+watched = obsagent.ASGIMiddleware(Starlette(routes=routes, lifespan=lifespan))
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     began = time.perf_counter()
     await watched(scope, receive, send)
-    if scope["type"] == "http":
+    if "inner_s" in scope:
         served_truths.note(scope["inner_s"], time.perf_counter() - began)

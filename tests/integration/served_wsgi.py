@@ -25,6 +25,13 @@ def score(item: int) -> str:
     return str(os.getpid())
 
 
+@app.get("/stream")
+def stream() -> Iterator[str]:
+    for _ in range(3000):
+        yield "x" * 1000
+        time.sleep(0.01)
+
+
 watched = obsagent.WSGIMiddleware(app.wsgi_app)
 
 
@@ -35,4 +42,5 @@ def timed(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         yield from body
     finally:
         body.close()
-        served_truths.note(environ["inner_s"], time.perf_counter() - began)
+        if "inner_s" in environ:
+            served_truths.note(environ["inner_s"], time.perf_counter() - began)

@@ -113,8 +113,8 @@ def total(agent: RunningAgent, query: str, stat: str) -> float:
     return sum(row["values"][stat] for row in agent.ask(f"{query} since 1h")["series"])
 
 
-def load(server: Server, directory: Path, while_it_runs: Callable[[], object] = int, path: str = "/score/") -> Counted:
-    wrk = Wrk(directory, server.url, path, RESPONSES)
+def load(server: Server, directory: Path, while_it_runs: Callable[[], object] = int) -> Counted:
+    wrk = Wrk(directory, server.url, "/score/", RESPONSES)
     try:
         while_it_runs()
         return wrk.end()
@@ -143,22 +143,32 @@ def test_every_response_that_the_load_counts_is_stored(server: Server, agent: Ru
     wait_for(lambda: total(agent, "sum requests", "sum") == expected)
     wait_for(lambda: total(agent, "last workers", "last") == WORKERS)
     wait_for(lambda: total(agent, "last in_flight", "last") == 0)
+    leave_early(server)
+    wait_for(lambda: total(agent, "sum requests status=499", "sum") == 1)
     server.stop()
 
-    rows = agent.ask("sum requests by endpoint,status since 1h")["series"]
-    (row,) = rows
-    assert row["labels"]["endpoint"].startswith("/score/")
-    assert (row["labels"]["status"], row["values"]["sum"]) == ("200", expected)
-    assert agent.ask("count latency since 1h")["series"][0]["values"]["count"] == expected
-    _compare_latencies(agent, server.truths, expected)
+    found = agent.ask("sum requests by endpoint,status since 1h")["series"]
+    sums = {(row["labels"]["endpoint"], row["labels"]["status"]): row["values"]["sum"] for row in found}
+    (route,) = {endpoint for endpoint, _ in sums} - {"/stream"}
+    assert route in {"/score/<int:item>", "/score/{item:int}"}
+    assert sums == {(route, "200"): expected, ("/stream", "499"): 1}
+    assert total(agent, "sum errors", "sum") == 0
+    _compare_latencies(agent, server.truths, route, expected)
 
 
-def _compare_latencies(agent: RunningAgent, truths: Path, expected: int) -> None:
+def leave_early(server: Server) -> None:
+    """Closes a connection in the middle of a response."""
+    with urlopen(f"{server.url}/stream", timeout=60) as response:
+        assert response.read(1) == b"x"
+
+
+def _compare_latencies(agent: RunningAgent, truths: Path, route: str, expected: int) -> None:
     """Each stored quantile lies between the same quantiles of what the app measured within and around."""
     assert agent.stop() == 0
     inner, outer = served_truths.noted(truths)
     assert len(inner) == expected
-    stored = stored_histogram(agent.data, "latency", service="web")
+    stored = stored_histogram(agent.data, "latency", endpoint=route)
+    assert stored.count == expected
     for q in (0.01, 0.25, 0.5, 0.9, 0.99, 1.0):
         index = math.ceil(q * expected) - 1
         answered = stored.quantile(q)

@@ -195,6 +195,7 @@ class Request:
     of 500 or more was set.
     """
 
+    _outer: Request | None
     __slots__ = ("_instruments", "_outer", "_queued_at", "_started", "id", "status", "trace_id")
 
     def __init__(
@@ -208,7 +209,6 @@ class Request:
         self._instruments = instruments
         self._queued_at = queued_at
         self._started = 0.0
-        self._outer: Request | None = None
         self.id = request_id
         self.trace_id = trace_id
         self.status = 200
@@ -218,7 +218,8 @@ class Request:
         if self._queued_at is not None:
             instruments.queue_delay.observe(max(instruments.arrival_s() - self._queued_at, 0.0))
         instruments.in_flight.inc()
-        self._begin_scope()
+        self._outer = _current.get()
+        _current.set(self)
         self._started = instruments.duration_s()
         return self
 
@@ -230,7 +231,8 @@ class Request:
     ) -> None:
         instruments = self._instruments
         seconds = instruments.duration_s() - self._started
-        self._end_scope()
+        if _current.get() is self:  # not by a token, which raises in another context: a generator's end may come there
+            _current.set(self._outer)
         instruments.in_flight.dec()
         failed = error_type is not None and self.status < FIRST_ERROR_STATUS
         self._finish(instruments, seconds, FIRST_ERROR_STATUS if failed else self.status)
@@ -243,15 +245,6 @@ class Request:
     def batch(self, size: float) -> None:
         """The request was answered as a batch of `size` items, which goes to `batch_size`; each call is one batch."""
         self._instruments.batch(size)
-
-    def _begin_scope(self) -> None:
-        self._outer = _current.get()
-        _current.set(self)
-
-    def _end_scope(self) -> None:
-        """Not by a token, which raises in another context than its own: a generator's end may come there."""
-        if _current.get() is self:
-            _current.set(self._outer)
 
     async def __aenter__(self) -> Request:
         return self.__enter__()

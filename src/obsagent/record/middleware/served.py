@@ -60,6 +60,10 @@ class ServedRequest(Request):
         if outer is not None and not (isinstance(outer, ServedRequest) and outer.is_ended):
             self._outer = outer  # an ended one was left by a server that ends responses in another thread
 
+    def _end_scope(self) -> None:
+        if _current.get() is self:
+            _current.set(self._outer)
+
     def queued(self, text: str) -> None:
         """Takes `X-Request-Start`."""
         now_s = self._serving.arrival_s()

@@ -275,6 +275,34 @@ def test_litestar(obsagent_memory: Memory) -> None:
     assert obsagent_memory.sum("batch_size") == 8
 
 
+def test_litestar_with_the_middleware_inside(obs: obsagent.Client, obsagent_memory: Memory) -> None:
+    litestar = pytest.importorskip("litestar")
+    from litestar.middleware import DefineMiddleware
+
+    async def item() -> str:
+        tell_batch(2)
+        return "item"
+
+    async def broken() -> str:
+        raise RuntimeError("broken")
+
+    for function in (item, broken):
+        function.__annotations__["return"] = str
+    inside = DefineMiddleware(obsagent.ASGIMiddleware, client=obs, exclude=["/health"])
+    routes = [litestar.get("/items")(item), litestar.get("/broken")(broken), litestar.get("/health")(item_of_health)]
+    app = litestar.Litestar(routes, middleware=[inside], logging_config=None)
+    for path in ("/items", "/broken", "/health"):
+        get(app, path)
+    assert counted(obsagent_memory) == {("/items", "200"): 1, ("/broken", "500"): 1}
+
+
+async def item_of_health() -> str:
+    return "well"
+
+
+item_of_health.__annotations__["return"] = str
+
+
 # Flask
 
 

@@ -230,16 +230,16 @@ class Request:
         traceback: TracebackType | None,
     ) -> None:
         instruments = self._instruments
-        seconds = instruments.duration_s() - self._started
+        ended_s = instruments.duration_s()
         if _current.get() is self:  # not by a token, which raises in another context: a generator's end may come there
             _current.set(self._outer)
         instruments.in_flight.dec()
         failed = error_type is not None and self.status < FIRST_ERROR_STATUS
-        self._finish(instruments, seconds, FIRST_ERROR_STATUS if failed else self.status)
+        self._finish(instruments, ended_s, FIRST_ERROR_STATUS if failed else self.status)
 
-    def _finish(self, instruments: EndpointInstruments, seconds: float, status: int) -> None:
-        """Counts the request, which took so long."""
-        instruments.latency.observe(seconds)
+    def _finish(self, instruments: EndpointInstruments, ended_s: float, status: int) -> None:
+        """Counts the request; `ended_s` is by the clock of durations."""
+        instruments.latency.observe(ended_s - self._started)
         instruments.ended(status)
 
     def batch(self, size: float) -> None:

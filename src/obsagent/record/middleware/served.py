@@ -120,7 +120,7 @@ class ServedRequest(Request):
         received = self.declared_bytes
         served.request_bytes.observe(self.received_bytes if received is None else received)
         served.response_bytes.observe(self.sent_bytes)
-        self._finish(bound, ended_s - self._started, status)
+        self._finish(bound, ended_s, status)
         self._bound = bound
         for size in self._batches:
             bound.batch(size)

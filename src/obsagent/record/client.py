@@ -147,7 +147,10 @@ class Client:
         Feeds `latency`, `requests`, `errors`, `in_flight` and, with `queued_at` (seconds since the epoch),
         `queue_delay`.
         """
-        return Request(self.request_instruments().endpoint(endpoint), id, queued_at)
+        requests = self._requests
+        if requests is None:
+            requests = self.request_instruments()
+        return Request(requests.endpoint(endpoint), id, queued_at)
 
     def request_instruments(self) -> RequestInstruments:
         """The built-ins that requests feed, for a middleware."""

@@ -31,6 +31,8 @@ from obsagent.wire.frame import Header, SeriesDefinition, SessionCounts
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
     from obsagent.keys import ClientKey
+    from obsagent.record.generation import Generation
+    from obsagent.record.generation_instruments import GenerationInstruments
     from obsagent.record.refusals import Refusals
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -84,6 +86,7 @@ class Client:
         )
         self._registry = Registry(self._recorder)
         self._requests: RequestInstruments | None = None
+        self._generations: GenerationInstruments | None = None
         self._start_lock = threading.Lock()
         self._begin_session()
 
@@ -148,6 +151,40 @@ class Client:
         if self._requests is None:
             self._requests = RequestInstruments(self._registry)
         return Request(self._requests.endpoint(endpoint), id, queued_at)
+
+    def generation(
+        self,
+        model: str,
+        *,
+        version: str = "",
+        endpoint: str = "",
+        operation: str = "",
+        id: str | None = None,
+        queued_at: float | None = None,
+    ) -> Generation:
+        """One generation of a language model, as a context manager (`with` or `async with`) or by its methods.
+
+        Feeds `generation_duration`, `time_to_first_token`, `time_per_output_token`, `inter_token_latency`,
+        `tokens_per_second`, `tokens_in` and `tokens_out` (each generation's in `…_per_generation`), `generations` by
+        status and finish reason, `generations_in_flight` and, with `queued_at` (seconds since the epoch),
+        `generation_queue_delay`; all by what is given of the labels. `operation` says what it is for, as OpenTelemetry
+        does: `chat`, `text_completion`, `embeddings`, …
+        """
+        from obsagent.record.generation import Generation
+
+        key = (str(model), str(version), str(endpoint), str(operation))
+        return Generation(self._generation_instruments().series(key), id, queued_at)
+
+    def _generation_instruments(self) -> GenerationInstruments:
+        if self._generations is None:
+            from obsagent.record.generation_instruments import GenerationInstruments
+
+            self._generations = GenerationInstruments(self._registry, self._recorder.reject, *self._clocks())
+        return self._generations
+
+    def _clocks(self) -> tuple[Callable[[], float] | None, Callable[[], float]]:
+        """What durations are taken with, None for the compiled core's clock; and what `queued_at` is compared with."""
+        return None, time.time
 
     def event(self, name: str, /, **labels: object) -> None:
         """Something happened to the service just now, such as `event("deploy", version="4")`.

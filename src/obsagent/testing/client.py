@@ -68,6 +68,9 @@ class MemoryClient(Client):
             self._requests = RequestInstruments(self._registry, clock.duration_s, clock.arrival_s)
         return super().request(endpoint, id=id, queued_at=queued_at)
 
+    def _clocks(self) -> tuple[Callable[[], float], Callable[[], float]]:
+        return self._agent.clock.duration_s, self._agent.clock.arrival_s
+
     def timed(self, name: str, help: str = "") -> Callable[[FunctionT], FunctionT]:
         """As `Client.timed`, with the duration by the test's clock."""
         histogram = self.histogram(name, help, "seconds")

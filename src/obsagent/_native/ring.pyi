@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self, SupportsFloat, final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 @final
 class Recorder:
@@ -101,6 +101,7 @@ class InProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
+@disjoint_base
 class TokenTimer:
     def __init__(self, to_first: Histogram, between: Histogram, clock_s: Callable[[], float] | None = None) -> None: ...
     @property

@@ -29,11 +29,14 @@ from obsagent.samples import Kind
 from obsagent.wire.frame import Header, SeriesDefinition, SessionCounts
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from obsagent._native.ring import Batch
     from obsagent.keys import ClientKey
     from obsagent.record.generation import Generation
     from obsagent.record.generation_instruments import GenerationInstruments
     from obsagent.record.refusals import Refusals
+    from obsagent.record.runtime import RuntimeWatch
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -87,6 +90,8 @@ class Client:
         self._registry = Registry(self._recorder)
         self._requests: RequestInstruments | None = None
         self._generations: GenerationInstruments | None = None
+        self._runtime: RuntimeWatch | None = None
+        self._may_watch_runtime = True
         self._start_lock = threading.Lock()
         self._begin_session()
 
@@ -186,6 +191,35 @@ class Client:
         """What durations are taken with, None for the compiled core's clock; and what `queued_at` is compared with."""
         return None, time.time
 
+    def watch_runtime(self) -> None:
+        """Watches Python in this process: garbage collection (`python_gc_pause`, …) and `python_threads`.
+
+        The middlewares call it; `connect(runtime_metrics=…)` and `OBSAGENT_RUNTIME_METRICS` say yes or no for all.
+        """
+        if self._may_watch_runtime and not self._disabled and not self._closed:
+            self._runtime_watch().start()
+
+    def watch_loop(self, loop: AbstractEventLoop | None = None) -> None:
+        """Watches how late an event loop is, by default the running one, in `event_loop_lag`; and the runtime.
+
+        asyncio's and what is made like it (uvloop). Nothing is left to be cancelled: it ends with the loop. Raises
+        `RuntimeError` if no loop is given and none runs here.
+        """
+        if self._may_watch_runtime and not self._disabled and not self._closed:
+            self._runtime_watch().loops.watch(loop)
+            self.watch_runtime()
+
+    def _runtime_watch(self) -> RuntimeWatch:
+        if self._runtime is None:
+            from obsagent.record.runtime import RuntimeWatch
+
+            self._runtime = RuntimeWatch(self._registry, self._clocks()[0])
+        return self._runtime
+
+    def _before_sampling(self) -> None:
+        if self._runtime is not None:
+            self._runtime.sample()
+
     def event(self, name: str, /, **labels: object) -> None:
         """Something happened to the service just now, such as `event("deploy", version="4")`.
 
@@ -219,6 +253,7 @@ class Client:
         deadline = time.monotonic() + timeout
         last_event = self.events.last_sequence
         self._start()
+        self._before_sampling()
         self._recorder.seal(int(timeout * 1000))
         samples = self._sealed_samples()
         if self._sender is not None:
@@ -249,6 +284,8 @@ class Client:
         if self._sender is None and self.counts().observed == 0 and not self.events.pending:
             return self._result()
         self.flush(timeout)
+        if self._runtime is not None:
+            self._runtime.stop()
         self._recorder.stop()
         self._closed = True
         if self._sender is not None:
@@ -261,6 +298,15 @@ class Client:
             self._begin_session()
         self._start()
 
+    def _choose_runtime(self, is_wanted: bool | None) -> None:
+        if is_wanted is None:
+            return
+        self._may_watch_runtime = is_wanted
+        if is_wanted:
+            self.watch_runtime()
+        elif self._runtime is not None:
+            self._runtime.stop()
+
     def _start(self) -> None:
         """Starts the threads of this process, once: at `connect`, and after a fork at the first sample."""
         with self._start_lock:
@@ -270,7 +316,7 @@ class Client:
 
             self._recorder.start()
             conversation = Conversation(self.endpoint, self.session, self, partial(open_socket, key=self._key))
-            self._sender = Sender(self._recorder, self, conversation)
+            self._sender = Sender(self._recorder, self, conversation, self._before_sampling)
             self._sender.start()
         _close_with_multiprocessing(self)
 
@@ -339,6 +385,8 @@ class Client:
         self._registry.renew_lock()
         self._recorder.abandon()
         self._begin_session()
+        if self._runtime is not None:
+            self._runtime.after_fork()
 
 
 _clients: dict[tuple[str, str, str, bool, str | None], Client] = {}
@@ -358,14 +406,19 @@ def connect(
     endpoint: str | None = None,
     version: str = "",
     key: str | os.PathLike[str] | None = None,
+    runtime_metrics: bool | None = None,
 ) -> Client:
     """The client for a service: the same arguments give the same client.
 
     `service` defaults to `OTEL_SERVICE_NAME`, else the program's name; `endpoint` to `OBSAGENT_ENDPOINT`, else
     `ingest.sock` in the per-user runtime directory. Never waits for the agent. With `OBSAGENT_DISABLED=1` the
     client has the same types and neither thread nor socket. `key` is the file of the key that is shown over tcp, made
-    by `obsagent keys new`; it defaults to `OBSAGENT_KEY`. Raises `UsageError` for a malformed endpoint, `ConfigError`
-    for a file that is no key or that others can read, and `InstrumentError` beyond 8 different clients in one process.
+    by `obsagent keys new`; it defaults to `OBSAGENT_KEY`. `runtime_metrics` says if Python itself is watched: garbage
+    collection, threads, event loops; it defaults to `OBSAGENT_RUNTIME_METRICS` (1 or 0), else they are where a
+    middleware serves, or `watch_runtime` or `watch_loop` is called: a script or a notebook is left as it is.
+
+    Raises `UsageError` for a malformed endpoint, `ConfigError` for a file that is no key or that others can read, and
+    `InstrumentError` beyond 8 different clients in one process.
     """
     service = service or default_service()
     endpoint = endpoint or default_listen()
@@ -383,7 +436,13 @@ def connect(
             client = _make_client(service, endpoint, version, len(_clients), disabled=disabled, key=key_path)
             _clients[identity] = client
         client._open()
+        client._choose_runtime(_runtime_metrics() if runtime_metrics is None else runtime_metrics)
     return client
+
+
+def _runtime_metrics() -> bool | None:
+    text = os.environ.get("OBSAGENT_RUNTIME_METRICS", "").strip().lower()
+    return text not in {"0", "false", "no", "off"} if text else None
 
 
 def _close_all() -> None:

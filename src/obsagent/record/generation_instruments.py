@@ -133,10 +133,10 @@ class GenerationSeries:
     def _series(self, family: LabelledInstrument[Any]) -> Any:
         return family.overflowing() if self._labels is None else family.labels(**self._labels)
 
-    def outcome(self, status: str, finish_reason: str, error: str) -> Counter:
+    def outcome(self, status: str, finish_reason: str, error: str) -> Any:
         """Counts generations that ended so."""
         key = status, finish_reason, error
-        counter: Any = self._by_outcome.get(key)
+        counter = self._by_outcome.get(key)
         if counter is None:
             counter = self._outcome(key)
             if counter is not self._generations.overflow:  # whose keys have no end

@@ -51,6 +51,17 @@ OF_GENERATIONS = frozenset(
     }
 )
 """Built-in metrics whose `version`, a model's, is left out where it is not given: it is the client's then."""
+OF_RUNTIME = frozenset(
+    {
+        "event_loop_lag",
+        "python_gc_collected_objects",
+        "python_gc_collections",
+        "python_gc_pause",
+        "python_gc_uncollectable_objects",
+        "python_info",
+        "python_threads",
+    }
+)
 SET_BY_AGENT = frozenset({"service", "host", "worker", "model", "version", "variant", "overflow"})
 FAMILIES = {Kind.HISTOGRAM: HistogramFamily, Kind.COUNTER: CounterFamily, Kind.GAUGE: GaugeFamily}
 
@@ -236,6 +247,8 @@ def _check(instrument: Instrument) -> None:
         raise InstrumentError(f"{name} is built in: it is fed by client.request() and the middleware")
     if name in OF_GENERATIONS:
         raise InstrumentError(f"{name} is built in: it is fed by client.generation()")
+    if name in OF_RUNTIME:
+        raise InstrumentError(f"{name} is built in: it is fed by client.watch_runtime() and client.watch_loop()")
     if len(instrument.label_names) > LABELS_MAX:
         raise InstrumentError(f"{name}: {len(instrument.label_names)} labels; at most {LABELS_MAX} are allowed")
     for label in instrument.label_names:

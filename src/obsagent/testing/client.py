@@ -80,6 +80,7 @@ class MemoryClient(Client):
         """Hands over everything recorded so far; the test's time is its time."""
         with self._stepping:
             if isinstance(self._sender, SteppedSender) and not self._closed:
+                self._before_sampling()
                 self._sender.step()
 
     def close(self, timeout: float = EXIT_FLUSH_TIMEOUT_S) -> FlushResult:
@@ -88,12 +89,16 @@ class MemoryClient(Client):
             if not self._closed and self._sender is not None:
                 self.step()
                 self._closed = True
+                if self._runtime is not None:
+                    self._runtime.stop()
                 self._sender.stop(timeout)
             return self._result()
 
     def end(self) -> None:
         """The test is over: from now on instruments drop what they are given."""
         self._closed = True
+        if self._runtime is not None:
+            self._runtime.stop()
         self._recorder.stop()
 
     def _after_fork(self) -> None:
@@ -135,7 +140,7 @@ class SteppedSender(Sender):
     def __init__(self, recorder: Recorder, client: MemoryClient, agent: MemoryAgent) -> None:
         """Speaks to `agent` by calling it."""
         conversation = Conversation(client.endpoint, client.session, client, lambda _endpoint: MemorySocket(agent))
-        super().__init__(recorder, client, conversation)
+        super().__init__(recorder, client, conversation, client._before_sampling)
         self._client = client
         self._agent = agent
 

@@ -13,6 +13,7 @@ NAMES = (
     "record",
     "bulk",
     "scopes",
+    "tokens",
     "sketch",
     "accuracy",
     "delivery",

@@ -38,6 +38,11 @@ cdef class TokenTimer:
         """True once the stream has begun, and after its end."""
         return self.is_open or self.is_over
 
+    @property
+    def is_under_way(self):
+        """True from when the stream begins to its end."""
+        return self.is_open and not self.is_over
+
     def opened(self):
         """Called once, when the stream begins."""
 

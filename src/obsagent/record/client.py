@@ -175,16 +175,13 @@ class Client:
         `generation_queue_delay`; all by what is given of the labels. `operation` says what it is for, as OpenTelemetry
         does: `chat`, `text_completion`, `embeddings`, …
         """
-        from obsagent.record.generation import Generation
-
-        key = (str(model), str(version), str(endpoint), str(operation))
-        return Generation(self._generation_instruments().series(key), id, queued_at)
+        instruments = self._generations or self._generation_instruments()
+        return instruments.generation((model, version, endpoint, operation), id, queued_at)
 
     def _generation_instruments(self) -> GenerationInstruments:
-        if self._generations is None:
-            from obsagent.record.generation_instruments import GenerationInstruments
+        from obsagent.record.generation_instruments import GenerationInstruments
 
-            self._generations = GenerationInstruments(self._registry, self._recorder.reject, *self._clocks())
+        self._generations = GenerationInstruments(self._registry, self._recorder.reject, *self._clocks())
         return self._generations
 
     def _clocks(self) -> tuple[Callable[[], float] | None, Callable[[], float]]:

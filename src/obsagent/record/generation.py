@@ -120,7 +120,8 @@ class Generation(TokenTimer):
         self.__exit__(*exception)
 
     def __del__(self) -> None:
-        self.cancel(ABANDONED)
+        if self.is_under_way:
+            self.cancel(ABANDONED)
 
     @overload
     def wrap(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from obsagent.record.generation import Generation
 from obsagent.samples import Kind
 
 if TYPE_CHECKING:
@@ -74,12 +75,12 @@ class GenerationInstruments:
         self._bound: dict[Key, GenerationSeries] = {}
         self.families[JUDGE].before_turn(self._bound.clear)
 
-    def series(self, key: Key) -> GenerationSeries:
-        """The bound series of these labels, or those of all that are refused."""
-        bound = self._bound.get(key)
-        return self._bind(key) if bound is None else bound
+    def generation(self, key: Key, generation_id: str | None, queued_at: float | None) -> Generation:
+        """A generation with these labels."""
+        return Generation(self._bound.get(key) or self._bind(key), generation_id, queued_at)
 
     def _bind(self, key: Key) -> GenerationSeries:
+        """The bound series of these labels, or those of all that are refused."""
         judge = self.families[JUDGE]
         if judge.labels(**dict(zip(LABELS, key, strict=True))) is judge.overflow:
             if self._refused is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import time
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -192,6 +194,33 @@ def test_a_wait_in_the_queue_is_measured_once_and_never_negative(obs: Client, ob
     assert obsagent_memory.count("generation_queue_delay", model="llama-3") == 1
     assert obsagent_memory.sum("generation_queue_delay", model="llama-3") == pytest.approx(5.0, rel=0.05)
     assert obsagent_memory.sum("generation_queue_delay", model="other") == 0.0
+
+
+def test_a_forked_child_forgets_the_generations_of_its_parent(obs: Client, obsagent_memory: Memory) -> None:
+    generation = obs.generation("llama-3").start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # other tests have left threads
+        child = os.fork()
+    if child == 0:
+        del generation
+        obs.generation("llama-3").start()
+        gc.collect()
+        os._exit(0 if obs.flush().pending == 0 and obsagent_memory.sum("generations") == 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    generation.end("stop")
+    assert outcomes(obsagent_memory) == [("ok", "stop", "", 1)]
+
+
+def test_one_that_is_collected_below_the_lock_of_the_registry_waits_for_nothing(
+    obs: Client, obsagent_memory: Memory
+) -> None:
+    first = obs.generation("llama-3").start()
+    second = obs.generation("llama-3").wrap("abc")
+    next(second)
+    with obs._registry._lock:
+        del first, second
+        gc.collect()
+    assert outcomes(obsagent_memory) == [("cancelled", "abandoned", "", 1), ("cancelled", "cancelled", "", 1)]
 
 
 # ---- Streams

@@ -216,6 +216,8 @@ class Client:
     def _before_sampling(self) -> None:
         if self._runtime is not None:
             self._runtime.sample()
+        if self._generations is not None:
+            self._generations.sample()
 
     def event(self, name: str, /, **labels: object) -> None:
         """Something happened to the service just now, such as `event("deploy", version="4")`.
@@ -384,6 +386,8 @@ class Client:
         self._begin_session()
         if self._runtime is not None:
             self._runtime.after_fork()
+        if self._generations is not None:
+            self._generations.after_fork()
 
 
 _clients: dict[tuple[str, str, str, bool, str | None], Client] = {}

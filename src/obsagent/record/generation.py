@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from obsagent.record.generation_instruments import GenerationSeries
 
 ItemT = TypeVar("ItemT")
+Times = tuple[float, float]
 
 OK, ERROR, CANCELLED = "ok", "error", "cancelled"
 """How generations end, the label `status`. Cancelled are those whose reader, task or program went away."""
@@ -34,12 +35,13 @@ class Generation(TokenTimer):
     cancelled task or a generator that is closed early, cancels it.
     """
 
-    __slots__ = ("__weakref__", "_input", "_output", "_queued_at", "_series", "finish_reason", "id")
+    __slots__ = ("__weakref__", "_input", "_left", "_output", "_queued_at", "_series", "finish_reason", "id")
 
     def __init__(self, series: GenerationSeries, generation_id: str | None, queued_at: float | None) -> None:
         """`queued_at`: seconds since the epoch at which the generation began to wait."""
         super().__init__(series.time_to_first_token, series.inter_token_latency, series.duration_s)
         self._series = series
+        self._left = series.left
         self._queued_at = queued_at
         self._input: float | None = None
         self._output: float | None = None
@@ -82,8 +84,23 @@ class Generation(TokenTimer):
 
     def _end(self, status: str, finish_reason: str, error: str = "") -> None:
         times = self.finish()
-        if times is None:
-            return
+        if times is not None:
+            self._record(times, status, finish_reason, error)
+
+    def _leave(self, finish_reason: str) -> None:
+        """Ends it where the garbage collector may be at work, maybe below a lock: it is recorded at the next sampling.
+
+        What a child forgets of its parent's, by then, is in a place that nobody looks at any more.
+        """
+        times = self.finish()
+        if times is not None:
+            self._left.append((self, times, self.finish_reason or finish_reason))
+
+    def record_left(self, times: Times, finish_reason: str) -> None:
+        """Records one that was left; not to be called."""
+        self._record(times, CANCELLED, finish_reason, "")
+
+    def _record(self, times: Times, status: str, finish_reason: str, error: str) -> None:
         series, (seconds, seconds_since_first) = self._series, times
         series.in_flight.dec()
         series.duration.observe(seconds)
@@ -108,6 +125,8 @@ class Generation(TokenTimer):
     ) -> None:
         if error_type is None:
             self.end()
+        elif error_type is GeneratorExit:
+            self._leave(CANCELLED)
         elif issubclass(error_type, Exception):
             self.fail(error or error_type.__name__)
         else:
@@ -121,7 +140,7 @@ class Generation(TokenTimer):
 
     def __del__(self) -> None:
         if self.is_under_way:
-            self.cancel(ABANDONED)
+            self._leave(ABANDONED)
 
     @overload
     def wrap(

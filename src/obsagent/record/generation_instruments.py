@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from obsagent.record.generation import Generation
+from obsagent.limits import GENERATIONS_LEFT_KEPT
+from obsagent.record.generation import Generation, Times
 from obsagent.samples import Kind
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ LABELS = ("model", "version", "endpoint", "operation")
 OUTCOME_LABELS = ("status", "finish_reason", "error")
 
 Key = tuple[str, str, str, str]
+Left = tuple[Generation, Times, str]
 
 DEFINITIONS = {
     "generation_duration": (Kind.HISTOGRAM, "Time from start to end of a generation", "seconds", "tdigest"),
@@ -71,6 +74,7 @@ class GenerationInstruments:
             )
             for name, (kind, text, unit, sketch) in DEFINITIONS.items()
         }
+        self.left: deque[Left] = deque(maxlen=GENERATIONS_LEFT_KEPT)
         self._refused: GenerationSeries | None = None
         self._bound: dict[Key, GenerationSeries] = {}
         self.families[JUDGE].before_turn(self._bound.clear)
@@ -78,6 +82,19 @@ class GenerationInstruments:
     def generation(self, key: Key, generation_id: str | None, queued_at: float | None) -> Generation:
         """A generation with these labels."""
         return Generation(self._bound.get(key) or self._bind(key), generation_id, queued_at)
+
+    def sample(self) -> None:
+        """Records the generations that were left since the last time. Two threads may do so at once."""
+        while self.left:
+            try:
+                generation, times, finish_reason = self.left.popleft()
+            except IndexError:  # the other thread was faster
+                return
+            generation.record_left(times, finish_reason)
+
+    def after_fork(self) -> None:
+        """In the child: the generations that are under way are the parent's."""
+        self.left = deque(maxlen=GENERATIONS_LEFT_KEPT)
 
     def _bind(self, key: Key) -> GenerationSeries:
         """The bound series of these labels, or those of all that are refused."""
@@ -105,6 +122,7 @@ class GenerationSeries:
         "duration",
         "duration_s",
         "in_flight",
+        "instruments",
         "inter_token_latency",
         "queue_delay",
         "time_per_output_token",
@@ -115,6 +133,7 @@ class GenerationSeries:
     def __init__(self, instruments: GenerationInstruments, key: Key | None) -> None:
         """Binds all; None stands for all labels that are refused."""
         self._labels = None if key is None else dict(zip(LABELS, key, strict=True))
+        self.instruments = instruments
         self.duration_s = instruments.duration_s
         self.arrival_s = instruments.arrival_s
         self._reject = instruments.reject
@@ -130,6 +149,11 @@ class GenerationSeries:
         self._tokens_out, self._tokens_out_each = bound["tokens_out"], bound["tokens_out_per_generation"]
         self._generations = instruments.families["generations"]
         self._by_outcome: dict[tuple[str, str, str], Counter] = {}
+
+    @property
+    def left(self) -> deque[Left]:
+        """Where generations go that end in the hands of the garbage collector."""
+        return self.instruments.left
 
     def _series(self, family: LabelledInstrument[Any]) -> Any:
         return family.overflowing() if self._labels is None else family.labels(**self._labels)

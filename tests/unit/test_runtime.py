@@ -158,7 +158,9 @@ def test_built_in_names_are_refused(obs: Client) -> None:
 
 
 async def until_seen(memory: Memory, observations: int) -> None:
+    deadline = time.monotonic() + 60
     while memory.count("event_loop_lag") < observations:
+        assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
 
 
@@ -176,6 +178,14 @@ def test_a_loop_that_is_blocked_is_late(obsagent_memory: Memory) -> None:
     assert obsagent_memory.quantile("event_loop_lag", 1.0) == 2.0
     assert obsagent_memory.sum("event_loop_lag") == 2.0
     assert obsagent_memory.last("python_threads") is not None
+
+
+def test_to_watch_the_runtime_in_a_coroutine_watches_its_loop(obsagent_memory: Memory) -> None:
+    async def main() -> None:
+        obsagent.connect(service="shop", runtime_metrics=True)
+        await until_seen(obsagent_memory, 2)
+
+    asyncio.run(main())
 
 
 def test_a_loop_of_another_thread_is_watched(obsagent_memory: Memory) -> None:

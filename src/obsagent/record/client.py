@@ -89,10 +89,10 @@ class Client:
         )
         self._registry = Registry(self._recorder)
         self._requests: RequestInstruments | None = None
+        self._start_lock = threading.Lock()
         self._generations: GenerationInstruments | None = None
         self._runtime: RuntimeWatch | None = None
         self._may_watch_runtime = True
-        self._start_lock = threading.Lock()
         self._begin_session()
 
     def __repr__(self) -> str:
@@ -191,7 +191,8 @@ class Client:
     def watch_runtime(self) -> None:
         """Watches Python in this process: garbage collection (`python_gc_pause`, …) and `python_threads`.
 
-        The middlewares call it; `connect(runtime_metrics=…)` and `OBSAGENT_RUNTIME_METRICS` say yes or no for all.
+        In a coroutine, its event loop too. `connect(runtime_metrics=…)` and `OBSAGENT_RUNTIME_METRICS` say yes or no
+        for all.
         """
         if self._may_watch_runtime and not self._disabled and not self._closed:
             self._runtime_watch().start()
@@ -204,7 +205,7 @@ class Client:
         """
         if self._may_watch_runtime and not self._disabled and not self._closed:
             self._runtime_watch().loops.watch(loop)
-            self.watch_runtime()
+            self._runtime_watch().start()
 
     def _runtime_watch(self) -> RuntimeWatch:
         if self._runtime is None:

@@ -6,6 +6,7 @@ task, which would have to be cancelled for the loop to end, and it dies with its
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -31,6 +32,12 @@ class LoopWatch:
         self._slept_s = self._interval_s if clock_s is None else 0.0
         self._loops: WeakSet[AbstractEventLoop] = WeakSet()
         self._round = 0
+
+    def watch_running(self) -> None:
+        """Watches the loop that runs here, if one does."""
+        asyncio = sys.modules.get("asyncio")
+        if asyncio is not None and asyncio._get_running_loop() is not None:
+            self.watch()
 
     def watch(self, loop: AbstractEventLoop | None = None) -> None:
         """Watches a loop, also of another thread, or the running one; once. Raises `RuntimeError` if none runs."""

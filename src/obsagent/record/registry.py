@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 METRIC_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]*")
 LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 BUILT_IN = frozenset({"latency", "queue_delay", "requests", "errors", "in_flight"})
+SET_BY_AGENT = frozenset({"service", "host", "worker", "model", "version", "variant", "overflow"})
+FAMILIES = {Kind.HISTOGRAM: HistogramFamily, Kind.COUNTER: CounterFamily, Kind.GAUGE: GaugeFamily}
 OF_GENERATIONS = frozenset(
     {
         "generation_duration",
@@ -62,8 +64,6 @@ OF_RUNTIME = frozenset(
         "python_threads",
     }
 )
-SET_BY_AGENT = frozenset({"service", "host", "worker", "model", "version", "variant", "overflow"})
-FAMILIES = {Kind.HISTOGRAM: HistogramFamily, Kind.COUNTER: CounterFamily, Kind.GAUGE: GaugeFamily}
 
 
 class Registry:

@@ -86,7 +86,8 @@ class RuntimeWatch:
         self.loops = LoopWatch(lag, clock_s, probe_interval_s)
 
     def start(self) -> None:
-        """From now on the process is watched; nothing if it is."""
+        """From now on the process is watched, and the loop that runs here, if any."""
+        self.loops.watch_running()
         if self._is_started:
             return
         self._is_started = True

@@ -11,7 +11,7 @@
  *   0.hang nvmlDeviceGetPowerUsage       this question never returns
  *
  * The other words stand with their functions below. A device does not support what it has no line for. Every question
- * is noted, with its device, in the file that FAKE_NVML_CALLS names.
+ * is noted, with its device, in the file that FAKE_NVML_CALLS names, and `loaded -` when the library is.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,15 +89,25 @@ static unsigned long long value_or(const char *device, const char *word, unsigne
     return read_value(device, word, 0, &value) ? value : otherwise;
 }
 
-/* Notes the question; the code with which it is to fail, or success. */
-static status_t asked(const char *function, const device_t *device)
+static void note(const char *what, const char *device)
 {
     const char *path = getenv("FAKE_NVML_CALLS");
     FILE *file = path ? fopen(path, "a") : NULL;
     if (file) {
-        fprintf(file, "%s %s\n", function, device ? device->name : "-");
+        fprintf(file, "%s %s\n", what, device);
         fclose(file);
     }
+}
+
+__attribute__((constructor)) static void note_load(void)
+{
+    note("loaded", "-");
+}
+
+/* Notes the question; the code with which it is to fail, or success. */
+static status_t asked(const char *function, const device_t *device)
+{
+    note(function, device ? device->name : "-");
     if (!open_count) {
         return UNINITIALIZED;
     }

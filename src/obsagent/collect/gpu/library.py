@@ -78,7 +78,7 @@ ADVICE = {
     Code.LIB_RM_VERSION_MISMATCH: "it was updated, and the old kernel module still runs: load the new one, or reboot",
     Code.NO_PERMISSION: "the agent's user may not open /dev/nvidia*",
     Code.OPERATING_SYSTEM: "the system keeps it from the agent: a container needs the device in its cgroup",
-    Code.RESET_REQUIRED: "it needs a reset (nvidia-smi --gpu-reset) once nothing uses it",
+    Code.RESET_REQUIRED: "it needs a reset (nvidia-smi --gpu-reset), for which nothing may use it, this agent included",
     Code.TIMEOUT: "it does not answer: dmesg says more",
 }
 QUIET = {

@@ -41,15 +41,31 @@ def outer_pids(namespaces: Container[int]) -> dict[tuple[int, int], int]:
 
 
 def _innermost_pid(pid: str) -> int:
-    """The pid that a process has for itself: the last of its status' NSpid."""
+    """The pid that a process has for itself: the last of its status' NSpid, which kernels before 4.1 lack."""
     with open(f"{PROC}/{pid}/status", encoding="ascii", errors="replace") as file:  # noqa: PTH123
-        return int(next(line for line in file if line.startswith("NSpid:")).split()[-1])
+        return int(next((line for line in file if line.startswith("NSpid:")), pid).split()[-1])
 
 
 def parent_pid(pid: int) -> int:
     """The pid of a process' parent; 0 if it has ended or has none that is seen from here."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def began_ms(pid: int) -> int | None:
+    """When a process began, since the epoch on the wall clock as it is set now, to the second; None if it has ended."""
+    fields = _stat(pid)
+    if not fields:
+        return None
+    with open(f"{PROC}/stat", encoding="ascii") as file:  # noqa: PTH123
+        boot_s = next(int(line.split()[1]) for line in file if line.startswith("btime "))
+    return boot_s * 1000 + int(fields[19]) * 1000 // os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the name, which may have blanks and parentheses; [] if it has ended."""
     try:
         with open(f"{PROC}/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
-            return int(file.read().rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return []

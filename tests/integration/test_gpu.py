@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +14,22 @@ import pytest
 
 import obsagent
 from integration.agents import RunningAgent
+from integration.tmux import need
+from obsagent.processes import parent_pid
 from unit.nvml_lab import GIB, FakeGpus
+from unit.other_user import need_root
 
+CONTAINED = """
+import os, sys
+import obsagent
+assert os.getpid() == 1
+client = obsagent.connect("contained", endpoint=sys.argv[1])
+client.flush(20.0)
+print("ready", flush=True)
+sys.stdin.read()
+client.close()
+os._exit(0)
+"""
 INTERVAL = '[collect.gpu]\ninterval = "1s"\n'
 
 
@@ -72,6 +88,23 @@ def test_memory_of_each_gpu_and_of_the_model_that_holds_it(
     assert row.split()[0] == "fraud"
     assert row.split()[-4:] == ["25", "%", "3.22", "GB"]
     client.close()
+
+
+def test_a_model_in_a_container_is_found_by_the_hosts_pid_of_its_process(
+    stopped_agent: RunningAgent, gpus: FakeGpus, config: Path
+) -> None:
+    need_root()
+    agent = stopped_agent.start("--config", str(config))
+    command = [need("unshare"), "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c", CONTAINED]
+    with subprocess.Popen([*command, agent.listen], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as inside:
+        assert inside.stdout is not None
+        assert inside.stdout.readline() == "ready\n"
+        pids = (int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal())
+        (first,) = (pid for pid in pids if parent_pid(pid) == inside.pid)
+        gpus.set("0", process=[(first, GIB)])
+        rows = wait_for(lambda: last(agent, "gpu_memory_bytes by service"), lambda rows: ("contained",) in rows)
+        inside.communicate("", timeout=30)
+    assert rows == {("contained",): GIB, ("host",): 19 * GIB}
 
 
 def test_a_lost_gpu_is_a_trouble_of_the_agent_and_the_other_goes_on(

@@ -265,6 +265,13 @@ def test_a_driver_that_was_updated_is_a_trouble_until_it_fits_again(gpus: FakeGp
     assert back.value("gpu_power_watts") == 250.5
 
 
+def test_an_error_that_only_the_library_knows_is_told_in_its_words(gpus: FakeGpus) -> None:
+    gpus.set("", init=27)
+    assert one_round(gpus).error == "Unreadable: the NVIDIA driver: An error of the fake"
+    gpus.set("", init=None, nvmlDeviceGetCount_v2=27)
+    assert one_round(gpus).error == "Unreadable: the NVIDIA driver: An error of the fake"
+
+
 def test_what_does_not_open_is_not_tried_every_round(gpus: FakeGpus) -> None:
     gpus.set("", init=18)
     with CollectorProcess(gpus, retry_s=1e9) as collector:

@@ -70,20 +70,20 @@ class GpuCollector:
         self.note = self._trouble = ""
         self._open_at_s = time.monotonic() + self._retry_s
         try:
-            self._api = open_nvml(worked_before=self._worked)
-            self._count()
+            self._api = api = open_nvml(worked_before=self._worked)
+            self._count(api)
         except Absent as error:
             self.note = str(error)
         except Unreadable as error:
             self._trouble = str(error)
 
-    def _count(self) -> None:
-        api = self._api
+    def _count(self, api: Api) -> None:
         try:
             devices = Devices(api, self.interval_s)
-        except api.NVMLError as error:  # type: ignore[union-attr]
+        except api.NVMLError as error:
+            trouble = f"the NVIDIA driver: {told(error)}"
             self._abandon(self._open_at_s)
-            raise Unreadable(f"the NVIDIA driver: {told(error)}") from None
+            raise Unreadable(trouble) from None
         if not devices.count:
             self.close()
             if self._worked:

@@ -122,11 +122,12 @@ def open_nvml(*, worked_before: bool) -> Api:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
+        trouble = f"the NVIDIA driver: {told(error)}"  # the library knows the words for some codes
         let_go(pynvml)
         quiet = QUIET.get(code_of(error))
         if quiet and not worked_before:
             raise Absent(quiet) from None
-        raise Unreadable(f"the NVIDIA driver: {told(error)}") from None
+        raise Unreadable(trouble) from None
     return pynvml
 
 

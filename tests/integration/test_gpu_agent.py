@@ -157,7 +157,8 @@ def test_two_mig_instances_are_two_devices(stopped_agent: RunningAgent, gpus: Fa
     client.close()
 
 
-def test_without_a_driver_the_status_has_a_note_and_no_problem(agent: RunningAgent) -> None:
+def test_without_a_driver_the_status_has_a_note_and_no_problem(stopped_agent: RunningAgent, config: Path) -> None:
+    agent = stopped_agent.start("--config", str(config))
     status = wait_for(lambda: gpu_status(agent), lambda status: status["rounds"] or status["error"])
     if not status["note"]:
         pytest.skip("this machine has an NVIDIA driver")

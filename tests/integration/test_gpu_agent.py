@@ -20,9 +20,10 @@ from unit.nvml_lab import GIB, FakeGpus
 from unit.other_user import need_root
 
 CONTAINED = """
-import os, sys
+import os, socket, sys
 import obsagent
 assert os.getpid() == 1
+socket.sethostname("pod-1")
 client = obsagent.connect("contained", endpoint=sys.argv[1])
 client.flush(20.0)
 print("ready", flush=True)
@@ -95,7 +96,8 @@ def test_a_model_in_a_container_is_found_by_the_hosts_pid_of_its_process(
 ) -> None:
     need_root()
     agent = stopped_agent.start("--config", str(config))
-    command = [need("unshare"), "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c", CONTAINED]
+    spaces = ["--pid", "--uts", "--fork", "--mount-proc", "--kill-child"]
+    command = [need("unshare"), *spaces, sys.executable, "-c", CONTAINED]
     with subprocess.Popen([*command, agent.listen], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as inside:
         assert inside.stdout is not None
         assert inside.stdout.readline() == "ready\n"

@@ -24,8 +24,9 @@ from typing import Any
 from obsagent import __version__, health, selfmetrics
 from obsagent.answer.serve import QueryServer
 from obsagent.clock import Clock, SystemClock
-from obsagent.collect.collector import Collector
+from obsagent.collect import registry
 from obsagent.collect.rounds import Collection
+from obsagent.collect.surroundings import ModelSession, Surroundings
 from obsagent.config import AgentConfig
 from obsagent.control import ControlServer
 from obsagent.doors import open_doors
@@ -81,7 +82,8 @@ class Agent:
         self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
-        self._collection = Collection(_collectors(config), collected.put)
+        surroundings = Surroundings(sessions=lambda: _model_sessions(self._store))
+        self._collection = Collection(registry.make(config.collect, surroundings), collected.put)
         durations = Durations()
         self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
@@ -247,9 +249,14 @@ class Agent:
         self._sink.suspend_silent(self._clock.monotonic_ms(), listening=listening)  # our own session has just spoken
 
 
-def _collectors(config: AgentConfig) -> list[Collector]:
-    """What the configuration lets the agent read besides its clients."""
-    return []
+def _model_sessions(store: Store) -> list[ModelSession]:
+    """The sessions on this host that have not ended, silent ones too: they may be at a long computation."""
+    here = os.uname().nodename
+    return [
+        ModelSession(each.service, each.worker, each.version, each.pid, each.pid_namespace, each.started_ms)
+        for each in store.sessions
+        if each.state != "closed" and each.host == here and each.service != selfmetrics.SERVICE
+    ]
 
 
 def _budgets(config: AgentConfig) -> Budgets:

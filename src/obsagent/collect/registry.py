@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from obsagent.collect.collector import Collector
-from obsagent.collect.settings import HostSettings, ProcessesSettings, table_of
+from obsagent.collect.settings import CgroupSettings, HostSettings, ProcessesSettings, table_of
 from obsagent.collect.surroundings import Surroundings
 
 
@@ -29,6 +29,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "host": Kind(HostSettings, "obsagent.collect.host.collector:HostCollector"),
+    "cgroup": Kind(CgroupSettings, "obsagent.collect.cgroup.collector:CgroupCollector"),
     "processes": Kind(ProcessesSettings, "obsagent.collect.processes.collector:ProcessesCollector"),
 }
 

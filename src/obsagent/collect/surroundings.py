@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,15 +31,31 @@ class ModelSession(NamedTuple):
         return {**labels, "version": self.version} if self.version else labels
 
 
+def uptime_s() -> float:
+    """Since the machine began, the time in which it slept included: the clock of which processes have their start."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def _nobody() -> Iterable[ModelSession]:
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`sessions` may be called in any thread. Tests put recorded trees in the place of `/proc` and `/sys`."""
+    """`sessions` may be called in any thread. Tests put recorded trees in the place of `/`."""
 
     sessions: Callable[[], Iterable[ModelSession]] = _nobody
-    proc: Path = Path("/proc")
-    sys: Path = Path("/sys")
+    root: Path = Path("/")
     pid_namespace: Callable[[], int] = pid_namespace
+    uptime_s: Callable[[], float] = uptime_s
+    wall_s: Callable[[], float] = time.time
+
+    @property
+    def proc(self) -> Path:
+        """Where processes are."""
+        return self.root / "proc"
+
+    @property
+    def sys(self) -> Path:
+        """Where devices are."""
+        return self.root / "sys"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from obsagent.collect.collector import Unreadable
 from obsagent.collect.instruments import HOST, gauge
+from obsagent.collect.mounts import unescaped
 from obsagent.collect.settings import Names
 from obsagent.limits import COLLECT_FILESYSTEMS_MAX
 from obsagent.readings import Reading
@@ -132,11 +133,6 @@ def parse_mount(line: str) -> Mount:
     number, point = before.split()[2], before.split()[4]
     kind, device = after.split()[:2]
     return Mount(number, unescaped(point), kind, unescaped(device))
-
-
-def unescaped(text: str) -> str:
-    """The kernel writes a blank as `\\040`."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def is_pseudo(mount: Mount, nodev: set[str]) -> bool:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 
 from obsagent.collect.collector import Unreadable
+from obsagent.collect.instruments import CPU_SECONDS, CPU_UTILIZATION
 from obsagent.collect.processes.find import Owners, Slots, matching
 from obsagent.collect.processes.procfs import Identity, Processes
-from obsagent.collect.processes.tally import Tally
-from obsagent.collect.processes.usage import Used, usage
+from obsagent.collect.processes.usage import usage
 from obsagent.collect.settings import Matcher, ProcessesSettings
 from obsagent.collect.surroundings import Surroundings
+from obsagent.collect.tally import Tally, Used
 from obsagent.limits import COLLECT_PROCESSES_MAX
 from obsagent.readings import Reading
 
@@ -33,10 +33,10 @@ class ProcessesCollector:
         self._matchers = settings.match
         self._sessions = surroundings.sessions
         self._processes = Processes(surroundings.proc)
-        self._owners = Owners(self._processes, surroundings.pid_namespace)
+        self._owners = Owners(self._processes, surroundings)
         self._slots = Slots()
-        self._tally = Tally()
-        self._began_ms = time.time_ns() // 1_000_000
+        self._tally = Tally({CPU_SECONDS: (CPU_UTILIZATION, ())})
+        self._began_s = surroundings.uptime_s()
         self._denied: set[str] = set()
 
     def collect(self) -> Iterator[Reading]:
@@ -83,8 +83,7 @@ class ProcessesCollector:
             used += usage(self._processes, who, denied)
         except (OSError, ValueError):  # it has ended, and nobody takes its place
             return
-        is_new = self._processes.start_ms(who) >= self._began_ms
-        self._tally.add(labels, who, used, is_new=is_new)
+        self._tally.add(labels, who, used, is_new=who.start_s >= self._began_s)
         for file in denied - self._denied:
             logger.info(
                 "/proc/%d/%s is not for the agent's user: what it tells is left out, of this process and of others",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
 from obsagent.collect.processes.procfs import Identity, Processes
 from obsagent.collect.settings import Matcher
-from obsagent.collect.surroundings import ModelSession
+from obsagent.collect.surroundings import ModelSession, Surroundings
 
-CLOCKS_APART_MS = 5_000
-"""A process's start is known to the second, and the clock may have been set a little between the two times."""
+CLOCKS_APART_S = 5.0
+"""By so much the wall clock may have been set between the beginning of a session and now."""
 
 
 class Sought(NamedTuple):
@@ -26,9 +26,9 @@ class Sought(NamedTuple):
 class Owners:
     """Sessions and their processes. Once found, a process is told from a later one with its pid by its start."""
 
-    def __init__(self, processes: Processes, own_namespace: Callable[[], int]) -> None:
+    def __init__(self, processes: Processes, surroundings: Surroundings) -> None:
         self._processes = processes
-        self._own_namespace = own_namespace
+        self._surroundings = surroundings
         self._bound: dict[ModelSession, Identity] = {}
 
     def find(self, sessions: Iterable[ModelSession]) -> Iterator[tuple[ModelSession, Identity]]:
@@ -39,7 +39,7 @@ class Owners:
         visible = self._visible({Sought(each.pid_namespace, each.pid) for each in lost})
         for session in lost:
             who = visible.get(Sought(session.pid_namespace, session.pid))
-            if who is not None and self._processes.start_ms(who) <= session.started_ms + CLOCKS_APART_MS:
+            if who is not None and self._is_older(who, session):
                 self._bound[session] = who
         told: set[tuple[str, Identity]] = set()
         for session in sessions:
@@ -48,8 +48,13 @@ class Owners:
                 told.add((session.service, who))
                 yield session, who
 
+    def _is_older(self, who: Identity, session: ModelSession) -> bool:
+        """A process that began after the session has another's pid."""
+        age_s = self._surroundings.wall_s() - session.started_ms / 1000
+        return who.start_s <= self._surroundings.uptime_s() - age_s + CLOCKS_APART_S
+
     def _visible(self, sought: set[Sought]) -> dict[Sought, Identity]:
-        here = {0, self._own_namespace()}
+        here = {0, self._surroundings.pid_namespace()}
         found = {each: self._processes.identity(each.pid) for each in sought if each.namespace in here}
         elsewhere = {each for each in sought if each.namespace not in here}
         if elsewhere:

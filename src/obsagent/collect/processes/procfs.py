@@ -25,6 +25,11 @@ class Identity(NamedTuple):
     pid: int
     start_ticks: int
 
+    @property
+    def start_s(self) -> float:
+        """When it began, in seconds after the machine (CLOCK_BOOTTIME), rounded down to a tick."""
+        return self.start_ticks / TICKS_A_SECOND
+
 
 @dataclass(frozen=True, slots=True)
 class Stat:
@@ -68,10 +73,6 @@ class Processes:
         except OSError:
             return None
         return None if stat.has_ended else Identity(pid, stat.start_ticks)
-
-    def start_ms(self, identity: Identity) -> int:
-        """When it began, by the wall clock, to the second."""
-        return boot_s(self._proc) * 1000 + identity.start_ticks * 1000 // TICKS_A_SECOND
 
     def pid_namespace(self, pid: int) -> int:
         """The number of its pid namespace; 0 if that is not for our eyes."""
@@ -126,12 +127,6 @@ def parse_stat(text: str) -> Stat:
         start_ticks=int(fields[21]),
         resident_bytes=int(fields[23]) * PAGE_BYTES,
     )
-
-
-def boot_s(proc: Path) -> int:
-    """When the machine began, by the wall clock as it is now set."""
-    lines = (proc / "stat").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("btime"))
 
 
 def kilobytes(value: str) -> int:

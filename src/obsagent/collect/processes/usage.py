@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import NamedTuple
 
 from obsagent.collect.instruments import (
     CPU_SECONDS,
@@ -17,8 +16,8 @@ from obsagent.collect.instruments import (
     gauge,
 )
 from obsagent.collect.processes.procfs import Identity, Processes, kilobytes
+from obsagent.collect.tally import Used
 from obsagent.limits import COLLECT_THREADS_MAX
-from obsagent.samples import Instrument
 
 UNIQUE_BYTES = gauge(
     "memory_unique_bytes", "bytes", "sum", "Memory that is a process's alone, and would be free at its end (USS)"
@@ -45,15 +44,6 @@ IO = {
 ROLLUP = {"Pss": PROPORTIONAL_BYTES}
 UNIQUE = ("Private_Clean", "Private_Dirty", "Private_Hugetlb")
 SWITCH_KINDS = {"voluntary_ctxt_switches": "voluntary", "nonvoluntary_ctxt_switches": "involuntary"}
-
-
-class Used(NamedTuple):
-    """A value, with labels besides those of the process. Totals of several `part`s are added up."""
-
-    instrument: Instrument
-    labels: dict[str, str]
-    value: float
-    part: int = 0
 
 
 def usage(processes: Processes, who: Identity, denied: set[str]) -> Iterator[Used]:

@@ -1,4 +1,4 @@
-"""What model processes and the machine do, as collectors of a running agent tell it, against what they know themselves."""
+"""What processes and the machine do, as the collectors of an agent tell it, against what they know themselves."""
 
 from __future__ import annotations
 

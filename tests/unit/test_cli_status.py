@@ -249,5 +249,5 @@ def test_the_collectors_and_what_is_wrong_with_them(status, agent):
     wrong = {**fine, "failures": 2, "error": "/mnt/models has not answered for 40 s: is its server gone?"}
     agent["collectors"] = {"processes": fine, "host": wrong}
     shown = text({**status, "agent": agent})
-    assert "processes     5s    1,234        87   3.7 ms          0   ok" in shown
+    assert "processes      5s    1,234         87   3.70 ms          0   ok" in shown
     assert "2   /mnt/models has not answered for 40 s: is its server gone?" in shown

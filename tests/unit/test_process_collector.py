@@ -142,6 +142,7 @@ def test_a_pid_that_was_given_again_is_another_process(lab: Lab) -> None:
     assert lab.round() == {}
 
 
+@pytest.mark.threat("P2")
 def test_a_process_younger_than_its_session_has_anothers_pid(lab: Lab) -> None:
     """Of a session of an agent before: its process ended while nobody watched."""
     lab.has(process(7, start=round((UPTIME_S - 60) * TICKS)))

@@ -30,6 +30,7 @@ from obsagent.collect.surroundings import ModelSession, Surroundings
 from obsagent.config import AgentConfig
 from obsagent.control import ControlServer
 from obsagent.doors import open_doors
+from obsagent.endpoints import IPC_PREFIX, is_loopback
 from obsagent.errors import StoreError
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
@@ -82,7 +83,7 @@ class Agent:
         self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
-        surroundings = Surroundings(sessions=lambda: _model_sessions(self._store))
+        surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
         self._collection = Collection(registry.make(config.collect, surroundings), collected.put)
         durations = Durations()
         self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))
@@ -249,13 +250,17 @@ class Agent:
         self._sink.suspend_silent(self._clock.monotonic_ms(), listening=listening)  # our own session has just spoken
 
 
-def _model_sessions(store: Store) -> list[ModelSession]:
-    """The sessions on this host that have not ended, silent ones too: they may be at a long computation."""
+def _model_sessions(store: Store, listen: str) -> list[ModelSession]:
+    """The sessions of this machine that have not ended, silent ones too: they may be at a long computation.
+
+    Who comes over a socket file or the loopback is here, whatever a container calls its host; else the name has to do.
+    """
+    everybody = listen.startswith(IPC_PREFIX) or is_loopback(listen)
     here = os.uname().nodename
     return [
         ModelSession(each.service, each.worker, each.version, each.pid, each.pid_namespace, each.started_ms)
         for each in store.sessions
-        if each.state != "closed" and each.host == here and each.service != selfmetrics.SERVICE
+        if each.state != "closed" and each.service != selfmetrics.SERVICE and (everybody or each.host == here)
     ]
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import pytest
 
 from integration.agents import RunningAgent
 from integration.threaded_agent import until
+from integration.tmux import need
+from unit.other_user import need_root
 
 MB = 1 << 20
 TICKS_S = 2 / os.sysconf("SC_CLK_TCK")
@@ -33,6 +35,9 @@ interval = "1s"
 PROGRAM = """
 import json, os, sys, time
 work, connected = sys.argv[1], sys.argv[2] == "connected"
+if os.getpid() == 1:
+    import socket
+    socket.sethostname("pod-1")
 if connected:
     import obsagent
     client = obsagent.connect(service=work)
@@ -61,10 +66,10 @@ for _ in sys.stdin:
 class Worker:
     """A process that works once, and then says what it has taken whenever it is asked."""
 
-    def __init__(self, work: str, directory: Path, *, connected: bool = True) -> None:
+    def __init__(self, work: str, directory: Path, *, connected: bool = True, prefix: Sequence[str] = ()) -> None:
         how = "connected" if connected else "alone"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, work, how, str(directory / f"{work}.bin")],
+            [*prefix, sys.executable, "-c", PROGRAM, work, how, str(directory / f"{work}.bin")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -127,13 +132,12 @@ def test_hogs_appear_in_their_own_series_with_their_own_size(stopped_agent: Runn
             descriptors = value(agent, "last", "process_descriptors", f"service={work}")
             assert abs(descriptors - after[work]["descriptors"]) <= 2
         assert before["cpu"]["cpu"] >= 2.0
-        if before["disk"]["written"]:  # on a disk and not in memory
-            assert before["disk"]["written"] >= 24 * MB
-            until(lambda: value(agent, "sum", "disk_write_bytes", "service=disk") <= after["disk"]["written"])
-        assert (
-            value(agent, "last", "memory_bytes", "service=memory")
-            > 3 * value(agent, "last", "memory_bytes", "service=disk") - 96 * MB
-        )
+        written = value(agent, "sum", "disk_write_bytes", "service=disk")
+        assert before["disk"]["written"] <= written <= workers["disk"].told()["written"]
+        on_disk = before["disk"]["written"] > 0  # else the test's directory is in memory
+        assert not on_disk or written >= 24 * MB
+        others = max(value(agent, "last", "memory_bytes", f"service={work}") for work in ("cpu", "disk"))
+        assert value(agent, "last", "memory_bytes", "service=memory") >= others + 80 * MB
         rows = agent.ask("last memory_bytes service=memory by worker since 1h")["series"]
         assert [row["labels"]["worker"] for row in rows] == ["0"]
         until(lambda: value(agent, "last", "memory_unique_bytes", "service=memory") >= 96 * MB)
@@ -181,6 +185,22 @@ def test_a_process_without_a_client_is_found_by_its_pid_file(stopped_agent: Runn
         pid_file.write_text(f"{worker.told()['pid']}\n")
         until(lambda: value_or_none(agent, "memory_bytes", "service=server") >= 96 * MB)
         until(lambda: not agent.status()["agent"]["problems"], "the file can be read now")
+    finally:
+        worker.end()
+
+
+def test_a_process_in_a_container_is_found_by_the_number_of_its_namespace(
+    stopped_agent: RunningAgent, tmp_path: Path
+) -> None:
+    """It is process 1 there, on a host of another name: what containers are to the kernel, made by hand."""
+    need_root()
+    agent = configured(stopped_agent, CONFIGURATION)
+    container = [need("unshare"), "--pid", "--uts", "--fork", "--mount-proc", "--kill-child"]
+    worker = Worker("memory", tmp_path, prefix=container)
+    try:
+        assert worker.told()["pid"] == 1
+        until(lambda: value_or_none(agent, "memory_bytes", "service=memory") >= 96 * MB)
+        assert value(agent, "last", "memory_bytes", "service=memory") == pytest.approx(worker.told()["memory"], rel=0.1)
     finally:
         worker.end()
 

@@ -19,6 +19,9 @@ COUNTED_ELSEWHERE = ("guest", "guest_nice")
 IDLE = ("idle", "iowait")
 LOAD_PERIODS = ("1m", "5m", "15m")
 
+SHARE_DIGITS = 6
+"""Finer than a tick is of an hour: so that all shares add up to the whole, and not to 99.99999999999999 % of it."""
+
 Times = dict[str, float]
 
 
@@ -62,4 +65,4 @@ def _shares(before: Times, now: Times) -> Times:
     """What part of the time each mode had. The kernel's iowait and steal may go back a little: that is none."""
     grown = {mode: max(seconds - before.get(mode, 0.0), 0.0) for mode, seconds in now.items()}
     total = sum(grown.values())
-    return {mode: each / total for mode, each in grown.items()} if before and total else {}
+    return {mode: round(each / total, SHARE_DIGITS) for mode, each in grown.items()} if before and total else {}

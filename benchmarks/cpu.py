@@ -23,10 +23,11 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 def run(effort: Effort) -> list[Table]:
     """One table: processor time over the time that passed."""
-    seconds = effort.size(10, 1)
+    seconds, load = effort.size(10, 1), os.getloadavg()[0]
     with scratch() as directory, running_agent(directory, "--no-collect") as agent:
         alone = _share(agent, lambda: time.sleep(seconds / 2))
     with scratch() as directory, running_agent(directory) as agent:
+        time.sleep(seconds / 10)  # the first round loads what the others have
         idle = _share(agent, lambda: time.sleep(seconds))
         client = obsagent.connect(service="busy", endpoint=agent.listen)
         step = client.histogram("step", labels=["number"])
@@ -44,7 +45,10 @@ def run(effort: Effort) -> list[Table]:
         _row(what, busy, at_most(busy * 100, GOAL_PERCENT, "%")),
         _row("the process that records them", recording),
     ]
-    note = f"Processor time, user and system, over {seconds} s; the recording process pays for its Python loop too."
+    note = (
+        f"Processor time, user and system, over {seconds} s; the recording process pays for its Python loop too."
+        f" When it began, {load:.1f} tasks ran or waited on {os.cpu_count()} processors."
+    )
     return [comparison("Processor time", "one processor", rows, note)]
 
 

@@ -35,7 +35,6 @@ DURATION_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "
 DURATION_PATTERN = re.compile(r"(\d+)([smhdwy])")
 TIERS = ("10s", "1m", "1h")
 """The names of the tiers, in the order of `limits.TIER_WINDOWS_MS`."""
-COLLECTORS = ("gpu",)
 KEY_CHARACTERS_SHOWN = 80
 BYTES_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
@@ -71,8 +70,8 @@ class AgentConfig:
     retention: tuple[int, ...] = limits.TIER_RETENTION_MS
     """How long (ms) each tier is kept, in the order of `limits.TIER_WINDOWS_MS`."""
     metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
-    collect: Mapping[str, object] = field(default_factory=dict)
-    """Collector → its table as it is written; `obsagent.collect` knows what may be in it."""
+    collect: Mapping[str, Any] = field(default_factory=lambda: _parse_collect("collect", {}))
+    """Name of a collector → its settings (`obsagent.collect.registry`); one that is not named is off."""
 
     @property
     def control_endpoint(self) -> str:
@@ -142,11 +141,10 @@ def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
     return metrics
 
 
-def _parse_collect(key: str, value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{key}: expected tables such as [collect.gpu]")
-    _refuse_unknown(value, list(COLLECTORS), f"{key}.")
-    return value
+def _parse_collect(key: str, value: object) -> dict[str, Any]:
+    from obsagent.collect.registry import parse  # the collectors know best what they can be told
+
+    return parse(key, value)
 
 
 def _parse_disk_budget(key: str, value: object) -> int:

@@ -14,11 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obsagent import limits
 from obsagent.endpoints import default_control, default_listen, default_serve
 from obsagent.errors import ConfigError, printable
+
+if TYPE_CHECKING:
+    from obsagent.collect.scrape_settings import ScrapeSettings
 
 UNITS = {
     "": 1,
@@ -70,6 +73,8 @@ class AgentConfig:
     retention: tuple[int, ...] = limits.TIER_RETENTION_MS
     """How long (ms) each tier is kept, in the order of `limits.TIER_WINDOWS_MS`."""
     metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
+    scrape: tuple[ScrapeSettings, ...] = ()
+    """Pages of servers that are not ours."""
 
     @property
     def control_endpoint(self) -> str:
@@ -139,6 +144,12 @@ def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
     return metrics
 
 
+def _parse_scrape(key: str, value: object) -> tuple[ScrapeSettings, ...]:
+    from obsagent.collect.scrape_settings import parse_scrape
+
+    return parse_scrape(key, value)
+
+
 def _parse_disk_budget(key: str, value: object) -> int:
     size = parse_bytes(key, value)
     if size < limits.DISK_BYTES_MIN:
@@ -185,6 +196,7 @@ PARSERS = {
     "disk_budget": _parse_disk_budget,
     "retention": _parse_retention,
     "metrics": _parse_metrics,
+    "scrape": _parse_scrape,
 }
 
 

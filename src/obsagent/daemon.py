@@ -249,7 +249,14 @@ class Agent:
 
 def _collectors(config: AgentConfig) -> list[Collector]:
     """What the configuration lets the agent read besides its clients."""
-    return []
+    return list(_scraped(config))
+
+
+def _scraped(config: AgentConfig) -> Iterator[Collector]:
+    if config.scrape:
+        from obsagent.collect.scrape import Scrape
+
+        yield from map(Scrape, config.scrape)
 
 
 def _budgets(config: AgentConfig) -> Budgets:

@@ -11,9 +11,11 @@ from obsagent.samples import Instrument
 class Reading:
     """One value. Of a counter it is the total, as its source counts it: it may begin again from nothing.
 
-    `labels` name the `service` that it belongs to: "host" for the machine itself. `host` is added.
+    `labels` name the `service` that it belongs to: "host" for the machine itself. `host` is added. A counter that is
+    known to have begun `from_nothing` since the reading before says so; else that is seen where it falls.
     """
 
     instrument: Instrument
     value: float
     labels: dict[str, str] = field(default_factory=dict)
+    from_nothing: bool = False

@@ -26,6 +26,7 @@ from obsagent.answer.serve import QueryServer
 from obsagent.clock import Clock, SystemClock
 from obsagent.collect.collector import Collector
 from obsagent.collect.rounds import Collection
+from obsagent.collect.scrape_settings import ScrapeSettings
 from obsagent.config import AgentConfig
 from obsagent.control import ControlServer
 from obsagent.doors import open_doors
@@ -81,7 +82,8 @@ class Agent:
         self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
-        self._collection = Collection(_collectors(config), collected.put)
+        self._scraped = _scraped(config)
+        self._collection = Collection([*_collectors(config), *self._scraped.values()], collected.put)
         durations = Durations()
         self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
@@ -156,15 +158,24 @@ class Agent:
     def reload(self) -> dict[str, Any]:
         """Reads the keys and the configuration again, of which `[metrics]` counts for clients that connect from now on.
 
-        Says what else has changed and needs a restart. Raises `ConfigError`, and then nothing has changed.
+        Of `[[scrape]]` targets come and go; one that has not changed goes on. Says what else has changed and needs a
+        restart. Raises `ConfigError`, and then nothing has changed.
         """
         new = self._load_again()
-        names = [each.name for each in fields(new) if each.name != "metrics"]
+        names = [each.name for each in fields(new) if each.name not in ("metrics", "scrape")]
         changed = [name for name in names if getattr(new, name) != getattr(self._config, name)]
-        self._config = replace(self._config, metrics=new.metrics)
+        self._config = replace(self._config, metrics=new.metrics, scrape=new.scrape)
         self._ingest.set_scales(_scales(new))
         keys = self._doors.keyring.refresh(force=True)
+        self._rescrape(new)
         return {"keys": keys, "metrics": sorted(new.metrics), "restart_needed": changed}
+
+    def _rescrape(self, config: AgentConfig) -> None:
+        wanted = _scraped(config)
+        gone = [collector for target, collector in self._scraped.items() if target not in wanted]
+        come = [collector for target, collector in wanted.items() if target not in self._scraped]
+        self._scraped = {target: self._scraped.get(target, collector) for target, collector in wanted.items()}
+        self._collection.exchange(gone, come)
 
     def checkpoint(self) -> dict[str, Any]:
         """Moves everything from memory into a segment; raises `StoreError` if the disk refuses."""
@@ -249,14 +260,16 @@ class Agent:
 
 def _collectors(config: AgentConfig) -> list[Collector]:
     """What the configuration lets the agent read besides its clients."""
-    return list(_scraped(config))
+    return []
 
 
-def _scraped(config: AgentConfig) -> Iterator[Collector]:
-    if config.scrape:
-        from obsagent.collect.scrape import Scrape
+def _scraped(config: AgentConfig) -> dict[ScrapeSettings, Collector]:
+    """A collector for each page of another server."""
+    if not config.scrape:
+        return {}
+    from obsagent.collect.scrape import Scrape
 
-        yield from map(Scrape, config.scrape)
+    return {target: Scrape(target) for target in config.scrape}
 
 
 def _budgets(config: AgentConfig) -> Budgets:

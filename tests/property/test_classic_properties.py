@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from obsagent.answer.classic import BUCKET, COUNT, SUM, Bounds, ClassicHistogram, Part, histogram_of
 
 EDGES = st.lists(st.floats(0.001, 100), min_size=1, max_size=8, unique=True).map(sorted)
-VALUES = st.lists(
-    st.one_of(st.floats(0, 200), st.sampled_from([0.0, 0.001, 1.0, 100.0])), min_size=1, max_size=60
-)
+VALUES = st.lists(st.one_of(st.floats(0, 200), st.sampled_from([0.0, 0.001, 1.0, 100.0])), min_size=1, max_size=60)
 PARTS = st.lists(st.tuples(EDGES, VALUES), min_size=1, max_size=4)
 
 

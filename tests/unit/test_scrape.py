@@ -59,7 +59,7 @@ class Target:
 
 
 def test_each_reading_belongs_to_the_job_and_the_server() -> None:
-    target = Target(labels={"zone": "a"})
+    target = Target(labels=(("zone", "a"),))
     found = target.read('x{model="m"} 5')
     assert found["x"].labels == {"model": "m", "zone": "a", **OURS}
     assert found["up"].value == 1.0
@@ -70,7 +70,7 @@ def test_each_reading_belongs_to_the_job_and_the_server() -> None:
 
 
 def test_labels_that_collide_are_renamed() -> None:
-    found = Target(labels={"zone": "a"}).read(
+    found = Target(labels=(("zone", "a"),)).read(
         'x{service="s",host="h",worker="w",instance="i",zone="z",exported_host="e"} 5'
     )
     assert found["x"].labels == {

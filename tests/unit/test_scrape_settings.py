@@ -56,7 +56,7 @@ series = 500
         20_000,
         ("nv_*",),
         ("nv_cpu_*",),
-        {"zone": "a", "instance": "left"},
+        (("zone", "a"), ("instance", "left")),
         Path("/run/token"),
         Path("/etc/ca.pem"),
         1_000_000,

@@ -110,11 +110,23 @@ class Collection:
 
     def __init__(self, collectors: Iterable[Collector], take: Take) -> None:
         """`take` gets the readings of every round, in any thread."""
+        self._take = take
         self._all = [Rounds(collector, take) for collector in collectors]
 
     def start(self) -> None:
         """Starts every thread."""
         for each in self._all:
+            each.start()
+
+    def exchange(self, gone: Iterable[Collector], come: Iterable[Collector]) -> None:
+        """Ends the rounds of some collectors, and begins those of others; the rest goes on."""
+        ended = list(gone)
+        for each in self._all:
+            if each.collector in ended:
+                each.stop()
+        begun = [Rounds(collector, self._take) for collector in come]
+        self._all = [*(each for each in self._all if each.collector not in ended), *begun]
+        for each in begun:
             each.start()
 
     def stop(self) -> None:

@@ -39,7 +39,7 @@ class Scrape:
         self.settings = settings
         self._open_page = open_page
         self._restarts = Restarts()
-        self._own = {"service": settings.service, "instance": settings.instance, **settings.labels}
+        self._own = {"service": settings.service, "instance": settings.instance, **dict(settings.labels)}
         self._include = pattern_of(settings.include) if settings.include else None
         self._exclude = pattern_of(settings.exclude) if settings.exclude else None
         self._request = Request(

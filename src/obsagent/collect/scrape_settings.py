@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import translate
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class ScrapeSettings:
     timeout_ms: int = limits.SCRAPE_TIMEOUT_MS
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[tuple[str, str], ...] = ()
     bearer_token_file: Path | None = None
     ca_file: Path | None = None
     page_bytes: int = limits.SCRAPE_PAGE_BYTES
@@ -69,7 +69,7 @@ def _targets(place: str, table: Mapping[str, Any]) -> list[ScrapeSettings]:
         field_name: parse(f"{place}: {key}", table[key]) for key, (field_name, parse) in KEYS.items() if key in table
     }
     _check_times(place, values)
-    given = values.get("labels", {}).get("instance")
+    given = dict(values.get("labels", ())).get("instance")
     if given and len(urls) > 1:
         raise ConfigError(f"{place}: labels.instance names one server, but there are {len(urls)} urls")
     hosts = [_host(url) for url in urls]
@@ -147,7 +147,7 @@ def _patterns(place: str, value: object) -> tuple[str, ...]:
     raise ConfigError(f'{place}: expected at most {most} names or patterns such as ["vllm:*"], got {shown(value)}')
 
 
-def _labels(place: str, value: object) -> dict[str, str]:
+def _labels(place: str, value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict) or len(value) > limits.LABELS_MAX:
         raise ConfigError(f'{place}: expected a table such as {{ zone = "a" }}')
     for name, text in value.items():
@@ -156,7 +156,7 @@ def _labels(place: str, value: object) -> dict[str, str]:
         if name in OWN_LABELS - {"instance"} or name in ("le", "quantile"):
             raise ConfigError(f"{place}: {name} is set by the agent")
         _text(f"{place}.{name}", text)
-    return value
+    return tuple(value.items())
 
 
 def _count(place: str, value: object) -> int:

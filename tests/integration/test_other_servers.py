@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -16,13 +14,13 @@ import pytest
 
 from integration.page_server import PageServer, answer
 from integration.threaded_agent import ThreadedAgent, until
+from integration.tmux import need
 from obsagent.cli import main
 from obsagent.collect.scrape_settings import ScrapeSettings
 
 PAGES = Path(__file__).parents[1] / "unit" / "pages"
 VLLM = (PAGES / "vllm.txt").read_text()
 TTFT = "vllm:time_to_first_token_seconds"
-NODE_EXPORTER = shutil.which("prometheus-node-exporter")
 
 
 def target(server: PageServer, service: str = "vllm", **settings: Any) -> ScrapeSettings:
@@ -190,14 +188,13 @@ def test_pages_of_other_servers(tmp_path: Path, name: str) -> None:
             assert not agent.problems
 
 
-@pytest.mark.skipif(NODE_EXPORTER is None and not os.environ.get("CI"), reason="prometheus-node-exporter is missing")
 def test_a_real_node_exporter(tmp_path: Path) -> None:
-    assert NODE_EXPORTER is not None, "apt-get install prometheus-node-exporter"
+    program = need("prometheus-node-exporter")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     exporter = subprocess.Popen(
-        [NODE_EXPORTER, f"--web.listen-address={address}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [program, f"--web.listen-address={address}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         settings = ScrapeSettings("node", f"http://{address}/metrics", address, 1_000, 60_000)

@@ -128,6 +128,7 @@ def test_what_has_begun_again_is_not_forgotten_while_the_store_is_full(
     assert groups_of(store, one(store, "disk_read_bytes").id).counter(0)[1] == 25.0
 
 
+@pytest.mark.threat("G4")
 def test_labels_that_come_and_go_do_not_fill_the_memory(
     store: Store,  # noqa: F811
     own: OwnSession,

@@ -53,6 +53,7 @@ MALFORMED = {
     "two commas": ('x{a="b",,c="d"} 2', "labels are written"),
     "a label twice": ('x{a="b",a="c"} 2', "`x` has a label twice"),
     "no name": ('{a="b"} 2', "a sample has no name"),
+    "a name before the braces and within": ('x{"y"} 2', "`x` has a second name"),
     "two names": ('{"a","b"} 2', "a sample has no name"),
     "too many labels": (f"x{{{MANY}}} 1", "more than 32 labels"),
     "a long value": (f'x{{a="{"v" * (LABEL_VALUE_BYTES_MAX + 1)}"}} 1', "longer than 1024 bytes"),

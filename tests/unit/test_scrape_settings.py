@@ -100,7 +100,7 @@ WRONG = {
     "no urls": ('name = "a"\nurls = []', "expected a list of addresses"),
     "the same twice": (
         'name = "a"\nurl = "http://b"\n[[scrape]]\nname = "a"\nurl = "http://b"',
-        "two targets are 'a' at b:80",
+        "two targets are 'a' at 'b:80'",
     ),
     "too many": (f'name = "a"\nurls = {[f"http://b:{n}" for n in range(1, 102)]}', "101 targets; 100 are the most"),
 }

@@ -46,7 +46,8 @@ _MEANT = {"n": "\n"}
 TYPES = frozenset(
     ("counter", "gauge", "histogram", "summary", "untyped", "unknown", "info", "stateset", "gaugehistogram")
 )
-COMPLAINT_CHARACTERS_MAX = 120
+SHOWN_CHARACTERS_MAX = 120
+COMPLAINT_CHARACTERS_MAX = 300
 
 
 class Sample(NamedTuple):
@@ -85,12 +86,12 @@ class Page:
         try:
             self._read(_text(line))
         except Malformed as error:
-            self.refuse(str(error))
+            self.refuse(f"line {self.lines}: {error}")
 
     def refuse(self, why: str) -> None:
-        """The line cannot be used; the first one is kept in words."""
+        """A line cannot be used; why the first one could not is kept."""
         self.malformed += 1
-        self.first_malformed = self.first_malformed or f"line {self.lines}: {why}"
+        self.first_malformed = self.first_malformed or printable(why[:COMPLAINT_CHARACTERS_MAX])
 
     def _read(self, line: str) -> None:
         if self.ended:
@@ -143,7 +144,10 @@ def sample_of(line: str) -> Sample:
         raise Malformed(f"a metric's name is longer than {METRIC_NAME_BYTES_MAX} bytes")
     if len(labels) > LABELS_MAX:
         raise Malformed(f"`{_shown(name)}` has more than {LABELS_MAX} labels")
-    if len(dict(labels)) != len(labels):
+    by_label = dict(labels)
+    if "" in by_label:
+        raise Malformed(f"`{_shown(name)}` has a second name among its labels")
+    if len(by_label) != len(labels):
         raise Malformed(f"`{_shown(name)}` has a label twice")
     return Sample(name, labels, number_of(found[3]))
 
@@ -222,5 +226,5 @@ def _shortened(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    cut = text[:COMPLAINT_CHARACTERS_MAX]
+    cut = text[:SHOWN_CHARACTERS_MAX]
     return printable(cut + ("…" if len(text) > len(cut) else ""))

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from obsagent.collect.exposition import Labels, Page, Sample
+from obsagent.collect.exposition import Labels, Malformed, Page, Sample, number_of
 from obsagent.samples import Instrument, Kind
 
 BUCKET, SUM, COUNT, TOTAL, CREATED = "_bucket", "_sum", "_count", "_total", "_created"
@@ -211,8 +211,8 @@ def _wrong(value: float, role: Role, edge: str, *, is_total: bool) -> str:
 
 def _is_edge(text: str) -> bool:
     try:
-        return not math.isnan(float(text))
-    except ValueError:
+        return not math.isnan(number_of(text))
+    except Malformed:
         return False
 
 

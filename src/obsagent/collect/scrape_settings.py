@@ -52,8 +52,8 @@ def parse_scrape(key: str, value: object) -> tuple[ScrapeSettings, ...]:
     for target in targets:
         if (target.service, target.instance) in seen:
             raise ConfigError(
-                f"{key}: two targets are {shown(target.service)} at {target.instance}: give one of them another name, "
-                "or labels.instance"
+                f"{key}: two targets are {shown(target.service)} at {shown(target.instance)}: "
+                "give one of them another name, or labels.instance"
             )
         seen.add((target.service, target.instance))
     return tuple(targets)

@@ -1,7 +1,8 @@
 """Reads pages of metrics: Prometheus' text format 0.0.4 and OpenMetrics 1.0, line by line.
 
 Both are read by one grammar, which is a little wider than either: what servers really write (a comma behind the last
-label, a type after the first sample, tabs) is understood. A line that is not is left out and said; the others count.
+label, a type after the first sample, tabs) is understood. A line that is not is left out and said; the others count:
+that, and half of its time or less for a line, is why this is not prometheus_client's parser, which raises for the page.
 Timestamps and exemplars on the page are not used: a sample is of the time at which it was read.
 
 The formats: prometheus.io/docs/instrumenting/exposition_formats, and OpenMetrics 1.0.0.

@@ -216,6 +216,7 @@ def test_versions_of_everything_are_no_versions_of_the_service(view: FakeView) -
 
 def test_promql_that_asks_the_same(view: FakeView) -> None:
     found = answer(parse(f"p99,mean {NAME} model_name=llama by instance"), view, NOW_MS, Options(explain=True))
+    assert "reads its server's own page" in found["explain"]["notes"][0]
     assert found["explain"]["promql"] == [
         f'histogram_quantile(0.99, sum by (le, instance) (rate({NAME}_bucket{{model_name="llama"}}[300s])))',
         f'sum by (instance) (rate({NAME}_sum{{model_name="llama"}}[300s])) '

@@ -138,3 +138,9 @@ def test_collectors_come_and_go_beside_one_that_stays(taken: Taken) -> None:
         assert not stays.closed.is_set()
     finally:
         collection.stop()
+
+
+def test_rounds_of_one_interval_begin_together() -> None:
+    assert rounds._until_next(10.0, 1234.5) == 5.5
+    assert rounds._until_next(10.0, 1230.0) == 10.0
+    assert rounds._until_next(10.0, 1229.99) == pytest.approx(10.01)

@@ -64,6 +64,8 @@ def promql(plan: Plan, *, is_past: bool) -> tuple[list[str], list[str]]:
                 notes.append(f"PromQL has no {stat.word} of {of_what}")
             else:
                 queries.append(writer.with_clauses(text, stat, limit))
+    if any(source.kind is CLASSIC for source in plan.sources):
+        notes.append("a classic histogram is asked of a Prometheus that reads its server's own page")
     if plan.steps:
         notes.append(f"as a range query with a step of {format_duration(plan.steps.step_ms)}")
     return queries, notes

@@ -14,11 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obsagent import limits
 from obsagent.endpoints import default_control, default_listen, default_serve
 from obsagent.errors import ConfigError, printable
+
+if TYPE_CHECKING:
+    from obsagent.collect.scrape_settings import ScrapeSettings
 
 UNITS = {
     "": 1,
@@ -72,6 +75,8 @@ class AgentConfig:
     metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
     collect: Mapping[str, Any] = field(default_factory=lambda: _parse_collect("collect", {}))
     """Name of a collector → its settings (`obsagent.collect.registry`); one that is not named is off."""
+    scrape: tuple[ScrapeSettings, ...] = ()
+    """Pages of servers that are not ours."""
 
     @property
     def control_endpoint(self) -> str:
@@ -147,6 +152,12 @@ def _parse_collect(key: str, value: object) -> dict[str, Any]:
     return parse(key, value)
 
 
+def _parse_scrape(key: str, value: object) -> tuple[ScrapeSettings, ...]:
+    from obsagent.collect.scrape_settings import parse_scrape
+
+    return parse_scrape(key, value)
+
+
 def _parse_disk_budget(key: str, value: object) -> int:
     size = parse_bytes(key, value)
     if size < limits.DISK_BYTES_MIN:
@@ -194,6 +205,7 @@ PARSERS = {
     "retention": _parse_retention,
     "metrics": _parse_metrics,
     "collect": _parse_collect,
+    "scrape": _parse_scrape,
 }
 
 

@@ -25,7 +25,9 @@ from obsagent import __version__, health, selfmetrics
 from obsagent.answer.serve import QueryServer
 from obsagent.clock import Clock, SystemClock
 from obsagent.collect import registry
+from obsagent.collect.collector import Collector
 from obsagent.collect.rounds import Collection
+from obsagent.collect.scrape_settings import ScrapeSettings
 from obsagent.collect.surroundings import ModelSession, Surroundings
 from obsagent.config import AgentConfig
 from obsagent.control import ControlServer
@@ -84,7 +86,9 @@ class Agent:
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
         surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
-        self._collection = Collection(registry.make(config.collect, surroundings), collected.put)
+        self._scraped = _scraped(config)
+        collectors = [*registry.make(config.collect, surroundings), *self._scraped.values()]
+        self._collection = Collection(collectors, collected.put)
         durations = Durations()
         self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
@@ -159,15 +163,24 @@ class Agent:
     def reload(self) -> dict[str, Any]:
         """Reads the keys and the configuration again, of which `[metrics]` counts for clients that connect from now on.
 
-        Says what else has changed and needs a restart. Raises `ConfigError`, and then nothing has changed.
+        Of `[[scrape]]` targets come and go; one that has not changed goes on. Says what else has changed and needs a
+        restart. Raises `ConfigError`, and then nothing has changed.
         """
         new = self._load_again()
-        names = [each.name for each in fields(new) if each.name != "metrics"]
+        names = [each.name for each in fields(new) if each.name not in ("metrics", "scrape")]
         changed = [name for name in names if getattr(new, name) != getattr(self._config, name)]
-        self._config = replace(self._config, metrics=new.metrics)
+        self._config = replace(self._config, metrics=new.metrics, scrape=new.scrape)
         self._ingest.set_scales(_scales(new))
         keys = self._doors.keyring.refresh(force=True)
+        self._rescrape(new)
         return {"keys": keys, "metrics": sorted(new.metrics), "restart_needed": changed}
+
+    def _rescrape(self, config: AgentConfig) -> None:
+        wanted = _scraped(config)
+        gone = [collector for target, collector in self._scraped.items() if target not in wanted]
+        come = [collector for target, collector in wanted.items() if target not in self._scraped]
+        self._scraped = {target: self._scraped.get(target, collector) for target, collector in wanted.items()}
+        self._collection.exchange(gone, come)
 
     def checkpoint(self) -> dict[str, Any]:
         """Moves everything from memory into a segment; raises `StoreError` if the disk refuses."""
@@ -262,6 +275,15 @@ def _model_sessions(store: Store, listen: str) -> list[ModelSession]:
         for each in store.sessions
         if each.state != "closed" and each.service != selfmetrics.SERVICE and (everybody or each.host == here)
     ]
+
+
+def _scraped(config: AgentConfig) -> dict[ScrapeSettings, Collector]:
+    """A collector for each page of another server."""
+    if not config.scrape:
+        return {}
+    from obsagent.collect.scrape import Scrape
+
+    return {target: Scrape(target) for target in config.scrape}
 
 
 def _budgets(config: AgentConfig) -> Budgets:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from obsagent.answer.classic import SUFFIXES
 from obsagent.answer.durations import format_duration
 from obsagent.answer.plan import Direct, Output, Plan
 from obsagent.answer.query import EQUAL, MATCHES, Filter
 from obsagent.answer.select import Source
-from obsagent.answer.stats import OVER, UNDER, Stat
+from obsagent.answer.stats import CLASSIC, OVER, UNDER, Stat
 from obsagent.samples import Kind
 
 BUILT_IN = {
@@ -34,6 +35,14 @@ HISTOGRAM = {
     "stddev": "histogram_stddev(sum{by} (rate({m})))",
 }
 COUNTER = {"rate": "sum{by} (rate({m}))", "sum": "sum{by} (increase({m}))", "count": "sum{by} (increase({m}))"}
+CLASSIC_HISTOGRAM = {
+    "mean": "sum{by} (rate({m_sum})) / sum{by} (rate({m_count}))",
+    "sum": "sum{by} (increase({m_sum}))",
+    "count": "sum{by} (increase({m_count}))",
+    "rate": "sum{by} (rate({m_count}))",
+}
+"""Of what another server's page has, with the name that it has there and its labels: all of them are kept."""
+
 GAUGE = {
     "mean": "avg{by} (avg_over_time({m}))",
     "min": "min{by} (min_over_time({m}))",
@@ -55,6 +64,8 @@ def promql(plan: Plan, *, is_past: bool) -> tuple[list[str], list[str]]:
                 notes.append(f"PromQL has no {stat.word} of {of_what}")
             else:
                 queries.append(writer.with_clauses(text, stat, limit))
+    if any(source.kind is CLASSIC for source in plan.sources):
+        notes.append("a classic histogram is asked of a Prometheus that reads its server's own page")
     if plan.steps:
         notes.append(f"as a range query with a step of {format_duration(plan.steps.step_ms)}")
     return queries, notes
@@ -96,6 +107,8 @@ class _Writer:
     def _stat(self, source: Source, stat: Stat) -> str | None:
         if source.kind is None:
             return None
+        if source.kind is CLASSIC:
+            return self._of_classic(source, stat)
         selector = exported_name(source.metric.text, source.kind, source.unit) + self._labels()
         ranged = f"{selector}{self._range}{self._at}"
         if source.kind is Kind.COUNTER:
@@ -108,6 +121,18 @@ class _Writer:
         else:
             template = self._of_histogram(source, stat)
         return template.replace("{by}", self._by).replace("{m}", ranged) if template else None
+
+    def _of_classic(self, source: Source, stat: Stat) -> str | None:
+        q = {"min": 0.0, "max": 1.0}.get(stat.name, stat.q)
+        if q is not None:
+            by = ", ".join(["le", *(_label(each.text) for each in self._plan.query.by)])
+            template = f"histogram_quantile({q:.15g}, sum by ({by}) (rate({{m_bucket}})))"
+        else:
+            template = CLASSIC_HISTOGRAM.get(stat.name, "")
+        for suffix in SUFFIXES:
+            selector = f"{source.metric.text}{suffix}{self._labels()}"
+            template = template.replace(f"{{m{suffix}}}", f"{selector}{self._range}{self._at}")
+        return template.replace("{by}", self._by) or None
 
     def _of_histogram(self, source: Source, stat: Stat) -> str | None:
         merged = "sum{by} (rate({m}))"

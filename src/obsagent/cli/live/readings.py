@@ -49,6 +49,14 @@ READINGS = (
     Reading("memory_bytes", ("last",), ("memory",), of_processes=True),
     Reading("gpu_utilization", ("last",), ("gpu",), of_processes=True),
     Reading("gpu_memory_bytes", ("last",), ("gpu_memory",), of_processes=True),
+    # what model servers that are not ours call the same, where their pages are read (`[[scrape]]`)
+    Reading("vllm:e2e_request_latency_seconds", ("rate", "p50", "p99"), ("rate", "p50", "p99"), makes_rows=True),
+    Reading("vllm:num_requests_running", ("last",), ("in_flight",)),
+    Reading("vllm:request_queue_time_seconds", ("p99",), ("queue_p99",)),
+    Reading("tgi_request_duration", ("rate", "p50", "p99"), ("rate", "p50", "p99"), makes_rows=True),
+    Reading("tgi_batch_current_size", ("last",), ("in_flight",)),
+    Reading("nv_inference_request_success", ("rate",), ("rate",), makes_rows=True),
+    Reading("ts_inference_requests_total", ("rate",), ("rate",), makes_rows=True),
 )
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from obsagent.collect.processes.collector import ProcessesCollector
-from obsagent.collect.processes.procfs import Processes, parse_stat
+from obsagent.collect.processes.pages import Pages
+from obsagent.collect.processes.procfs import Identity, Processes, parse_stat
 from obsagent.collect.settings import Matcher, ProcessesSettings
 from obsagent.collect.surroundings import ModelSession, Surroundings
 from obsagent.readings import Reading
@@ -194,6 +195,34 @@ def test_a_file_that_is_not_for_the_agents_eyes_is_left_out(lab: Lab, monkeypatc
         "memory_proportional_bytes",
     }
     assert "cpu_seconds" in names["0"]
+
+
+def test_what_could_not_be_read_for_a_while_does_not_count_again(lab: Lab) -> None:
+    lab.has(process(7))
+    lab.sessions = [session(7)]
+    lab.round()
+    written = (lab.root / "proc/7/io").read_text()
+    (lab.root / "proc/7/io").unlink()
+    assert ("disk_write_bytes", "fraud", "0") not in lab.round()
+    (lab.root / "proc/7/io").write_text(written.replace("write_bytes: 8192", "write_bytes: 9000"))
+    assert lab.round()["disk_write_bytes", "fraud", "0"] == 808
+
+
+def test_a_process_with_many_pages_is_walked_seldom(tmp_path: Path) -> None:
+    now = [0.0]
+
+    class Slow(Processes):
+        def fields(self, pid: int, file: str) -> dict[str, str]:
+            now[0] += 0.5
+            return super().fields(pid, file)
+
+    pages, processes, who = Pages(lambda: now[0]), Slow(grow(tmp_path, process(7)) / "proc"), Identity(7, OLD_TICKS)
+    walked = []
+    for _ in range(24):
+        pages.begin()
+        walked.append(bool(pages.read(processes, who)))
+        now[0] += 5.0
+    assert [index for index, each in enumerate(walked) if each] == [0, 10, 20]
 
 
 def test_a_kernel_without_a_file_tells_the_rest(lab: Lab) -> None:

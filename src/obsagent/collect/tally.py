@@ -16,8 +16,16 @@ from obsagent.samples import Instrument, Kind
 
 Labels = tuple[tuple[str, str], ...]
 Series = tuple[Instrument, Labels]
-Total = tuple[Labels, Hashable, Instrument, Labels, int]
-"""One total of one source, under the labels that it is told under."""
+Source = tuple[Labels, Hashable]
+"""A process or a cgroup, under the labels that it is told under."""
+
+
+class Total(NamedTuple):
+    """One total of a source; that of a `part` above 0 ends with the part."""
+
+    instrument: Instrument
+    labels: Labels
+    part: int
 
 
 class Used(NamedTuple):
@@ -39,43 +47,39 @@ class Tally:
         self._rates = rates
         self._differences = differences or Differences()
         self._totals: defaultdict[Series, float] = defaultdict(float)
-        self._before: dict[Total, float] = {}
-        self._now: dict[Total, float] = {}
-        self._watched: set[tuple[Labels, Hashable]] = set()
-        self._seen: set[tuple[Labels, Hashable]] = set()
+        self._before: dict[Source, dict[Total, float]] = {}
+        self._now: dict[Source, dict[Total, float]] = {}
         self._round: dict[Series, float] = {}
 
     def begin(self) -> None:
-        """A new round: those that are not added to it are not watched any more."""
+        """A new round: sources that are not added to it are not watched any more."""
         self._differences.begin()
         self._before, self._now = self._now, {}
-        self._watched, self._seen = self._seen, set()
         self._round = {}
 
     def add(self, labels: Mapping[str, str], source: Hashable, used: Iterable[Used], *, is_new: bool = False) -> None:
         """What a source takes. Of one that `is_new`, begun since the agent watches, everything counts."""
-        told_under = _key(labels)
-        counts_all = is_new or (told_under, source) in self._watched
-        self._seen.add((told_under, source))
+        who = (_key(labels), source)
+        before = self._before.get(who, {} if is_new else None)
+        now: dict[Total, float] = {}
         for each in used:
             series = each.instrument, _key({**labels, **each.labels})
             if each.instrument.kind is Kind.COUNTER:
-                total = (told_under, source, each.instrument, _key(each.labels), each.part)
-                self._count(series, total, each.value, counts_all=counts_all)
-                self._rate(labels, total, each)
+                total = Total(each.instrument, _key(each.labels), each.part)
+                now[total] = each.value
+                counted = each.value if before is None else before.get(total, 0.0)
+                self._totals[series] += max(each.value - counted, 0.0)
+                self._round[series] = self._totals[series]
+                self._rate(labels, (who, total), each)
             else:
                 self._add_up(series, each.value)
+        unread = {total: value for total, value in (before or {}).items() if total not in now and not total.part}
+        self._now[who] = now | unread  # what could not be read this time is not to count again
 
-    def _count(self, series: Series, total: Total, value: float, *, counts_all: bool) -> None:
-        before = self._before.get(total, 0.0 if counts_all else value)
-        self._now[total] = value
-        self._totals[series] += max(value - before, 0.0)
-        self._round[series] = self._totals[series]
-
-    def _rate(self, labels: Mapping[str, str], total: Total, used: Used) -> None:
+    def _rate(self, labels: Mapping[str, str], key: Hashable, used: Used) -> None:
         if used.instrument in self._rates:
             gauge, kept = self._rates[used.instrument]
-            grown = self._differences.of(total, used.value)
+            grown = self._differences.of(key, used.value)
             if grown is not None:
                 named = {name: value for name, value in used.labels.items() if name in kept}
                 self._add_up((gauge, _key({**labels, **named})), grown.per_second)

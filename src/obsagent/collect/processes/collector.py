@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from obsagent.collect.collector import Unreadable
 from obsagent.collect.instruments import CPU_SECONDS, CPU_UTILIZATION
 from obsagent.collect.processes.find import Owners, Slots, matching
+from obsagent.collect.processes.pages import Pages
 from obsagent.collect.processes.procfs import Identity, Processes
 from obsagent.collect.processes.usage import usage
 from obsagent.collect.settings import Matcher, ProcessesSettings
@@ -35,6 +36,7 @@ class ProcessesCollector:
         self._processes = Processes(surroundings.proc)
         self._owners = Owners(self._processes, surroundings)
         self._slots = Slots()
+        self._pages = Pages()
         self._tally = Tally({CPU_SECONDS: (CPU_UTILIZATION, ())})
         self._began_s = surroundings.uptime_s()
         self._denied: set[str] = set()
@@ -42,6 +44,7 @@ class ProcessesCollector:
     def collect(self) -> Iterator[Reading]:
         """Every process that is found; raises `Unreadable` for matchers that cannot be followed."""
         self._tally.begin()
+        self._pages.begin()
         troubles: list[str] = []
         found = self._find(troubles)
         if len(found) > COLLECT_PROCESSES_MAX:
@@ -80,7 +83,7 @@ class ProcessesCollector:
         used: list[Used] = []
         denied: set[str] = set()
         try:
-            used += usage(self._processes, who, denied)
+            used += usage(self._processes, who, denied, self._pages)
         except (OSError, ValueError):  # it has ended, and nobody takes its place
             return
         self._tally.add(labels, who, used, is_new=who.start_s >= self._began_s)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 
 from obsagent.collect.instruments import (
@@ -15,16 +16,11 @@ from obsagent.collect.instruments import (
     counter,
     gauge,
 )
+from obsagent.collect.processes.pages import Pages
 from obsagent.collect.processes.procfs import Identity, Processes, kilobytes
 from obsagent.collect.tally import Used
 from obsagent.limits import COLLECT_THREADS_MAX
 
-UNIQUE_BYTES = gauge(
-    "memory_unique_bytes", "bytes", "sum", "Memory that is a process's alone, and would be free at its end (USS)"
-)
-PROPORTIONAL_BYTES = gauge(
-    "memory_proportional_bytes", "bytes", "sum", "A process's memory, of shared pages its share (PSS)"
-)
 COUNT = gauge("process_count", "processes", "sum", "Processes of a model that are alive")
 THREADS = gauge("process_threads", "threads", "sum", "Threads of a process")
 DESCRIPTORS = gauge("process_descriptors", "descriptors", "sum", "Files and sockets that a process has open")
@@ -41,12 +37,10 @@ IO = {
     "rchar": READ_BYTES,
     "wchar": WRITE_BYTES,
 }
-ROLLUP = {"Pss": PROPORTIONAL_BYTES}
-UNIQUE = ("Private_Clean", "Private_Dirty", "Private_Hugetlb")
 SWITCH_KINDS = {"voluntary_ctxt_switches": "voluntary", "nonvoluntary_ctxt_switches": "involuntary"}
 
 
-def usage(processes: Processes, who: Identity, denied: set[str]) -> Iterator[Used]:
+def usage(processes: Processes, who: Identity, denied: set[str], pages: Pages) -> Iterator[Used]:
     """Everything about a process; raises `ProcessLookupError` if it has ended, or has another's pid.
 
     What is not for the agent's eyes is left out, and the file's name added to `denied`.
@@ -61,18 +55,15 @@ def usage(processes: Processes, who: Identity, denied: set[str]) -> Iterator[Use
     yield Used(FAULTS, {"kind": "minor"}, stat.minor_faults)
     yield Used(FAULTS, {"kind": "major"}, stat.major_faults)
     for file, read in FILES.items():
-        yield from _allowed(file, read, processes, who.pid, denied)
+        yield from _allowed(file, partial(read, processes, who.pid), processes, who.pid, denied)
+    yield from _allowed("smaps_rollup", partial(pages.read, processes, who), processes, who.pid, denied)
 
 
 def _allowed(
-    file: str,
-    read: Callable[[Processes, int], Iterator[Used]],
-    processes: Processes,
-    pid: int,
-    denied: set[str],
+    file: str, read: Callable[[], Iterable[Used]], processes: Processes, pid: int, denied: set[str]
 ) -> Iterator[Used]:
     try:
-        yield from list(read(processes, pid))
+        yield from list(read())
     except PermissionError:
         denied.add(file)
     except FileNotFoundError:
@@ -106,13 +97,5 @@ def _fd(processes: Processes, pid: int) -> Iterator[Used]:
     yield Used(DESCRIPTORS, {}, processes.descriptor_count(pid))
 
 
-def _smaps_rollup(processes: Processes, pid: int) -> Iterator[Used]:
-    fields = processes.fields(pid, "smaps_rollup")
-    yield Used(UNIQUE_BYTES, {}, sum(kilobytes(fields[name]) for name in UNIQUE if name in fields))
-    for name, instrument in ROLLUP.items():
-        if name in fields:
-            yield Used(instrument, {}, kilobytes(fields[name]))
-
-
-FILES = {"status": _status, "task": _switches, "io": _io, "fd": _fd, "smaps_rollup": _smaps_rollup}
-"""What is read besides `stat`: the file of `/proc/PID`, and what is made of it."""
+FILES = {"status": _status, "task": _switches, "io": _io, "fd": _fd}
+"""What is read besides `stat` in every round: the file of `/proc/PID`, and what is made of it."""

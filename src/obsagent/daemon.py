@@ -34,6 +34,7 @@ from obsagent.endpoints import IPC_PREFIX, is_loopback
 from obsagent.errors import StoreError
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
+from obsagent.owners import owners_of
 from obsagent.processes import pid_namespace
 from obsagent.receive.collected import Collected
 from obsagent.receive.ingest import Ingest
@@ -63,8 +64,8 @@ class Agent:
     ) -> None:
         """Opens the store (which recovers it) and the endpoints; `load_again` reads the configuration for a reload.
 
-        Raises `StoreLocked`, `StoreError`, and what `open_doors` raises. The time, the store's limits and its file
-        system can be others than the machine's and the configuration's.
+        Raises `ConfigError`, `StoreLocked`, `StoreError`, and what `open_doors` raises. The time, the store's limits
+        and its file system can be others than the machine's and the configuration's.
         """
         self._config = config
         self._load_again = load_again or (lambda: config)
@@ -83,7 +84,11 @@ class Agent:
         self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
-        surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
+        host = os.uname().nodename
+        surroundings = Surroundings(
+            sessions=lambda: _model_sessions(self._store, config.listen),
+            owners=lambda: owners_of(self._store.sessions, host),
+        )
         self._collection = Collection(registry.make(config.collect, surroundings), collected.put)
         durations = Durations()
         self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))

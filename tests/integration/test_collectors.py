@@ -215,8 +215,8 @@ def test_top_and_status_show_them(stopped_agent: RunningAgent, tmp_path: Path) -
         workers["memory"].told()
         until(lambda: shown(agent))
     done = agent.command("status", "--agent", agent.serve)
-    assert re.search(r"^collector +every +rounds", done.stdout, re.MULTILINE)
-    assert re.search(r"^processes +1s +[1-9]", done.stdout, re.MULTILINE)
+    assert re.search(r"^collectors processes: [1-9]\d* readings every 1s$", done.stdout, re.MULTILINE)
+    assert re.search(r"^collectors host: [1-9]\d* readings every 1s$", done.stdout, re.MULTILINE)
 
 
 def shown(agent: RunningAgent) -> bool:

@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from obsagent.collect.collector import Collector
+from obsagent.collect.gpu_settings import GpuSettings
 from obsagent.collect.settings import CgroupSettings, HostSettings, ProcessesSettings, table_of
 from obsagent.collect.surroundings import Surroundings
 
 
 class Kind(NamedTuple):
-    """A collector's settings, and where its class lies: `module:Class`, called with settings and surroundings."""
+    """A collector's settings, and where its maker lies: `module:name`, called with settings and surroundings."""
 
     settings: Any
     place: str
@@ -31,6 +32,7 @@ KINDS = {
     "host": Kind(HostSettings, "obsagent.collect.host.collector:HostCollector"),
     "cgroup": Kind(CgroupSettings, "obsagent.collect.cgroup.collector:CgroupCollector"),
     "processes": Kind(ProcessesSettings, "obsagent.collect.processes.collector:ProcessesCollector"),
+    "gpu": Kind(GpuSettings, "obsagent.collect.gpu.collector:of_surroundings"),
 }
 
 

@@ -96,7 +96,10 @@ class Rounds:
         return f"{self.collector.name}: {self._error}" if self._error else ""
 
     def status(self) -> dict[str, Any]:
-        """{interval_ms, rounds, readings and took_ms: of the last, cpu_ms: of all, failures, error: now, or empty}."""
+        """{interval_ms, rounds, readings and took_ms: of the last, cpu_ms: of all, failures, error: now, note}.
+
+        A `note` says why there is nothing to read, where that is no trouble.
+        """
         return {
             "interval_ms": round(self.collector.interval_s * 1000),
             "rounds": self._rounds,
@@ -105,6 +108,7 @@ class Rounds:
             "cpu_ms": round(self._cpu_s * 1000, 3),
             "failures": self._failures,
             "error": self.trouble.removeprefix(f"{self.collector.name}: "),
+            "note": getattr(self.collector, "note", ""),
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -40,15 +40,23 @@ def _nobody() -> Iterable[ModelSession]:
     return ()
 
 
+def _nothing() -> Mapping[int, Mapping[str, str]]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`sessions` may be called in any thread. Tests put recorded trees in the place of `/`."""
+    """To be called in any thread: `sessions`, and `owners`, the labels of sessions by the pids of their processes.
+
+    Tests put recorded trees in the place of `/`.
+    """
 
     sessions: Callable[[], Iterable[ModelSession]] = _nobody
     root: Path = Path("/")
     pid_namespace: Callable[[], int] = pid_namespace
     uptime_s: Callable[[], float] = uptime_s
     wall_s: Callable[[], float] = time.time
+    owners: Callable[[], Mapping[int, Mapping[str, str]]] = _nothing
 
     @property
     def proc(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from obsagent.record.exemplars import TRACING, loaded_modules
 from obsagent.samples import Kind
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from obsagent._native.ring import Counter, Gauge, Histogram
+    from obsagent.record.exemplars import ExemplarSlots
     from obsagent.record.instruments import BoundT, CounterFamily, GaugeFamily, HistogramFamily, LabelledInstrument
     from obsagent.record.registry import Registry
 
@@ -29,8 +31,13 @@ class RequestInstruments:
         registry: Registry,
         duration_s: Callable[[], float] = time.perf_counter,
         arrival_s: Callable[[], float] = time.time,
+        exemplars: ExemplarSlots | None = None,
     ) -> None:
-        """Defines the built-ins. Durations are taken by one clock; `queued_at` is compared with the other."""
+        """Defines the built-ins. Durations are taken by one clock; `queued_at` is compared with the other.
+
+        `exemplars` hold the slowest requests that have an id; without, none are held.
+        """
+        self.exemplars = exemplars
         self.duration_s = duration_s
         self.arrival_s = arrival_s
         define = registry.define
@@ -108,6 +115,7 @@ class EndpointInstruments:
         "arrival_s",
         "duration_s",
         "errors",
+        "exemplars",
         "in_flight",
         "latency",
         "queue_delay",
@@ -121,6 +129,7 @@ class EndpointInstruments:
         self.in_flight = _series(instruments.in_flight, endpoint)
         self.duration_s = instruments.duration_s
         self.arrival_s = instruments.arrival_s
+        self.exemplars = instruments.exemplars
         self._endpoint = endpoint
         self._requests = instruments.requests
         self._by_status: dict[int, Counter] = {}
@@ -148,17 +157,25 @@ class Request:
     """`with client.request("/score") as request:`, also `async with`.
 
     `request.status` is the HTTP status to count, 200 unless set; an exception counts as 500 unless a status
-    of 500 or more was set.
+    of 500 or more was set. By `request.id` and `request.trace_id` a slow request is found again (`query --exemplars`);
+    a request without a trace id has that of OpenTelemetry's active trace.
     """
 
-    __slots__ = ("_instruments", "_queued_at", "_started", "id", "status")
+    __slots__ = ("_instruments", "_queued_at", "_started", "id", "status", "trace_id")
 
-    def __init__(self, instruments: EndpointInstruments, request_id: str | None, queued_at: float | None) -> None:
+    def __init__(
+        self,
+        instruments: EndpointInstruments,
+        request_id: str | None,
+        queued_at: float | None,
+        trace_id: str | None = None,
+    ) -> None:
         """`queued_at`: seconds since the epoch at which the request began to wait."""
         self._instruments = instruments
         self._queued_at = queued_at
         self._started = 0.0
         self.id = request_id
+        self.trace_id = trace_id
         self.status = 200
 
     def __enter__(self) -> Request:
@@ -176,10 +193,20 @@ class Request:
         traceback: TracebackType | None,
     ) -> None:
         instruments = self._instruments
-        instruments.latency.observe(instruments.duration_s() - self._started)
+        ended = instruments.duration_s()
+        instruments.latency.observe(ended - self._started)
         instruments.in_flight.dec()
         failed = error_type is not None and self.status < FIRST_ERROR_STATUS
         instruments.ended(FIRST_ERROR_STATUS if failed else self.status)
+        if self.id is not None or self.trace_id is not None or TRACING in loaded_modules:
+            self._offer(ended)
+
+    def _offer(self, ended_s: float) -> None:
+        instruments = self._instruments
+        if instruments.exemplars is not None:
+            instruments.exemplars.offer(
+                instruments.latency.series, ended_s - self._started, ended_s, self.trace_id, self.id
+            )
 
     async def __aenter__(self) -> Request:
         return self.__enter__()

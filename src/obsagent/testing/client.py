@@ -42,6 +42,7 @@ class MemoryClient(Client):
     def _begin_session(self) -> None:
         super()._begin_session()
         self.clock = SettledClock()
+        self._exemplars.begin_session(self.clock, self._monotonic_ms() - self._agent.clock.duration_s() * 1e3)
 
     def _start(self) -> None:
         if self._sender is None and not self._closed:
@@ -61,12 +62,19 @@ class MemoryClient(Client):
     def _monotonic_ms(self) -> float:
         return float(self._agent.clock.wall_ms())
 
-    def request(self, endpoint: str, *, id: str | None = None, queued_at: float | None = None) -> Request:
+    def request(
+        self,
+        endpoint: str,
+        *,
+        id: str | None = None,
+        queued_at: float | None = None,
+        trace_id: str | None = None,
+    ) -> Request:
         """As `Client.request`, with the latency by the test's clock."""
         if self._requests is None:
             clock = self._agent.clock
-            self._requests = RequestInstruments(self._registry, clock.duration_s, clock.arrival_s)
-        return super().request(endpoint, id=id, queued_at=queued_at)
+            self._requests = RequestInstruments(self._registry, clock.duration_s, clock.arrival_s, self._slots)
+        return super().request(endpoint, id=id, queued_at=queued_at, trace_id=trace_id)
 
     def _clocks(self) -> tuple[Callable[[], float], Callable[[], float]]:
         return self._agent.clock.duration_s, self._agent.clock.arrival_s

@@ -183,6 +183,7 @@ class Client:
         operation: str = "",
         id: str | None = None,
         queued_at: float | None = None,
+        trace_id: str | None = None,
     ) -> Generation:
         """One generation of a language model, as a context manager (`with` or `async with`) or by its methods.
 
@@ -190,15 +191,16 @@ class Client:
         `tokens_per_second`, `tokens_in` and `tokens_out` (each generation's in `…_per_generation`), `generations` by
         status and finish reason, `generations_in_flight` and, with `queued_at` (seconds since the epoch),
         `generation_queue_delay`; all by what is given of the labels. `operation` says what it is for, as OpenTelemetry
-        does: `chat`, `text_completion`, `embeddings`, …
+        does: `chat`, `text_completion`, `embeddings`, … The slowest of the generations that have an `id`, a `trace_id`
+        or an active trace of OpenTelemetry are kept with these, as requests are.
         """
         instruments = self._generations or self._generation_instruments()
-        return instruments.generation((model, version, endpoint, operation), id, queued_at)
+        return instruments.generation((model, version, endpoint, operation), id, queued_at, trace_id)
 
     def _generation_instruments(self) -> GenerationInstruments:
         from obsagent.record.generation_instruments import GenerationInstruments
 
-        self._generations = GenerationInstruments(self._registry, self._recorder.reject, *self._clocks())
+        self._generations = GenerationInstruments(self._registry, self._recorder.reject, self._slots, *self._clocks())
         return self._generations
 
     def _clocks(self) -> tuple[Callable[[], float] | None, Callable[[], float]]:

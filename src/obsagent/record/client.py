@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from obsagent.keys import ClientKey
     from obsagent.record.generation import Generation
     from obsagent.record.generation_instruments import GenerationInstruments
+    from obsagent.record.middleware.serving import Serving
     from obsagent.record.refusals import Refusals
     from obsagent.record.runtime import RuntimeWatch
 
@@ -91,6 +92,7 @@ class Client:
         self._registry = Registry(self._recorder)
         self._exemplars = ExemplarSlots()
         self._requests: RequestInstruments | None = None
+        self._serving: Serving | None = None
         self._start_lock = threading.Lock()
         self._generations: GenerationInstruments | None = None
         self._runtime: RuntimeWatch | None = None
@@ -166,8 +168,14 @@ class Client:
         """
         requests = self._requests
         if requests is None:
-            requests = self._requests = RequestInstruments(self._registry, exemplars=self._slots)
+            requests = self.request_instruments()
         return Request(requests.endpoint(endpoint), id, queued_at, trace_id)
+
+    def request_instruments(self) -> RequestInstruments:
+        """The built-ins that requests feed, for a middleware."""
+        if self._requests is None:
+            self._requests = RequestInstruments(self._registry, exemplars=self._slots)
+        return self._requests
 
     @property
     def _slots(self) -> ExemplarSlots | None:
@@ -233,7 +241,21 @@ class Client:
             self._runtime = RuntimeWatch(self._registry, self._clocks()[0])
         return self._runtime
 
+    def serving(self) -> Serving:
+        """What the middlewares of this client share."""
+        if self._serving is None:
+            from obsagent.record.middleware.serving import Serving
+
+            self._serving = Serving(self.request_instruments(), self.flush)
+        return self._serving
+
     def _before_sampling(self) -> None:
+        if self._serving is not None:
+            self._serving.sample()
+        self._observe_noted()
+
+    def _observe_noted(self) -> None:
+        """Observes what the garbage collector's hook and its victims have only noted; in any thread."""
         if self._runtime is not None:
             self._runtime.sample()
         if self._generations is not None:
@@ -272,7 +294,7 @@ class Client:
         deadline = time.monotonic() + timeout
         last_event = self.events.last_sequence
         self._start()
-        self._before_sampling()
+        self._observe_noted()
         self._recorder.seal(int(timeout * 1000))
         samples = self._sealed_samples()
         if self._sender is not None:
@@ -403,6 +425,8 @@ class Client:
         self._start_lock = threading.Lock()
         self._registry.renew_lock()
         self._recorder.abandon()
+        if self._serving is not None:
+            self._serving.after_fork()
         self._begin_session()
         if self._runtime is not None:
             self._runtime.after_fork()

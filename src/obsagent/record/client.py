@@ -182,6 +182,15 @@ class Client:
         """Where requests are remembered; nowhere if nothing is recorded."""
         return None if self._disabled else self._exemplars
 
+    def serving(self) -> Serving:
+        """What the middlewares of this client share; with the first request that they serve Python is watched too."""
+        if self._serving is None:
+            from obsagent.record.middleware.serving import Serving
+
+            self._serving = Serving(self.request_instruments(), self.flush)
+            self.watch_runtime()
+        return self._serving
+
     def generation(
         self,
         model: str,
@@ -240,14 +249,6 @@ class Client:
 
             self._runtime = RuntimeWatch(self._registry, self._clocks()[0])
         return self._runtime
-
-    def serving(self) -> Serving:
-        """What the middlewares of this client share."""
-        if self._serving is None:
-            from obsagent.record.middleware.serving import Serving
-
-            self._serving = Serving(self.request_instruments(), self.flush)
-        return self._serving
 
     def _before_sampling(self) -> None:
         if self._serving is not None:

@@ -58,9 +58,7 @@ class Watching:
         if known is not self._known:
             self._known = known
             try:
-                client = self._client or next(iter(known.values()), None) or clients.connect()
-                self._serving = client.serving()
-                client.watch_runtime()
+                self._serving = (self._client or next(iter(known.values()), None) or clients.connect()).serving()
             except ObsagentError as error:
                 self._serving = None
                 self._warn(f"obsagent does not watch this server: {error}")

@@ -236,8 +236,9 @@ class Client:
     def watch_loop(self, loop: AbstractEventLoop | None = None) -> None:
         """Watches how late an event loop is, by default the running one, in `event_loop_lag`; and the runtime.
 
-        asyncio's and what is made like it (uvloop). Nothing is left to be cancelled: it ends with the loop. Raises
-        `RuntimeError` if no loop is given and none runs here.
+        asyncio's and what is made like it (uvloop). Nothing is left to be cancelled: it ends with the loop. One that
+        is stopped and runs on later seems late by the time between. Raises `RuntimeError` if no loop is given and none
+        runs here.
         """
         if self._may_watch_runtime and not self._disabled and not self._closed:
             self._runtime_watch().loops.watch(loop)

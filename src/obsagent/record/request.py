@@ -6,6 +6,7 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from obsagent.record.exemplars import TRACING, loaded_modules
 from obsagent.samples import Kind
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from obsagent._native.ring import Counter, Gauge, Histogram
+    from obsagent.record.exemplars import ExemplarSlots
     from obsagent.record.instruments import BoundT, CounterFamily, GaugeFamily, HistogramFamily, LabelledInstrument
     from obsagent.record.registry import Registry
 
@@ -41,8 +43,13 @@ class RequestInstruments:
         registry: Registry,
         duration_s: Callable[[], float] = time.perf_counter,
         arrival_s: Callable[[], float] = time.time,
+        exemplars: ExemplarSlots | None = None,
     ) -> None:
-        """Defines the built-ins. Durations are taken by one clock; `queued_at` is compared with the other."""
+        """Defines the built-ins. Durations are taken by one clock; `queued_at` is compared with the other.
+
+        `exemplars` hold the slowest requests that have an id; without, none are held.
+        """
+        self.exemplars = exemplars
         self.duration_s = duration_s
         self.arrival_s = arrival_s
         self.define = define = registry.define
@@ -137,6 +144,7 @@ class EndpointInstruments:
         "arrival_s",
         "duration_s",
         "errors",
+        "exemplars",
         "in_flight",
         "latency",
         "queue_delay",
@@ -151,6 +159,7 @@ class EndpointInstruments:
         self.in_flight = _series(instruments.in_flight, endpoint)
         self.duration_s = instruments.duration_s
         self.arrival_s = instruments.arrival_s
+        self.exemplars = instruments.exemplars
         self.served: Any = None
         """What a middleware measures besides, once it has served this endpoint."""
         self._endpoint = endpoint
@@ -192,7 +201,8 @@ class Request:
     """`with client.request("/score") as request:`, also `async with`.
 
     `request.status` is the HTTP status to count, 200 unless set; an exception counts as 500 unless a status
-    of 500 or more was set.
+    of 500 or more was set. By `request.id` and `request.trace_id` a slow request is found again (`query --exemplars`);
+    a request without a trace id has that of OpenTelemetry's active trace.
     """
 
     _outer: Request | None
@@ -241,6 +251,14 @@ class Request:
         """Counts the request; `ended_s` is by the clock of durations."""
         instruments.latency.observe(ended_s - self._started)
         instruments.ended(status)
+        if self.id is not None or self.trace_id is not None or TRACING in loaded_modules:
+            self._offer(instruments, ended_s)
+
+    def _offer(self, instruments: EndpointInstruments, ended_s: float) -> None:
+        if instruments.exemplars is not None:
+            instruments.exemplars.offer(
+                instruments.latency.series, ended_s - self._started, ended_s, self.trace_id, self.id
+            )
 
     def batch(self, size: float) -> None:
         """The request was answered as a batch of `size` items, which goes to `batch_size`; each call is one batch."""

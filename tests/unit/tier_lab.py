@@ -40,6 +40,7 @@ class TierLab:
         self.budgets = budgets
         self.fs = fs or FailingFs()
         self.chance = random.Random(seed)
+        self.ids_chance = random.Random(-seed)
         self.clock = TurnedClock(NOON_MS)
         self.producer = Producer("p")
         self.open()
@@ -64,7 +65,7 @@ class TierLab:
     def send(self, late_ms: int = 0) -> None:
         at_ms = max(NOON_MS, self.clock.now_ms - late_ms)
         body = make_body(enumerate(self.producer.defined), self.chance)
-        exemplars = make_exemplars(self.producer.defined, at_ms, self.chance)
+        exemplars = make_exemplars(self.producer.defined, at_ms, self.ids_chance)
         self.store.write(self.producer.frame(at_ms, *body, exemplars=exemplars))
 
     def live(self, duration_ms: int, *, upkeep: bool = True) -> None:

@@ -32,6 +32,7 @@ from obsagent.wire.frame import Header, SeriesDefinition, SessionCounts
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
     from obsagent.keys import ClientKey
+    from obsagent.record.middleware.serving import Serving
     from obsagent.record.refusals import Refusals
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -86,6 +87,7 @@ class Client:
         self._registry = Registry(self._recorder)
         self._exemplars = ExemplarSlots()
         self._requests: RequestInstruments | None = None
+        self._serving: Serving | None = None
         self._start_lock = threading.Lock()
         self._begin_session()
 
@@ -158,13 +160,31 @@ class Client:
         """
         requests = self._requests
         if requests is None:
-            requests = self._requests = RequestInstruments(self._registry, exemplars=self._slots)
+            requests = self.request_instruments()
         return Request(requests.endpoint(endpoint), id, queued_at, trace_id)
+
+    def request_instruments(self) -> RequestInstruments:
+        """The built-ins that requests feed, for a middleware."""
+        if self._requests is None:
+            self._requests = RequestInstruments(self._registry, exemplars=self._slots)
+        return self._requests
 
     @property
     def _slots(self) -> ExemplarSlots | None:
         """Where requests are remembered; nowhere if nothing is recorded."""
         return None if self._disabled else self._exemplars
+
+    def serving(self) -> Serving:
+        """What the middlewares of this client share."""
+        if self._serving is None:
+            from obsagent.record.middleware.serving import Serving
+
+            self._serving = Serving(self.request_instruments(), self.flush)
+        return self._serving
+
+    def _before_sampling(self) -> None:
+        if self._serving is not None:
+            self._serving.sample()
 
     def event(self, name: str, /, **labels: object) -> None:
         """Something happened to the service just now, such as `event("deploy", version="4")`.
@@ -250,7 +270,7 @@ class Client:
 
             self._recorder.start()
             conversation = Conversation(self.endpoint, self.session, self, partial(open_socket, key=self._key))
-            self._sender = Sender(self._recorder, self, conversation)
+            self._sender = Sender(self._recorder, self, conversation, self._before_sampling)
             self._sender.start()
         _close_with_multiprocessing(self)
 
@@ -318,6 +338,8 @@ class Client:
         self._start_lock = threading.Lock()
         self._registry.renew_lock()
         self._recorder.abandon()
+        if self._serving is not None:
+            self._serving.after_fork()
         self._begin_session()
 
 

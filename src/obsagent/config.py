@@ -70,6 +70,8 @@ class AgentConfig:
     retention: tuple[int, ...] = limits.TIER_RETENTION_MS
     """How long (ms) each tier is kept, in the order of `limits.TIER_WINDOWS_MS`."""
     metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
+    collect: Mapping[str, Any] = field(default_factory=lambda: _parse_collect("collect", {}))
+    """Name of a collector → its settings (`obsagent.collect.registry`); one that is not named is off."""
 
     @property
     def control_endpoint(self) -> str:
@@ -139,6 +141,12 @@ def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
     return metrics
 
 
+def _parse_collect(key: str, value: object) -> dict[str, Any]:
+    from obsagent.collect.registry import parse  # the collectors know best what they can be told
+
+    return parse(key, value)
+
+
 def _parse_disk_budget(key: str, value: object) -> int:
     size = parse_bytes(key, value)
     if size < limits.DISK_BYTES_MIN:
@@ -185,6 +193,7 @@ PARSERS = {
     "disk_budget": _parse_disk_budget,
     "retention": _parse_retention,
     "metrics": _parse_metrics,
+    "collect": _parse_collect,
 }
 
 

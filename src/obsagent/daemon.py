@@ -24,11 +24,13 @@ from typing import Any
 from obsagent import __version__, health, selfmetrics
 from obsagent.answer.serve import QueryServer
 from obsagent.clock import Clock, SystemClock
-from obsagent.collect.collector import Collector
+from obsagent.collect import registry
 from obsagent.collect.rounds import Collection
+from obsagent.collect.surroundings import ModelSession, Surroundings
 from obsagent.config import AgentConfig
 from obsagent.control import ControlServer
 from obsagent.doors import open_doors
+from obsagent.endpoints import IPC_PREFIX, is_loopback
 from obsagent.errors import StoreError
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
@@ -61,8 +63,8 @@ class Agent:
     ) -> None:
         """Opens the store (which recovers it) and the endpoints; `load_again` reads the configuration for a reload.
 
-        Raises `StoreLocked`, `StoreError`, and what `open_doors` raises. The time, the store's limits and its file
-        system can be others than the machine's and the configuration's.
+        Raises `ConfigError`, `StoreLocked`, `StoreError`, and what `open_doors` raises. The time, the store's limits
+        and its file system can be others than the machine's and the configuration's.
         """
         self._config = config
         self._load_again = load_again or (lambda: config)
@@ -81,7 +83,8 @@ class Agent:
         self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
-        self._collection = Collection(_collectors(config), collected.put)
+        surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
+        self._collection = Collection(registry.make(config.collect, surroundings), collected.put)
         durations = Durations()
         self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
@@ -247,9 +250,18 @@ class Agent:
         self._sink.suspend_silent(self._clock.monotonic_ms(), listening=listening)  # our own session has just spoken
 
 
-def _collectors(config: AgentConfig) -> list[Collector]:
-    """What the configuration lets the agent read besides its clients."""
-    return []
+def _model_sessions(store: Store, listen: str) -> list[ModelSession]:
+    """The sessions of this machine that have not ended, silent ones too: they may be at a long computation.
+
+    Who comes over a socket file or the loopback is here, whatever a container calls its host; else the name has to do.
+    """
+    everybody = listen.startswith(IPC_PREFIX) or is_loopback(listen)
+    here = os.uname().nodename
+    return [
+        ModelSession(each.service, each.worker, each.version, each.pid, each.pid_namespace, each.started_ms)
+        for each in store.sessions
+        if each.state != "closed" and each.service != selfmetrics.SERVICE and (everybody or each.host == here)
+    ]
 
 
 def _budgets(config: AgentConfig) -> Budgets:

@@ -138,6 +138,15 @@ def test_a_healthy_agent(status, agent):
     )
 
 
+def test_collectors_say_what_they_read_or_why_nothing(status, agent):
+    reading = {"readings": 1_112, "interval_ms": 5_000, "note": ""}
+    agent["collectors"] = {"host": reading, "gpu": {**reading, "readings": 0, "note": "no NVIDIA driver here"}}
+    status["agent"] = agent
+    lines = text(status).splitlines()
+    assert "collectors gpu: off, no NVIDIA driver here" in lines
+    assert "collectors host: 1,112 readings every 5s" in lines
+
+
 def test_a_store_without_an_agent(status):
     shown = text(status)
     assert shown.startswith("store      /var/lib/obsagent\n")
@@ -242,3 +251,12 @@ def test_the_status_command(status, agent, words, monkeypatch, capsys):
         assert json.loads(out) == whole
     else:
         assert out == text(whole)
+
+
+def test_the_collectors_and_what_is_wrong_with_them(status, agent):
+    fine = {"interval_ms": 5_000, "rounds": 1_234, "readings": 87, "took_ms": 3.7, "failures": 0, "error": ""}
+    wrong = {**fine, "failures": 2, "error": "/mnt/models has not answered for 40 s: is its server gone?"}
+    agent["collectors"] = {"processes": fine, "host": wrong}
+    shown = text({**status, "agent": agent})
+    assert "processes      5s    1,234         87   3.70 ms          0   ok" in shown
+    assert "2   /mnt/models has not answered for 40 s: is its server gone?" in shown

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, TextIO
 
+from obsagent.cli.collectors import collector_lines
 from obsagent.cli.costs import cost_lines, culprit_lines, refused_label_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
@@ -47,9 +48,11 @@ def write_status(status: Status, stream: TextIO, *, everything: bool = False) ->
 
 
 def _tables(status: Status, width: int | None, everything: bool) -> list[list[str]]:
-    own_namespace = status.get("agent", {}).get("pid_namespace", 0)
+    agent = status.get("agent", {})
+    own_namespace = agent.get("pid_namespace", 0)
     sessions = session_lines(status["sessions"], width, everything=everything, own_namespace=own_namespace)
-    return [sessions, cost_lines(status["cost"], width, everything=everything)]
+    collectors = collector_lines(agent.get("collectors", {}), width)
+    return [sessions, collectors, cost_lines(status["cost"], width, everything=everything)]
 
 
 def _facts(status: Status) -> Iterator[str]:
@@ -62,6 +65,7 @@ def _facts(status: Status) -> Iterator[str]:
         yield f"readers    {agent['serve']}"
         if "control" in agent:  # an agent of before has none
             yield f"control    {agent['control']}"
+        yield from _collectors(agent.get("collectors", {}))
     yield f"store      {status['directory']}"
     yield f"           {_plural(status['series']['known'], 'series', 'series')} of {_metrics(status['series'])}"
     yield f"head       {size(status['head']['bytes'])} in {_plural(status['head']['windows'], 'window')}"
@@ -69,6 +73,16 @@ def _facts(status: Status) -> Iterator[str]:
     yield f"segments   {_files(status['segments'])}, {_checkpoint(status)}"
     yield from _kept(status["segments"])
     yield f"sessions   {_sessions(status['sessions'])}"
+
+
+def _collectors(collectors: Status) -> Iterator[str]:
+    """`collectors gpu: 112 readings every 5s`, a line each."""
+    for name, state in sorted(collectors.items()):
+        if state.get("note"):
+            does = f"off, {state['note']}"
+        else:
+            does = f"{_plural(state['readings'], 'reading')} every {duration(state['interval_ms'])}"
+        yield f"collectors {name}: {does}"
 
 
 def _metrics(series: Status) -> str:

@@ -28,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--control", metavar="ENDPOINT", help="where `obsagent control` connects (default: beside the readers' socket)"
     )
     parser.add_argument("--keys", metavar="DIR", type=Path, help="the keys for tcp (default: keys in the store)")
+    parser.add_argument("--no-collect", action="store_true", help="read nothing but what clients send: no collectors")
     parser.add_argument("--config", metavar="FILE", type=Path, help="a TOML file; the options here win over it")
 
 
@@ -37,5 +38,7 @@ def run(args: Namespace) -> int:
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
     options = {name: getattr(args, name) for name in ("data", "listen", "serve", "control", "keys")}
+    if args.no_collect:
+        options["collect"] = {}
     load = partial(config.load, args.config, **options)
     return daemon.run(load(), load)

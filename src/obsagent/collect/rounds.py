@@ -32,6 +32,7 @@ class Rounds:
         self._stopping = threading.Event()
         self._began_s: float | None = None
         self._took_s = 0.0
+        self._cpu_s = 0.0
         self._rounds = 0
         self._readings = 0
         self._failures = 0
@@ -52,6 +53,7 @@ class Rounds:
                 self._began_s = began_s = time.monotonic()
                 self._round()
                 self._took_s = time.monotonic() - began_s
+                self._cpu_s = time.thread_time()
                 self._began_s = None
                 self._stopping.wait(max(self.collector.interval_s - self._took_s, 0.0))
         finally:
@@ -94,14 +96,19 @@ class Rounds:
         return f"{self.collector.name}: {self._error}" if self._error else ""
 
     def status(self) -> dict[str, Any]:
-        """{interval_ms, rounds, readings: of the last round, took_ms, failures, error: now, or empty}."""
+        """{interval_ms, rounds, readings and took_ms: of the last, cpu_ms: of all, failures, error, note}.
+
+        `error` is what is wrong now, or empty; `note` says why there is nothing to read, where that is no trouble.
+        """
         return {
             "interval_ms": round(self.collector.interval_s * 1000),
             "rounds": self._rounds,
             "readings": self._readings,
             "took_ms": round(self._took_s * 1000, 3),
+            "cpu_ms": round(self._cpu_s * 1000, 3),
             "failures": self._failures,
             "error": self.trouble.removeprefix(f"{self.collector.name}: "),
+            "note": getattr(self.collector, "note", ""),
         }
 
 

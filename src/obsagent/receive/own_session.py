@@ -77,8 +77,8 @@ class OwnSession:
     def stage(self, reading: Reading) -> None:
         """One reading of a collector; written with the next `write`.
 
-        The first total of a counter is where it begins: what its source counted before nobody has watched. One that
-        is lower than before begins again from nothing.
+        The first total of a counter is where it begins, if its reading says no other: what its source counted before
+        nobody has watched. One that is lower than before begins again from nothing.
         """
         instrument = reading.instrument
         definition = SeriesDefinition(
@@ -98,7 +98,8 @@ class OwnSession:
         if instrument.kind is not Kind.COUNTER:
             self._staged.append(Staged(number, instrument.kind, reading.value, key))
             return
-        before = self._counted.get(key, reading.value)
+        begin = reading.value if reading.begins_at is None else reading.begins_at
+        before = self._counted.get(key, begin)
         grown = reading.value - before if reading.value >= before else reading.value
         if grown or key not in self._counted:
             self._staged.append(Staged(number, Kind.COUNTER, grown, key, reading.value))

@@ -136,7 +136,7 @@ class Scrape:
                 yield self._reading(point, from_nothing=point.key in begun)
 
     def _reading(self, point: Point, *, from_nothing: bool) -> Reading:
-        return Reading(point.instrument, point.value, self._labels(point.labels), from_nothing)
+        return Reading(point.instrument, point.value, self._labels(point.labels), from_nothing=from_nothing)
 
     def _labels(self, on_page: Labels) -> dict[str, str]:
         """Ours, and the page's: one that is called like one of ours is called `exported_…`, as Prometheus does."""

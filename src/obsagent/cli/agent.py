@@ -28,6 +28,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--control", metavar="ENDPOINT", help="where `obsagent control` connects (default: beside the readers' socket)"
     )
     parser.add_argument("--keys", metavar="DIR", type=Path, help="the keys for tcp (default: keys in the store)")
+    parser.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        help="where Prometheus scrapes, or `off` (default: 127.0.0.1:9464, unless something else is there)",
+    )
     parser.add_argument("--config", metavar="FILE", type=Path, help="a TOML file; the options here win over it")
 
 
@@ -36,6 +41,6 @@ def run(args: Namespace) -> int:
     from obsagent import config, daemon
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
-    options = {name: getattr(args, name) for name in ("data", "listen", "serve", "control", "keys")}
+    options = {name: getattr(args, name) for name in ("data", "listen", "serve", "control", "keys", "http")}
     load = partial(config.load, args.config, **options)
     return daemon.run(load(), load)

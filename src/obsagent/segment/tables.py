@@ -179,7 +179,7 @@ def unpack(data: Buffer) -> Any:
 
 
 def series_to_row(series: Series) -> list[Any]:
-    """A series as an array: id, metric, kind, unit, help, scale, across, labels, sketch."""
+    """A series as an array: id, metric, kind, unit, help, scale, across, labels, sketch, created."""
     kind = int(series.kind)
     return [
         series.id,
@@ -191,6 +191,7 @@ def series_to_row(series: Series) -> list[Any]:
         series.across,
         series.labels,
         series.sketch,
+        series.created_ms,
     ]
 
 
@@ -207,6 +208,7 @@ def series_from_row(row: Any) -> Series:
         integer(scale),
         intern(across),
         sketch_of(row),
+        integer(row[9]) if len(row) > 9 else 0,
     )
 
 

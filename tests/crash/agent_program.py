@@ -38,7 +38,9 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     upkeep.CHECKPOINT_LOOK_S, upkeep.UPKEEP_LOOK_S = 0.02, 0.05
     hurry()
-    config = AgentConfig(directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock")
+    config = AgentConfig(
+        directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock", http="off"
+    )
 
     class Announced(daemon.Agent):
         def start(self) -> None:

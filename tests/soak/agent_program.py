@@ -71,7 +71,9 @@ def main() -> int:
         disk_bytes=DISK_BYTES,
     )
     clock = SteppedClock(since_ms, rate, directory / "steps")
-    config = AgentConfig(directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock")
+    config = AgentConfig(
+        directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock", http="off"
+    )
 
     class Announced(daemon.Agent):
         def start(self) -> None:

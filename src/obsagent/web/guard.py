@@ -16,6 +16,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from obsagent.limits import HTTP_HEADER_BYTES_MAX
+
 GetToken = Callable[[], "bytes | None"]
 
 
@@ -30,10 +32,13 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        refused = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        refused = self._refusal(scope) if scope["type"] == "http" else None
         await (refused or self._app)(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        if _head_bytes(scope) > HTTP_HEADER_BYTES_MAX:  # h11 counts only what has come without its end
+            return PlainTextResponse(f"the head of a request may have {HTTP_HEADER_BYTES_MAX} bytes\n", 431)
+        headers = Headers(scope=scope)
         if self._host is not None and not self._is_local(headers.get("host")):
             return PlainTextResponse("this Host is not mine: ask for 127.0.0.1 or localhost\n", 403)
         origin = headers.get("origin")
@@ -48,6 +53,11 @@ class Guard:
     def _is_local(self, netloc: str | None) -> bool:
         """True for a name of this machine, with or without a port; HTTP/1.0 names none, and no browser speaks it."""
         return netloc is None or is_local_host(netloc, self._host or "")
+
+
+def _head_bytes(scope: Scope) -> int:
+    target = len(scope["raw_path"]) + len(scope["query_string"])
+    return target + sum(len(name) + len(value) for name, value in scope["headers"])
 
 
 def is_local_host(netloc: str, own: str) -> bool:

@@ -20,6 +20,7 @@ NAMES = (
     "stored",
     "query",
     "history",
+    "scrape",
     "startup",
     "restart",
     "memory",

@@ -138,6 +138,12 @@ def test_a_healthy_agent(status, agent):
     )
 
 
+def test_where_prometheus_scrapes(status, agent):
+    shown = text({**status, "agent": {**agent, "http": "127.0.0.1:9464"}})
+    assert "readers    ipc:///run/query.sock\nPrometheus http://127.0.0.1:9464/metrics\n" in shown
+    assert "Prometheus" not in text({**status, "agent": {**agent, "http": None}})
+
+
 def test_a_store_without_an_agent(status):
     shown = text(status)
     assert shown.startswith("store      /var/lib/obsagent\n")

@@ -146,7 +146,7 @@ def test_native_buckets_are_those_of_the_loghist(values: list[float], scale: int
 def test_too_many_buckets_are_merged_and_no_sample_is_lost(values: list[float], scale: int, most: int) -> None:
     hist = histogram(values, scale)
     found = native(hist, most)
-    occupied = len(found.positive.deltas) + len(found.negative.deltas)
+    occupied = found.positive.occupied + found.negative.occupied
     assert occupied <= most or found.schema == 0
     assert hist.scale == scale  # the original is untouched
     coarser = hist.copy()

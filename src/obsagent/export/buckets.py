@@ -9,7 +9,7 @@ of series with different scales may be added.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -32,10 +32,15 @@ OTHER_EXPONENTS = range(-10, 21, 2)
 
 class Side(NamedTuple):
     """The native buckets of one sign: (gap to the end of the span before, length) of each span, and the differences
-    from count to count."""
+    from count to count as zigzag varints."""
 
     spans: list[tuple[int, int]]
-    deltas: list[int]
+    deltas: bytes
+
+    @property
+    def occupied(self) -> int:
+        """How many buckets have a count."""
+        return sum(length for _, length in self.spans)
 
 
 class Native(NamedTuple):
@@ -49,27 +54,16 @@ class Native(NamedTuple):
 
 def native(hist: LogHist, buckets_max: int = EXPORT_BUCKETS_MAX) -> Native:
     """The native buckets of a histogram: two of them become one as often as they would be more than `buckets_max`."""
-    positive, negative = hist.buckets(), hist.buckets(negative=True)
-    while hist.scale > 0 and len(positive[0]) + len(negative[0]) > buckets_max:
+    positive, negative = _sides(hist)
+    while hist.scale > 0 and positive.occupied + negative.occupied > buckets_max:
         hist = hist.copy()
         hist.downscale(hist.scale - 1)
-        positive, negative = hist.buckets(), hist.buckets(negative=True)
-    return Native(hist.scale, hist.zero_count, _side(*positive), _side(*negative))
+        positive, negative = _sides(hist)
+    return Native(hist.scale, hist.zero_count, positive, negative)
 
 
-def _side(indices: Sequence[int], counts: Sequence[int]) -> Side:
-    spans: list[tuple[int, int]] = []
-    first = end = 0
-    for index in indices:
-        if index + 1 != end or not spans:
-            if spans:
-                spans[-1] = spans[-1][0], end - first
-            first = index + 1
-            spans.append((first - end, 0))
-        end = index + 2
-    if spans:
-        spans[-1] = spans[-1][0], end - first
-    return Side(spans, [count - before for before, count in zip([0, *counts], counts, strict=False)])
+def _sides(hist: LogHist) -> tuple[Side, Side]:
+    return Side(*hist._native_buckets()), Side(*hist._native_buckets(negative=True))
 
 
 def exponents_of(unit: str) -> range:

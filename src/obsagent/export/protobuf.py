@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache, lru_cache
 from struct import Struct
 
 from obsagent.export.buckets import ZERO_THRESHOLD, Side, cumulative, exponents_of, native
@@ -22,9 +23,14 @@ from obsagent.sketches import LogHist
 TYPES = {Kind.COUNTER: 0, Kind.GAUGE: 1, Kind.HISTOGRAM: 4}
 """`MetricType`."""
 
+SPANS_REMEMBERED = 4_096
+"""Where values are rare, most spans are a bucket or two after a gap of one or two."""
+
 _DOUBLE = Struct("<d")
 _VARINT, _FIXED64, _BYTES = 0, 1, 2
 _SMALL = [bytes([value]) for value in range(128)]
+_BUCKET = bytes([3 << 3 | _BYTES])
+_BUCKET_COUNT = bytes([1 << 3 | _VARINT])
 
 
 def delimited(family: Family) -> bytes:
@@ -65,21 +71,34 @@ def _histogram(family: Family, point: Point, hist: LogHist) -> bytes:
 
 
 def _classic(family: Family, point: Point, hist: LogHist) -> Iterable[bytes]:
-    exponents = exponents_of(family.unit)
-    bounds = [*(math.ldexp(1.0, exponent) for exponent in exponents), math.inf]
-    counts = [*cumulative(hist, exponents), hist.count]
-    exemplars = by_bound(point.exemplars, bounds)
-    for bound, count in zip(bounds, counts, strict=True):
-        bucket = _integer(1, count) + _double(2, bound)
-        yield _message(3, bucket + (_message(3, _exemplar(exemplars[bound])) if bound in exemplars else b""))
+    bounds = _bounds(family.unit)
+    counts = [*cumulative(hist, exponents_of(family.unit)), hist.count]
+    exemplars = by_bound(point.exemplars, [bound for bound, _ in bounds]) if point.exemplars else {}
+    for (bound, encoded), count in zip(bounds, counts, strict=True):
+        bucket = _BUCKET_COUNT + varint(count) + encoded
+        if bound in exemplars:
+            bucket += _message(3, _exemplar(exemplars[bound]))
+        yield _BUCKET + varint(len(bucket)) + bucket
+
+
+@cache
+def _bounds(unit: str) -> list[tuple[float, bytes]]:
+    """The classic bounds of a unit, infinity behind them, and the field of each."""
+    bounds = [*(math.ldexp(1.0, exponent) for exponent in exponents_of(unit)), math.inf]
+    return [(bound, _double(2, bound)) for bound in bounds]
 
 
 def _side(side: Side, spans_field: int, deltas_field: int) -> Iterable[bytes]:
     """Spans one by one, differences in one packed field."""
     for offset, length in side.spans:
-        yield _message(spans_field, _integer(1, zigzag(offset)) + _integer(2, length))
+        yield _span(spans_field, offset, length)
     if side.deltas:
-        yield _message(deltas_field, b"".join([varint(zigzag(delta)) for delta in side.deltas]))
+        yield _message(deltas_field, side.deltas)
+
+
+@lru_cache(SPANS_REMEMBERED)
+def _span(field: int, offset: int, length: int) -> bytes:
+    return _message(field, _integer(1, zigzag(offset)) + _integer(2, length))
 
 
 def _exemplar(exemplar: Exemplar) -> bytes:

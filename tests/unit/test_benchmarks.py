@@ -13,7 +13,12 @@ from benchmarks.report import Row, Table, at_least, at_most, byte_size, comparis
 
 NEED_THE_FLOOR = {"record", "bulk", "scopes", "sketch", "apply"}  # built with Cython at the first run
 NEED_AN_AGENT = {"delivery", "query", "startup", "restart", "memory", "cpu"}
-ALONE = {"accuracy": "LogHist(6)", "stored": "LogHist(6)", "history": "**rolled up**", "scrape": "**protobuf**"}  # and what they tell of
+ALONE = {
+    "accuracy": "LogHist(6)",
+    "stored": "LogHist(6)",
+    "history": "**rolled up**",
+    "scrape": "**protobuf**",
+}  # and what they tell of
 
 
 def ask(name: str) -> str:

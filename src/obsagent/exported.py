@@ -24,6 +24,9 @@ NAMES = {
 }
 """Metric → its exported name, without unit and `_total`. A metric that is not here keeps its own."""
 
+CONSTANT_LABELS: dict[str, dict[str, str]] = {}
+"""Metric → labels that all its series get where they are exported: what tells metrics apart that share a name."""
+
 UNITS = {
     **dict.fromkeys(("seconds", "second", "s"), "seconds"),
     **dict.fromkeys(("milliseconds", "millisecond", "ms"), "milliseconds"),
@@ -81,6 +84,11 @@ def label_name(label: str) -> str:
     if name.startswith("__"):
         return f"_{name.lstrip('_')}"
     return f"exported_{name}" if name in RESERVED_LABELS else name
+
+
+def constant_labels(metric: str) -> tuple[tuple[str, str], ...]:
+    """The labels that a metric's series get, under their exported names."""
+    return tuple((label_name(label), value) for label, value in CONSTANT_LABELS.get(metric, {}).items())
 
 
 def _allowed(name: str) -> str:

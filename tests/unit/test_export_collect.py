@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
 from store_lab import BEGIN_MS, Producer, TurnedClock
 
+from obsagent import exported
 from obsagent._native.codec import BodyWriter
 from obsagent.errors import StoreError
 from obsagent.export.collect import NOT_DESCRIBED, Collector, exported_labels
 from obsagent.export.exporter import Exporter
-from obsagent.export.family import Family
+from obsagent.export.family import Exemplar, Family
 from obsagent.head.entries import Define, DefinedSeries
 from obsagent.head.store import Store
-from obsagent.limits import EXPORT_COMBINED_GAUGE_MS, EXPORT_GAUGE_MS, EXPORT_KEEP_MS, WINDOW_MS
+from obsagent.head.view import View
+from obsagent.limits import EXPORT_COMBINED_GAUGE_MS, EXPORT_EXEMPLARS_MS, EXPORT_GAUGE_MS, EXPORT_KEEP_MS, WINDOW_MS
 from obsagent.samples import Kind, Series
 
 HOUR_MS = 3_600_000
@@ -195,8 +197,46 @@ def test_two_metrics_of_one_name_do_not_mix(place: Place) -> None:
     assert [point.value for point in found[0].points] == [3.0, 5.0]
 
 
+def test_metrics_that_share_a_name_have_labels_of_their_own(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for metric, direction in (("tokens_in", "input"), ("tokens_out", "output")):
+        monkeypatch.setitem(exported.NAMES, metric, "gen_ai_client_token_usage")
+        monkeypatch.setitem(exported.CONSTANT_LABELS, metric, {"gen_ai.token.type": direction})
+        place.write(place.series(metric, Kind.HISTOGRAM), 1.0)
+    (family,) = place.families().values()
+    assert [dict(point.labels)["gen_ai_token_type"] for point in family.points] == ["input", "output"]
+
+
 def test_labels_that_become_one_are_joined() -> None:
     assert exported_labels({"a.b": "1", "a_b": "2", "z": "", "le": "3"}) == (("a_b", "1;2"), ("exported_le", "3"))
+
+
+def test_exemplars_of_the_last_minute_go_with_their_series(place: Place) -> None:
+    latency = place.series("latency", Kind.HISTOGRAM, "seconds")
+    place.write(latency, 0.2, 0.3)
+
+    @dataclass
+    class Kept:
+        series_id: int = latency.id
+        value: float = 0.3
+        time_ms: int = BEGIN_MS
+        trace_id: str = "t1"
+        request_id: str = ""
+
+    asked: list[tuple[list[int], int, int]] = []
+
+    class WithExemplars(View):
+        def collect_exemplars(self, series_ids: list[int], from_ms: int, to_ms: int) -> list[Kept]:
+            asked.append((series_ids, from_ms, to_ms))
+            return [Kept(), Kept(value=0.2, request_id="r")]
+
+    view = place.store.view()
+    parts = {each.name: getattr(view, each.name) for each in fields(View)}
+    (family,) = place.collector.collect(WithExemplars(**parts)).families
+    assert family.points[0].exemplars == (
+        Exemplar((("trace_id", "t1"),), 0.3, BEGIN_MS),
+        Exemplar((("trace_id", "t1"), ("request_id", "r")), 0.2, BEGIN_MS),
+    )
+    assert asked == [([latency.id], BEGIN_MS - EXPORT_EXEMPLARS_MS, BEGIN_MS + 1)]
 
 
 def test_what_was_scraped_is_on_disk(place: Place) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from obsagent.export.negotiate import OPENMETRICS, PROTOBUF, TEXT, choose
 
@@ -47,6 +49,14 @@ PROMETHEUS_3 = (
 )
 def test_the_format_that_is_wanted_most(accept: str, media_type: str) -> None:
     assert choose(accept).media_type == media_type
+
+
+WORDS = ["application/vnd.google.protobuf", "text/plain", "*/*", "q=", "0.5", ";", ",", "=", '"', "version=1.0.0", " "]
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(WORDS)).map("".join)))
+def test_whatever_is_asked_for_there_is_an_answer(accept: str) -> None:
+    assert choose(accept).media_type in (PROTOBUF, OPENMETRICS, TEXT)
 
 
 def test_content_types() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from obsagent import exported
 from obsagent.answer.execute import answer
 from obsagent.answer.language import parse
 from obsagent.answer.options import Options
@@ -116,6 +117,13 @@ def test_of_a_series_that_began_within_the_time_the_total_is_what_has_come():
     ]
     (established,) = explained(view, "sum requests since 30s")["promql"]
     assert " or " not in established
+
+
+def test_metrics_that_share_a_name_are_told_apart(view, monkeypatch):
+    monkeypatch.setitem(exported.NAMES, "vllm:ttft", "gen_ai_first")
+    monkeypatch.setitem(exported.CONSTANT_LABELS, "vllm:ttft", {"gen_ai.token.type": "input"})
+    (query,) = explained(view, "p50 vllm:ttft service=fraud since 3h")["promql"]
+    assert 'rate(gen_ai_first_seconds{gen_ai_token_type="input", service="fraud"}[' in query
 
 
 def test_a_limit_keeps_the_groups_of_the_first_statistic(view):

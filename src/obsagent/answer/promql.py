@@ -23,7 +23,7 @@ from obsagent.answer.query import EQUAL, MATCHES, Filter
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import WORKER_LABELS, Source
 from obsagent.answer.stats import OVER, UNDER, Stat
-from obsagent.exported import exported_name, label_name
+from obsagent.exported import constant_labels, exported_name, label_name
 from obsagent.limits import EXPORT_KEEP_MS
 from obsagent.samples import Kind
 
@@ -123,7 +123,7 @@ class _Writer:
     def _stat(self, source: Source, stat: Stat) -> str | None:
         if source.kind is None:
             return None
-        metric = exported_name(source.metric.text, source.kind, source.unit) + self._labels()
+        metric = exported_name(source.metric.text, source.kind, source.unit) + self._labels(source.metric.text)
         if source.kind is Kind.GAUGE:
             return self._of_gauge(source, stat, metric)
         is_young = any(series.created_ms and series.created_ms >= self._from_ms for series in source.series)
@@ -189,8 +189,9 @@ class _Writer:
             return f"histogram_stddev({merged})"
         return None
 
-    def _labels(self) -> str:
-        matchers = list(_matchers(self._plan.query.filters))
+    def _labels(self, metric: str) -> str:
+        constant = (f"{name}={_quoted(value)}" for name, value in constant_labels(metric))
+        matchers = [*constant, *_matchers(self._plan.query.filters)]
         return f"{{{', '.join(matchers)}}}" if matchers else ""
 
 

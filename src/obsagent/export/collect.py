@@ -12,7 +12,7 @@ from typing import NamedTuple
 from obsagent._native.codec import Groups
 from obsagent.export.family import Exemplar, Family, Labels, Point
 from obsagent.export.presence import Presence
-from obsagent.exported import family_name, label_name, unit_word
+from obsagent.exported import constant_labels, family_name, label_name, unit_word
 from obsagent.head.totals import RunningTotals
 from obsagent.head.view import View
 from obsagent.limits import EXPORT_COMBINED_GAUGE_MS, EXPORT_EXEMPLARS_MS, EXPORT_GAUGE_MS
@@ -92,7 +92,7 @@ def _gauge(groups: Groups, index: int, series: Series, combined: set[tuple[str, 
 
 
 def _exemplars(view: View, histograms: Sequence[int]) -> dict[int, tuple[Exemplar, ...]]:
-    """Series → the exemplars of the last minutes."""
+    """Series → the exemplars of the last minute: whoever scrapes less often misses some."""
     collect = getattr(view, "collect_exemplars", None)
     if collect is None or not histograms:
         return {}
@@ -112,7 +112,7 @@ def _families(shown: Iterable[tuple[Series, float | LogHist]], exemplars: dict[i
     for series, value in shown:
         name = family_name(series.metric, series.kind, series.unit)
         family = families.get(name) or Family(name, series.kind, unit_word(series.unit), series.help)
-        labels = exported_labels(series.labels)
+        labels = exported_labels(dict(constant_labels(series.metric)) | series.labels)
         clash = _clash(family, series, owners) or ("another series" if (name, labels) in taken else "")
         if clash:
             left_out.append(f"`{series.metric}` of {series.labels.get('service', 'no service')}: {clash} is {name} too")

@@ -179,9 +179,9 @@ def unpack(data: Buffer) -> Any:
 
 
 def series_to_row(series: Series) -> list[Any]:
-    """A series as an array: id, metric, kind, unit, help, scale, across, labels, sketch, created."""
+    """A series as an array: id, metric, kind, unit, help, scale, across, labels, sketch and, if known, created."""
     kind = int(series.kind)
-    return [
+    row = [
         series.id,
         series.metric,
         kind,
@@ -191,8 +191,8 @@ def series_to_row(series: Series) -> list[Any]:
         series.across,
         series.labels,
         series.sketch,
-        series.created_ms,
     ]
+    return [*row, series.created_ms] if series.created_ms else row
 
 
 def series_from_row(row: Any) -> Series:

@@ -13,6 +13,7 @@ NAMES = (
     "record",
     "bulk",
     "scopes",
+    "middleware",
     "sketch",
     "accuracy",
     "delivery",

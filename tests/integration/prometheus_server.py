@@ -63,6 +63,14 @@ class Prometheus:
         assert len(found) < 2, found
         return next(iter(found.values()), None)
 
+    def exemplars(self, promql: str) -> list[dict[str, Any]]:
+        """The exemplars of the last minutes."""
+        now = time.time()
+        asked = urllib.parse.urlencode({"query": promql, "start": now - 300, "end": now + 10})
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/api/v1/query_exemplars?{asked}", timeout=30) as got:
+            rows = json.load(got)["data"]
+        return [each for row in rows for each in row["exemplars"]]
+
     def wait(self, promql: str, wanted: Callable[[float | None], bool]) -> None:
         """Until the value of a query is as wanted."""
         deadline = time.monotonic() + WAIT_S

@@ -61,7 +61,7 @@ class Model:
         """So many requests, some of which fail."""
         for number in range(count):
             endpoint = "/score" if number % 4 else "/rank"
-            with self.obs.request(endpoint) as request:
+            with self.obs.request(endpoint, id=f"r{number}") as request:
                 time.sleep(0.0005 if number % 10 else 0.004)
                 request.status = 500 if number % 20 == 1 else 200
             self.ttft.observe(self.chance.lognormvariate(-3, 0.5))
@@ -171,6 +171,17 @@ def test_counters_do_not_go_back_when_the_agent_restarts(
         assert len(names) > 10
         for name in names:
             assert {labels: value for labels, value in server.ask(f"resets({name}[5m])").items() if value} == {}, name
+
+
+def test_exemplars_are_scraped(agent_with_port: RunningAgent, model: Model, tmp_path: Path) -> None:
+    agent = agent_with_port
+    with prometheus(tmp_path / "prometheus", agent.http) as server:
+        model.serve(100)
+        server.wait("sum(obsagent_requests_total)", lambda value: value == 100)
+        (slowest,) = agent.ask("p99 latency since 5m", exemplars=True)["series"][0]["exemplars"][:1]
+        found = server.exemplars(LATENCY)
+        assert slowest["request_id"] in {each["labels"]["request_id"] for each in found}
+        assert max(float(each["value"]) for each in found) == pytest.approx(slowest["value"])
 
 
 def test_promtool_finds_nothing_wrong(agent_with_port: RunningAgent, model: Model) -> None:

@@ -15,6 +15,7 @@ NEED_THE_FLOOR = {"record", "bulk", "scopes", "sketch", "apply"}  # built with C
 NEED_AN_AGENT = {"delivery", "query", "startup", "restart", "memory", "cpu"}
 ALONE = {
     "accuracy": "LogHist(6)",
+    "middleware": "ASGIMiddleware",
     "stored": "LogHist(6)",
     "history": "**rolled up**",
     "scrape": "**protobuf**",

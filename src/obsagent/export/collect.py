@@ -93,11 +93,8 @@ def _gauge(groups: Groups, index: int, series: Series, combined: set[tuple[str, 
 
 def _exemplars(view: View, histograms: Sequence[int]) -> dict[int, tuple[Exemplar, ...]]:
     """Series → the exemplars of the last minute: whoever scrapes less often misses some."""
-    collect = getattr(view, "collect_exemplars", None)
-    if collect is None or not histograms:
-        return {}
     found: dict[int, tuple[Exemplar, ...]] = {}
-    for each in collect(histograms, view.now_ms - EXPORT_EXEMPLARS_MS, view.now_ms + 1):
+    for each in view.collect_exemplars(histograms, view.now_ms - EXPORT_EXEMPLARS_MS, view.now_ms + 1):
         ids = (("trace_id", each.trace_id), ("request_id", each.request_id))
         labels = tuple((name, value) for name, value in ids if value)
         found[each.series_id] = (*found.get(each.series_id, ()), Exemplar(labels, each.value, each.time_ms))

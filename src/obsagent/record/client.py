@@ -20,6 +20,7 @@ from obsagent.processes import pid_namespace
 from obsagent.record.agent_clock import AgentClock
 from obsagent.record.conversation import Conversation, monotonic_ms, open_socket
 from obsagent.record.events import EventQueue, checked_event
+from obsagent.record.exemplars import ExemplarSlots
 from obsagent.record.outbox import Outbox
 from obsagent.record.registry import Registry
 from obsagent.record.request import Request, RequestInstruments
@@ -31,6 +32,7 @@ from obsagent.wire.frame import Header, SeriesDefinition, SessionCounts
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
     from obsagent.keys import ClientKey
+    from obsagent.record.middleware.serving import Serving
     from obsagent.record.refusals import Refusals
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -83,7 +85,9 @@ class Client:
             on_first_sample=None if disabled else self._start,
         )
         self._registry = Registry(self._recorder)
+        self._exemplars = ExemplarSlots()
         self._requests: RequestInstruments | None = None
+        self._serving: Serving | None = None
         self._start_lock = threading.Lock()
         self._begin_session()
 
@@ -94,9 +98,10 @@ class Client:
         recorder = self._recorder
         self._base = SessionCounts(recorder.observed, recorder.dropped_ring, 0, 0, recorder.rejected_value)
         self.session = os.urandom(16)
-        self.outbox = Outbox()
+        self.outbox = Outbox(exemplars=self._exemplars)
         self.events = EventQueue()
         self.clock = AgentClock(time.time_ns() / 1e6 - time.monotonic_ns() / 1e6)
+        self._exemplars.begin_session(self.clock, self._monotonic_ms() - time.perf_counter() * 1e3)
         self._started_ms = time.time_ns() // 1_000_000
         self._registry.refusals.begin_session()
         self._sender: Sender | None = None
@@ -139,15 +144,47 @@ class Client:
         histogram: Histogram = self.histogram(name, help, "seconds")
         return lambda function: timed(histogram, function)
 
-    def request(self, endpoint: str, *, id: str | None = None, queued_at: float | None = None) -> Request:
+    def request(
+        self,
+        endpoint: str,
+        *,
+        id: str | None = None,
+        queued_at: float | None = None,
+        trace_id: str | None = None,
+    ) -> Request:
         """One request of a model server, as a context manager (`with` or `async with`).
 
         Feeds `latency`, `requests`, `errors`, `in_flight` and, with `queued_at` (seconds since the epoch),
-        `queue_delay`.
+        `queue_delay`. The slowest of the requests that have an `id`, a `trace_id`, or an active trace of OpenTelemetry
+        are kept with these, and shown by `obsagent query --exemplars`; ids are cut after 128 bytes.
         """
+        requests = self._requests
+        if requests is None:
+            requests = self.request_instruments()
+        return Request(requests.endpoint(endpoint), id, queued_at, trace_id)
+
+    def request_instruments(self) -> RequestInstruments:
+        """The built-ins that requests feed, for a middleware."""
         if self._requests is None:
-            self._requests = RequestInstruments(self._registry)
-        return Request(self._requests.endpoint(endpoint), id, queued_at)
+            self._requests = RequestInstruments(self._registry, exemplars=self._slots)
+        return self._requests
+
+    @property
+    def _slots(self) -> ExemplarSlots | None:
+        """Where requests are remembered; nowhere if nothing is recorded."""
+        return None if self._disabled else self._exemplars
+
+    def serving(self) -> Serving:
+        """What the middlewares of this client share."""
+        if self._serving is None:
+            from obsagent.record.middleware.serving import Serving
+
+            self._serving = Serving(self.request_instruments(), self.flush)
+        return self._serving
+
+    def _before_sampling(self) -> None:
+        if self._serving is not None:
+            self._serving.sample()
 
     def event(self, name: str, /, **labels: object) -> None:
         """Something happened to the service just now, such as `event("deploy", version="4")`.
@@ -233,7 +270,7 @@ class Client:
 
             self._recorder.start()
             conversation = Conversation(self.endpoint, self.session, self, partial(open_socket, key=self._key))
-            self._sender = Sender(self._recorder, self, conversation)
+            self._sender = Sender(self._recorder, self, conversation, self._before_sampling)
             self._sender.start()
         _close_with_multiprocessing(self)
 
@@ -301,6 +338,8 @@ class Client:
         self._start_lock = threading.Lock()
         self._registry.renew_lock()
         self._recorder.abandon()
+        if self._serving is not None:
+            self._serving.after_fork()
         self._begin_session()
 
 

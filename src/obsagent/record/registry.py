@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 
 METRIC_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]*")
 LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-BUILT_IN = frozenset({"latency", "queue_delay", "requests", "errors", "in_flight"})
+BUILT_IN = frozenset({"latency", "queue_delay", "requests", "errors", "in_flight"}) | {
+    "batch_size",
+    "first_byte_duration",
+    "request_bytes",
+    "response_bytes",
+}
 SET_BY_AGENT = frozenset({"service", "host", "worker", "model", "version", "variant", "overflow"})
 FAMILIES = {Kind.HISTOGRAM: HistogramFamily, Kind.COUNTER: CounterFamily, Kind.GAUGE: GaugeFamily}
 

@@ -13,7 +13,7 @@ from obsagent.errors import InstrumentError
 from obsagent.limits import CLIENTS_PER_PROCESS, EXIT_FLUSH_TIMEOUT_S
 from obsagent.record.client import Client, FlushResult
 from obsagent.record.conversation import Conversation
-from obsagent.record.request import Request, RequestInstruments
+from obsagent.record.request import RequestInstruments
 from obsagent.record.sender import Sender
 from obsagent.record.timing import timed
 from obsagent.testing.clock import ManualClock, SettledClock
@@ -42,6 +42,7 @@ class MemoryClient(Client):
     def _begin_session(self) -> None:
         super()._begin_session()
         self.clock = SettledClock()
+        self._exemplars.begin_session(self.clock, self._monotonic_ms() - self._agent.clock.duration_s() * 1e3)
 
     def _start(self) -> None:
         if self._sender is None and not self._closed:
@@ -61,12 +62,12 @@ class MemoryClient(Client):
     def _monotonic_ms(self) -> float:
         return float(self._agent.clock.wall_ms())
 
-    def request(self, endpoint: str, *, id: str | None = None, queued_at: float | None = None) -> Request:
-        """As `Client.request`, with the latency by the test's clock."""
+    def request_instruments(self) -> RequestInstruments:
+        """As `Client.request_instruments`, with the latency by the test's clock."""
         if self._requests is None:
             clock = self._agent.clock
-            self._requests = RequestInstruments(self._registry, clock.duration_s, clock.arrival_s)
-        return super().request(endpoint, id=id, queued_at=queued_at)
+            self._requests = RequestInstruments(self._registry, clock.duration_s, clock.arrival_s, self._slots)
+        return self._requests
 
     def timed(self, name: str, help: str = "") -> Callable[[FunctionT], FunctionT]:
         """As `Client.timed`, with the duration by the test's clock."""
@@ -132,12 +133,13 @@ class SteppedSender(Sender):
     def __init__(self, recorder: Recorder, client: MemoryClient, agent: MemoryAgent) -> None:
         """Speaks to `agent` by calling it."""
         conversation = Conversation(client.endpoint, client.session, client, lambda _endpoint: MemorySocket(agent))
-        super().__init__(recorder, client, conversation)
+        super().__init__(recorder, client, conversation, client._before_sampling)
         self._client = client
         self._agent = agent
 
     def step(self) -> None:
         """Everything recorded so far is with the agent afterwards."""
+        self._client._before_sampling()
         self._recorder.seal(SEAL_TIMEOUT_MS)
         self._collect()
         self._conversation.step()

@@ -5,7 +5,8 @@ GET  /-/healthy                              200 while the agent runs
 GET  /-/ready                                200 while it acknowledges what clients send, else 503 and why not
 POST /-/reload                               reads keys, token and configuration again; 400 and why, if it is refused
 GET  /api/v1/obsagent/query?query=…          the answer as `obsagent query --format json` prints it; 400 and where the
-POST /api/v1/obsagent/query query=…          mistake is; `explain=true` and `sketch=tdigest` are the command's options
+POST /api/v1/obsagent/query query=…          mistake is; the command's options are `explain=true`, `exemplars=true`,
+                                             `sketch=tdigest`
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ logger = logging.getLogger(__name__)
 
 Answer = Mapping[str, Any]
 T = TypeVar("T")
-OPTIONS = ("explain", "sketch")
-FLAGS = {"true": True, "1": True, "false": False, "0": False}
+OPTIONS = ("explain", "exemplars")
+TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 class Agent(Protocol):
@@ -176,9 +177,9 @@ def _json_fields(body: str) -> dict[str, str]:
 
 def _fields(parameters: Mapping[str, str]) -> dict[str, Any]:
     """The fields of a query message."""
-    unknown = sorted(set(parameters) - {"query", *OPTIONS})
+    unknown = sorted(set(parameters) - {"query", "sketch", *OPTIONS})
     if unknown:
-        raise UsageError(f"unknown parameter {unknown[0]!r}: there are query, {' and '.join(OPTIONS)}")
+        raise UsageError(f"unknown parameter {unknown[0]!r}: there are query, {', '.join(OPTIONS)} and sketch")
     text = parameters.get("query", "").strip()
     if not text:
         raise UsageError("expected a query, such as ?query=p99+latency+by+endpoint+since+15m")
@@ -187,8 +188,9 @@ def _fields(parameters: Mapping[str, str]) -> dict[str, Any]:
     fields: dict[str, Any] = {"text": text}
     if "sketch" in parameters:
         fields["sketch"] = parameters["sketch"]
-    if "explain" in parameters:
-        if parameters["explain"] not in FLAGS:
-            raise UsageError("explain: expected true or false")
-        fields["explain"] = FLAGS[parameters["explain"]]
+    for option in OPTIONS:
+        if option in parameters:
+            if parameters[option] not in TRUTH:
+                raise UsageError(f"{option}: expected true or false")
+            fields[option] = TRUTH[parameters[option]]
     return fields

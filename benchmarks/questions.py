@@ -16,6 +16,7 @@ NAMES = (
     "middleware",
     "sketch",
     "accuracy",
+    "tokens",
     "delivery",
     "apply",
     "stored",

@@ -36,6 +36,7 @@ DURATION_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "
 DURATION_PATTERN = re.compile(r"(\d+)([smhdwy])")
 TIERS = ("10s", "1m", "1h")
 """The names of the tiers, in the order of `limits.TIER_WINDOWS_MS`."""
+COLLECTORS = ("gpu",)
 KEY_CHARACTERS_SHOWN = 80
 BYTES_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
@@ -75,6 +76,8 @@ class AgentConfig:
     retention: tuple[int, ...] = limits.TIER_RETENTION_MS
     """How long (ms) each tier is kept, in the order of `limits.TIER_WINDOWS_MS`."""
     metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
+    collect: Mapping[str, object] = field(default_factory=dict)
+    """Collector → its table as it is written; `obsagent.collect` knows what may be in it."""
 
     @property
     def control_endpoint(self) -> str:
@@ -154,6 +157,13 @@ def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
     return metrics
 
 
+def _parse_collect(key: str, value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key}: expected tables such as [collect.gpu]")
+    _refuse_unknown(value, list(COLLECTORS), f"{key}.")
+    return value
+
+
 def _parse_disk_budget(key: str, value: object) -> int:
     size = parse_bytes(key, value)
     if size < limits.DISK_BYTES_MIN:
@@ -202,6 +212,7 @@ PARSERS = {
     "disk_budget": _parse_disk_budget,
     "retention": _parse_retention,
     "metrics": _parse_metrics,
+    "collect": _parse_collect,
 }
 
 

@@ -30,10 +30,15 @@ from obsagent.samples import Kind
 from obsagent.wire.frame import Header, SeriesDefinition, SessionCounts
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from obsagent._native.ring import Batch
     from obsagent.keys import ClientKey
+    from obsagent.record.generation import Generation
+    from obsagent.record.generation_instruments import GenerationInstruments
     from obsagent.record.middleware.serving import Serving
     from obsagent.record.refusals import Refusals
+    from obsagent.record.runtime import RuntimeWatch
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -89,6 +94,9 @@ class Client:
         self._requests: RequestInstruments | None = None
         self._serving: Serving | None = None
         self._start_lock = threading.Lock()
+        self._generations: GenerationInstruments | None = None
+        self._runtime: RuntimeWatch | None = None
+        self._may_watch_runtime = True
         self._begin_session()
 
     def __repr__(self) -> str:
@@ -175,16 +183,78 @@ class Client:
         return None if self._disabled else self._exemplars
 
     def serving(self) -> Serving:
-        """What the middlewares of this client share."""
+        """What the middlewares of this client share; with the first request that they serve Python is watched too."""
         if self._serving is None:
             from obsagent.record.middleware.serving import Serving
 
             self._serving = Serving(self.request_instruments(), self.flush)
+            self.watch_runtime()
         return self._serving
+
+    def generation(
+        self,
+        model: str,
+        *,
+        version: str = "",
+        endpoint: str = "",
+        operation: str = "",
+        id: str | None = None,
+        queued_at: float | None = None,
+    ) -> Generation:
+        """One generation of a language model, as a context manager (`with` or `async with`) or by its methods.
+
+        Feeds `generation_duration`, `time_to_first_token`, `time_per_output_token`, `inter_token_latency`,
+        `tokens_per_second`, `tokens_in` and `tokens_out` (each generation's in `…_per_generation`), `generations` by
+        status and finish reason, `generations_in_flight` and, with `queued_at` (seconds since the epoch),
+        `generation_queue_delay`; all by what is given of the labels. `operation` says what it is for, as OpenTelemetry
+        does: `chat`, `text_completion`, `embeddings`, …
+        """
+        instruments = self._generations or self._generation_instruments()
+        return instruments.generation((model, version, endpoint, operation), id, queued_at)
+
+    def _generation_instruments(self) -> GenerationInstruments:
+        from obsagent.record.generation_instruments import GenerationInstruments
+
+        self._generations = GenerationInstruments(self._registry, self._recorder.reject, *self._clocks())
+        return self._generations
+
+    def _clocks(self) -> tuple[Callable[[], float] | None, Callable[[], float]]:
+        """What durations are taken with, None for the compiled core's clock; and what `queued_at` is compared with."""
+        return None, time.time
+
+    def watch_runtime(self) -> None:
+        """Watches Python in this process: garbage collection (`python_gc_pause`, …) and `python_threads`.
+
+        In a coroutine, its event loop too. `connect(runtime_metrics=…)` and `OBSAGENT_RUNTIME_METRICS` say yes or no
+        for all.
+        """
+        if self._may_watch_runtime and not self._disabled and not self._closed:
+            self._runtime_watch().start()
+
+    def watch_loop(self, loop: AbstractEventLoop | None = None) -> None:
+        """Watches how late an event loop is, by default the running one, in `event_loop_lag`; and the runtime.
+
+        asyncio's and what is made like it (uvloop). Nothing is left to be cancelled: it ends with the loop. Raises
+        `RuntimeError` if no loop is given and none runs here.
+        """
+        if self._may_watch_runtime and not self._disabled and not self._closed:
+            self._runtime_watch().loops.watch(loop)
+            self._runtime_watch().start()
+
+    def _runtime_watch(self) -> RuntimeWatch:
+        if self._runtime is None:
+            from obsagent.record.runtime import RuntimeWatch
+
+            self._runtime = RuntimeWatch(self._registry, self._clocks()[0])
+        return self._runtime
 
     def _before_sampling(self) -> None:
         if self._serving is not None:
             self._serving.sample()
+        if self._runtime is not None:
+            self._runtime.sample()
+        if self._generations is not None:
+            self._generations.sample()
 
     def event(self, name: str, /, **labels: object) -> None:
         """Something happened to the service just now, such as `event("deploy", version="4")`.
@@ -219,6 +289,7 @@ class Client:
         deadline = time.monotonic() + timeout
         last_event = self.events.last_sequence
         self._start()
+        self._before_sampling()
         self._recorder.seal(int(timeout * 1000))
         samples = self._sealed_samples()
         if self._sender is not None:
@@ -249,6 +320,8 @@ class Client:
         if self._sender is None and self.counts().observed == 0 and not self.events.pending:
             return self._result()
         self.flush(timeout)
+        if self._runtime is not None:
+            self._runtime.stop()
         self._recorder.stop()
         self._closed = True
         if self._sender is not None:
@@ -260,6 +333,15 @@ class Client:
         if self._closed:
             self._begin_session()
         self._start()
+
+    def _choose_runtime(self, is_wanted: bool | None) -> None:
+        if is_wanted is None:
+            return
+        self._may_watch_runtime = is_wanted
+        if is_wanted:
+            self.watch_runtime()
+        elif self._runtime is not None:
+            self._runtime.stop()
 
     def _start(self) -> None:
         """Starts the threads of this process, once: at `connect`, and after a fork at the first sample."""
@@ -341,6 +423,10 @@ class Client:
         if self._serving is not None:
             self._serving.after_fork()
         self._begin_session()
+        if self._runtime is not None:
+            self._runtime.after_fork()
+        if self._generations is not None:
+            self._generations.after_fork()
 
 
 _clients: dict[tuple[str, str, str, bool, str | None], Client] = {}
@@ -360,14 +446,19 @@ def connect(
     endpoint: str | None = None,
     version: str = "",
     key: str | os.PathLike[str] | None = None,
+    runtime_metrics: bool | None = None,
 ) -> Client:
     """The client for a service: the same arguments give the same client.
 
     `service` defaults to `OTEL_SERVICE_NAME`, else the program's name; `endpoint` to `OBSAGENT_ENDPOINT`, else
     `ingest.sock` in the per-user runtime directory. Never waits for the agent. With `OBSAGENT_DISABLED=1` the
     client has the same types and neither thread nor socket. `key` is the file of the key that is shown over tcp, made
-    by `obsagent keys new`; it defaults to `OBSAGENT_KEY`. Raises `UsageError` for a malformed endpoint, `ConfigError`
-    for a file that is no key or that others can read, and `InstrumentError` beyond 8 different clients in one process.
+    by `obsagent keys new`; it defaults to `OBSAGENT_KEY`. `runtime_metrics` says if Python itself is watched: garbage
+    collection, threads, event loops; it defaults to `OBSAGENT_RUNTIME_METRICS` (1 or 0), else they are where a
+    middleware serves, or `watch_runtime` or `watch_loop` is called: a script or a notebook is left as it is.
+
+    Raises `UsageError` for a malformed endpoint, `ConfigError` for a file that is no key or that others can read, and
+    `InstrumentError` beyond 8 different clients in one process.
     """
     service = service or default_service()
     endpoint = endpoint or default_listen()
@@ -385,7 +476,13 @@ def connect(
             client = _make_client(service, endpoint, version, len(_clients), disabled=disabled, key=key_path)
             _clients[identity] = client
         client._open()
+        client._choose_runtime(_runtime_metrics() if runtime_metrics is None else runtime_metrics)
     return client
+
+
+def _runtime_metrics() -> bool | None:
+    text = os.environ.get("OBSAGENT_RUNTIME_METRICS", "").strip().lower()
+    return text not in {"0", "false", "no", "off"} if text else None
 
 
 def _close_all() -> None:

@@ -69,6 +69,9 @@ class MemoryClient(Client):
             self._requests = RequestInstruments(self._registry, clock.duration_s, clock.arrival_s, self._slots)
         return self._requests
 
+    def _clocks(self) -> tuple[Callable[[], float], Callable[[], float]]:
+        return self._agent.clock.duration_s, self._agent.clock.arrival_s
+
     def timed(self, name: str, help: str = "") -> Callable[[FunctionT], FunctionT]:
         """As `Client.timed`, with the duration by the test's clock."""
         histogram = self.histogram(name, help, "seconds")
@@ -78,6 +81,7 @@ class MemoryClient(Client):
         """Hands over everything recorded so far; the test's time is its time."""
         with self._stepping:
             if isinstance(self._sender, SteppedSender) and not self._closed:
+                self._before_sampling()
                 self._sender.step()
 
     def close(self, timeout: float = EXIT_FLUSH_TIMEOUT_S) -> FlushResult:
@@ -86,12 +90,16 @@ class MemoryClient(Client):
             if not self._closed and self._sender is not None:
                 self.step()
                 self._closed = True
+                if self._runtime is not None:
+                    self._runtime.stop()
                 self._sender.stop(timeout)
             return self._result()
 
     def end(self) -> None:
         """The test is over: from now on instruments drop what they are given."""
         self._closed = True
+        if self._runtime is not None:
+            self._runtime.stop()
         self._recorder.stop()
 
     def _after_fork(self) -> None:

@@ -1,6 +1,7 @@
 """What metrics, labels and units are called where Prometheus reads them.
 
-    metric ──► NAMES, or its own name with an underscore for what Prometheus does not allow
+    metric ──► NAMES (of language models and Python: OpenTelemetry's), or its own name with an underscore for
+               what Prometheus does not allow
            ──► its unit as a suffix, where that is one of UNITS
            ──► `_total`, if it is a counter
 
@@ -10,8 +11,10 @@ The exporter and the PromQL of `--explain` both go by these rules.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from obsagent.samples import Kind
+from obsagent.semantic_conventions import CONVENTIONS, label_attributes
 
 TOTAL = "_total"
 
@@ -21,10 +24,13 @@ NAMES = {
     "requests": "obsagent_requests",
     "errors": "obsagent_request_errors",
     "in_flight": "obsagent_requests_in_flight",
+    **{metric: convention.name.replace(".", "_") for metric, convention in CONVENTIONS.items()},
 }
 """Metric → its exported name, without unit and `_total`. A metric that is not here keeps its own."""
 
-CONSTANT_LABELS: dict[str, dict[str, str]] = {}
+CONSTANT_LABELS: dict[str, Mapping[str, str]] = {
+    metric: convention.constant for metric, convention in CONVENTIONS.items() if convention.constant
+}
 """Metric → labels that all its series get where they are exported: what tells metrics apart that share a name."""
 
 UNITS = {
@@ -78,9 +84,9 @@ def exported_name(metric: str, kind: Kind, unit: str) -> str:
     return f"{name}{TOTAL}" if kind is Kind.COUNTER else name
 
 
-def label_name(label: str) -> str:
-    """The exported name of a label: those that begin with two underscores, `le` and `quantile` are Prometheus' own."""
-    name = _allowed(_NOT_IN_LABELS.sub("_", label))
+def label_name(label: str, metric: str = "") -> str:
+    """The exported name of a metric's label. Two underscores before it, `le` and `quantile` are Prometheus' own."""
+    name = _allowed(_NOT_IN_LABELS.sub("_", label_attributes(metric).get(label, label)))
     if name.startswith("__"):
         return f"_{name.lstrip('_')}"
     return f"exported_{name}" if name in RESERVED_LABELS else name

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obsagent.exported import NAMES, UNITS, exported_name, family_name, label_name, unit_word
+from obsagent.exported import NAMES, UNITS, constant_labels, exported_name, family_name, label_name, unit_word
 from obsagent.samples import Kind
+from obsagent.semantic_conventions import CONVENTIONS, prometheus_labels
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,24 @@ def test_whatever_is_recorded_has_a_name_that_prometheus_takes(metric: str, kind
     assert (kind is Kind.COUNTER) <= name.endswith("_total")
     family = family_name(metric, kind, unit)
     assert not unit or family == unit_word(unit) or family.endswith(f"_{unit_word(unit)}")
+
+
+@pytest.mark.parametrize("metric", CONVENTIONS)
+def test_what_has_a_convention_has_the_name_and_labels_of_that(metric: str) -> None:
+    convention = CONVENTIONS[metric]
+    unit = {"s": "seconds"}.get(convention.unit, "tokens")
+    assert exported_name(metric, convention.kind, unit) == convention.prometheus_name
+    labels = {
+        "model": "m",
+        "operation": "chat",
+        "generation": "2",
+        "service": "s",
+        "host": "h",
+        "worker": "0",
+        "x": "y",
+    }
+    named = {**dict(constant_labels(metric)), **{label_name(label, metric): labels[label] for label in labels}}
+    assert named == prometheus_labels(metric, labels)
 
 
 def test_the_table_holds_names_without_suffixes() -> None:

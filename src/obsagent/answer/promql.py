@@ -74,8 +74,7 @@ class _Writer:
         self._from_ms = span.read_from_ms
         self._range = format_range(self._length_ms)
         self._at = f" @ {plan.span.to_ms / 1000:.3f}" if is_past and not plan.steps else ""
-        names = (label_name(each.text) for each in plan.query.by)
-        self._by = f" by ({', '.join(names)})" if plan.query.by else ""
+        self._by = ""
         self.notes: list[str] = []
 
     def note(self, text: str) -> None:
@@ -123,6 +122,8 @@ class _Writer:
     def _stat(self, source: Source, stat: Stat) -> str | None:
         if source.kind is None:
             return None
+        names = (label_name(each.text, source.metric.text) for each in self._plan.query.by)
+        self._by = f" by ({', '.join(names)})" if self._plan.query.by else ""
         metric = exported_name(source.metric.text, source.kind, source.unit) + self._labels(source.metric.text)
         if source.kind is Kind.GAUGE:
             return self._of_gauge(source, stat, metric)
@@ -191,7 +192,7 @@ class _Writer:
 
     def _labels(self, metric: str) -> str:
         constant = (f"{name}={_quoted(value)}" for name, value in constant_labels(metric))
-        matchers = [*constant, *_matchers(self._plan.query.filters)]
+        matchers = [*constant, *_matchers(self._plan.query.filters, metric)]
         return f"{{{', '.join(matchers)}}}" if matchers else ""
 
 
@@ -209,9 +210,9 @@ def format_range(length_ms: int) -> str:
     return f"{length_ms}ms" if length_ms % 1000 else f"{length_ms // 1000}s"
 
 
-def _matchers(filters: Iterable[Filter]) -> Iterable[str]:
+def _matchers(filters: Iterable[Filter], metric: str) -> Iterable[str]:
     for each in filters:
-        label = label_name(each.label)
+        label = label_name(each.label, metric)
         if each.operator == MATCHES:
             yield f"{label}=~{_quoted(f'(?s:.*)(?:{each.values[0]})(?s:.*)')}"
             continue

@@ -109,7 +109,7 @@ def _families(shown: Iterable[tuple[Series, float | LogHist]], exemplars: dict[i
     for series, value in shown:
         name = family_name(series.metric, series.kind, series.unit)
         family = families.get(name) or Family(name, series.kind, unit_word(series.unit), series.help)
-        labels = exported_labels(dict(constant_labels(series.metric)) | series.labels)
+        labels = exported_labels(dict(constant_labels(series.metric)) | series.labels, series.metric)
         clash = _clash(family, series, owners) or ("another series" if (name, labels) in taken else "")
         if clash:
             left_out.append(f"`{series.metric}` of {series.labels.get('service', 'no service')}: {clash} is {name} too")
@@ -134,11 +134,11 @@ def _created(series: Series) -> int | None:
     return None if series.kind is Kind.GAUGE else (series.created_ms or None)
 
 
-def exported_labels(labels: dict[str, str]) -> Labels:
-    """Labels under their exported names; the values of those that become one are joined, empty ones are none."""
+def exported_labels(labels: dict[str, str], metric: str = "") -> Labels:
+    """A metric's labels under their exported names. Those that become one join their values; empty ones are none."""
     named: dict[str, str] = {}
     for label, value in sorted(labels.items()):
         if value:
-            name = label_name(label)
+            name = label_name(label, metric)
             named[name] = f"{named[name]};{value}" if name in named else value
     return tuple(sorted(named.items()))

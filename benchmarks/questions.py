@@ -22,6 +22,7 @@ NAMES = (
     "stored",
     "query",
     "history",
+    "scrape",
     "startup",
     "restart",
     "memory",

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from obsagent import limits
 from obsagent.endpoints import default_control, default_listen, default_serve
-from obsagent.errors import ConfigError, printable
+from obsagent.errors import ConfigError, UsageError, printable
+from obsagent.http_address import default_http, parse_http
 
 if TYPE_CHECKING:
     from obsagent.collect.scrape_settings import ScrapeSettings
@@ -66,6 +67,10 @@ class AgentConfig:
     socket_group: str = ""
     keys: Path | None = None
     require_keys: bool = False
+    http: str | None = field(default_factory=default_http)
+    """HOST:PORT, or `off`; None where nobody asked: then a default that may be taken."""
+    http_token: Path | None = None
+    """The file of the token that is asked for at the HTTP port."""
     series_per_metric: int = limits.SERIES_PER_METRIC
     series_total: int = limits.SERIES_TOTAL
     head_budget: int = limits.HEAD_BYTES
@@ -116,6 +121,16 @@ def _parse_text(key: str, value: object) -> str:
     if isinstance(value, str) and value and "\0" not in value:
         return value
     raise ConfigError(f"{key}: expected text in quotes, got {shown(value)}")
+
+
+def _parse_http(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f'{key}: expected HOST:PORT such as "127.0.0.1:9464", or "off", got {shown(value)}')
+    try:
+        parse_http(value)
+    except UsageError as error:
+        raise ConfigError(str(error)) from None
+    return value
 
 
 def _parse_flag(key: str, value: object) -> bool:
@@ -198,6 +213,8 @@ PARSERS = {
     "socket_group": _parse_text,
     "keys": lambda key, value: Path(_parse_text(key, value)),
     "require_keys": _parse_flag,
+    "http": _parse_http,
+    "http_token": lambda key, value: Path(_parse_text(key, value)),
     "series_per_metric": _parse_count,
     "series_total": _parse_count,
     "head_budget": parse_bytes,

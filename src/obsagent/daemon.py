@@ -2,6 +2,7 @@
 
 thread        owns                         ends
 collectors    what they read               0. those that hang are left behind
+http          the HTTP port                0. after answering what is in hand, with the threads that make its answers
 ingest        the writers' socket          1. after handling what has arrived
 query         the readers' socket          2.
 control       the control socket           2.
@@ -17,12 +18,12 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
 from obsagent import __version__, health, selfmetrics
-from obsagent.answer.serve import QueryServer
+from obsagent.answer.serve import QueryServer, answer_fields
 from obsagent.clock import Clock, SystemClock
 from obsagent.collect import registry
 from obsagent.collect.collector import Collector
@@ -34,8 +35,10 @@ from obsagent.control import ControlServer
 from obsagent.doors import open_doors
 from obsagent.endpoints import IPC_PREFIX, is_loopback
 from obsagent.errors import StoreError
+from obsagent.export.exporter import Exporter, Exposition
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
+from obsagent.http_port import HttpPort
 from obsagent.processes import pid_namespace
 from obsagent.receive.collected import Collected
 from obsagent.receive.ingest import Ingest
@@ -79,6 +82,13 @@ class Agent:
         except BaseException:
             self._store.close()
             raise
+        try:
+            self._http = HttpPort(config)
+        except BaseException:
+            self._doors.close()
+            self._store.close()
+            raise
+        self._exporter = Exporter(self._store.view, self._sync_what_waits)
         self._sink = StoreSink(self._store)
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
@@ -114,6 +124,7 @@ class Agent:
             problem_count=lambda: len(list(self._problems())),
             durations=durations,
         )
+        self._reloading = threading.Lock()
         self._started = False
 
     @property
@@ -132,6 +143,7 @@ class Agent:
         for thread in self._threads:
             thread.start()
         self._collection.start()
+        self._http.start(self)
         self._started = True
 
     @property
@@ -142,6 +154,7 @@ class Agent:
     def stop(self) -> None:
         """Ends the threads in order and leaves everything in segments; raises `StoreError` if that cannot be done."""
         self._collection.stop()
+        self._http.stop()
         self._server.stop()
         self._query.stop()
         self._control.stop()
@@ -160,13 +173,38 @@ class Agent:
         finally:
             self._doors.close()
 
+    def scrape(self, accept: str) -> Exposition:
+        """Everything for Prometheus, in the format that its `Accept` header asks for; raises `StoreError`."""
+        return self._exporter.scrape(accept)
+
+    def query(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer to a query message; raises `UsageError` for a mistake in it."""
+        return answer_fields(fields, self._store.view(), self._clock.wall_ms())
+
+    def is_alive(self) -> bool:
+        """True while everything runs that must."""
+        return not self.failed
+
+    def why_not_ready(self) -> list[str]:
+        """Why nothing is acknowledged; empty while it is."""
+        return [problem.says for problem in self._problems() if problem.stops]
+
+    def _sync_what_waits(self) -> None:
+        if self._store.unsynced_bytes():
+            self._store.sync()
+
     def reload(self) -> dict[str, Any]:
         """Reads the keys and the configuration again, of which `[metrics]` counts for clients that connect from now on.
 
         Of `[[scrape]]` targets come and go; one that has not changed goes on. Says what else has changed and needs a
         restart. Raises `ConfigError`, and then nothing has changed.
         """
+        with self._reloading:
+            return self._reload()
+
+    def _reload(self) -> dict[str, Any]:
         new = self._load_again()
+        self._http.refresh_token()
         names = [each.name for each in fields(new) if each.name not in ("metrics", "scrape")]
         changed = [name for name in names if getattr(new, name) != getattr(self._config, name)]
         self._config = replace(self._config, metrics=new.metrics, scrape=new.scrape)
@@ -190,6 +228,7 @@ class Agent:
         """Accounts, sessions and sizes of the store, and the agent's own state (`agent`).
 
         agent    version, pid, pid_namespace, uptime_ms, listen, serve, control
+                 http             HOST:PORT, null if there is no port
                  health           ok, degraded or failing (`obsagent.health`)
                  problems         what is wrong now and what to do, a sentence each
                  messages         received since the agent began; refused {code: of these}; malformed, unsupported
@@ -214,6 +253,7 @@ class Agent:
             "listen": self._config.listen,
             "serve": self._config.serve,
             "control": self._config.control_endpoint,
+            "http": str(self._http.address) if self._http.address else None,
             "health": health.health_of(problems),
             "problems": [problem.says for problem in problems],
             "messages": self._ingest.messages,
@@ -243,6 +283,8 @@ class Agent:
             health.head_problem(self._checkpointer.trouble),
             health.upkeep_problem(self._upkeeper.trouble),
             health.clock_problem(self._ingest.step, self._clock.monotonic_ms()),
+            health.http_problem(self._http.trouble),
+            health.left_out_problem(self._exporter.left_out),
         ]
         yield from (problem for problem in found if problem is not None)
         if self._store.broken:

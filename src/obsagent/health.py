@@ -8,6 +8,7 @@ health    ok         nothing is wrong
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from obsagent.answer.durations import format_duration
@@ -17,6 +18,8 @@ from obsagent.upkeep import Trouble
 SECOND_MS = 1000
 CLOCK_SHOWN_MS = 600_000
 """For how long after the clock was set that is a problem."""
+
+SHOWN_LEFT_OUT = 3
 
 GOES_ON = "it goes on by itself"
 ADVICE = {
@@ -80,6 +83,19 @@ def advice(error: BaseException) -> str:
             return f": {ADVICE[cause.errno]}"
         cause = cause.__cause__
     return ""
+
+
+def http_problem(trouble: str) -> Problem | None:
+    """There is no HTTP port, and nobody has said that there should be none."""
+    return Problem(f"nothing is exported to Prometheus: {trouble}") if trouble else None
+
+
+def left_out_problem(left_out: Sequence[str]) -> Problem | None:
+    """What Prometheus asked for and did not get."""
+    if not left_out:
+        return None
+    more = f" and {len(left_out) - SHOWN_LEFT_OUT} more" if len(left_out) > SHOWN_LEFT_OUT else ""
+    return Problem(f"not exported to Prometheus: {'; '.join(left_out[:SHOWN_LEFT_OUT])}{more}")
 
 
 def overload_problem(unsynced_bytes: int) -> Problem:

@@ -88,6 +88,8 @@ class Series:
     scale: int = 6
     across: str = "sum"
     sketch: str = "loghist"
+    created_ms: int = field(default=0, compare=False)
+    """When the store made it, before its first sample; 0 if that is not known."""
 
     @property
     def keeps_digest(self) -> bool:

@@ -39,7 +39,7 @@ def main() -> int:
     upkeep.CHECKPOINT_LOOK_S, upkeep.UPKEEP_LOOK_S = 0.02, 0.05
     hurry()
     places = f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock"
-    config = AgentConfig(directory / "data", *places, collect={})
+    config = AgentConfig(directory / "data", *places, collect={}, http="off")
 
     class Announced(daemon.Agent):
         def start(self) -> None:

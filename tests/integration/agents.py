@@ -87,7 +87,7 @@ class RunningAgent:
         with AgentClient(self.serve) as agent:
             return agent.status()
 
-    def ask(self, text: str) -> dict[str, Any]:
+    def ask(self, text: str, **options: bool) -> dict[str, Any]:
         """The answer to a query, without the command line."""
         with AgentClient(self.serve) as agent:
-            return agent.query(text)
+            return agent.query(text, **options)

@@ -11,12 +11,14 @@ import shlex
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from integration.agents import RunningAgent
 from integration.programs import run_program
+from integration.prometheus_server import free_port, need
 from integration.threaded_agent import until
 from obsagent.config import load
 from unit.documented import shows_output
@@ -78,6 +80,27 @@ def test_the_configuration_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "obsagent.toml"
     path.write_text(text)
     assert load(path).metrics["latency"].scale == 7
+
+
+def test_the_port_is_asked_as_shown(stopped_agent: RunningAgent) -> None:
+    lines = [line for line in shown_commands() if line.startswith("curl ")]
+    assert len(lines) >= 3
+    agent = stopped_agent.start("--http", f"127.0.0.1:{free_port()}")
+    port = agent.status()["agent"]["http"].rpartition(":")[2]
+    for line in lines:
+        words = shlex.split(line.replace(":9464", f":{port}"))
+        method = words[words.index("-X") + 1] if "-X" in words else "GET"
+        with urllib.request.urlopen(urllib.request.Request(words[-1], method=method), timeout=60) as response:
+            assert response.status == 200, line
+
+
+def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
+    need("promtool")
+    (text,) = fenced("yaml")
+    path = tmp_path / "prometheus.yml"
+    path.write_text(text)
+    done = subprocess.run(["promtool", "check", "config", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("line", MAKE)

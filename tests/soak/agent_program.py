@@ -72,7 +72,7 @@ def main() -> int:
     )
     clock = SteppedClock(since_ms, rate, directory / "steps")
     config = AgentConfig(
-        directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock", collect={}
+        directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock", collect={}, http="off"
     )
 
     class Announced(daemon.Agent):

@@ -50,8 +50,8 @@ class FakeView:
 
     # --- filling
 
-    def add_series(self, metric, kind, unit="", across="sum", scale=6, sketch="loghist", **labels):
-        series = Series(len(self._series), metric, kind, labels, unit, "", scale, across, sketch)
+    def add_series(self, metric, kind, unit="", across="sum", scale=6, sketch="loghist", created_ms=0, **labels):
+        series = Series(len(self._series), metric, kind, labels, unit, "", scale, across, sketch, created_ms)
         return self._series.setdefault(series.key, series)
 
     def _window(self, series, at_ms):

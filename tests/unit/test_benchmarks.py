@@ -18,6 +18,7 @@ ALONE = {
     "middleware": "ASGIMiddleware",
     "stored": "LogHist(6)",
     "history": "**rolled up**",
+    "scrape": "**protobuf**",
 }  # and what they tell of
 
 

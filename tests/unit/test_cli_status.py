@@ -138,6 +138,12 @@ def test_a_healthy_agent(status, agent):
     )
 
 
+def test_where_prometheus_scrapes(status, agent):
+    shown = text({**status, "agent": {**agent, "http": "127.0.0.1:9464"}})
+    assert "readers    ipc:///run/query.sock\nPrometheus http://127.0.0.1:9464/metrics\n" in shown
+    assert "Prometheus" not in text({**status, "agent": {**agent, "http": None}})
+
+
 def test_collectors_say_what_they_read_or_why_nothing(status, agent):
     reading = {"readings": 1_112, "interval_ms": 5_000, "note": ""}
     agent["collectors"] = {"host": reading, "gpu": {**reading, "readings": 0, "note": "no NVIDIA driver here"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -35,7 +36,7 @@ from obsagent.segment.writer import SegmentWriter, take_over
 STORE_ID = b"store-id-16bytes"
 FORMAT = Path(obsagent.segment.__file__).parent / "FORMAT.md"
 SESSION = SessionRow(b"s" * 16, "shop", "host", 1, 2, 0, "v", 9, (5, 4, 3, 2, 1), 77, False, 6)
-SERIES = Series(3, "m", Kind.COUNTER, {"service": "shop"}, "things", "How many", 6, "sum")
+SERIES = Series(3, "m", Kind.COUNTER, {"service": "shop"}, "things", "How many", 6, "sum", created_ms=1_700_000_000_000)
 ACCOUNT = [8, 7, 6, 5, 4, 3, 2, 1]
 
 
@@ -123,6 +124,13 @@ def test_tables_from_before_events_were_kept_are_read() -> None:
     assert (tables.series, tables.last_seen) == ([SERIES], example_tables().last_seen)
     assert tables.sessions == [dataclasses.replace(SESSION, last_event=0)]
     assert (tables.events, tables.event_totals) == ([], {})
+
+
+def test_when_a_series_was_made_is_kept_and_may_be_unknown() -> None:
+    (read,) = Tables.from_bytes(example_tables().to_bytes()).series
+    assert read.created_ms == SERIES.created_ms
+    unknown = Tables.from_bytes(Tables(series=[replace(SERIES, created_ms=0)]).to_bytes()).series
+    assert unknown[0].created_ms == 0
 
 
 def test_tables_of_a_later_version_may_have_more_fields() -> None:

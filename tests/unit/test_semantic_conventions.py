@@ -7,8 +7,8 @@ import re
 import pytest
 
 import obsagent
-from obsagent.export.semantic_conventions import CONVENTIONS, attributes
 from obsagent.samples import Kind
+from obsagent.semantic_conventions import CONVENTIONS, attributes
 from obsagent.testing import Memory
 
 

@@ -8,7 +8,7 @@ go of it for large inputs, and therefore fills a sketch of its own and merges th
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.math cimport NAN
-from libc.stdint cimport INT32_MIN, int32_t, uint8_t, uint64_t
+from libc.stdint cimport INT32_MIN, int32_t, int64_t, uint8_t, uint64_t
 
 from obsagent._native.c_crc32c cimport obs_crc32c
 from obsagent._native.c_loghist cimport *
@@ -22,6 +22,8 @@ from obsagent.errors import CorruptData, UnsupportedVersion
 cdef Py_ssize_t WITHOUT_GIL_VALUES = 1 << 14  # below this, letting go of the GIL costs more than it gives
 cdef object WEIGHT_MAX = 2**64 - 1
 cdef object ONE = 1
+cdef enum:
+    VARINT_BYTES_MAX = 10
 
 # ---- Arguments ----------------------------------------------------------------------------------------
 

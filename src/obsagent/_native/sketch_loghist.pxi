@@ -9,6 +9,49 @@ cdef tuple buckets_of(const obs_loghist_range_t *values):
     return indices, counts
 
 
+cdef size_t occupied_of(const obs_loghist_range_t *values):
+    cdef int32_t index = INT32_MIN
+    cdef uint64_t count
+    cdef size_t occupied = 0
+    while obs_loghist_next(values, &index, &count):
+        occupied += 1
+        index += 1
+    return occupied
+
+
+cdef uint8_t *put_varint(uint8_t *at, uint64_t value) noexcept:
+    while value > 127:
+        at[0] = <uint8_t>(value & 127 | 128)
+        value >>= 7
+        at += 1
+    at[0] = <uint8_t>value
+    return at + 1
+
+
+cdef tuple native_of(const obs_loghist_range_t *values):
+    cdef int32_t index = INT32_MIN
+    cdef int64_t first = 0, end = 0, gap = 0, delta
+    cdef uint64_t count, before = 0
+    cdef bytes deltas = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(occupied_of(values) * VARINT_BYTES_MAX))
+    cdef uint8_t *begin = <uint8_t *>PyBytes_AS_STRING(deltas)
+    cdef uint8_t *at = begin
+    cdef list spans = []
+    while obs_loghist_next(values, &index, &count):
+        if <int64_t>index + 1 != end or at == begin:
+            if at != begin:
+                spans.append((gap, end - first))
+            first = <int64_t>index + 1
+            gap = first - end
+        end = <int64_t>index + 2
+        delta = <int64_t>(count - before)
+        at = put_varint(at, (<uint64_t>delta << 1) ^ <uint64_t>(delta >> 63))
+        before = count
+        index += 1
+    if at != begin:
+        spans.append((gap, end - first))
+    return spans, deltas[:at - begin]
+
+
 cdef bint same_buckets(const obs_loghist_range_t *left, const obs_loghist_range_t *right):
     cdef int32_t left_index = INT32_MIN, right_index = INT32_MIN
     cdef uint64_t left_count, right_count
@@ -126,6 +169,12 @@ cdef class LogHist:
         (indices, counts).
         """
         return buckets_of(&self.hist.negative if negative else &self.hist.positive)
+
+    def _native_buckets(self, bint negative=False):
+        """The same as Prometheus writes them: (spans, deltas). A span is (gap to the one before, length), its indices
+        are those of buckets() + 1; deltas are the differences of the counts as zigzag varints, one after the other.
+        """
+        return native_of(&self.hist.negative if negative else &self.hist.positive)
 
     @property
     def scale(self):

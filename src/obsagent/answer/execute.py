@@ -105,7 +105,8 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
         result["empty"] = why_empty(planned, view, now_ms, options.zone, measured)
     if options.explain:
         took_ms = (time.perf_counter() - began) * 1000
-        result["explain"] = explain(planned, [each.gathered.reads for each in (side, other) if each], took_ms)
+        reads = [each.gathered.reads for each in (side, other) if each]
+        result["explain"] = explain(planned, side.gathered.covered, reads, took_ms)
     return result
 
 

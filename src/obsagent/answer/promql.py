@@ -1,7 +1,15 @@
 """A plan in PromQL: what to ask a Prometheus that scrapes the agent for the same numbers.
 
-Histograms are native ones there. Names are those that the exporter gives: base units and `_total` in the name,
-`obsagent_request_…` for the built-ins.
+Histograms are native ones there, names those of `obsagent.exported`. What is asked is what has come within the time
+that was read for the answer, which begins with a window:
+
+    a number    x - x offset R              x is a counter, or the count or sum of a histogram
+    a histogram rate(m[R])                  of which only the shape matters
+
+The exporter's totals never go back, so the difference is exact, where `increase` would extrapolate from the first and
+last scrape to the ends of the time. Over more than two hours that hardly matters, and `increase` also knows of series
+that have left the exporter since. A series that has begun within R has no `x offset R`, and no first value that
+Prometheus could subtract: its total is what has come.
 """
 
 from __future__ import annotations
@@ -11,30 +19,26 @@ from collections.abc import Iterable
 
 from obsagent.answer.classic import SUFFIXES
 from obsagent.answer.durations import format_duration
-from obsagent.answer.plan import Direct, Output, Plan
+from obsagent.answer.plan import RATIO_NAME, Direct, Divided, Output, Plan
 from obsagent.answer.query import EQUAL, MATCHES, Filter
-from obsagent.answer.select import Source
+from obsagent.answer.ranges import Span
+from obsagent.answer.select import WORKER_LABELS, Source
 from obsagent.answer.stats import CLASSIC, OVER, UNDER, Stat
+from obsagent.exported import constant_labels, exported_name, label_name
+from obsagent.limits import EXPORT_KEEP_MS
 from obsagent.samples import Kind
 
-BUILT_IN = {
-    "latency": "obsagent_request_duration_seconds",
-    "queue_delay": "obsagent_request_queue_delay_seconds",
-    "requests": "obsagent_requests_total",
-    "errors": "obsagent_request_errors_total",
-    "in_flight": "obsagent_requests_in_flight",
-}
-UNIT_SUFFIXES = ("seconds", "bytes", "ratio")
-
 ACROSS = {"sum": "sum", "max": "max", "min": "min", "mean": "avg", "last": "max"}
-HISTOGRAM = {
-    "mean": "sum{by} (histogram_sum(rate({m}))) / sum{by} (histogram_count(rate({m})))",
-    "sum": "sum{by} (histogram_sum(increase({m})))",
-    "count": "sum{by} (histogram_count(increase({m})))",
-    "rate": "sum{by} (histogram_count(rate({m})))",
-    "stddev": "histogram_stddev(sum{by} (rate({m})))",
-}
-COUNTER = {"rate": "sum{by} (rate({m}))", "sum": "sum{by} (increase({m}))", "count": "sum{by} (increase({m}))"}
+COUNT, SUM, SHAPE = "histogram_count", "histogram_sum", "rate"
+GAUGE = {"mean": ("avg", "avg_over_time"), "min": ("min", "min_over_time"), "max": ("max", "max_over_time")}
+COUNTED = ("sum", "count", "rate")
+"""Statistics that are 0 where there is nothing to count; in Prometheus a series that never counted does not exist."""
+
+OF_WORKERS = "the exporter has gauges combined over workers, not those of each"
+SAMPLED = "Prometheus has a gauge's values at its scrapes only, the agent one a second"
+LATEST = "PromQL does not know which of several gauges was set last: this is the largest"
+STDDEV = "histogram_stddev needs Prometheus 2.49 or newer"
+
 CLASSIC_HISTOGRAM = {
     "mean": "sum{by} (rate({m_sum})) / sum{by} (rate({m_count}))",
     "sum": "sum{by} (increase({m_sum}))",
@@ -43,114 +47,197 @@ CLASSIC_HISTOGRAM = {
 }
 """Of what another server's page has, with the name that it has there and its labels: all of them are kept."""
 
-GAUGE = {
-    "mean": "avg{by} (avg_over_time({m}))",
-    "min": "min{by} (min_over_time({m}))",
-    "max": "max{by} (max_over_time({m}))",
-    "count": "sum{by} (count_over_time({m}))",
-}
 
+def promql(plan: Plan, *, is_past: bool, covered: Span | None = None) -> tuple[list[str], list[str]]:
+    """The queries that say the same, and notes on what has none or differs.
 
-def promql(plan: Plan, *, is_past: bool) -> tuple[list[str], list[str]]:
-    """The queries that say the same, and notes on what has none. `is_past`: the range does not end now."""
+    `is_past`: the range does not end now. `covered` is the time that the store holds of it, over which a rate is taken.
+    """
     queries: list[str] = []
-    notes: list[str] = []
-    writer = _Writer(plan, is_past)
+    writer = _Writer(plan, is_past, covered or Span(plan.span.read_from_ms, plan.span.to_ms))
     for output, limit in zip(plan.outputs, plan.limits, strict=True):
         for stat in output.shown:
             text = writer.text(output, stat)
             if text is None:
-                of_what = f"a {output.kind}" if output.kind else f"`{output.name}`, which is not known"
-                notes.append(f"PromQL has no {stat.word} of {of_what}")
+                writer.note(_has_no(output, stat))
             else:
-                queries.append(writer.with_clauses(text, stat, limit))
+                queries.append(writer.with_clauses(text, output, stat, limit))
     if any(source.kind is CLASSIC for source in plan.sources):
-        notes.append("a classic histogram is asked of a Prometheus that reads its server's own page")
+        writer.note("a classic histogram is asked of a Prometheus that reads its server's own page")
     if plan.steps:
-        notes.append(f"as a range query with a step of {format_duration(plan.steps.step_ms)}")
-    return queries, notes
+        writer.note(
+            f"as a range query with a step of {format_duration(plan.steps.step_ms)}, at times that are multiples of it"
+        )
+    return queries, writer.notes
 
 
-def exported_name(metric: str, kind: Kind, unit: str) -> str:
-    """The name of a metric at the exporters."""
-    if metric in BUILT_IN:
-        return BUILT_IN[metric]
-    name = re.sub(r"[^a-zA-Z0-9_:]", "_", metric)
-    if unit in UNIT_SUFFIXES and not name.endswith(f"_{unit}"):
-        name = f"{name}_{unit}"
-    return f"{name}_total" if kind is Kind.COUNTER and not name.endswith("_total") else name
+def _has_no(output: Output, stat: Stat) -> str:
+    of_what = f"a {output.kind}" if output.kind else f"`{output.name}`, which is not known"
+    return f"PromQL has no {stat.word} of {of_what}"
 
 
 class _Writer:
-    def __init__(self, plan: Plan, is_past: bool) -> None:
+    def __init__(self, plan: Plan, is_past: bool, covered: Span) -> None:
         self._plan = plan
-        length_ms = plan.steps.step_ms if plan.steps else plan.span.to_ms - plan.span.from_ms
-        self._range = f"[{max(1, round(length_ms / 1000))}s]"
+        span = plan.span
+        self._length_ms = max(1, plan.steps.step_ms if plan.steps else span.to_ms - span.read_from_ms)
+        self._rate_ms = max(1, plan.steps.step_ms if plan.steps else span.to_ms - covered.from_ms)
+        self._from_ms = span.read_from_ms
+        self._range = format_range(self._length_ms)
         self._at = f" @ {plan.span.to_ms / 1000:.3f}" if is_past and not plan.steps else ""
-        self._by = f" by ({', '.join(map(_label, (each.text for each in plan.query.by)))})" if plan.query.by else ""
+        self._by = ""
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
     def text(self, output: Output, stat: Stat) -> str | None:
         if isinstance(output, Direct):
             return self._stat(output.source, stat)
-        top = self._stat(output.numerator, output.numerator_stat)
         bottom = self._stat(output.denominator, output.denominator_stat)
-        return f"{top} / {bottom}" if top and bottom else None
+        top = self._stat(output.numerator, output.numerator_stat)
+        if bottom is not None and output.numerator_stat.name in COUNTED and output.numerator.kind is not Kind.GAUGE:
+            nothing = f"{_operand(bottom)} * 0"
+            top = f"({top} or {nothing})" if top else nothing
+        return f"{_operand(top)} / {_operand(bottom)}" if top and bottom else None
 
-    def with_clauses(self, text: str, stat: Stat, limit: float) -> str:
+    def with_clauses(self, text: str, output: Output, stat: Stat, limit: float) -> str:
         query = self._plan.query
-        if query.where and stat.name == query.where.stat.name:
-            text = f"({text}) {'>' if query.where.is_above else '<'} {limit:g}"
-        if query.limit:
-            text = f"{'topk' if query.limit.is_top else 'bottomk'}({query.limit.count}, {text})"
-        return text
+        if query.where:
+            text = self._where(text, output, stat, f"{'>' if query.where.is_above else '<'} {limit:.15g}")
+        return self._limited(text, output, stat) if query.limit else text
+
+    def _where(self, text: str, output: Output, stat: Stat, compared: str) -> str:
+        where = self._plan.query.where
+        assert where is not None
+        if stat.name == where.stat.name or (isinstance(output, Divided) and where.stat.name == RATIO_NAME):
+            return f"({text}) {compared}"
+        condition = self._stat(output.source, where.stat) if isinstance(output, Direct) else None
+        if condition is None:
+            self.note(_has_no(output, where.stat))
+            return text
+        return f"{text} and ({condition} {compared})"
+
+    def _limited(self, text: str, output: Output, stat: Stat) -> str:
+        """The groups with the most, or the least, of the first statistic."""
+        limit = self._plan.query.limit
+        assert limit is not None
+        first_output = self._plan.outputs[0]
+        first = self.text(first_output, first_output.shown[0])
+        word = "topk" if limit.is_top else "bottomk"
+        if first is None or (output is first_output and stat is first_output.shown[0]):
+            return f"{word}({limit.count}, {text})"
+        return f"{text} and {word}({limit.count}, {first})"
 
     def _stat(self, source: Source, stat: Stat) -> str | None:
         if source.kind is None:
             return None
+        names = (label_name(each.text, source.metric.text) for each in self._plan.query.by)
+        self._by = f" by ({', '.join(names)})" if self._plan.query.by else ""
         if source.kind is CLASSIC:
             return self._of_classic(source, stat)
-        selector = exported_name(source.metric.text, source.kind, source.unit) + self._labels()
-        ranged = f"{selector}{self._range}{self._at}"
+        metric = exported_name(source.metric.text, source.kind, source.unit) + self._labels(source.metric.text)
+        if source.kind is Kind.GAUGE:
+            return self._of_gauge(source, stat, metric)
+        is_young = any(series.created_ms and series.created_ms >= self._from_ms for series in source.series)
         if source.kind is Kind.COUNTER:
-            template = COUNTER.get(stat.name)
-        elif source.kind is Kind.GAUGE:
-            if stat.name == "last":
-                across = next((series.across for series in source.series), "sum")
-                return f"{ACROSS[across]}{self._by} ({selector}{self._at})"
-            template = GAUGE.get(stat.name)
-        else:
-            template = self._of_histogram(source, stat)
-        return template.replace("{by}", self._by).replace("{m}", ranged) if template else None
+            return self._counted(stat, self._come(metric, "", is_young=is_young))
+        return self._of_histogram(source, stat, metric, is_young=is_young)
 
     def _of_classic(self, source: Source, stat: Stat) -> str | None:
         q = {"min": 0.0, "max": 1.0}.get(stat.name, stat.q)
         if q is not None:
-            by = ", ".join(["le", *(_label(each.text) for each in self._plan.query.by)])
+            by = ", ".join(["le", *(label_name(each.text, source.metric.text) for each in self._plan.query.by)])
             template = f"histogram_quantile({q:.15g}, sum by ({by}) (rate({{m_bucket}})))"
         else:
             template = CLASSIC_HISTOGRAM.get(stat.name, "")
         for suffix in SUFFIXES:
-            selector = f"{source.metric.text}{suffix}{self._labels()}"
-            template = template.replace(f"{{m{suffix}}}", f"{selector}{self._range}{self._at}")
+            selector = f"{source.metric.text}{suffix}{self._labels(source.metric.text)}"
+            template = template.replace(f"{{m{suffix}}}", f"{selector}[{self._range}]{self._at}")
         return template.replace("{by}", self._by) or None
 
-    def _of_histogram(self, source: Source, stat: Stat) -> str | None:
-        merged = "sum{by} (rate({m}))"
+    def _counted(self, stat: Stat, come: str) -> str | None:
+        if stat.name == "rate":
+            return f"{come} / {self._rate_ms / 1000:.15g}"
+        return come if stat.name in ("sum", "count") else None
+
+    def _come(self, metric: str, part: str, *, is_young: bool) -> str:
+        """How much has come within the time, summed up."""
+        if self._length_ms > EXPORT_KEEP_MS:
+            inner = self._grown(metric, "increase", is_young=is_young)
+            return f"sum{self._by} ({part}({inner}))" if part else f"sum{self._by} ({inner})"
+        now, then = f"{metric}{self._at}", f"{metric}{self._at} offset {self._range}"
+        if part:
+            now, then = f"{part}({now})", f"{part}({then})"
+        return f"sum{self._by} ({now} - {then} or {now})" if is_young else f"sum{self._by} ({now} - {then})"
+
+    def _grown(self, metric: str, function: str, *, is_young: bool) -> str:
+        """Each series' growth; of one that has begun within the time, its total."""
+        grown = f"{function}({metric}[{self._range}]{self._at})"
+        if not is_young:
+            return grown
+        total = f"{metric}{self._at}"
+        return f"(increase({metric}[{self._range}]{self._at}) and {total} offset {self._range}) or {total}"
+
+    def _of_gauge(self, source: Source, stat: Stat, metric: str) -> str | None:
+        series = list(source.series)
+        named = {each.label for each in self._plan.query.filters} | {each.text for each in self._plan.query.by}
+        if not named.isdisjoint(WORKER_LABELS) and any("worker" in each.labels for each in series):
+            self.note(OF_WORKERS)
+        if stat.name == "last":
+            across = next((each.across for each in series), "sum")
+            if across == "last" and len(series) > len(source.groups):
+                self.note(LATEST)
+            return f"{ACROSS[across]}{self._by} ({metric}{self._at})"
+        if stat.name not in GAUGE:
+            return None
+        self.note(SAMPLED)
+        outer, inner = GAUGE[stat.name]
+        return f"{outer}{self._by} ({inner}({metric}[{self._range}]{self._at}))"
+
+    def _of_histogram(self, source: Source, stat: Stat, metric: str, *, is_young: bool) -> str | None:
+        if stat.name in ("count", "rate"):
+            return self._counted(stat, self._come(metric, COUNT, is_young=is_young))
+        if stat.name == "sum":
+            return self._come(metric, SUM, is_young=is_young)
+        if stat.name == "mean":
+            parts = (self._come(metric, part, is_young=is_young) for part in (SUM, COUNT))
+            return " / ".join(parts)
+        merged = f"sum{self._by} ({self._grown(metric, SHAPE, is_young=is_young)})"
         if stat.q is not None:
             return f"histogram_quantile({stat.q:.15g}, {merged})"
         if stat.value is not None:
-            share = f"histogram_fraction(-Inf, {stat.value.in_unit(source.unit):g}, {merged})"
+            share = f"histogram_fraction(-Inf, {stat.value.in_unit(source.unit):.15g}, {merged})"
             return {UNDER: share, OVER: f"1 - {share}"}[stat.word]
-        return HISTOGRAM.get(stat.name)
+        if stat.name == "stddev":
+            self.note(STDDEV)
+            return f"histogram_stddev({merged})"
+        return None
 
-    def _labels(self) -> str:
-        matchers = list(_matchers(self._plan.query.filters))
+    def _labels(self, metric: str) -> str:
+        constant = (f"{name}={_quoted(value)}" for name, value in constant_labels(metric))
+        matchers = [*constant, *_matchers(self._plan.query.filters, metric)]
         return f"{{{', '.join(matchers)}}}" if matchers else ""
 
 
-def _matchers(filters: Iterable[Filter]) -> Iterable[str]:
+def _operand(text: str) -> str:
+    """In parentheses where that makes a difference in a quotient."""
+    return (
+        f"({text})"
+        if not text.startswith("(") and (" / " in text or " * " in text or text.startswith("1 - "))
+        else text
+    )
+
+
+def format_range(length_ms: int) -> str:
+    """A duration as PromQL writes it, in the largest unit that fits."""
+    return f"{length_ms}ms" if length_ms % 1000 else f"{length_ms // 1000}s"
+
+
+def _matchers(filters: Iterable[Filter], metric: str) -> Iterable[str]:
     for each in filters:
-        label = _label(each.label)
+        label = label_name(each.label, metric)
         if each.operator == MATCHES:
             yield f"{label}=~{_quoted(f'(?s:.*)(?:{each.values[0]})(?s:.*)')}"
             continue
@@ -160,10 +247,6 @@ def _matchers(filters: Iterable[Filter]) -> Iterable[str]:
         else:
             choices = [*map(_escaped, each.values), *(f"{digit}[0-9][0-9]" for digit in each.classes)]
             yield f"{label}{negated or '='}~{_quoted('|'.join(choices))}"
-
-
-def _label(name: str) -> str:
-    return re.sub(r"[^a-zA-Z0-9_]", "_", name)
 
 
 def _escaped(text: str) -> str:

@@ -40,14 +40,19 @@ class QueryServer(RequestServer):
         self._now_ms = now_ms
 
     def _query(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        text = fields.get("text")
-        if not isinstance(text, str):
-            raise ProtocolError("a query message needs the field `text`")
-        return answer(parse(text), self._view(), self._now_ms(), _options(fields))
+        return answer_fields(fields, self._view(), self._now_ms())
 
     def _catalogue(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         service = fields.get("service")
         return catalogue(self._view(), service if isinstance(service, str) else None)
+
+
+def answer_fields(fields: Mapping[str, Any], view: View, now_ms: int) -> Mapping[str, Any]:
+    """The answer to a query message as of `now_ms`; raises `UsageError`, `ProtocolError`."""
+    text = fields.get("text")
+    if not isinstance(text, str):
+        raise ProtocolError("a query message needs the field `text`")
+    return answer(parse(text), view, now_ms, _options(fields))
 
 
 def _options(fields: Mapping[str, Any]) -> Options:

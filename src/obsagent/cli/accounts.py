@@ -65,6 +65,8 @@ def _facts(status: Status) -> Iterator[str]:
         yield f"readers    {agent['serve']}"
         if "control" in agent:  # an agent of before has none
             yield f"control    {agent['control']}"
+        if agent.get("http"):
+            yield f"Prometheus http://{agent['http']}/metrics"
         yield from _collectors(agent.get("collectors", {}))
     yield f"store      {status['directory']}"
     yield f"           {_plural(status['series']['known'], 'series', 'series')} of {_metrics(status['series'])}"

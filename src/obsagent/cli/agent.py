@@ -29,6 +29,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--keys", metavar="DIR", type=Path, help="the keys for tcp (default: keys in the store)")
     parser.add_argument("--no-collect", action="store_true", help="read nothing but what clients send: no collectors")
+    parser.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        help="where Prometheus scrapes, or `off` (default: 127.0.0.1:9464, unless something else is there)",
+    )
     parser.add_argument("--config", metavar="FILE", type=Path, help="a TOML file; the options here win over it")
 
 
@@ -37,7 +42,7 @@ def run(args: Namespace) -> int:
     from obsagent import config, daemon
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
-    options = {name: getattr(args, name) for name in ("data", "listen", "serve", "control", "keys")}
+    options = {name: getattr(args, name) for name in ("data", "listen", "serve", "control", "keys", "http")}
     if args.no_collect:
         options["collect"] = {}
     load = partial(config.load, args.config, **options)

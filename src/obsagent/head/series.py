@@ -14,7 +14,7 @@ Identity is kept as a 16-byte digest instead of a tuple of tuples: half of the m
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from sys import intern
@@ -40,6 +40,8 @@ class SeriesTable:
         self._ids_of_metric: dict[str, array[int]] = {}
         self._next_id = 0
         self.refused: dict[str, int] = {}
+        self.wall_ms: Callable[[], int] = lambda: 0
+        """The time of which new series are."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -86,7 +88,10 @@ class SeriesTable:
             return _sketched(found, sketch) if found.kind == kind else None
         words = {intern(name): intern(value) for name, value in labels.items()}
         name, shown_unit, shown_help = intern(metric), intern(unit), intern(help)
-        series = Series(self._next_id, name, kind, words, shown_unit, shown_help, scale, across, intern(sketch))
+        created_ms = self.wall_ms()
+        series = Series(
+            self._next_id, name, kind, words, shown_unit, shown_help, scale, across, intern(sketch), created_ms
+        )
         self._index(series)
         self._planned[series.id] = series
         return series

@@ -138,6 +138,7 @@ class Store:
     def _adopt(self, recovered: Recovered) -> None:
         """Take over the state that was recovered."""
         self._state = recovered.state
+        self._state.series.wall_ms = self._clock.wall_ms
         self._shelf = Shelf(recovered.tiers, self._lock, self._fs)
         self._sequence = recovered.checkpoint.sequence
         self._mark = recovered.checkpoint.mark

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from obsagent._native.codec import Groups
+from obsagent._native.codec import Groups, Window
 from obsagent.clock import window_start
 from obsagent.errors import StoreError
 from obsagent.exemplars import kept_of
@@ -183,9 +183,18 @@ class View:
         """
         with _files_that_stay():
             self.reader.collect_totals(self.blocks[last_head(self.blocks) :], groups)
+        self.collect_memory(groups)
+
+    def collect_memory(self, groups: Groups) -> None:
+        """Merge the windows in memory."""
         for window in self.windows:
             with self.lock:
                 window.samples.collect(groups, window.start_ms)
+
+    def merge_blocks(self, blocks: Sequence[BlockRef], into: Window) -> None:
+        """Merge everything that blocks hold, of a head block its totals, into one window."""
+        with _files_that_stay():
+            self.reader.merge(blocks, into)
 
     def accounts(self, from_ms: int, to_ms: int) -> dict[str, dict[str, Any]]:
         """Service → `observed stored pending dropped{reason} rejected{reason}` of the windows in the range."""

@@ -166,6 +166,10 @@ class BlockReader:
             for entry, stored in self._read(descriptor, block, _select(index, groups, *everything)):
                 self._merge(block, entry, stored, groups, everything, decompressor)
 
+    def merge(self, blocks: Iterable[BlockRef], into: Window) -> None:
+        """Merge all that blocks hold of all series, of a head block its totals."""
+        merge_everything(blocks, into, self._on_damage)
+
     def accounts(self, blocks: Iterable[BlockRef], first_ms: int, to_ms: int) -> dict[str, list[int]]:
         """Service → its counters, summed over the windows that start in `[first_ms, to_ms)`."""
         sums: dict[str, list[int]] = {}

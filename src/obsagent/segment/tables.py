@@ -189,9 +189,9 @@ def unpack(data: Buffer) -> Any:
 
 
 def series_to_row(series: Series) -> list[Any]:
-    """A series as an array: id, metric, kind, unit, help, scale, across, labels, sketch."""
+    """A series as an array: id, metric, kind, unit, help, scale, across, labels, sketch and, if known, created."""
     kind = int(series.kind)
-    return [
+    row = [
         series.id,
         series.metric,
         kind,
@@ -202,6 +202,7 @@ def series_to_row(series: Series) -> list[Any]:
         series.labels,
         series.sketch,
     ]
+    return [*row, series.created_ms] if series.created_ms else row
 
 
 def series_from_row(row: Any) -> Series:
@@ -217,6 +218,7 @@ def series_from_row(row: Any) -> Series:
         integer(scale),
         intern(across),
         sketch_of(row),
+        integer(row[9]) if len(row) > 9 else 0,
     )
 
 

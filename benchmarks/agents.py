@@ -51,11 +51,11 @@ def scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def running_agent(directory: Path) -> Iterator[RunningAgent]:
+def running_agent(directory: Path, *options: str) -> Iterator[RunningAgent]:
     """An agent over `directory/data`, ready to answer. Raises `RuntimeError` with its log if it does not start."""
     log = directory / "agent.log"
     command = [sys.executable, "-m", "obsagent", "agent", "--data", str(directory / "data")]
-    command += ["--listen", f"ipc://{directory}/ingest.sock", "--serve", f"ipc://{directory}/query.sock"]
+    command += ["--listen", f"ipc://{directory}/ingest.sock", "--serve", f"ipc://{directory}/query.sock", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:

@@ -12,6 +12,7 @@ import obsagent
 from benchmarks.agents import RunningAgent, running_agent, scratch
 from benchmarks.measure import Effort, Ratio
 from benchmarks.report import Goal, Row, Table, at_most, comparison
+from obsagent.ask import AgentClient
 
 REQUESTS_A_SECOND = 10_000
 VALUES_A_REQUEST = 20
@@ -22,23 +23,32 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 def run(effort: Effort) -> list[Table]:
     """One table: processor time over the time that passed."""
-    seconds = effort.size(10, 1)
+    seconds, load = effort.size(10, 1), os.getloadavg()[0]
+    with scratch() as directory, running_agent(directory, "--no-collect") as agent:
+        alone = _share(agent, lambda: time.sleep(seconds / 2))
     with scratch() as directory, running_agent(directory) as agent:
-        idle = _share(agent, lambda: time.sleep(seconds / 2))
+        time.sleep(seconds / 10)  # the first round loads what the others have
+        idle = _share(agent, lambda: time.sleep(seconds))
         client = obsagent.connect(service="busy", endpoint=agent.listen)
         step = client.histogram("step", labels=["number"])
         observes = [step.labels(number=str(number)).observe for number in range(VALUES_A_REQUEST)]
         began = _own_seconds()
         busy = _share(agent, lambda: _serve(observes, seconds))
         recording = (_own_seconds() - began) / seconds
+        collectors = _collectors(agent)
         client.close()
     what = f"agent, {REQUESTS_A_SECOND:,} requests a second with {VALUES_A_REQUEST} values each"
     rows = [
-        _row("agent, idle", idle),
+        _row("agent, idle, without collectors", alone),
+        _row("agent, idle, reading the host, cgroups and processes", idle),
+        _row("of that the collectors' own threads", collectors),
         _row(what, busy, at_most(busy * 100, GOAL_PERCENT, "%")),
         _row("the process that records them", recording),
     ]
-    note = f"Processor time, user and system, over {seconds} s; the recording process pays for its Python loop too."
+    note = (
+        f"Processor time, user and system, over {seconds} s; the recording process pays for its Python loop too."
+        f" When it began, {load:.1f} tasks ran or waited on {os.cpu_count()} processors."
+    )
     return [comparison("Processor time", "one processor", rows, note)]
 
 
@@ -51,6 +61,14 @@ def _share(agent: RunningAgent, work: Any) -> float:
     began, before = time.monotonic(), _agent_seconds(agent)
     work()
     return (_agent_seconds(agent) - before) / (time.monotonic() - began)
+
+
+def _collectors(agent: RunningAgent) -> float:
+    """What their rounds take, at the intervals that they have."""
+    with AgentClient(agent.serve) as client:
+        told = client.status()["agent"]["collectors"]
+    shares = [each["cpu_ms"] / each["rounds"] / each["interval_ms"] for each in told.values() if each["rounds"]]
+    return float(sum(shares))
 
 
 def _serve(observes: list[Any], seconds: int) -> None:

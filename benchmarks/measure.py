@@ -103,26 +103,29 @@ def repeating(function: Callable[..., object], *arguments: Any) -> Callable[[int
     return run
 
 
-def interleave(arms: Sequence[Arm], effort: Effort) -> list[Timing]:
-    """Runs the arms by turns, pinned and without garbage collection; one timing an arm, in the same order."""
+def interleave(arms: Sequence[Arm], effort: Effort, clock: Callable[[], float] = time.perf_counter) -> list[Timing]:
+    """Runs the arms by turns, pinned and without garbage collection; one timing an arm, in the same order.
+
+    `clock` may be `time.thread_time`, for work of one thread that waits for nothing: what others take is left out.
+    """
     with pinned(), no_collection():
-        repeats = [_repeats(arm, effort.round_s) for arm in arms]
-        rounds = [[_once(arm, n) for arm, n in zip(arms, repeats, strict=True)] for _ in range(effort.rounds)]
+        repeats = [_repeats(arm, effort.round_s, clock) for arm in arms]
+        rounds = [[_once(arm, n, clock) for arm, n in zip(arms, repeats, strict=True)] for _ in range(effort.rounds)]
     return [Timing(arm.name, seconds) for arm, seconds in zip(arms, zip(*rounds, strict=True), strict=True)]
 
 
-def _repeats(arm: Arm, round_s: float) -> int:
+def _repeats(arm: Arm, round_s: float, clock: Callable[[], float]) -> int:
     """How often the arm must run to take about `round_s`; the runs that find out warm it up."""
     repeats = 1
-    while (seconds := _once(arm, repeats) * repeats * arm.units) < round_s / 2:
+    while (seconds := _once(arm, repeats, clock) * repeats * arm.units) < round_s / 2:
         repeats *= max(2, min(10, int(round_s / 2 / max(seconds, 1e-9))))
     return repeats
 
 
-def _once(arm: Arm, repeats: int) -> float:
-    began = time.perf_counter()
+def _once(arm: Arm, repeats: int, clock: Callable[[], float]) -> float:
+    began = clock()
     arm.run(repeats)
-    return (time.perf_counter() - began) / (repeats * arm.units)
+    return (clock() - began) / (repeats * arm.units)
 
 
 @contextmanager

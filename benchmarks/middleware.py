@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import obsagent
@@ -11,7 +14,6 @@ from benchmarks import clients, peers
 from benchmarks.measure import Arm, Effort, Timing, interleave
 from benchmarks.report import Row, Table, comparison, duration
 
-UNWATCHED = "FastAPI, a route that does nothing"
 OURS = "**`obsagent.ASGIMiddleware`**"
 WARM_UP_REQUESTS = 50
 HEADERS = [
@@ -26,33 +28,52 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def run(effort: Effort) -> list[Table]:
-    """One table: every middleware around the same app, over the app alone."""
-    peers.load("fastapi")
+    """Two tables: the middlewares around FastAPI, and around an app that does nothing at all."""
     with clients.unheard() as client, asyncio.Runner() as runner:
-        arms = [
-            _arm(runner, UNWATCHED, _app()),
-            _arm(runner, OURS, obsagent.ASGIMiddleware(_app(), client)),
+        around_fastapi = [
+            _arm(runner, "FastAPI, a route that does nothing", _fastapi()),
+            _arm(runner, OURS, obsagent.ASGIMiddleware(_fastapi(), client)),
             *_instrumentator(runner),
-            *_opentelemetry(runner),
+            *_opentelemetry(runner, _fastapi),
         ]
-        for arm in arms:
-            arm.run(WARM_UP_REQUESTS)  # the first builds an app
-        reference, *timings = interleave(arms, effort)
-        note = f"{clients.ring_note(client)} {peers.missing_note()}".strip()
-    return [_table(reference, timings, note)]
+        around_nothing = [
+            _arm(runner, "an ASGI app that sends two messages", _nothing),
+            _arm(runner, OURS, obsagent.ASGIMiddleware(_nothing, client, endpoint="/score")),
+            *_opentelemetry(runner, lambda: _nothing),
+        ]
+        tables = [
+            _measured("A request of FastAPI, without a server", around_fastapi, effort),
+            _measured("A request of nothing, without a server", around_nothing, effort),
+        ]
+        note = f"{clients.ring_note(client)} Time of the processor. {peers.missing_note()}".strip()
+    return [tables[0], replace(tables[1], note=note)]
 
 
-def _table(reference: Timing, timings: list[Timing], note: str) -> Table:
+def _measured(title: str, arms: list[Arm], effort: Effort) -> Table:
+    for arm in arms:
+        arm.run(WARM_UP_REQUESTS)  # the first builds an app
+    reference, *timings = interleave(arms, effort, time.thread_time)
     rows = [Row(reference.name, None, duration(reference.median))]
     rows += [Row(timing.name, timing.over(reference), duration(timing.median)) for timing in timings]
-    ours, *others = [(timing.name, timing.median - reference.median) for timing in timings]
-    rows.append(Row("added by ours", None, duration(max(ours[1], 1e-9))))
+    (_, ours), *others = [(timing.name, _added(timing, reference)) for timing in timings]
+    rows.append(Row("added by ours", None, duration(max(ours, 0.0))))
     for name, added in others:
-        rows.append(Row(f"added by {name}, over ours", None, f"{added / max(ours[1], 1e-9):.1f} ×"))
-    return comparison("A request without a server", "unwatched", rows, note)
+        times = f", {added / ours:.1f} × ours" if ours > 0 else ""
+        rows.append(Row(f"added by {name}", None, f"{duration(max(added, 0.0))}{times}"))
+    return comparison(title, "unwatched", rows)
 
 
-def _app() -> Any:
+def _added(timing: Timing, reference: Timing) -> float:
+    """The median of the rounds' differences, in seconds."""
+    return statistics.median(each - base for each, base in zip(timing.seconds, reference.seconds, strict=True))
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def _fastapi() -> Any:
     fastapi = peers.load("fastapi")
     assert fastapi is not None, "this question is about FastAPI: pip install --group bench"
     app = fastapi.FastAPI()
@@ -102,12 +123,12 @@ def _instrumentator(runner: asyncio.Runner) -> list[Arm]:
     instrumentator, prometheus = peers.load("prometheus_fastapi_instrumentator"), peers.load("prometheus_client")
     if instrumentator is None or prometheus is None:
         return []
-    app = _app()
+    app = _fastapi()
     instrumentator.Instrumentator(registry=prometheus.CollectorRegistry()).instrument(app)
     return [_arm(runner, "prometheus-fastapi-instrumentator", app)]
 
 
-def _opentelemetry(runner: asyncio.Runner) -> list[Arm]:
+def _opentelemetry(runner: asyncio.Runner, app_of: Callable[[], App]) -> list[Arm]:
     """Metrics alone, and metrics with a span for each request; nothing is exported."""
     asgi, api = peers.load("opentelemetry.instrumentation.asgi"), peers.load("opentelemetry.trace")
     metrics, trace = peers.load("opentelemetry.sdk.metrics"), peers.load("opentelemetry.sdk.trace")
@@ -119,7 +140,7 @@ def _opentelemetry(runner: asyncio.Runner) -> list[Arm]:
     for what, tracer_provider in tracers.items():
         meter_provider = metrics.MeterProvider([export.InMemoryMetricReader()])
         app = asgi.OpenTelemetryMiddleware(
-            _app(), meter_provider=meter_provider, tracer_provider=tracer_provider, exclude_spans=["receive", "send"]
+            app_of(), meter_provider=meter_provider, tracer_provider=tracer_provider, exclude_spans=["receive", "send"]
         )
         arms.append(_arm(runner, f"OpenTelemetry ASGI, {what}", app))
     return arms

@@ -14,12 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obsagent import limits
 from obsagent.endpoints import default_control, default_listen, default_serve
 from obsagent.errors import ConfigError, UsageError, printable
 from obsagent.http_address import default_http, parse_http
+
+if TYPE_CHECKING:
+    from obsagent.collect.scrape_settings import ScrapeSettings
 
 UNITS = {
     "": 1,
@@ -36,7 +39,6 @@ DURATION_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "
 DURATION_PATTERN = re.compile(r"(\d+)([smhdwy])")
 TIERS = ("10s", "1m", "1h")
 """The names of the tiers, in the order of `limits.TIER_WINDOWS_MS`."""
-COLLECTORS = ("gpu",)
 KEY_CHARACTERS_SHOWN = 80
 BYTES_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
@@ -76,8 +78,10 @@ class AgentConfig:
     retention: tuple[int, ...] = limits.TIER_RETENTION_MS
     """How long (ms) each tier is kept, in the order of `limits.TIER_WINDOWS_MS`."""
     metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
-    collect: Mapping[str, object] = field(default_factory=dict)
-    """Collector → its table as it is written; `obsagent.collect` knows what may be in it."""
+    collect: Mapping[str, Any] = field(default_factory=lambda: _parse_collect("collect", {}))
+    """Name of a collector → its settings (`obsagent.collect.registry`); one that is not named is off."""
+    scrape: tuple[ScrapeSettings, ...] = ()
+    """Pages of servers that are not ours."""
 
     @property
     def control_endpoint(self) -> str:
@@ -157,11 +161,16 @@ def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
     return metrics
 
 
-def _parse_collect(key: str, value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{key}: expected tables such as [collect.gpu]")
-    _refuse_unknown(value, list(COLLECTORS), f"{key}.")
-    return value
+def _parse_collect(key: str, value: object) -> dict[str, Any]:
+    from obsagent.collect.registry import parse  # the collectors know best what they can be told
+
+    return parse(key, value)
+
+
+def _parse_scrape(key: str, value: object) -> tuple[ScrapeSettings, ...]:
+    from obsagent.collect.scrape_settings import parse_scrape
+
+    return parse_scrape(key, value)
 
 
 def _parse_disk_budget(key: str, value: object) -> int:
@@ -213,6 +222,7 @@ PARSERS = {
     "retention": _parse_retention,
     "metrics": _parse_metrics,
     "collect": _parse_collect,
+    "scrape": _parse_scrape,
 }
 
 

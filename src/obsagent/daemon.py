@@ -25,19 +25,20 @@ from typing import Any
 from obsagent import __version__, health, selfmetrics
 from obsagent.answer.serve import QueryServer, answer_fields
 from obsagent.clock import Clock, SystemClock
+from obsagent.collect import registry
 from obsagent.collect.collector import Collector
-from obsagent.collect.gpu.collector import GpuCollector
-from obsagent.collect.gpu_settings import GpuSettings
 from obsagent.collect.rounds import Collection
+from obsagent.collect.scrape_settings import ScrapeSettings
+from obsagent.collect.surroundings import ModelSession, Surroundings
 from obsagent.config import AgentConfig
 from obsagent.control import ControlServer
 from obsagent.doors import open_doors
+from obsagent.endpoints import IPC_PREFIX, is_loopback
 from obsagent.errors import StoreError
 from obsagent.export.exporter import Exporter, Exposition
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
 from obsagent.http_port import HttpPort
-from obsagent.owners import owners_of
 from obsagent.processes import pid_namespace
 from obsagent.receive.collected import Collected
 from obsagent.receive.ingest import Ingest
@@ -75,7 +76,6 @@ class Agent:
         self._clock = clock or SystemClock()
         self._started_ms = self._clock.monotonic_ms()
         budgets = budgets or _budgets(config)
-        _settings(config)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
         try:
             self._doors = open_doors(config)
@@ -95,7 +95,10 @@ class Agent:
         self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
-        self._collection = Collection(_collectors(config, self._store), collected.put)
+        surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
+        self._scraped = _scraped(config)
+        collectors = [*registry.make(config.collect, surroundings), *self._scraped.values()]
+        self._collection = Collection(collectors, collected.put)
         durations = Durations()
         self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
@@ -193,21 +196,29 @@ class Agent:
     def reload(self) -> dict[str, Any]:
         """Reads the keys and the configuration again, of which `[metrics]` counts for clients that connect from now on.
 
-        Says what else has changed and needs a restart. Raises `ConfigError`, and then nothing has changed.
+        Of `[[scrape]]` targets come and go; one that has not changed goes on. Says what else has changed and needs a
+        restart. Raises `ConfigError`, and then nothing has changed.
         """
         with self._reloading:
             return self._reload()
 
     def _reload(self) -> dict[str, Any]:
         new = self._load_again()
-        _settings(new)
         self._http.refresh_token()
-        names = [each.name for each in fields(new) if each.name != "metrics"]
+        names = [each.name for each in fields(new) if each.name not in ("metrics", "scrape")]
         changed = [name for name in names if getattr(new, name) != getattr(self._config, name)]
-        self._config = replace(self._config, metrics=new.metrics)
+        self._config = replace(self._config, metrics=new.metrics, scrape=new.scrape)
         self._ingest.set_scales(_scales(new))
         keys = self._doors.keyring.refresh(force=True)
+        self._rescrape(new)
         return {"keys": keys, "metrics": sorted(new.metrics), "restart_needed": changed}
+
+    def _rescrape(self, config: AgentConfig) -> None:
+        wanted = _scraped(config)
+        gone = [collector for target, collector in self._scraped.items() if target not in wanted]
+        come = [collector for target, collector in wanted.items() if target not in self._scraped]
+        self._scraped = {target: self._scraped.get(target, collector) for target, collector in wanted.items()}
+        self._collection.exchange(gone, come)
 
     def checkpoint(self) -> dict[str, Any]:
         """Moves everything from memory into a segment; raises `StoreError` if the disk refuses."""
@@ -294,15 +305,27 @@ class Agent:
         self._sink.suspend_silent(self._clock.monotonic_ms(), listening=listening)  # our own session has just spoken
 
 
-def _settings(config: AgentConfig) -> GpuSettings:
-    """What the configuration says of the collectors; raises `ConfigError`."""
-    return GpuSettings.from_mapping(config.collect.get("gpu", {}))
+def _model_sessions(store: Store, listen: str) -> list[ModelSession]:
+    """The sessions of this machine that have not ended, silent ones too: they may be at a long computation.
+
+    Who comes over a socket file or the loopback is here, whatever a container calls its host; else the name has to do.
+    """
+    everybody = listen.startswith(IPC_PREFIX) or is_loopback(listen)
+    here = os.uname().nodename
+    return [
+        ModelSession(each.service, each.worker, each.version, each.pid, each.pid_namespace, each.started_ms)
+        for each in store.sessions
+        if each.state != "closed" and each.service != selfmetrics.SERVICE and (everybody or each.host == here)
+    ]
 
 
-def _collectors(config: AgentConfig, store: Store) -> list[Collector]:
-    """What the configuration lets the agent read besides its clients."""
-    settings, host = _settings(config), os.uname().nodename
-    return [GpuCollector(settings, lambda: owners_of(store.sessions, host))] if settings.enabled else []
+def _scraped(config: AgentConfig) -> dict[ScrapeSettings, Collector]:
+    """A collector for each page of another server."""
+    if not config.scrape:
+        return {}
+    from obsagent.collect.scrape import Scrape
+
+    return {target: Scrape(target) for target in config.scrape}
 
 
 def _budgets(config: AgentConfig) -> Budgets:

@@ -11,9 +11,14 @@ from obsagent.samples import Instrument
 class Reading:
     """One value. Of a counter it is the total, as its source counts it: it may begin again from nothing.
 
+    With `begins_at` a counter is counted from there at its first reading too, and not from that reading. One that is
+    known to have begun `from_nothing` since the reading before says so; else that is seen where it falls.
+
     `labels` name the `service` that it belongs to: "host" for the machine itself. `host` is added.
     """
 
     instrument: Instrument
     value: float
     labels: dict[str, str] = field(default_factory=dict)
+    begins_at: float | None = None
+    from_nothing: bool = False

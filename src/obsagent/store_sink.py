@@ -274,6 +274,8 @@ class StoreSink:
     def write_definitions(self, name: bytes, mapped: Iterable[Mapped]) -> None:
         """Writes what a session's series numbers stand for."""
         rows = list(mapped)
+        session = self._sessions[name]
+        fresh = [row for row in rows if not session.knows(row.number)]
         stores = [row.series.id if row.series else REFUSED_SERIES for row in rows]
         full = self._store.series.is_full
         defined = [
@@ -281,8 +283,8 @@ class StoreSink:
             for row, store in zip(rows, stores, strict=True)
         ]
         self._store.write(Define(name, defined))
-        gauges = [row.series for row in rows if row.series is not None and row.series.kind is Kind.GAUGE]
-        self._sessions[name].gauges.extend(gauges)
+        gauges = [row.series for row in fresh if row.series is not None and row.series.kind is Kind.GAUGE]
+        session.gauges.extend(gauges)
 
     def histogram_of(self, name: bytes, number: int) -> int | None:
         """The store's id of a session's series; None if it is not defined, refused or no histogram."""

@@ -54,6 +54,14 @@ LINES = (
         'data = "\\u0000"',
         '"" = 1',
     ),
+    *(
+        "[[scrape]]",
+        'name = "a"',
+        'url = "http://h:1"',
+        'urls = ["http://[::1]/x"]',
+        'interval = "1s"',
+        "labels = {a='b'}",
+    ),
 )
 
 

@@ -11,5 +11,6 @@ INSTRUMENTED = {
     "segment": ["obsagent.segment"],
     "config": ["obsagent.config"],
     "identity": ["obsagent.head.directory"],
+    "exposition": ["obsagent.collect.exposition", "obsagent.collect.families", "obsagent.collect.restarts"],
     "sketch": ["obsagent.sketches"],
 }

@@ -34,6 +34,7 @@ SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
     "segment": seeds_files.segment_seeds,
     "config": seeds_files.config_seeds,
     "identity": seeds_files.identity_seeds,
+    "exposition": seeds_files.exposition_seeds,
     "sketch": seeds_files.sketch_seeds,
 }
 

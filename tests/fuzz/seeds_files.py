@@ -24,6 +24,7 @@ from obsagent.segment.recover import FileHeader
 from obsagent.segment.recover import encode_file_header as encode_segment_header
 from obsagent.segment.tables import SessionRow, Tables, pack_exemplars, series_to_row
 
+PAGES = Path(__file__).parents[1] / "unit" / "pages"
 SESSION = bytes(range(16))
 STORE_ID = b"store of seeds 1"
 AT_MS = 1_700_000_000_000
@@ -175,6 +176,14 @@ scale = 7
     yield "bytes_as_number", b"head_budget = 134217728\n"
     yield "a_fraction_of_bytes", b'head_budget = "1.5 GB"\n'
     yield "no_toml", b"data = \n[["
+
+
+def exposition_seeds() -> Seeds:
+    for name in ("openmetrics", "triton", "torchserve"):
+        yield name, (PAGES / f"{name}.txt").read_bytes()
+    yield "empty", b""
+    yield "a_page_of_something_else", b"<!DOCTYPE html>\n<html><body>404</body></html>\n"
+    yield "names_in_quotes", b'{"a.b","c d"="e"} 1\n'
 
 
 def sketch_seeds() -> Seeds:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from fuzz import config_check, file_check, sketch_check, trees, wire_check
+from fuzz import config_check, exposition_check, file_check, sketch_check, trees, wire_check
 from fuzz.block_parts import Mutate
 
 Mutation = Callable[[bytes, int, Random, Mutate], bytes]
@@ -39,6 +39,7 @@ TARGETS = {
     "segment": Target(file_check.check_segment, file_check.mutate_segment, size_max=16_384),
     "config": Target(config_check.check_config, config_check.mutate_config, size_max=8_192),
     "identity": Target(config_check.check_identity, size_max=512),
+    "exposition": Target(exposition_check.check_exposition, exposition_check.mutate_exposition),
     "sketch": Target(sketch_check.check_sketch, sketch_check.mutate_sketch),
     "loghist": Target(sketch_check.check_loghist, in_c=True),
     "tdigest": Target(sketch_check.check_tdigest, in_c=True),

@@ -30,6 +30,8 @@ class RunningAgent:
 
     def start(self, *options: str) -> RunningAgent:
         command = [sys.executable, "-m", "obsagent", "agent", "--data", str(self.data)]
+        if "--config" not in options:
+            command.append("--no-collect")  # what this machine does is no part of what a test has counted
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--listen", self.listen, "--serve", self.serve, *options],

@@ -94,7 +94,16 @@ class NetworkAgent(RunningAgent):
         self.listen = f"tcp://127.0.0.1:{free_port()}"
 
     def start(self, *options: str) -> NetworkAgent:
-        command = [*self.wire.prefix, sys.executable, "-m", "obsagent", "agent", "--data", str(self.data)]
+        command = [
+            *self.wire.prefix,
+            sys.executable,
+            "-m",
+            "obsagent",
+            "agent",
+            "--no-collect",
+            "--data",
+            str(self.data),
+        ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--listen", self.listen, "--serve", self.serve, *options], stdout=log, stderr=log

@@ -19,6 +19,7 @@ import pytest
 from integration.agents import RunningAgent
 from integration.programs import run_program
 from integration.prometheus_server import free_port, need
+from integration.threaded_agent import until
 from obsagent.config import load
 from unit.documented import shows_output
 
@@ -44,10 +45,14 @@ MAKE = sorted({line for line in shown_commands() if line.startswith("make ")})
 
 
 @pytest.fixture
-def fed_agent(agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> RunningAgent:
-    """An agent that the README's own program has fed."""
+def fed_agent(stopped_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> RunningAgent:
+    """An agent that the README's own program has fed, and that has read its machine."""
+    configuration = stopped_agent.directory / "obsagent.toml"
+    configuration.write_text('[collect.host]\ninterval = "1s"\n')
+    agent = stopped_agent.start("--config", str(configuration))
     monkeypatch.setenv("OBSAGENT_AGENT", agent.serve)
     run_program(fenced("python")[0])
+    until(lambda: "cpu_utilization" in agent.status()["cost"]["metrics"], "the processors have been read twice")
     time.sleep(1.5)  # gauges of workers are combined once a second
     return agent
 

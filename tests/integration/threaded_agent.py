@@ -39,7 +39,8 @@ class ThreadedAgent:
         self.clock = SteppedClock()
         self.listen = f"ipc://{directory}/ingest.sock"
         serve = f"ipc://{directory}/query.sock"
-        self.config = AgentConfig(data=directory / "data", listen=self.listen, serve=serve, **settings)
+        places = {"data": directory / "data", "listen": self.listen, "serve": serve, "collect": {}}
+        self.config = AgentConfig(**{**places, **settings})
         self.start()
 
     def start(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from faulty_fs import FailingFs
 from plain_survivors import Key, Prediction, predict, union
@@ -15,7 +16,7 @@ from obsagent.head.shelf import KEEP_MS
 from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.head.view import View
 from obsagent.limits import WINDOW_MS
-from obsagent.samples import Kind
+from obsagent.samples import Exemplar, Kind
 
 FIRST_MS = window_start(BEGIN_MS)
 WINDOWS = 10
@@ -29,6 +30,7 @@ class Small:
     files: Files
     now_ms: int
     values: dict[Key, tuple[int, float]]
+    exemplars: dict[Key, list[Any]]
 
 
 class Maker:
@@ -48,7 +50,11 @@ class Maker:
         for number in range(len(producer.defined)):
             writer.put_counter(number, self.sent, float(self.sent))
         samples = self.sent * len(producer.defined)
-        self.store.write(producer.frame(self.clock.now_ms - late_ms, writer.take(), samples))
+        at_ms = self.clock.now_ms - late_ms
+        exemplars: tuple[Exemplar, ...] = ()
+        if self.sent % 2 == 0:
+            exemplars = (Exemplar(producer.defined[0].id, window_start(at_ms), self.sent / 2, at_ms, f"t{self.sent}"),)
+        self.store.write(producer.frame(at_ms, writer.take(), samples, exemplars=exemplars))
 
     def window(self, late_ms: int = 0) -> None:
         """A window's samples, and the checkpoint of the one before."""
@@ -106,7 +112,7 @@ def make_small(directory: Path, *, journal_reaches_back: bool) -> Small:
     files = maker.make(journal_reaches_back=journal_reaches_back)
     found = predict(directory, maker.clock.now_ms)
     assert found.gaps == []
-    return Small(files, maker.clock.now_ms, found.values)
+    return Small(files, maker.clock.now_ms, found.values, found.exemplars)
 
 
 def write(directory: Path, files: Files) -> None:
@@ -123,11 +129,25 @@ def write(directory: Path, files: Files) -> None:
 def found_in(store: Store | ReadOnlyStore) -> Prediction:
     """What a store says it has, after all of it was read."""
     view = store.view()
-    values = read_values(view)
+    values, exemplars = read_values(view), read_exemplars(view)
     view.accounts(0, 1 << 60)
     gaps = view.gaps(0, 1 << 60)
     assert {(gap.from_ms, gap.to_ms) for gap in gaps} == {(g["from_ms"], g["to_ms"]) for g in store.status()["gaps"]}
-    return Prediction(values, union([(gap.from_ms, gap.to_ms) for gap in gaps]))
+    return Prediction(values, union([(gap.from_ms, gap.to_ms) for gap in gaps]), exemplars)
+
+
+def read_exemplars(view: View) -> dict[Key, list[Any]]:
+    by_id = {one.id: one for one in view.series()}
+    found = view.collect_exemplars(by_id, FIRST_MS, FIRST_MS + WINDOWS * WINDOW_MS)
+    return {
+        (each.window_ms, by_id[each.series_id].metric, tuple(sorted(by_id[each.series_id].labels.items()))): [
+            each.value,
+            each.time_ms,
+            each.trace_id,
+            each.request_id,
+        ]
+        for each in found
+    }
 
 
 def read_values(view: View) -> dict[Key, tuple[int, float]]:
@@ -151,6 +171,10 @@ def check_sound(small: Small, found: Prediction) -> None:
         assert left <= value, key
         if left != value:
             assert any(begin <= key[0] and key[0] + WINDOW_MS <= end for begin, end in found.gaps), (key, found.gaps)
+    assert found.exemplars.keys() <= small.exemplars.keys()
+    for key, exemplar in small.exemplars.items():
+        if found.exemplars.get(key) != exemplar:
+            assert any(begin <= key[0] and key[0] + WINDOW_MS <= end for begin, end in found.gaps), (key, found.gaps)
 
 
 def check_read(small: Small, directory: Path) -> Prediction:
@@ -170,5 +194,6 @@ def check_started(small: Small, directory: Path) -> None:
     assert found == expected
     again = found_in(Store.open_read_only(directory, clock=TurnedClock(small.now_ms)))
     assert again.values == found.values
+    assert again.exemplars == found.exemplars
     assert union([*again.gaps, *found.gaps]) == again.gaps
     check_sound(small, again)

@@ -44,7 +44,7 @@ HEALTHY = {
 PROGRAM = """
 import json, sys
 from obsagent.collect.gpu.collector import GpuCollector
-from obsagent.collect.gpu_settings import GpuSettings
+from obsagent.collect.settings import GpuSettings
 
 owners, retry_s = {int(pid): labels for pid, labels in json.loads(sys.argv[1]).items()}, float(sys.argv[2])
 collector = GpuCollector(GpuSettings(), lambda: owners, retry_s)

@@ -60,10 +60,11 @@ class Newer(Exception):
 
 @dataclass
 class Prediction:
-    """Counters as (increments, sum), and the gaps, which neither touch nor overlap."""
+    """Counters as (increments, sum), the gaps, which neither touch nor overlap, and exemplars: value, time, ids."""
 
     values: dict[Key, tuple[int, float]]
     gaps: list[tuple[int, int]]
+    exemplars: dict[Key, list[Any]]
 
 
 class Header(NamedTuple):
@@ -291,7 +292,7 @@ def fields_of(kind: int, payload: bytes) -> Any:
         return session, sequence, start, end, payload[92:]
     if kind == FRAME_WITH_EXEMPLARS:
         (size,) = struct.unpack_from("<I", payload, 92)
-        return session, sequence, start, end, payload[96 + size :]
+        return session, sequence, start, end, payload[96 + size :], msgpack.unpackb(payload[96 : 96 + size])
     return session, sequence, struct.unpack_from("<q", payload, 100)[0]
 
 
@@ -379,6 +380,7 @@ class _Store:
         self.directory, self.now = directory, now
         self.gaps: list[tuple[int, int]] = []
         self.values: dict[tuple[int, int], tuple[int, float]] = {}
+        self.exemplars: dict[tuple[int, int], list[Any]] = {}
         self.series: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {}
         self.sessions: dict[bytes, int] = {}
         self.numbers: dict[bytes, dict[int, int]] = {}
@@ -404,7 +406,12 @@ class _Store:
         for (start, series), value in self.values.items():
             if series in self.series:
                 values[(start, *self.series[series])] = value
-        return Prediction(values, union(self.gaps))
+        exemplars = {
+            (start, *self.series[series]): found
+            for (start, series), found in self.exemplars.items()
+            if series in self.series
+        }
+        return Prediction(values, union(self.gaps), exemplars)
 
     def identity(self) -> bytes | None:
         try:
@@ -447,6 +454,8 @@ class _Store:
                 for start, its_rows in found.frames:
                     for series, kind, payload in its_rows:
                         self.add(start, series, kind, payload)
+                if found.tables is not None and found.tables[13]:
+                    self.add_exemplars(msgpack.unpackb(found.tables[13]))
         self.holes()
 
     @staticmethod
@@ -496,6 +505,10 @@ class _Store:
             else:
                 counted, self.torn = [*counted, self.torn], None
         return counted
+
+    def add_exemplars(self, rows: list[list[Any]]) -> None:
+        for series, start, *found in rows:
+            self.exemplars[start, series] = max(self.exemplars.get((start, series), found), found)
 
     def add(self, start: int, series: int, kind: int, payload: bytes) -> None:
         assert kind == COUNTER, "the stores that are damaged have counters only"
@@ -665,7 +678,16 @@ class _Store:
         else:
             self.apply_frame(position, *fields)
 
-    def apply_frame(self, position: int, session: bytes, sequence: int, start: int, end: int, body: bytes) -> None:
+    def apply_frame(
+        self,
+        position: int,
+        session: bytes,
+        sequence: int,
+        start: int,
+        end: int,
+        body: bytes,
+        exemplars: list[list[Any]] | None = None,
+    ) -> None:
         self.step(position, (end - FUTURE, end + PAST), self.needed(position, start))
         if not self.require(session, position, start):
             return
@@ -676,6 +698,7 @@ class _Store:
             return
         else:
             self.sessions[session] = sequence
+        self.add_exemplars(exemplars or [])
         assert body[0] == 1
         at = 1
         while at < len(body):

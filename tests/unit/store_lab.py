@@ -155,6 +155,8 @@ class Truth:
     accounts: dict[tuple[int, str], Accounts] = field(default_factory=dict)
     exemplars: dict[tuple[int, int], Exemplar] = field(default_factory=dict)
     """Window and series → the largest."""
+    taken: set[Exemplar] = field(default_factory=set)
+    """All of them."""
 
     @classmethod
     def of(cls, producers: Iterable[Producer], applied: dict[bytes, int]) -> Truth:
@@ -181,6 +183,7 @@ class Truth:
             stored, refused = self.windows.setdefault(start, Window()).apply(entry.body, numbers, entry.end_ms)
             page.stored += stored
             page.rejected_frame += refused
+            self.taken.update(entry.exemplars)
             for each in entry.exemplars:
                 key = start, each.series_id
                 self.exemplars[key] = max(self.exemplars.get(key, each), each, key=rank)

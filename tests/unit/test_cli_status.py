@@ -257,3 +257,12 @@ def test_the_status_command(status, agent, words, monkeypatch, capsys):
         assert json.loads(out) == whole
     else:
         assert out == text(whole)
+
+
+def test_the_collectors_and_what_is_wrong_with_them(status, agent):
+    fine = {"interval_ms": 5_000, "rounds": 1_234, "readings": 87, "took_ms": 3.7, "failures": 0, "error": ""}
+    wrong = {**fine, "failures": 2, "error": "/mnt/models has not answered for 40 s: is its server gone?"}
+    agent["collectors"] = {"processes": fine, "host": wrong}
+    shown = text({**status, "agent": agent})
+    assert "processes      5s    1,234         87   3.70 ms          0   ok" in shown
+    assert "2   /mnt/models has not answered for 40 s: is its server gone?" in shown

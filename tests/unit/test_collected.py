@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from obsagent.errors import StoreError
-from obsagent.head.store import Store
+from obsagent.head.store import Budgets, Store
 from obsagent.readings import Reading
 from obsagent.receive import collected as module
 from obsagent.receive.collected import Collected
@@ -90,3 +93,73 @@ def test_what_there_is_no_room_for_is_counted(own: OwnSession, monkeypatch: pyte
     collected.put([total(1.0)])
     collected.put([total(2.0), total(3.0), total(4.0)])
     assert collected.dropped == 2
+
+
+def test_a_counter_that_has_begun_again_says_so_though_it_is_higher(store: Store, own: OwnSession) -> None:  # noqa: F811
+    collected = Collected(own)
+    written(own, collected, total(10.0))
+    written(own, collected, replace(total(30.0), from_nothing=True), total(35.0))
+    assert groups_of(store, one(store, "disk_read_bytes").id).counter(0)[1] == 35.0
+
+
+def test_a_counter_that_is_watched_from_its_beginning_counts_whole(store: Store, own: OwnSession) -> None:  # noqa: F811
+    collected = Collected(own)
+    written(own, collected, replace(total(30.0), from_nothing=True))
+    written(own, collected, total(31.0))
+    assert groups_of(store, one(store, "disk_read_bytes").id).counter(0)[1] == 31.0
+
+
+def test_what_has_begun_again_is_not_forgotten_while_the_store_is_full(
+    store: Store,  # noqa: F811
+    own: OwnSession,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    collected = Collected(own)
+    written(own, collected, total(10.0))
+
+    def full(*_: object) -> None:
+        raise StoreError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoreSink, "write_frame", full)
+        with pytest.raises(StoreError):
+            written(own, collected, replace(total(20.0), from_nothing=True))
+    written(own, collected, total(25.0))
+    assert groups_of(store, one(store, "disk_read_bytes").id).counter(0)[1] == 25.0
+
+
+@pytest.mark.threat("G4")
+def test_labels_that_come_and_go_do_not_fill_the_memory(
+    store: Store,  # noqa: F811
+    own: OwnSession,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many rounds of a target whose labels are never the same, beside one series that stays."""
+    monkeypatch.setattr("obsagent.receive.own_session.COLLECTED_SERIES", 100)
+    collected = Collected(own)
+    for number in range(400):
+        churn = [
+            Reading(instrument, float(number), {"service": "scraped", "pod": f"{number}-{pod}"})
+            for instrument in (FILL, READ)
+            for pod in range(20)
+        ]
+        written(own, collected, total(10.0 * number), *churn)
+    assert len(own._numbers) <= 100
+    assert len(own._counted) <= 100
+    assert len(own._read) <= 100
+    assert not own._undefined
+    assert len(own._numbers_of_series) <= len(store.series)
+    (kept,) = [each for each in store.series if each.labels.get("device") == "sda"]
+    assert groups_of(store, kept.id).counter(0)[1] == 3990.0
+
+
+def test_overflow_is_counted_for_each_series_and_defined_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("obsagent.receive.own_session.COLLECTED_SERIES", 10)
+    small = Store.open(tmp_path / "small", clock=FixedClock(), budgets=Budgets(series_per_metric=5, series_total=50))
+    own = OwnSession(StoreSink(small), FixedClock(), "ham")
+    collected = Collected(own)
+    for number in range(200):
+        written(own, collected, Reading(FILL, 0.5, {"service": "scraped", "pod": str(number)}))
+    assert small.view().overflowed == {"disk_fill": 195}
+    assert len(own._sink.live_gauges()) == 6
+    small.close()

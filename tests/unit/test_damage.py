@@ -57,6 +57,7 @@ def test_the_whole_store_is_read_as_it_is_described(small: Small, copy: Path) ->
     write(copy, small.files)
     assert check_read(small, copy).values == small.values
     assert len(small.values) >= 8
+    assert len(small.exemplars) >= 4
     assert sum(map(len, small.files.values())) < 5_000
     assert len([name for name in small.files if "-" in name.removeprefix("segments/")]) == 1
 

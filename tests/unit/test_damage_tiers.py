@@ -49,7 +49,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     files = maker.make(journal_reaches_back=False)
     found = predict(directory, maker.clock.now_ms)
     assert found.gaps == []
-    return Small(files, maker.clock.now_ms, found.values)
+    return Small(files, maker.clock.now_ms, found.values, found.exemplars)
 
 
 @pytest.fixture

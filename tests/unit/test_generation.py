@@ -223,6 +223,18 @@ def test_one_that_is_collected_below_the_lock_of_the_registry_waits_for_nothing(
     assert outcomes(obsagent_memory) == [("cancelled", "abandoned", "", 1), ("cancelled", "cancelled", "", 1)]
 
 
+def test_the_slowest_one_is_kept_with_its_ids(obs: Client, obsagent_memory: Memory) -> None:
+    for name, to_first_s, rest_s in [("quick", 0.5, 0.5), ("slow", 0.25, 2.0)]:
+        with obs.generation("llama-3", id=name, trace_id=f"trace-{name}") as generation:
+            obsagent_memory.clock.advance(to_first_s)
+            generation.token()
+            obsagent_memory.clock.advance(rest_s)
+    (slowest,) = obsagent_memory.exemplars("generation_duration")
+    assert (slowest.request_id, slowest.trace_id, slowest.value) == ("slow", "trace-slow", 2.25)
+    (late,) = obsagent_memory.exemplars("time_to_first_token")
+    assert (late.request_id, late.value) == ("quick", pytest.approx(0.5))
+
+
 # ---- Streams
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from obsagent.collect.gpu_settings import GpuSettings
+from obsagent.collect.settings import GpuSettings
 from obsagent.config import load
 from obsagent.errors import ConfigError
 
@@ -39,4 +39,4 @@ def test_collectors_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"unknown key collect\.gpus; did you mean collect\.gpu\?"):
         load(path)
     path.write_text("[collect.gpu]\nenabled = false\n")
-    assert load(path).collect == {"gpu": {"enabled": False}}
+    assert load(path).collect["gpu"] == GpuSettings(enabled=False)

@@ -87,6 +87,18 @@ def test_answers_are_joined_into_rows_by_their_labels(rows):
     }
 
 
+def test_what_processes_take_belongs_to_the_only_row_of_their_service():
+    taken = [
+        ({"service": "fraud", "version": ""}, {"last": 0.5}),  # its requests say version 4
+        ({"service": "idle", "version": "7"}, {"last": 0.25}),
+        ({"service": "triton", "version": ""}, {"last": 1.5}),  # no client
+        ({"service": "host", "version": ""}, {"last": 0.75}),
+    ]
+    rows = read(FakeSource({**ANSWERS, "last cpu_utilization": taken}), "1m", by_endpoint=False).rows
+    shares = {row.service: row.values.get("cpu") for row in rows}
+    assert shares == {"fraud": 0.5, "risk": None, "idle": 0.25, "triton": 1.5}
+
+
 @pytest.mark.parametrize(
     ("by_endpoint", "by"), [(False, "by service,version since 5m"), (True, "by service,version,endpoint since 5m")]
 )

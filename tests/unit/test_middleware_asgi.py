@@ -369,3 +369,27 @@ def test_switched_off_it_still_tells_the_current_request(monkeypatch: pytest.Mon
 
     get(watched(answers(b"x", before=look)), "/", headers=[("x-request-id", "7")])
     assert seen == ["7"]
+
+
+def test_from_the_first_request_on_the_runtime_and_its_loop_are_watched(
+    obs: obsagent.Client, obsagent_memory: Memory
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        deadline = time.monotonic() + 60
+        while not obsagent_memory.count("event_loop_lag"):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    assert get(watched(app), "/score").status == 200
+    assert obsagent_memory.last("python_threads") is not None
+
+
+def test_the_runtime_is_left_alone_where_that_is_asked_for(
+    obsagent_memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OBSAGENT_RUNTIME_METRICS", "0")
+    obs = obsagent.connect(service="shop")
+    assert get(watched(answers(b"ok")), "/score").status == 200
+    assert not any(each.metric.startswith("python_") for each in obs.definitions)

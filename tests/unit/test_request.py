@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -126,3 +126,38 @@ def test_a_request_keeps_its_id_and_its_endpoint_is_a_label(obs: Client, obsagen
     with obs.request("/b"):
         pass
     assert [obsagent_memory.count("latency", endpoint=each) for each in ("/a", "/b")] == [1, 1]
+
+
+async def given_up_task(obs: Client, status: int) -> None:
+    async def serve() -> None:
+        async with obs.request("/score") as request:
+            request.status = status
+            await asyncio.sleep(3600)
+
+    task = asyncio.create_task(serve())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def generator_left_early(obs: Client) -> None:
+    async def stream() -> AsyncIterator[str]:
+        with obs.request("/score"):
+            yield "first"
+            yield "second"
+
+    items = stream()
+    assert await anext(items) == "first"
+    await items.aclose()  # type: ignore[attr-defined]
+
+
+def test_what_is_given_up_is_no_error_unless_it_was_one(obs: Client, obsagent_memory: Memory) -> None:
+    asyncio.run(given_up_task(obs, 200))
+    asyncio.run(given_up_task(obs, 503))
+    asyncio.run(generator_left_early(obs))
+    with pytest.raises(KeyboardInterrupt), obs.request("/score"):
+        raise KeyboardInterrupt
+    assert [obsagent_memory.count("requests", status=each) for each in (499, 500, 503)] == [2, 1, 1]
+    assert obsagent_memory.count("errors") == 2
+    assert obsagent_memory.last("in_flight") == 0

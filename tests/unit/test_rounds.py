@@ -119,3 +119,28 @@ def test_a_bug_in_a_collector_is_a_trouble_too(taken: Taken) -> None:
     wait_for(collection.troubles)
     collection.stop()
     assert collection.status()["disks"]["error"] == "'nvme0n1'"
+
+
+def test_collectors_come_and_go_beside_one_that_stays(taken: Taken) -> None:
+    def other() -> Iterator[Reading]:
+        yield Reading(FILL, 0.75, {"service": "host"})
+
+    stays, goes, comes = Scripted("stays", well), Scripted("goes", half), Scripted("comes", other)
+    collection = Collection([stays, goes], taken)
+    collection.start()
+    try:
+        wait_for(collection.troubles)
+        collection.exchange([goes], [comes])
+        assert goes.closed.wait(30)
+        wait_for(lambda: 0.75 in taken.values())
+        assert list(collection.status()) == ["stays", "comes"]
+        assert not collection.troubles()
+        assert not stays.closed.is_set()
+    finally:
+        collection.stop()
+
+
+def test_rounds_of_one_interval_begin_together() -> None:
+    assert rounds._until_next(10.0, 1234.5) == 5.5
+    assert rounds._until_next(10.0, 1230.0) == 10.0
+    assert rounds._until_next(10.0, 1229.99) == pytest.approx(10.01)

@@ -8,7 +8,7 @@ import pytest
 
 import obsagent
 from obsagent.samples import Kind
-from obsagent.semantic_conventions import CONVENTIONS, attributes, prometheus_labels
+from obsagent.semantic_conventions import CONVENTIONS, attributes
 from obsagent.testing import Memory
 
 
@@ -59,13 +59,6 @@ def test_labels_become_attributes() -> None:
         "gen_ai.operation.name": "chat",
         "endpoint": "/chat",
         "service.name": "chat",
-    }
-    assert prometheus_labels("time_to_first_token", labels) == {
-        "gen_ai_provider_name": "obsagent",
-        "gen_ai_request_model": "llama-3",
-        "gen_ai_operation_name": "chat",
-        "endpoint": "/chat",
-        "service": "chat",
     }
     assert attributes("python_gc_collections", {"generation": "2"}) == {"cpython.gc.generation": "2"}
 

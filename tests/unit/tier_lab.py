@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from math import lcm
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.head.view import View
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Kind
-from obsagent.segment.tiers import Piece
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 NOON_MS = BEGIN_MS - BEGIN_MS % HOUR_MS
@@ -40,6 +38,7 @@ class TierLab:
         self.budgets = budgets
         self.fs = fs or FailingFs()
         self.chance = random.Random(seed)
+        self.ids_chance = random.Random(-seed)
         self.clock = TurnedClock(NOON_MS)
         self.producer = Producer("p")
         self.open()
@@ -64,7 +63,7 @@ class TierLab:
     def send(self, late_ms: int = 0) -> None:
         at_ms = max(NOON_MS, self.clock.now_ms - late_ms)
         body = make_body(enumerate(self.producer.defined), self.chance)
-        exemplars = make_exemplars(self.producer.defined, at_ms, self.chance)
+        exemplars = make_exemplars(self.producer.defined, at_ms, self.ids_chance)
         self.store.write(self.producer.frame(at_ms, *body, exemplars=exemplars))
 
     def live(self, duration_ms: int, *, upkeep: bool = True) -> None:
@@ -116,6 +115,8 @@ class TierLab:
                 check_question(view, truth, self.ids, from_ms, to_ms, step_ms)
             check_question(view, truth, self.ids, NOON_MS, self.clock.now_ms + WINDOW_MS, 0)
             check_totals(view, truth, self.ids)
+            from_ms = self.ids_chance.randrange(NOON_MS, self.clock.now_ms)
+            check_exemplars(view, truth, self.ids, from_ms, self.ids_chance.randrange(from_ms, self.clock.now_ms) + 1)
 
 
 def check_question(view: View, truth: Truth, ids: list[int], from_ms: int, to_ms: int, step_ms: int) -> None:
@@ -137,7 +138,6 @@ def check_question(view: View, truth: Truth, ids: list[int], from_ms: int, to_ms
             assert found.histogram(group, step) == wanted.histogram(group, step)
             assert found.counter(group, step) == wanted.counter(group, step)
             assert found.gauge(group, step) == wanted.gauge(group, step)
-    check_exemplars(view, truth, ids, pieces, (from_ms, to_ms, step_ms))
     accounts: dict[str, Accounts] = {}
     unstepped = view.tiers.pieces(from_ms, to_ms)
     for (start, service), account in truth.accounts.items():
@@ -147,13 +147,14 @@ def check_question(view: View, truth: Truth, ids: list[int], from_ms: int, to_ms
     check_coverage(view, coverage.first_ms, coverage.last_ms, read)
 
 
-def check_exemplars(
-    view: View, truth: Truth, ids: list[int], pieces: Sequence[Piece], question: tuple[int, int, int]
-) -> None:
-    """The largest of each series and of all windows that are read, and none that is not one of its window."""
-    found = view.collect_exemplars(ids, *question)
+def check_exemplars(view: View, truth: Truth, ids: list[int], from_ms: int, to_ms: int) -> None:
+    """The largest of each series and of all windows that are read, and none that did not come.
+
+    Of a window that is rolled up without its late part that part's own largest may be there too.
+    """
+    found = view.collect_exemplars(ids, from_ms, to_ms)
     assert len({(each.window_ms, each.series_id) for each in found}) == len(found)
-    for piece in pieces:
+    for piece in view.tiers.pieces(from_ms, to_ms):
         inside = [each for each in found if piece.from_ms <= each.window_ms < piece.to_ms]
         read = [each for (start, _), each in truth.exemplars.items() if piece.from_ms <= start < piece.to_ms]
         for series_id in ids:
@@ -162,7 +163,8 @@ def check_exemplars(
                 for some in (inside, read)
             )
             assert (largest and largest.trace_id) == (wanted and wanted.trace_id)
-        assert {each.trace_id for each in inside} <= {each.trace_id for each in read}
+        came = {each.trace_id for each in truth.taken if piece.from_ms <= each.window_ms < piece.to_ms}
+        assert {each.trace_id for each in inside} <= came
 
 
 def check_coverage(view: View, first_ms: int | None, last_ms: int | None, read: set[int]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import tzinfo
 
+from obsagent.answer import classic
 from obsagent.answer.durations import format_duration
 from obsagent.answer.mistakes import did_you_mean, listing, nearest, there_are
 from obsagent.answer.plan import Divided, Plan, unit_of
 from obsagent.answer.query import DEFAULT_RANGE, EQUAL, Query, Since
 from obsagent.answer.rows import Row
-from obsagent.answer.select import Source, accepts
+from obsagent.answer.select import Source, accepts, series_of
 from obsagent.answer.values import RATIO
 from obsagent.answer.view import View
 from obsagent.answer.zones import local_time
@@ -62,7 +63,8 @@ class _Writer:
 
     def unknown_metric(self, source: Source) -> str:
         name = source.metric.text
-        metrics = {series.metric for series in self._view.series()}
+        every = list(self._view.series())
+        metrics = {series.metric for series in every} | classic.names(every)
         said = f"no `{name}` {self._range()}"
         if not metrics:
             return f"{said}: the store holds no metric yet; no client has sent a sample"
@@ -74,7 +76,7 @@ class _Writer:
     def nothing_passes(self, source: Source) -> str:
         """Names the filter that no series passes, with the values that exist."""
         name = source.metric.text
-        of_metric = [series for series in self._view.series() if series.metric == name]
+        of_metric = series_of(name, self._view.series())
         for each in self._query.filters:
             values = {series.labels.get(each.label, "") for series in of_metric}
             if not any(accepts(each, value) for value in values):
@@ -101,7 +103,7 @@ class _Writer:
         return self._query.range.text
 
     def _last_sample(self, metric: str, separator: str = ";") -> str:
-        last_ms = self._view.metric_last_ms(metric)
+        last_ms = self._last_ms(metric)
         if last_ms is None:
             return f"{separator} no sample of it is stored"
         return f"{separator} last sample {self._at(last_ms)}"
@@ -109,10 +111,15 @@ class _Writer:
     def _last_of(self, source: Source) -> str:
         """As `_last_sample`, but of the series that pass the filters, whose last window is known."""
         seen = self._view.last_samples([series.id for series in source.series], 0)
-        of_metric_ms = self._view.metric_last_ms(source.metric.text)
+        of_metric_ms = self._last_ms(source.metric.text)
         if not seen or of_metric_ms is None:
             return "; no sample of it is stored"
         return f"; last sample {self._at(min(max(end_ms for _, end_ms in seen.values()), of_metric_ms))}"
+
+    def _last_ms(self, metric: str) -> int | None:
+        """Of a classic histogram, that of its parts."""
+        known = {each.metric for each in series_of(metric, self._view.series())}
+        return max((at for name in known if (at := self._view.metric_last_ms(name)) is not None), default=None)
 
     def _silence(self) -> str:
         """That nobody is connected is reason enough for silence."""

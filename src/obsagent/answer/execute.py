@@ -21,7 +21,8 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
                     [metric]     of several
                     labels, count (samples behind the row)
                     values       {stat: number or null}
-                    error_bound  {stat: 0 if exact, else {"relative" | "absolute" | "rank": bound}}
+                    error_bound  {stat: 0 if exact, else {"relative" | "absolute" | "rank": bound}, or of a classic
+                                 histogram beyond its last edge {"above": edge}, before its first {"below": edge}}
                     [not_finite] if NaN or infinities were observed: {"nan" | "positive_infinity" | …: samples}
                     [points]     {"from", "to", "count", "values", "error_bound"} of each step that has samples
                     [vs]         {"count", "values", "error_bound", [points]} of the other side, or null
@@ -211,7 +212,9 @@ def _losses(planned: Plan, view: View) -> Answer:
             rejected[reason] += accounts["rejected"].get(reason, 0)
         settled = accounts["stored"] + sum(accounts["dropped"].values()) + sum(accounts["rejected"].values())
         pending += max(0, accounts["observed"] - settled)
-    refused = sum(view.overflowed.get(source.metric.text, 0) for source in planned.sources)
+    names = {source.metric.text for source in planned.sources}
+    names |= {series.metric for source in planned.sources for series in source.series}
+    refused = sum(view.overflowed.get(name, 0) for name in names)
     return {"dropped": dropped, "rejected": rejected, "pending": pending, "overflow_series": refused}
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from obsagent._native.codec import Groups
+from obsagent.answer.classic import Part, parts_of
 from obsagent.answer.plan import Plan
 from obsagent.answer.ranges import Span
-from obsagent.answer.select import Key, Source
+from obsagent.answer.select import Group, Key, Source
+from obsagent.answer.stats import CLASSIC
 from obsagent.answer.view import Reads, View
 from obsagent.samples import Kind
 
@@ -22,6 +24,8 @@ class Members:
     across: str
     last_window: tuple[int, int] | None = None
     """Start and end (ms) of the newest window with a sample, if that was asked for."""
+    parts: tuple[Part, ...] = ()
+    """What each native group is, of a classic histogram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,13 @@ def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
     members: dict[tuple[str, Key], Members] = {}
     count = 0
     for source in plan.sources:
-        per_series = source.kind is Kind.GAUGE  # last values combine by a rule of their own, not by merging
         for group in source.groups:
-            own = range(count, count + (len(group.series) if per_series else 1))
-            for index, series in enumerate(group.series):
-                mapping[series.id] = own[index if per_series else 0]
+            places, parts = _places(source, group)
+            mapping |= {series.id: count + place for series, place in zip(group.series, places, strict=True)}
             found = (last[series.id] for series in group.series if series.id in last)
             newest = max(found, key=itemgetter(1), default=None)
-            members[source.metric.text, group.key] = Members(tuple(own), group.series[0].across, newest)
+            own = range(count, count + max(places) + 1)
+            members[source.metric.text, group.key] = Members(tuple(own), group.series[0].across, newest, parts)
             count = own.stop
     steps = plan.steps
     if steps:
@@ -65,6 +68,17 @@ def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
         # Whole windows, but not beyond now.
         covered = Span(coverage.first_ms, min(coverage.last_ms, coverage.to_ms))
     return Gathered(groups, members, covered, coverage.reads)
+
+
+def _places(source: Source, group: Group) -> tuple[list[int], tuple[Part, ...]]:
+    """Which of the row's native groups each series goes into: one for all, if they merge."""
+    if source.kind is Kind.GAUGE:  # last values combine by a rule of their own, not by merging
+        return list(range(len(group.series))), ()
+    if source.kind is not CLASSIC:
+        return [0] * len(group.series), ()
+    parts = parts_of(group.series)
+    places = {part: place for place, part in enumerate(dict.fromkeys(parts))}
+    return [places[part] for part in parts], tuple(places)
 
 
 def _last_samples(plan: Plan, view: View) -> Mapping[int, tuple[int, int]]:

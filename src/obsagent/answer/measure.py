@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from obsagent._native.codec import Groups
 from obsagent._native.sketch import LogHist, TDigest
+from obsagent.answer.classic import Bounds, ClassicHistogram, Part, histogram_of
 from obsagent.answer.stats import UNDER, Stat
 from obsagent.limits import HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 
@@ -83,6 +84,61 @@ def measure_counter(groups: Groups, group: int, steps: Steps, stats: Iterable[St
     for stat in stats:
         estimates[stat.name] = exact(ratio(total, seconds) if stat.name == "rate" else whole(total))
     return Measured(increments, estimates)
+
+
+def measure_classic(
+    groups: Groups,
+    members: Sequence[int],
+    parts: Sequence[Part],
+    steps: Steps,
+    stats: Iterable[Stat],
+    unit: str,
+    seconds: float,
+) -> Measured | None:
+    """A classic histogram's row, or None without an observation. Each part is a group of its own in `members`."""
+
+    def total(index: int) -> float | None:
+        found = [groups.counter(members[index], step) for step in steps]
+        return math.fsum(part[1] for part in found) if any(part[0] for part in found) else None
+
+    hist = histogram_of(parts, total)
+    if hist is None:
+        return None
+    estimates = {stat.name: _of_classic(hist, stat, unit, seconds) for stat in stats}
+    return Measured(round(hist.count), estimates)
+
+
+def _of_classic(hist: ClassicHistogram, stat: Stat, unit: str, seconds: float) -> Estimate:
+    if stat.value is not None:
+        return _share_of_classic(hist, stat.value.in_unit(unit), is_under=stat.word == UNDER)
+    q = {"min": 0.0, "max": 1.0}.get(stat.name, stat.q)
+    if q is not None:
+        return bounded(hist.quantile(q))
+    if stat.name == "mean":
+        return exact(None if hist.sum is None else ratio(hist.sum, hist.count))
+    if stat.name == "sum":
+        return exact(hist.sum)
+    return exact(ratio(hist.count, seconds) if stat.name == "rate" else whole(hist.count))
+
+
+def _share_of_classic(hist: ClassicHistogram, limit: float, *, is_under: bool) -> Estimate:
+    share = hist.share(limit)
+    if share is None or is_under:
+        return bounded(share)
+    return bounded(Bounds(1 - share.value, 1 - share.high, 1 - share.low))
+
+
+def bounded(bounds: Bounds | None) -> Estimate:
+    """A number with the bound that reaches to both ends, or, if there is no upper or lower one, what is certain."""
+    if bounds is None:
+        return Estimate(None)
+    value, low, high = bounds
+    if math.isinf(high):
+        return Estimate(value, {"above": low}, low, high) if math.isfinite(low) else Estimate(None)
+    if math.isinf(low):
+        return Estimate(value, {"below": high}, low, high)
+    absolute = max(value - low, high - value)
+    return Estimate(value, {"absolute": absolute} if absolute else 0, low, high)
 
 
 def measure_gauge(
@@ -265,8 +321,9 @@ def divide(top: Estimate | None, bottom: Estimate | None) -> Estimate:
     if bottom.low <= 0 <= bottom.high:  # it may be anything
         return Estimate(None)
     ends = [a / b for a in (top.low, top.high) for b in (bottom.low, bottom.high)]
-    low, high = min(ends), max(ends)
-    return Estimate(value, {"absolute": max(value - low, high - value)}, low, high)
+    if any(map(math.isnan, ends)):  # infinite by infinite
+        return Estimate(None)
+    return bounded(Bounds(value, min(ends), max(ends)))
 
 
 def ratio(value: float, by: float) -> float | None:

@@ -18,7 +18,7 @@ from obsagent.answer.mistakes import QueryError, did_you_mean, listing
 from obsagent.answer.query import Name, Query, Term
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source, select
-from obsagent.answer.stats import AGE, ALIASES, MEANING, SHARES, Stat, default_stats, works_for
+from obsagent.answer.stats import AGE, ALIASES, CLASSIC, MEANING, SHARES, Stat, default_stats, works_for
 from obsagent.answer.values import RATIO
 from obsagent.limits import QUERY_POINTS, WINDOW_MS
 from obsagent.samples import Kind, Series
@@ -193,8 +193,10 @@ def _ratio(query: Query, series: list[Series]) -> Divided:
 
 def _operand_stat(query: Query, source: Source) -> Stat:
     """What a metric without a stat means in a ratio."""
-    if source.kind is Kind.HISTOGRAM:
-        summary = f"`{source.metric.text}` is a histogram: say which stat of it, such as `mean {source.metric.text}`"
+    if source.kind in (Kind.HISTOGRAM, CLASSIC):
+        summary = (
+            f"`{source.metric.text}` is a {source.kind.word}: say which stat of it, such as `mean {source.metric.text}`"
+        )
         raise QueryError(summary, query.text, source.metric.start, source.metric.end)
     return Stat("last") if source.kind is Kind.GAUGE else derived.SUM
 

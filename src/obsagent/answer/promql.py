@@ -17,17 +17,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from obsagent.answer.classic import SUFFIXES
 from obsagent.answer.durations import format_duration
 from obsagent.answer.plan import RATIO_NAME, Direct, Divided, Output, Plan
 from obsagent.answer.query import EQUAL, MATCHES, Filter
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import WORKER_LABELS, Source
-from obsagent.answer.stats import OVER, UNDER, Stat
+from obsagent.answer.stats import CLASSIC, OVER, UNDER, Stat
 from obsagent.exported import constant_labels, exported_name, label_name
 from obsagent.limits import EXPORT_KEEP_MS
 from obsagent.samples import Kind
 
 ACROSS = {"sum": "sum", "max": "max", "min": "min", "mean": "avg", "last": "max"}
+CLASSIC_HISTOGRAM = {
+    "mean": "sum{by} (rate({m_sum})) / sum{by} (rate({m_count}))",
+    "sum": "sum{by} (increase({m_sum}))",
+    "count": "sum{by} (increase({m_count}))",
+    "rate": "sum{by} (rate({m_count}))",
+}
+"""Of what another server's page has, with the name that it has there and its labels: all of them are kept."""
+
 COUNT, SUM, SHAPE = "histogram_count", "histogram_sum", "rate"
 GAUGE = {"mean": ("avg", "avg_over_time"), "min": ("min", "min_over_time"), "max": ("max", "max_over_time")}
 COUNTED = ("sum", "count", "rate")
@@ -53,6 +62,8 @@ def promql(plan: Plan, *, is_past: bool, covered: Span | None = None) -> tuple[l
                 writer.note(_has_no(output, stat))
             else:
                 queries.append(writer.with_clauses(text, output, stat, limit))
+    if any(source.kind is CLASSIC for source in plan.sources):
+        writer.note("a classic histogram is asked of a Prometheus that reads its server's own page")
     if plan.steps:
         writer.note(
             f"as a range query with a step of {format_duration(plan.steps.step_ms)}, at times that are multiples of it"
@@ -124,6 +135,8 @@ class _Writer:
             return None
         names = (label_name(each.text, source.metric.text) for each in self._plan.query.by)
         self._by = f" by ({', '.join(names)})" if self._plan.query.by else ""
+        if source.kind is CLASSIC:
+            return self._of_classic(source, stat)
         metric = exported_name(source.metric.text, source.kind, source.unit) + self._labels(source.metric.text)
         if source.kind is Kind.GAUGE:
             return self._of_gauge(source, stat, metric)
@@ -170,6 +183,18 @@ class _Writer:
         self.note(SAMPLED)
         outer, inner = GAUGE[stat.name]
         return f"{outer}{self._by} ({inner}({metric}[{self._range}]{self._at}))"
+
+    def _of_classic(self, source: Source, stat: Stat) -> str | None:
+        q = {"min": 0.0, "max": 1.0}.get(stat.name, stat.q)
+        if q is not None:
+            by = ", ".join(["le", *(label_name(each.text) for each in self._plan.query.by)])
+            template = f"histogram_quantile({q:.15g}, sum by ({by}) (rate({{m_bucket}})))"
+        else:
+            template = CLASSIC_HISTOGRAM.get(stat.name, "")
+        for suffix in SUFFIXES:
+            selector = f"{source.metric.text}{suffix}{self._labels(source.metric.text)}"
+            template = template.replace(f"{{m{suffix}}}", f"{selector}{self._range}{self._at}")
+        return template.replace("{by}", self._by) or None
 
     def _of_histogram(self, source: Source, stat: Stat, metric: str, *, is_young: bool) -> str | None:
         if stat.name in ("count", "rate"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from obsagent.answer.measure import (
     Measured,
     divide,
     exact,
+    measure_classic,
     measure_counter,
     measure_gauge,
     measure_histogram,
@@ -19,7 +21,7 @@ from obsagent.answer.measure import (
 from obsagent.answer.plan import COUNT, Direct, Divided, Output, Plan, keys_of
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source
-from obsagent.answer.stats import AGE, Stat
+from obsagent.answer.stats import AGE, CLASSIC, Stat
 from obsagent.samples import Kind
 
 COUNTED = ("sum", "count", "rate")
@@ -108,6 +110,8 @@ class _Reader:
         groups = self._gathered.groups
         if source.kind is Kind.GAUGE:
             return measure_gauge(groups, members.groups, steps, stats, source.unit, members.across)
+        if source.kind is CLASSIC:
+            return measure_classic(groups, members.groups, members.parts, steps, stats, source.unit, seconds)
         (group,) = members.groups
         if source.kind is Kind.COUNTER:
             return measure_counter(groups, group, steps, stats, seconds)
@@ -142,13 +146,22 @@ def passing(plan: Plan, rows: list[Row]) -> list[Row]:
 
     def passes(output: Output, measured: Measured) -> bool:
         name = output.stat.name if isinstance(output, Divided) and where.stat.name != COUNT.name else where.stat.name
-        return where.accepts(measured.estimates[name].value, limits[output.name])
+        return where.accepts(_certain(measured.estimates[name], is_above=where.is_above), limits[output.name])
 
     if plan.steps is None:
         return [row for row in rows if passes(row.output, row.measured)]
     for row in rows:
         row.points = [point for point in row.points if passes(row.output, point.measured)]
     return [row for row in rows if row.points]
+
+
+def _certain(estimate: Estimate, *, is_above: bool) -> float | None:
+    """The value; of one that is only known to lie beyond, no more than that: it is above an edge, and below nothing."""
+    if estimate.value is None:
+        return None
+    if math.isinf(estimate.high):
+        return math.nextafter(estimate.low, math.inf) if is_above else math.inf
+    return -math.inf if math.isinf(estimate.low) and is_above else estimate.value
 
 
 def limited(plan: Plan, rows: list[Row]) -> list[Row]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from obsagent.answer import classic
 from obsagent.answer.mistakes import QueryError, did_you_mean, listing
 from obsagent.answer.patterns import matching
 from obsagent.answer.query import EQUAL, MATCHES, Filter, Name, Query
+from obsagent.answer.stats import CLASSIC, MetricKind
 from obsagent.samples import Kind, Series
 
 WORKER_LABELS = frozenset({"worker", "host"})
@@ -39,7 +41,7 @@ class Source:
     """A metric as a query reads it. `kind` is None if the store does not know the metric."""
 
     metric: Name
-    kind: Kind | None = None
+    kind: MetricKind | None = None
     unit: str = ""
     groups: tuple[Group, ...] = ()
 
@@ -51,7 +53,7 @@ class Source:
 
 def select(query: Query, metric: Name, every_series: Iterable[Series]) -> Source:
     """What to read of a metric; raises `QueryError` for what has no meaning."""
-    of_metric = [series for series in every_series if series.metric == metric.text]
+    of_metric = series_of(metric.text, every_series)
     if not of_metric:
         return Source(metric)
     _check_labels(query, metric, of_metric)
@@ -61,6 +63,17 @@ def select(query: Query, metric: Name, every_series: Iterable[Series]) -> Source
         matching_series = _choose_gauges(query, matching_series)
     unit = next((series.unit for series in of_metric if series.unit), "")
     return Source(metric, kind, unit, _group(query.by, matching_series))
+
+
+def series_of(name: str, every_series: Iterable[Series]) -> list[Series]:
+    """The series of a metric; of a classic histogram those of its parts."""
+    every = list(every_series)
+    return [series for series in every if series.metric == name] + classic.series_of(name, every)
+
+
+def _kind_of(series: Series, name: str) -> MetricKind:
+    """A part of a classic histogram has a name of its own."""
+    return series.kind if series.metric == name else CLASSIC
 
 
 def passes(labels: Mapping[str, str], filters: Iterable[Filter]) -> bool:
@@ -90,6 +103,8 @@ def _matching(series: list[Series], filters: tuple[Filter, ...]) -> list[Series]
 def _check_labels(query: Query, metric: Name, of_metric: list[Series]) -> None:
     """Every label of a filter or of `by` must exist on at least one series of the metric."""
     known = {label for series in of_metric for label in series.labels}
+    if all(series.metric != metric.text for series in of_metric):
+        known.discard(classic.EDGE)
     named = [(each.label, each.start) for each in query.filters] + [(each.text, each.start) for each in query.by]
     for label, start in named:
         if label not in known:
@@ -98,12 +113,13 @@ def _check_labels(query: Query, metric: Name, of_metric: list[Series]) -> None:
             raise QueryError(summary, query.text, start, start + len(label))
 
 
-def _only_kind(query: Query, metric: Name, series: list[Series]) -> Kind:
-    kinds = sorted({each.kind for each in series})
-    if len(kinds) == 1:
-        return kinds[0]
-    by_kind = {kind: sorted({each.labels.get("service", "") for each in series if each.kind is kind}) for kind in kinds}
-    where = [f"a {kind.word} in {listing(services, last='and')}" for kind, services in by_kind.items()]
+def _only_kind(query: Query, metric: Name, series: list[Series]) -> MetricKind:
+    by_kind: dict[MetricKind, set[str]] = {}
+    for each in sorted(series, key=lambda each: each.kind):
+        by_kind.setdefault(_kind_of(each, metric.text), set()).add(each.labels.get("service", ""))
+    if len(by_kind) == 1:
+        return next(iter(by_kind))
+    where = [f"a {kind.word} in {listing(sorted(services), last='and')}" for kind, services in by_kind.items()]
     summary = f"`{metric.text}` is {listing(where, last='and')}: choose with service=NAME"
     raise QueryError(summary, query.text, metric.start, metric.end)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 
 from obsagent.answer.values import Value
 from obsagent.samples import Kind
@@ -18,7 +19,22 @@ AGE = "age"
 WORDS = ("mean", "min", "max", "sum", "count", "rate", "stddev", "last", AGE)
 SHARES = (UNDER, OVER)
 
-MEANING: dict[Kind, dict[str, str]] = {
+
+class Scraped(Enum):
+    """Kinds that are none of an instrument of ours: several series of other servers, asked for as one metric."""
+
+    CLASSIC = "classic histogram"
+
+    @property
+    def word(self) -> str:
+        """The kind as it is shown to people."""
+        return self.value
+
+
+CLASSIC = Scraped.CLASSIC
+MetricKind = Kind | Scraped
+
+MEANING: dict[MetricKind, dict[str, str]] = {
     Kind.HISTOGRAM: {
         QUANTILE: "value below which that percentage of the observations lies",
         "mean": "sum of the observations / count",
@@ -50,13 +66,26 @@ MEANING: dict[Kind, dict[str, str]] = {
         OVER: "share of the samples that are above the value",
         AGE: "time since the last sample",
     },
+    CLASSIC: {
+        QUANTILE: "the same, by linear interpolation between the edges of its bucket",
+        "mean": "sum of the observations / count",
+        "min": "the same as p0",
+        "max": "the same as p100",
+        "sum": "sum of the observations",
+        "count": "number of observations",
+        "rate": "observations per second of the covered time",
+        UNDER: "share of the observations that are at most the value: exact at an edge",
+        OVER: "share of the observations that are above the value: exact at an edge",
+        AGE: "time since the last observation",
+    },
 }
 """Kind → stat → meaning; a stat that is absent is an error for that kind."""
 
-DEFAULT: dict[Kind, tuple[str, ...]] = {
+DEFAULT: dict[MetricKind, tuple[str, ...]] = {
     Kind.HISTOGRAM: ("p50", "p99", "count"),
     Kind.COUNTER: ("rate",),
     Kind.GAUGE: ("last",),
+    CLASSIC: ("p50", "p99", "count"),
 }
 
 ALIASES = {
@@ -116,12 +145,12 @@ def looks_like_quantile(text: str) -> bool:
     return re.fullmatch(r"[pP][0-9.]+", text) is not None
 
 
-def works_for(kind: Kind) -> list[str]:
+def works_for(kind: MetricKind) -> list[str]:
     """The stats that have a meaning for `kind`, as they are written."""
     shown = {QUANTILE: "p0 … p100", UNDER: "under VALUE", OVER: "over VALUE"}
     return [shown.get(word, word) for word in MEANING[kind]]
 
 
-def default_stats(kind: Kind) -> tuple[Stat, ...]:
+def default_stats(kind: MetricKind) -> tuple[Stat, ...]:
     """What is answered when a query names no stat."""
     return tuple(stat for stat in map(parse_stat, DEFAULT[kind]) if stat is not None)

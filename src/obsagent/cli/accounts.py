@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, TextIO
 
+from obsagent.cli.collectors import collector_lines
 from obsagent.cli.costs import cost_lines, culprit_lines, refused_label_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
@@ -47,9 +48,11 @@ def write_status(status: Status, stream: TextIO, *, everything: bool = False) ->
 
 
 def _tables(status: Status, width: int | None, everything: bool) -> list[list[str]]:
-    own_namespace = status.get("agent", {}).get("pid_namespace", 0)
+    agent = status.get("agent", {})
+    own_namespace = agent.get("pid_namespace", 0)
     sessions = session_lines(status["sessions"], width, everything=everything, own_namespace=own_namespace)
-    return [sessions, cost_lines(status["cost"], width, everything=everything)]
+    collectors = collector_lines(agent.get("collectors", {}), width)
+    return [sessions, collectors, cost_lines(status["cost"], width, everything=everything)]
 
 
 def _facts(status: Status) -> Iterator[str]:

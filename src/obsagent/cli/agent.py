@@ -33,6 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="where Prometheus scrapes, or `off` (default: 127.0.0.1:9464, unless something else is there)",
     )
+    parser.add_argument("--no-collect", action="store_true", help="read nothing but what clients send: no collectors")
     parser.add_argument("--config", metavar="FILE", type=Path, help="a TOML file; the options here win over it")
 
 
@@ -42,5 +43,7 @@ def run(args: Namespace) -> int:
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_FORMAT)
     options = {name: getattr(args, name) for name in ("data", "listen", "serve", "control", "keys", "http")}
+    if args.no_collect:
+        options["collect"] = {}
     load = partial(config.load, args.config, **options)
     return daemon.run(load(), load)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     Cells = dict[str, Answer]
 
 RATIO = "ratio"
+BEYOND = {"above": "> ", "below": "≤ "}
+"""Types of bounds that are on one side only, and how they are shown."""
+
 UNLABELLED = "(none)"
 
 
@@ -34,6 +37,13 @@ class Column:
             row = row.get(side)
         value: float | None = None if row is None else row["values"].get(self.stat)
         return value
+
+    def cell(self, cells: Cells, side: str = "") -> str:
+        """The value on a line for people: `> 2.5 s` where it is only known to be beyond."""
+        row: Answer = cells.get(self.metric["name"]) or {}
+        bound = ((row.get(side) or {}) if side else row).get("error_bound", {}).get(self.stat)
+        sign = next((BEYOND[type_] for type_ in bound if type_ in BEYOND), "") if isinstance(bound, dict) else ""
+        return sign + self.format(self.of(cells, side))
 
     def format(self, value: float | None) -> str:
         """A value of this column for people."""
@@ -116,4 +126,5 @@ def with_samples(answer: Answer, columns: Sequence[Column]) -> bool:
     """False where a column of sample counts would be ambiguous (several metrics) or say a thing twice."""
     if len(metrics_of(answer)) > 1:
         return False
-    return not (answer["metric"]["kind"] == "histogram" and any(column.stat == "count" for column in columns))
+    has_counts = answer["metric"]["kind"] in ("histogram", "classic histogram")
+    return not (has_counts and any(column.stat == "count" for column in columns))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obsagent.cli.columns import Column, columns_of_answer, lines_of_answer, metric_of, metrics_of
+from obsagent.cli.columns import BEYOND, Column, columns_of_answer, lines_of_answer, metric_of, metrics_of
 from obsagent.cli.times import Clock
 from obsagent.cli.units import format_count
 from obsagent.errors import printable
@@ -103,6 +103,9 @@ def _bounds_of(column: Column, answer: Answer) -> Iterator[tuple[str, float]]:
 def _bound(type_: str, bound: float, column: Column, *, alone: bool) -> str:
     if type_ == "relative":
         return f"±{bound * 100:.2g} %"
+    if type_ in BEYOND:
+        edge = "last" if type_ == "above" else "first"
+        return f"{BEYOND[type_]}beyond the {edge} edge of a classic histogram"
     if type_ == "rank":
         return f"rank ±{bound:.2g}"
     if column.is_share:

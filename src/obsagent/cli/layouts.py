@@ -74,7 +74,7 @@ def _by_labels(answer: Answer, columns: list[Column], lines: list[Line], style: 
     for label in labels:
         grid.add(label, [line.labels.get(label) or UNLABELLED for line in lines], LEFT)
     for column in columns:
-        grid.add(column.title, [column.format(column.of(line.cells)) for line in lines])
+        grid.add(column.title, [column.cell(line.cells) for line in lines])
         if "vs" in answer:
             _add_comparison(answer, column, lines, style, grid)
     if labels and with_samples(answer, columns):
@@ -90,7 +90,7 @@ def _by_labels(answer: Answer, columns: list[Column], lines: list[Line], style: 
 def _add_comparison(answer: Answer, column: Column, lines: Sequence[Line], style: Style, grid: Grid) -> None:
     from obsagent.cli.changes import change_cells
 
-    grid.add(answer["vs"]["what"], [column.format(column.of(line.cells, "vs")) for line in lines])
+    grid.add(answer["vs"]["what"], [column.cell(line.cells, "vs") for line in lines])
     grid.add("change", change_cells(column, lines, style))
 
 
@@ -119,7 +119,7 @@ def _by_time(answer: Answer, columns: list[Column], line: Line, style: Style, cl
     grid = Grid(len(points))
     grid.add("time", clock.starts(list(points)), LEFT)
     for column in columns:
-        grid.add(column.title, [column.format(column.of(cells)) for cells in points.values()])
+        grid.add(column.title, [column.cell(cells) for cells in points.values()])
     if with_samples(answer, columns):
         grid.add("samples", [_samples(cells) for cells in points.values()])
     return Layout(grid.blocks(style.width), _above(answer, columns[0], line, style))

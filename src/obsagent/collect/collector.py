@@ -21,7 +21,7 @@ class Collector(Protocol):
 
     @property
     def interval_s(self) -> float:
-        """From the beginning of one round to that of the next."""
+        """From the beginning of one round to that of the next; rounds of one interval begin together."""
         ...
 
     def collect(self) -> Iterable[Reading]:

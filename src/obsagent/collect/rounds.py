@@ -17,6 +17,9 @@ STUCK_AFTER_ROUNDS = 3
 """A round that takes as long as so many should is stuck."""
 
 STUCK_AFTER_S = 10.0
+EARLY_SHARE = 0.01
+"""Who wakes by so much of an interval too early has had this round."""
+
 STOP_TIMEOUT_S = 2.0
 
 Take = Callable[[list[Reading]], None]
@@ -32,6 +35,7 @@ class Rounds:
         self._stopping = threading.Event()
         self._began_s: float | None = None
         self._took_s = 0.0
+        self._cpu_s = 0.0
         self._rounds = 0
         self._readings = 0
         self._failures = 0
@@ -52,8 +56,9 @@ class Rounds:
                 self._began_s = began_s = time.monotonic()
                 self._round()
                 self._took_s = time.monotonic() - began_s
+                self._cpu_s = time.thread_time()
                 self._began_s = None
-                self._stopping.wait(max(self.collector.interval_s - self._took_s, 0.0))
+                self._stopping.wait(_until_next(self.collector.interval_s, time.monotonic()))
         finally:
             self.collector.close()
 
@@ -94,15 +99,16 @@ class Rounds:
         return f"{self.collector.name}: {self._error}" if self._error else ""
 
     def status(self) -> dict[str, Any]:
-        """{interval_ms, rounds, readings: of the last round, took_ms, failures, error: now, or empty, note}.
+        """{interval_ms, rounds, readings and took_ms: of the last, cpu_ms: of all, failures, error, note}.
 
-        A `note` says why there is nothing to read, where that is no trouble.
+        `error` is what is wrong now, or empty; `note` says why there is nothing to read, where that is no trouble.
         """
         return {
             "interval_ms": round(self.collector.interval_s * 1000),
             "rounds": self._rounds,
             "readings": self._readings,
             "took_ms": round(self._took_s * 1000, 3),
+            "cpu_ms": round(self._cpu_s * 1000, 3),
             "failures": self._failures,
             "error": self.trouble.removeprefix(f"{self.collector.name}: "),
             "note": getattr(self.collector, "note", ""),
@@ -114,11 +120,23 @@ class Collection:
 
     def __init__(self, collectors: Iterable[Collector], take: Take) -> None:
         """`take` gets the readings of every round, in any thread."""
+        self._take = take
         self._all = [Rounds(collector, take) for collector in collectors]
 
     def start(self) -> None:
         """Starts every thread."""
         for each in self._all:
+            each.start()
+
+    def exchange(self, gone: Iterable[Collector], come: Iterable[Collector]) -> None:
+        """Ends the rounds of some collectors, and begins those of others; the rest goes on."""
+        ended = list(gone)
+        for each in self._all:
+            if each.collector in ended:
+                each.stop()
+        begun = [Rounds(collector, self._take) for collector in come]
+        self._all = [*(each for each in self._all if each.collector not in ended), *begun]
+        for each in begun:
             each.start()
 
     def stop(self) -> None:
@@ -137,6 +155,14 @@ class Collection:
     def status(self) -> dict[str, Any]:
         """The state of each collector by its name."""
         return {each.collector.name: each.status() for each in self._all}
+
+
+def _until_next(interval_s: float, now_s: float) -> float:
+    """Seconds until the next multiple of the interval: what is read of several servers is of the same moment, and stays
+    so, or a gauge of one of them would be stale beside another's.
+    """
+    left_s = interval_s - now_s % interval_s
+    return left_s if left_s > interval_s * EARLY_SHARE else left_s + interval_s
 
 
 def _is_expected(error: Exception) -> bool:

@@ -217,7 +217,8 @@ class View:
     ) -> list[Exemplar]:
         """The largest observation that has an id of each series and window, of the windows that `collect` reads.
 
-        By window and series; a window is as long as the one that it was found in.
+        By window and series; a window is as long as the one that it was found in. Of one that is rolled up without its
+        late part that part's own largest is there too.
         """
         wanted = frozenset(series_ids)
         found: list[Exemplar] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 from obsagent.limits import COLLECTED_READINGS
 from obsagent.readings import Reading
@@ -28,13 +29,19 @@ class Collected:
             self.dropped += max(len(readings) - room, 0)
 
     def stage(self) -> None:
-        """Everything goes into the next frame of the own session; of a counter the last reading alone."""
+        """Everything goes into the next frame of the own session; of a counter the last reading alone.
+
+        If one before it began from nothing, it did too.
+        """
         with self._lock:
             waiting, self._waiting = self._waiting, []
         totals: dict[tuple[str, tuple[tuple[str, str], ...]], Reading] = {}
         for reading in waiting:
             if reading.instrument.kind is Kind.COUNTER:
-                totals[reading.instrument.name, tuple(sorted(reading.labels.items()))] = reading
+                key = reading.instrument.name, tuple(sorted(reading.labels.items()))
+                before = totals.get(key)
+                begun = before is not None and before.from_nothing
+                totals[key] = replace(reading, from_nothing=True) if begun else reading
             else:
                 self._own.stage(reading)
         for reading in totals.values():

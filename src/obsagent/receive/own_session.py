@@ -15,11 +15,12 @@ from typing import NamedTuple
 from obsagent._native.codec import BodyWriter
 from obsagent.clock import Clock
 from obsagent.errors import StoreError
+from obsagent.limits import COLLECTED_SERIES
 from obsagent.processes import pid_namespace
 from obsagent.readings import Reading
 from obsagent.receive.gauges import combine, combined_labels, group, readings_of
 from obsagent.receive.sink import Mapped, Sink
-from obsagent.samples import Kind
+from obsagent.samples import Kind, Series
 from obsagent.selfmetrics import SERVICE, SelfMetric
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
 
@@ -46,9 +47,12 @@ class OwnSession:
         self._clock = clock
         self._name = os.urandom(16)
         self._numbers: dict[SeriesKey, int] = {}
+        self._numbers_of_series: dict[int, int] = {}
+        self._read: dict[SeriesKey, None] = {}
         self._undefined: list[Mapped] = []
         self._staged: list[Staged] = []
         self._counted: dict[SeriesKey, float] = {}
+        self._begun: set[SeriesKey] = set()
         self._observed = 0
         self._dropped = 0
         now = clock.wall_ms()
@@ -77,8 +81,8 @@ class OwnSession:
     def stage(self, reading: Reading) -> None:
         """One reading of a collector; written with the next `write`.
 
-        The first total of a counter is where it begins: what its source counted before nobody has watched. One that
-        is lower than before begins again from nothing.
+        The first total of a counter is where it begins, if its reading says no other: what its source counted before
+        nobody has watched. One that is lower than before begins again from nothing, as does one that says so.
         """
         instrument = reading.instrument
         definition = SeriesDefinition(
@@ -93,13 +97,18 @@ class OwnSession:
         )
         labels = {"host": self._session.labels()["host"], **reading.labels}
         number, key = self._number_of(definition, labels)
+        self._remember(key)
         if number == REFUSED:
             return
         if instrument.kind is not Kind.COUNTER:
             self._staged.append(Staged(number, instrument.kind, reading.value, key))
             return
-        before = self._counted.get(key, reading.value)
-        grown = reading.value - before if reading.value >= before else reading.value
+        begin = reading.value if reading.begins_at is None else reading.begins_at
+        before = self._counted.get(key, begin)
+        if reading.from_nothing:
+            self._begun.add(key)  # until it is written
+        is_again = key in self._begun or reading.value < before
+        grown = reading.value if is_again else reading.value - before
         if grown or key not in self._counted:
             self._staged.append(Staged(number, Kind.COUNTER, grown, key, reading.value))
 
@@ -132,11 +141,25 @@ class OwnSession:
         number = self._numbers.get(key)
         if number is None:
             series = self._sink.resolve(definition, labels, reserved=reserved)
-            number = REFUSED if series is None else len(self._numbers)
+            number = REFUSED if series is None else self._number_of_series(series)
             self._numbers[key] = number
-            if series is not None:
+            if series is not None:  # also what was defined before: what overflows is counted by its definitions
                 self._undefined.append(Mapped(number, series))
         return number, key
+
+    def _number_of_series(self, series: Series) -> int:
+        """One number for a series of the store, whoever becomes it: so there are no more of them than of these."""
+        return self._numbers_of_series.setdefault(series.id, len(self._numbers_of_series))
+
+    def _remember(self, key: SeriesKey) -> None:
+        """Labels of collectors come and go: those that were read longest ago are forgotten, with their totals."""
+        self._read.pop(key, None)
+        self._read[key] = None
+        if len(self._read) > COLLECTED_SERIES:
+            oldest = next(iter(self._read))
+            del self._read[oldest]
+            self._numbers.pop(oldest, None)
+            self._counted.pop(oldest, None)
 
     @property
     def staged_count(self) -> int:
@@ -166,7 +189,10 @@ class OwnSession:
         except StoreError:
             self._dropped += len(staged)
             raise
-        self._counted.update((each.key, each.total) for each in staged if each.kind is Kind.COUNTER)
+        for each in staged:
+            if each.kind is Kind.COUNTER and each.key in self._numbers:
+                self._counted[each.key] = each.total
+        self._begun.clear()
 
     def _define(self) -> None:
         if self._undefined:

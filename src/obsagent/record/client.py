@@ -200,6 +200,7 @@ class Client:
         operation: str = "",
         id: str | None = None,
         queued_at: float | None = None,
+        trace_id: str | None = None,
     ) -> Generation:
         """One generation of a language model, as a context manager (`with` or `async with`) or by its methods.
 
@@ -207,15 +208,16 @@ class Client:
         `tokens_per_second`, `tokens_in` and `tokens_out` (each generation's in `…_per_generation`), `generations` by
         status and finish reason, `generations_in_flight` and, with `queued_at` (seconds since the epoch),
         `generation_queue_delay`; all by what is given of the labels. `operation` says what it is for, as OpenTelemetry
-        does: `chat`, `text_completion`, `embeddings`, …
+        does: `chat`, `text_completion`, `embeddings`, … The slowest of the generations that have an `id`, a `trace_id`
+        or an active trace of OpenTelemetry are kept with these, as requests are.
         """
         instruments = self._generations or self._generation_instruments()
-        return instruments.generation((model, version, endpoint, operation), id, queued_at)
+        return instruments.generation((model, version, endpoint, operation), id, queued_at, trace_id)
 
     def _generation_instruments(self) -> GenerationInstruments:
         from obsagent.record.generation_instruments import GenerationInstruments
 
-        self._generations = GenerationInstruments(self._registry, self._recorder.reject, *self._clocks())
+        self._generations = GenerationInstruments(self._registry, self._recorder.reject, self._slots, *self._clocks())
         return self._generations
 
     def _clocks(self) -> tuple[Callable[[], float] | None, Callable[[], float]]:
@@ -234,8 +236,9 @@ class Client:
     def watch_loop(self, loop: AbstractEventLoop | None = None) -> None:
         """Watches how late an event loop is, by default the running one, in `event_loop_lag`; and the runtime.
 
-        asyncio's and what is made like it (uvloop). Nothing is left to be cancelled: it ends with the loop. Raises
-        `RuntimeError` if no loop is given and none runs here.
+        asyncio's and what is made like it (uvloop). Nothing is left to be cancelled: it ends with the loop. One that
+        is stopped and runs on later seems late by the time between. Raises `RuntimeError` if no loop is given and none
+        runs here.
         """
         if self._may_watch_runtime and not self._disabled and not self._closed:
             self._runtime_watch().loops.watch(loop)
@@ -251,6 +254,10 @@ class Client:
     def _before_sampling(self) -> None:
         if self._serving is not None:
             self._serving.sample()
+        self._observe_noted()
+
+    def _observe_noted(self) -> None:
+        """Observes what the garbage collector's hook and its victims have only noted; in any thread."""
         if self._runtime is not None:
             self._runtime.sample()
         if self._generations is not None:
@@ -289,7 +296,7 @@ class Client:
         deadline = time.monotonic() + timeout
         last_event = self.events.last_sequence
         self._start()
-        self._before_sampling()
+        self._observe_noted()
         self._recorder.seal(int(timeout * 1000))
         samples = self._sealed_samples()
         if self._sender is not None:

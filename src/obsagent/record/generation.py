@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from obsagent._native.ring import TokenTimer
+from obsagent.record.exemplars import TRACING, loaded_modules
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,13 +32,27 @@ class Generation(TokenTimer):
 
     Without `with`: `start()`, and at the end `end()`, `fail(error)` or `cancel()`. Tokens that come before `start`
     begin it, with the time from when the object was made. One that is let go of without an end is counted cancelled,
-    with the finish reason `abandoned`. An exception makes it an error; one that is none of `Exception`, such as a
+    with the finish reason `abandoned`. By `id` and `trace_id` a slow one is found again (`query --exemplars`).
+
+    An exception makes it an error; one that is none of `Exception`, such as a
     cancelled task or a generator that is closed early, cancels it.
     """
 
-    __slots__ = ("__weakref__", "_input", "_left", "_output", "_queued_at", "_series", "finish_reason", "id")
+    __slots__ = (
+        "__weakref__",
+        "_input",
+        "_left",
+        "_output",
+        "_queued_at",
+        "_series",
+        "finish_reason",
+        "id",
+        "trace_id",
+    )
 
-    def __init__(self, series: GenerationSeries, generation_id: str | None, queued_at: float | None) -> None:
+    def __init__(
+        self, series: GenerationSeries, generation_id: str | None, queued_at: float | None, trace_id: str | None
+    ) -> None:
         """`queued_at`: seconds since the epoch at which the generation began to wait."""
         super().__init__(series.time_to_first_token, series.inter_token_latency, series.duration_s)
         self._series = series
@@ -47,6 +62,7 @@ class Generation(TokenTimer):
         self._output: float | None = None
         self.finish_reason: str | None = None
         self.id = generation_id
+        self.trace_id = trace_id
 
     def opened(self) -> None:
         """Counts it as in flight; not to be called."""
@@ -104,6 +120,9 @@ class Generation(TokenTimer):
         series, (seconds, seconds_since_first) = self._series, times
         series.in_flight.dec()
         series.duration.observe(seconds)
+        if self.id is not None or self.trace_id is not None or TRACING in loaded_modules:
+            to_first_s = seconds - seconds_since_first if self.arrivals else None
+            series.offer_exemplars(seconds, to_first_s, self.trace_id, self.id)
         series.outcome(status, finish_reason, error).inc()
         output = self.counted if self._output is None else self._output
         series.count_tokens(self._input, output if output or self._output is not None or status == OK else None)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from obsagent._native.ring import Counter
+    from obsagent.record.exemplars import ExemplarSlots
     from obsagent.record.instruments import LabelledInstrument
     from obsagent.record.registry import Registry
 
@@ -54,11 +55,16 @@ class GenerationInstruments:
         self,
         registry: Registry,
         reject: Callable[[], None],
+        exemplars: ExemplarSlots | None,
         duration_s: Callable[[], float] | None = None,
         arrival_s: Callable[[], float] = time.time,
     ) -> None:
-        """Defines them. None is the compiled core's clock for durations; `queued_at` is compared with the other."""
+        """Defines them. `exemplars` hold the slowest generations that have an id.
+
+        No `duration_s` is the compiled core's clock; `queued_at` is compared with `arrival_s`.
+        """
         self.reject = reject
+        self.exemplars = exemplars
         self.duration_s = duration_s
         self.arrival_s = arrival_s
         self.families: dict[str, LabelledInstrument[Any]] = {
@@ -79,9 +85,11 @@ class GenerationInstruments:
         self._bound: dict[Key, GenerationSeries] = {}
         self.families[JUDGE].before_turn(self._bound.clear)
 
-    def generation(self, key: Key, generation_id: str | None, queued_at: float | None) -> Generation:
+    def generation(
+        self, key: Key, generation_id: str | None, queued_at: float | None, trace_id: str | None
+    ) -> Generation:
         """A generation with these labels."""
-        return Generation(self._bound.get(key) or self._bind(key), generation_id, queued_at)
+        return Generation(self._bound.get(key) or self._bind(key), generation_id, queued_at, trace_id)
 
     def sample(self) -> None:
         """Records the generations that were left since the last time. Two threads may do so at once."""
@@ -181,6 +189,18 @@ class GenerationSeries:
         if tokens_out is not None:
             self._tokens_out.inc(tokens_out)
             self._tokens_out_each.observe(tokens_out)
+
+    def offer_exemplars(
+        self, seconds: float, to_first_s: float | None, trace_id: str | None, generation_id: str | None
+    ) -> None:
+        """A generation has ended just now: the slowest ones are kept, by their end and by their first token."""
+        exemplars = self.instruments.exemplars
+        if exemplars is None:
+            return
+        ended_s = (self.duration_s or time.perf_counter)()
+        exemplars.offer(self.duration.series, seconds, ended_s, trace_id, generation_id)
+        if to_first_s is not None:
+            exemplars.offer(self.time_to_first_token.series, to_first_s, ended_s, trace_id, generation_id)
 
     def checked_tokens(self, value: Any, otherwise: float | None) -> float | None:
         """The number that a value is; what is none is counted rejected."""

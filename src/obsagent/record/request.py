@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from obsagent.record.registry import Registry
 
 FIRST_ERROR_STATUS = 500
+CLIENT_CLOSED = 499
+"""The status of a request whose client did not wait for the end of the response; nginx calls it so."""
 
 _current: ContextVar[Request | None] = ContextVar("obsagent.request", default=None)
 
@@ -197,11 +199,18 @@ def _series(family: LabelledInstrument[BoundT], endpoint: str | None) -> BoundT:
     return family.overflowing() if endpoint is None else family.labels(endpoint=endpoint)
 
 
+def _status_of(error_type: type[BaseException] | None) -> int:
+    """A task that is cancelled, or a generator that is closed early, was given up by whoever asked."""
+    is_given_up = error_type is GeneratorExit or getattr(error_type, "__name__", "") == "CancelledError"
+    return CLIENT_CLOSED if is_given_up else FIRST_ERROR_STATUS
+
+
 class Request:
     """`with client.request("/score") as request:`, also `async with`.
 
     `request.status` is the HTTP status to count, 200 unless set; an exception counts as 500 unless a status
-    of 500 or more was set. By `request.id` and `request.trace_id` a slow request is found again (`query --exemplars`);
+    of 500 or more was set, but the end of a task that is cancelled or of a generator that is closed early as 499, which
+    is no error. By `request.id` and `request.trace_id` a slow request is found again (`query --exemplars`);
     a request without a trace id has that of OpenTelemetry's active trace.
     """
 
@@ -245,7 +254,7 @@ class Request:
             _current.set(self._outer)
         instruments.in_flight.dec()
         failed = error_type is not None and self.status < FIRST_ERROR_STATUS
-        self._finish(instruments, ended_s, FIRST_ERROR_STATUS if failed else self.status)
+        self._finish(instruments, ended_s, _status_of(error_type) if failed else self.status)
 
     def _finish(self, instruments: EndpointInstruments, ended_s: float, status: int) -> None:
         """Counts the request; `ended_s` is by the clock of durations."""

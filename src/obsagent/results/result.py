@@ -49,7 +49,8 @@ class Row:
     """One group of series: `row.labels["endpoint"]`, `row["p99"]`; a value that does not exist is None.
 
     count        samples behind the values
-    error_bound  by statistic: 0 (exact), or `{"relative": share}`, `{"absolute": amount}`, `{"rank": share}`
+    error_bound  by statistic: 0 (exact), or `{"relative": share}`, `{"absolute": amount}`, `{"rank": share}`,
+                 and of a classic histogram beyond its last edge `{"above": edge}`, before its first `{"below": edge}`
     metric       the name of the metric, for queries that name several
     points       the steps, for queries with `step`; a step without samples is absent
     vs, change   the compared side, and the change by statistic, for queries with `vs`; `vs` is None if it is empty

@@ -14,13 +14,16 @@ from obsagent.selfmetrics import SERVICE
 Key = tuple[str, str, str]
 Values = dict[str, float | None]
 
+HOST = "host"
+"""The service of the machine itself: no model."""
 ROW_LABELS = ("service", "version", "endpoint")
 
 
 class Reading(NamedTuple):
     """One query, asked where its metric exists: stats, and the columns that they fill.
 
-    `makes_rows` or fills those that exist. `derived` is what is asked of a metric instead of its own stats.
+    `makes_rows` or fills those that exist. `derived` is what is asked of a metric instead of its own stats. What is
+    `of_processes` belongs to the only row of its service, whatever version that has, and makes one if there is none.
     """
 
     metric: str
@@ -28,6 +31,7 @@ class Reading(NamedTuple):
     columns: tuple[str, ...]
     makes_rows: bool = False
     derived: str = ""
+    of_processes: bool = False
 
     @property
     def expression(self) -> str:
@@ -41,10 +45,18 @@ READINGS = (
     Reading("requests", ("error_rate",), ("errors",), derived="error_rate"),
     Reading("in_flight", ("last",), ("in_flight",)),
     Reading("queue_delay", ("p99",), ("queue_p99",)),
-    Reading("cpu_utilization", ("last",), ("cpu",)),
-    Reading("memory_bytes", ("last",), ("memory",)),
-    Reading("gpu_utilization", ("last",), ("gpu",)),
-    Reading("gpu_memory_bytes", ("last",), ("gpu_memory",)),
+    Reading("cpu_utilization", ("last",), ("cpu",), of_processes=True),
+    Reading("memory_bytes", ("last",), ("memory",), of_processes=True),
+    Reading("gpu_utilization", ("last",), ("gpu",), of_processes=True),
+    Reading("gpu_memory_bytes", ("last",), ("gpu_memory",), of_processes=True),
+    # what model servers that are not ours call the same, where their pages are read (`[[scrape]]`)
+    Reading("vllm:e2e_request_latency_seconds", ("rate", "p50", "p99"), ("rate", "p50", "p99"), makes_rows=True),
+    Reading("vllm:num_requests_running", ("last",), ("in_flight",)),
+    Reading("vllm:request_queue_time_seconds", ("p99",), ("queue_p99",)),
+    Reading("tgi_request_duration", ("rate", "p50", "p99"), ("rate", "p50", "p99"), makes_rows=True),
+    Reading("tgi_batch_current_size", ("last",), ("in_flight",)),
+    Reading("nv_inference_request_success", ("rate",), ("rate",), makes_rows=True),
+    Reading("ts_inference_requests_total", ("rate",), ("rate",), makes_rows=True),
 )
 
 
@@ -78,8 +90,12 @@ def read(source: Source, since: str, *, by_endpoint: bool) -> Snapshot:
     status, catalogue = source.status(), source.catalogue()
     metrics = {metric["name"]: metric for metric in catalogue["metrics"]}
     rows: dict[Key, Row] = {}
-    trouble = ""
+    trouble, idle_known = "", False
     for reading in READINGS:
+        if not reading.makes_rows and not idle_known:
+            idle_known = True
+            for row in _idle(catalogue["services"], {row.service for row in rows.values()}):
+                rows[row.key] = row
         if reading.metric not in metrics:
             continue
         by = _by(metrics[reading.metric]["labels"], by_endpoint)
@@ -91,8 +107,6 @@ def read(source: Source, since: str, *, by_endpoint: bool) -> Snapshot:
             trouble = trouble or str(error).splitlines()[0]
             continue
         _fill(rows, reading, answer["series"])
-    for row in _idle(catalogue["services"], {row.service for row in rows.values()}):
-        rows[row.key] = row
     return Snapshot(time.time(), tuple(rows.values()), status, trouble)
 
 
@@ -110,8 +124,18 @@ def _fill(rows: dict[Key, Row], reading: Reading, series: Iterable[dict[str, Any
             row = rows.setdefault(row.key, row)
         elif row.key in rows:
             row = rows[row.key]
+        elif reading.of_processes and row.service != HOST:
+            row = _row_of_service(rows, row)
         for stat, column in zip(reading.stats, reading.columns, strict=True):
             row.values[column] = each["values"].get(stat)
+
+
+def _row_of_service(rows: dict[Key, Row], row: Row) -> Row:
+    """The only row of a service. One that has no client, but processes, gets a row; of several none is the one."""
+    of_service = [each for each in rows.values() if each.service == row.service]
+    if not of_service:
+        return rows.setdefault(row.key, row)
+    return of_service[0] if len(of_service) == 1 else row
 
 
 def _idle(services: Iterable[dict[str, Any]], busy: set[str]) -> Iterator[Row]:

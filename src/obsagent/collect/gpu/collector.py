@@ -12,11 +12,25 @@ from obsagent.collect.gpu.devices import HOST, Devices, Round
 from obsagent.collect.gpu.library import Absent, Api, close_nvml, let_go, open_nvml, told
 from obsagent.collect.gpu.processes import Owners
 from obsagent.collect.gpu.questions import Closed
-from obsagent.collect.gpu_settings import GpuSettings
+from obsagent.collect.processes.find import Owners as ModelProcesses
+from obsagent.collect.processes.procfs import Processes
+from obsagent.collect.settings import GpuSettings
+from obsagent.collect.surroundings import Surroundings
 from obsagent.limits import GPU_RETRY_S
 from obsagent.readings import Reading
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def of_surroundings(settings: GpuSettings, surroundings: Surroundings) -> GpuCollector:
+    """The collector that knows the models' processes by their sessions."""
+    models = ModelProcesses(Processes(surroundings.proc), surroundings)
+
+    def owners() -> dict[int, dict[str, str]]:
+        found = sorted(models.find(surroundings.sessions()), key=lambda each: each[0].started_ms)
+        return {process.pid: session.labels() for session, process in found}  # of a pid used again the last session
+
+    return GpuCollector(settings, owners)
 
 
 class GpuCollector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from obsagent.record.middleware import headers
-from obsagent.record.request import FIRST_ERROR_STATUS, Request, _current
+from obsagent.record.request import CLIENT_CLOSED, FIRST_ERROR_STATUS, Request, _current
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from obsagent.record.middleware.serving import Serving
     from obsagent.record.middleware.watching import Watching
     from obsagent.record.request import EndpointInstruments
-
-CLIENT_CLOSED = 499
-"""The status of a request whose client did not wait for the end of the response; nginx calls it so."""
 
 
 class ServedRequest(Request):

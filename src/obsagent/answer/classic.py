@@ -1,0 +1,199 @@
+"""Classic histograms: counts up to fixed edges, as other servers' pages have them, kept as they are.
+
+    x_bucket{le="0.1"}    observations that were at most 0.1
+    x_bucket{le="+Inf"}   all of them
+    x_sum, x_count
+
+These are counters in the store; asked for `x` they are one metric. Series with different edges are not added edge by
+edge, which would count wrongly: of each the count below a value is known at its own edges, and between them lies
+between those of two edges. So the sum over all series has a lower and an upper bound everywhere, equal where all have
+an edge. The r-th value then lies above the last edge with an upper bound below r, and not above the first one with a
+lower bound of r or more. It is answered by linear interpolation between the two, as `histogram_quantile` does, and
+the error bound reaches to both. Beyond the last edge nothing is known but that.
+
+Observations are taken not to be below zero where the lowest edge is above it, as Prometheus does.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import NamedTuple
+
+from obsagent.samples import Kind, Series
+
+BUCKET, SUM, COUNT = "_bucket", "_sum", "_count"
+SUFFIXES = (BUCKET, SUM, COUNT)
+EDGE = "le"
+
+Edges = tuple[float, ...]
+Identity = tuple[tuple[str, str], ...]
+
+
+class Part(NamedTuple):
+    """What a series of a classic histogram holds: the count up to an edge of those with these edges, or a total."""
+
+    suffix: str
+    edges: Edges = ()
+    edge: float = math.nan
+
+
+class Bounds(NamedTuple):
+    """A number, and between which numbers the truth lies."""
+
+    value: float
+    low: float
+    high: float
+
+
+def names(every_series: Iterable[Series]) -> frozenset[str]:
+    """The names of the classic histograms among series."""
+    return frozenset(each.metric.removesuffix(BUCKET) for each in every_series if _is_bucket(each))
+
+
+def series_of(name: str, every_series: Iterable[Series]) -> list[Series]:
+    """The series of one classic histogram; none if there is no such."""
+    wanted = {name + suffix for suffix in SUFFIXES}
+    found = [each for each in every_series if each.metric in wanted and each.kind is Kind.COUNTER]
+    services = {each.labels.get("service") for each in found if _is_bucket(each)}
+    return [
+        each
+        for each in found
+        if each.labels.get("service") in services and (_is_bucket(each) or not each.metric.endswith(BUCKET))
+    ]
+
+
+def parts_of(series: Sequence[Series]) -> list[Part]:
+    """What each of the series of a classic histogram holds."""
+    edges: dict[Identity, set[float]] = {}
+    for each in series:
+        if each.metric.endswith(BUCKET):
+            edges.setdefault(_identity(each), set()).add(float(each.labels[EDGE]))
+    by_identity = {identity: tuple(sorted(found)) for identity, found in edges.items()}
+    return [_part(each, by_identity) for each in series]
+
+
+def _part(series: Series, edges: Mapping[Identity, Edges]) -> Part:
+    if series.metric.endswith(BUCKET):
+        return Part(BUCKET, edges[_identity(series)], float(series.labels[EDGE]))
+    return Part(SUM if series.metric.endswith(SUM) else COUNT)
+
+
+def _identity(series: Series) -> Identity:
+    return tuple(sorted((name, value) for name, value in series.labels.items() if name != EDGE))
+
+
+def _is_bucket(series: Series) -> bool:
+    if series.kind is not Kind.COUNTER or not series.metric.endswith(BUCKET) or EDGE not in series.labels:
+        return False
+    try:
+        return not math.isnan(float(series.labels[EDGE]))
+    except ValueError:
+        return False
+
+
+@dataclass(slots=True)
+class Layout:
+    """Cumulative counts at edges, of all series that have these; `at[i]` belongs to `edges[i]`."""
+
+    edges: Edges
+    at: list[float]
+    _is_whole: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        """Counts that fall from an edge to the next were not all kept: then only that so many lie below is known."""
+        highest = list(accumulate(self.at, max))
+        self._is_whole = highest == self.at
+        self.at = highest
+
+    def below(self, value: float) -> float:
+        """How many are certainly at most `value`."""
+        index = bisect_right(self.edges, value)
+        return self.at[index - 1] if index else 0.0
+
+    def above(self, value: float) -> float:
+        """How many are certainly above it."""
+        index = bisect_left(self.edges, value)
+        return self.at[-1] - self.at[index] if self._is_whole and index < len(self.at) else 0.0
+
+
+@dataclass(slots=True)
+class ClassicHistogram:
+    """One row: `count` observations, their `sum` if it was kept, and the counts at the edges of each layout."""
+
+    count: float
+    sum: float | None
+    layouts: list[Layout] = field(default_factory=list)
+
+    @property
+    def edges(self) -> list[float]:
+        """The finite edges of any layout, ascending."""
+        return sorted({edge for layout in self.layouts for edge in layout.edges if math.isfinite(edge)})
+
+    def quantile(self, q: float) -> Bounds | None:
+        """The value of rank ceil(q·count); `high` is infinite beyond the last edge. None without buckets."""
+        edges = self.edges
+        if not edges or not self.count:
+            return None
+        rank = max(min(float(math.ceil(q * self.count)), self.count), 1.0)
+        lower = bisect_left(edges, rank, key=self._at_most)
+        upper = bisect_left(edges, rank, key=self._at_least)
+        low = edges[lower - 1] if lower else self._floor(edges)
+        if upper == len(edges):
+            return Bounds(low, low, math.inf)
+        high = edges[upper]
+        if not math.isfinite(low):
+            return Bounds(high, low, high)
+        before = self._at_most(low) if lower else 0.0
+        inside = self._at_least(high) - before
+        share = min(max((q * self.count - before) / inside, 0.0), 1.0) if inside > 0 else 1.0
+        return Bounds(min(max(low + (high - low) * share, low), high), low, high)
+
+    def share(self, limit: float) -> Bounds | None:
+        """The share of the observations that are at most `limit`: exact at an edge. None without any."""
+        if not self.count:
+            return None
+        edges = self.edges
+        if not edges:
+            return Bounds(0.0, 0.0, 1.0)
+        low, high = self._at_least(limit) / self.count, self._at_most(limit) / self.count
+        if limit < self._floor(edges):
+            return Bounds(0.0, 0.0, 0.0)
+        index = bisect_left(edges, limit)
+        left = edges[index - 1] if index else self._floor(edges)
+        if index == len(edges) or not math.isfinite(left) or low == high:
+            return Bounds(low, low, high)
+        inside = (limit - left) / (edges[index] - left)
+        return Bounds(low + (high - low) * inside, low, high)
+
+    def _floor(self, edges: list[float]) -> float:
+        return 0.0 if edges[0] > 0 else -math.inf
+
+    def _at_least(self, value: float) -> float:
+        """A lower bound of how many are at most `value`."""
+        return math.fsum(layout.below(value) for layout in self.layouts)
+
+    def _at_most(self, value: float) -> float:
+        """An upper bound of it."""
+        return self.count - math.fsum(layout.above(value) for layout in self.layouts)
+
+
+def histogram_of(parts: Sequence[Part], total: Callable[[int], float | None]) -> ClassicHistogram | None:
+    """The histogram of a row's parts; `total` says what each has grown by, None if not at all. None if none has."""
+    grown = [total(index) for index in range(len(parts))]
+    if all(each is None for each in grown):
+        return None
+    at: dict[Edges, dict[float, float]] = {}
+    sums: list[float] = []
+    counts: list[float] = []
+    for part, growth in zip(parts, grown, strict=True):
+        if part.suffix == BUCKET:
+            at.setdefault(part.edges, dict.fromkeys(part.edges, 0.0))[part.edge] += growth or 0.0
+        elif growth is not None:
+            (sums if part.suffix == SUM else counts).append(growth)
+    layouts = [Layout(edges, [counted[edge] for edge in edges]) for edges, counted in at.items()]
+    in_buckets = math.fsum(layout.at[-1] for layout in layouts)
+    return ClassicHistogram(max(math.fsum(counts), in_buckets), math.fsum(sums) if sums else None, layouts)

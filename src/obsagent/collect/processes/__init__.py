@@ -1,0 +1,1 @@
+"""The processes of models: who they are, and what they take."""

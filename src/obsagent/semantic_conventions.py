@@ -97,14 +97,6 @@ def attributes(metric: str, labels: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def prometheus_labels(metric: str, labels: Mapping[str, str]) -> dict[str, str]:
-    """The same with names that Prometheus takes; labels of the resource keep obsagent's names."""
-    return {
-        _underscored(name): value
-        for name, value in attributes(metric, {k: v for k, v in labels.items() if k not in RESOURCE_ATTRIBUTES}).items()
-    } | {name: labels[name] for name in RESOURCE_ATTRIBUTES if labels.get(name)}
-
-
 def label_attributes(metric: str) -> Mapping[str, str]:
     """Label of a metric → its attribute, but for those of the resource; empty for a metric without a convention."""
     convention = CONVENTIONS.get(metric)

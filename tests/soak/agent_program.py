@@ -72,7 +72,11 @@ def main() -> int:
     )
     clock = SteppedClock(since_ms, rate, directory / "steps")
     config = AgentConfig(
-        directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock", collect={}, http="off"
+        directory / "data",
+        f"ipc://{directory}/ingest.sock",
+        f"ipc://{directory}/query.sock",
+        collect={},
+        http="off",
     )
 
     class Announced(daemon.Agent):

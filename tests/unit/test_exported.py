@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from obsagent.exported import NAMES, UNITS, constant_labels, exported_name, family_name, label_name, unit_word
 from obsagent.samples import Kind
-from obsagent.semantic_conventions import CONVENTIONS, prometheus_labels
+from obsagent.semantic_conventions import CONVENTIONS, RESOURCE_ATTRIBUTES, attributes
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,9 @@ def test_what_has_a_convention_has_the_name_and_labels_of_that(metric: str) -> N
         "x": "y",
     }
     named = {**dict(constant_labels(metric)), **{label_name(label, metric): labels[label] for label in labels}}
-    assert named == prometheus_labels(metric, labels)
+    of_resource = {name: labels.pop(name) for name in RESOURCE_ATTRIBUTES}  # they keep our names
+    expected = {name.replace(".", "_"): value for name, value in attributes(metric, labels).items()}
+    assert named == {**expected, **of_resource}
 
 
 def test_the_table_holds_names_without_suffixes() -> None:

@@ -121,7 +121,7 @@ def test_other_paths(port: Served) -> None:
     assert b"GET  /metrics" in port.get("/").body
 
 
-@pytest.mark.threat("W7")
+@pytest.mark.threat("W3")
 def test_what_is_too_large_is_refused_and_the_next_request_answered(port: Served) -> None:
     assert port.ask("POST", QUERY, b"query=" + b"x" * HTTP_BODY_BYTES_MAX).status == 413
     assert port.get("/metrics", X_Padding="x" * 60_000).status in (400, 431)

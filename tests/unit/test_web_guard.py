@@ -41,7 +41,7 @@ def port() -> Iterator[Served]:
         yield found
 
 
-@pytest.mark.threat("W1")
+@pytest.mark.threat("N1")
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "10.1.2.3:0", "metrics.example:0"])
 def test_beyond_this_machine_an_agent_without_a_token_does_not_start(address: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -51,7 +51,7 @@ def test_beyond_this_machine_an_agent_without_a_token_does_not_start(address: st
     assert "openssl rand -hex 32" in str(caught.value)
 
 
-@pytest.mark.threat("W2")
+@pytest.mark.threat("W1")
 def test_where_there_is_a_token_every_request_shows_it(token: Path) -> None:
     with served(http="0.0.0.0:0", http_token=token) as port:
         for path in ("/metrics", "/-/healthy", "/-/ready", "/api/v1/obsagent/query?query=x", "/nothing", "/"):
@@ -68,7 +68,7 @@ def test_where_there_is_a_token_every_request_shows_it(token: Path) -> None:
         assert port.ask("POST", "/-/reload").status == 401
 
 
-@pytest.mark.threat("W3")
+@pytest.mark.threat("W2")
 def test_a_page_whose_name_was_made_to_mean_this_machine_is_refused(port: Served) -> None:
     for host in ("evil.example", "evil.example:9464", "127.0.0.1.evil.example", "localhost.evil", "[::1", "", "a b"):
         assert port.get("/metrics", Host=host).status in (400, 403), host
@@ -77,7 +77,7 @@ def test_a_page_whose_name_was_made_to_mean_this_machine_is_refused(port: Served
     assert is_local_host("box:9464", "box")
 
 
-@pytest.mark.threat("W4")
+@pytest.mark.threat("W2")
 def test_a_page_of_another_server_that_posts_here_is_refused(port: Served) -> None:
     for origin in ("https://evil.example", "null", "http://127.0.0.1.evil.example:80"):
         assert port.ask("POST", "/-/reload", Origin=origin).status == 403, origin
@@ -85,7 +85,7 @@ def test_a_page_of_another_server_that_posts_here_is_refused(port: Served) -> No
     assert port.ask("POST", "/-/reload", Origin="http://localhost:9464").status == 200
 
 
-@pytest.mark.threat("W5")
+@pytest.mark.threat("W1")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o660])
 def test_a_token_that_others_can_read_is_not_used(token: Path, mode: int) -> None:
     token.chmod(mode)
@@ -124,7 +124,7 @@ def connected(port: Served) -> socket.socket:
     return found
 
 
-@pytest.mark.threat("W6")
+@pytest.mark.threat("W3")
 def test_who_says_nothing_or_does_not_read_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Connection, "idle_s", 0.3)
     monkeypatch.setattr(Connection, "request_s", 0.6)
@@ -147,7 +147,7 @@ def test_who_says_nothing_or_does_not_read_is_hung_up_on(monkeypatch: pytest.Mon
         assert port.get("/metrics").body == b"again\n"
 
 
-@pytest.mark.threat("W8")
+@pytest.mark.threat("W3")
 def test_no_scraper_keeps_the_agent_from_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More connections than are served: they wait or are refused, and samples go in as ever."""
     config = config_in(tmp_path, http="127.0.0.1:0")

@@ -29,6 +29,14 @@ from obsagent.limits import EXPORT_KEEP_MS
 from obsagent.samples import Kind
 
 ACROSS = {"sum": "sum", "max": "max", "min": "min", "mean": "avg", "last": "max"}
+CLASSIC_HISTOGRAM = {
+    "mean": "sum{by} (rate({m_sum})) / sum{by} (rate({m_count}))",
+    "sum": "sum{by} (increase({m_sum}))",
+    "count": "sum{by} (increase({m_count}))",
+    "rate": "sum{by} (rate({m_count}))",
+}
+"""Of what another server's page has, with the name that it has there and its labels: all of them are kept."""
+
 COUNT, SUM, SHAPE = "histogram_count", "histogram_sum", "rate"
 GAUGE = {"mean": ("avg", "avg_over_time"), "min": ("min", "min_over_time"), "max": ("max", "max_over_time")}
 COUNTED = ("sum", "count", "rate")
@@ -38,14 +46,6 @@ OF_WORKERS = "the exporter has gauges combined over workers, not those of each"
 SAMPLED = "Prometheus has a gauge's values at its scrapes only, the agent one a second"
 LATEST = "PromQL does not know which of several gauges was set last: this is the largest"
 STDDEV = "histogram_stddev needs Prometheus 2.49 or newer"
-
-CLASSIC_HISTOGRAM = {
-    "mean": "sum{by} (rate({m_sum})) / sum{by} (rate({m_count}))",
-    "sum": "sum{by} (increase({m_sum}))",
-    "count": "sum{by} (increase({m_count}))",
-    "rate": "sum{by} (rate({m_count}))",
-}
-"""Of what another server's page has, with the name that it has there and its labels: all of them are kept."""
 
 
 def promql(plan: Plan, *, is_past: bool, covered: Span | None = None) -> tuple[list[str], list[str]]:
@@ -145,18 +145,6 @@ class _Writer:
             return self._counted(stat, self._come(metric, "", is_young=is_young))
         return self._of_histogram(source, stat, metric, is_young=is_young)
 
-    def _of_classic(self, source: Source, stat: Stat) -> str | None:
-        q = {"min": 0.0, "max": 1.0}.get(stat.name, stat.q)
-        if q is not None:
-            by = ", ".join(["le", *(label_name(each.text, source.metric.text) for each in self._plan.query.by)])
-            template = f"histogram_quantile({q:.15g}, sum by ({by}) (rate({{m_bucket}})))"
-        else:
-            template = CLASSIC_HISTOGRAM.get(stat.name, "")
-        for suffix in SUFFIXES:
-            selector = f"{source.metric.text}{suffix}{self._labels(source.metric.text)}"
-            template = template.replace(f"{{m{suffix}}}", f"{selector}[{self._range}]{self._at}")
-        return template.replace("{by}", self._by) or None
-
     def _counted(self, stat: Stat, come: str) -> str | None:
         if stat.name == "rate":
             return f"{come} / {self._rate_ms / 1000:.15g}"
@@ -195,6 +183,18 @@ class _Writer:
         self.note(SAMPLED)
         outer, inner = GAUGE[stat.name]
         return f"{outer}{self._by} ({inner}({metric}[{self._range}]{self._at}))"
+
+    def _of_classic(self, source: Source, stat: Stat) -> str | None:
+        q = {"min": 0.0, "max": 1.0}.get(stat.name, stat.q)
+        if q is not None:
+            by = ", ".join(["le", *(label_name(each.text) for each in self._plan.query.by)])
+            template = f"histogram_quantile({q:.15g}, sum by ({by}) (rate({{m_bucket}})))"
+        else:
+            template = CLASSIC_HISTOGRAM.get(stat.name, "")
+        for suffix in SUFFIXES:
+            selector = f"{source.metric.text}{suffix}{self._labels(source.metric.text)}"
+            template = template.replace(f"{{m{suffix}}}", f"{selector}{self._range}{self._at}")
+        return template.replace("{by}", self._by) or None
 
     def _of_histogram(self, source: Source, stat: Stat, metric: str, *, is_young: bool) -> str | None:
         if stat.name in ("count", "rate"):

@@ -28,12 +28,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--control", metavar="ENDPOINT", help="where `obsagent control` connects (default: beside the readers' socket)"
     )
     parser.add_argument("--keys", metavar="DIR", type=Path, help="the keys for tcp (default: keys in the store)")
-    parser.add_argument("--no-collect", action="store_true", help="read nothing but what clients send: no collectors")
     parser.add_argument(
         "--http",
         metavar="HOST:PORT",
         help="where Prometheus scrapes, or `off` (default: 127.0.0.1:9464, unless something else is there)",
     )
+    parser.add_argument("--no-collect", action="store_true", help="read nothing but what clients send: no collectors")
     parser.add_argument("--config", metavar="FILE", type=Path, help="a TOML file; the options here win over it")
 
 

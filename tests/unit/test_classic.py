@@ -218,9 +218,9 @@ def test_promql_that_asks_the_same(view: FakeView) -> None:
     found = answer(parse(f"p99,mean {NAME} model_name=llama by instance"), view, NOW_MS, Options(explain=True))
     assert "reads its server's own page" in found["explain"]["notes"][0]
     assert found["explain"]["promql"] == [
-        f'histogram_quantile(0.99, sum by (le, instance) (rate({NAME}_bucket{{model_name="llama"}}[300s])))',
-        f'sum by (instance) (rate({NAME}_sum{{model_name="llama"}}[300s])) '
-        f'/ sum by (instance) (rate({NAME}_count{{model_name="llama"}}[300s]))',
+        f'histogram_quantile(0.99, sum by (le, instance) (rate({NAME}_bucket{{model_name="llama"}}[305250ms])))',
+        f'sum by (instance) (rate({NAME}_sum{{model_name="llama"}}[305250ms])) '
+        f'/ sum by (instance) (rate({NAME}_count{{model_name="llama"}}[305250ms]))',
     ]
 
 

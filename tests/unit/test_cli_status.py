@@ -145,12 +145,25 @@ def test_where_prometheus_scrapes(status, agent):
 
 
 def test_collectors_say_what_they_read_or_why_nothing(status, agent):
-    reading = {"readings": 1_112, "interval_ms": 5_000, "note": ""}
-    agent["collectors"] = {"host": reading, "gpu": {**reading, "readings": 0, "note": "no NVIDIA driver here"}}
+    fine = {
+        "interval_ms": 5_000,
+        "rounds": 7,
+        "readings": 1_112,
+        "took_ms": 2.5,
+        "failures": 0,
+        "error": "",
+        "note": "",
+    }
+    agent["collectors"] = {
+        "host": fine,
+        "gpu": {**fine, "readings": 0, "note": "no NVIDIA driver here"},
+        "processes": {**fine, "failures": 3, "error": "no /proc"},
+    }
     status["agent"] = agent
-    lines = text(status).splitlines()
-    assert "collectors gpu: off, no NVIDIA driver here" in lines
-    assert "collectors host: 1,112 readings every 5s" in lines
+    lines = [" ".join(line.split()) for line in text(status).splitlines()]
+    assert "host 5s 7 1,112 2.50 ms 0 ok" in lines
+    assert "gpu 5s 7 0 2.50 ms 0 no NVIDIA driver here" in lines
+    assert "processes 5s 7 1,112 2.50 ms 3 no /proc" in lines
 
 
 def test_a_store_without_an_agent(status):

@@ -193,7 +193,7 @@ class _Writer:
             template = CLASSIC_HISTOGRAM.get(stat.name, "")
         for suffix in SUFFIXES:
             selector = f"{source.metric.text}{suffix}{self._labels(source.metric.text)}"
-            template = template.replace(f"{{m{suffix}}}", f"{selector}{self._range}{self._at}")
+            template = template.replace(f"{{m{suffix}}}", f"{selector}[{self._range}]{self._at}")
         return template.replace("{by}", self._by) or None
 
     def _of_histogram(self, source: Source, stat: Stat, metric: str, *, is_young: bool) -> str | None:

@@ -28,5 +28,10 @@ def _row(name: str, collector: dict[str, Any]) -> list[str]:
         format_count(collector["readings"]),
         format_quantity(collector["took_ms"], "milliseconds"),
         format_count(collector["failures"]),
-        printable(collector["error"]) or FINE,
+        _now(collector),
     ]
+
+
+def _now(collector: dict[str, Any]) -> str:
+    """What is wrong, or why there is nothing to read, or that all is well."""
+    return printable(collector["error"] or collector.get("note", "")) or FINE

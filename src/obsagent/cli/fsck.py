@@ -34,9 +34,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Prints the report on stdout; 1 if anything is wrong."""
     from obsagent.clock import SystemClock
-    from obsagent.config import default_data
+    from obsagent.config import load
 
-    directory = args.data or default_data()
+    directory = args.data or load().data
     if args.repair:
         from obsagent.head.repair import repair
 

@@ -132,6 +132,13 @@ def parse_bytes(key: str, value: object) -> int:
     raise ConfigError(f'{key}: expected a size such as 134217728 or "128MB", got {shown(value)}')
 
 
+def as_size(size: int) -> str:
+    """A number of bytes as the configuration writes it, in the largest unit that divides it."""
+    units = ((unit, factor) for unit, factor in UNITS.items() if size % factor == 0)
+    unit, factor = max(units, key=lambda each: each[1])
+    return f"{size // factor}{unit}"
+
+
 def _parse_text(key: str, value: object) -> str:
     if isinstance(value, str) and value and "\0" not in value:
         return value
@@ -200,6 +207,13 @@ def parse_duration(key: str, value: object) -> int:
         if total_ms > 0:
             return total_ms
     raise ConfigError(f'{key}: expected a time such as "48h", "14d" or "1y", got {value!r}')
+
+
+def as_duration(duration_ms: int) -> str:
+    """A time as the configuration writes it, in the largest unit that divides it: 48 hours as `2d`."""
+    units = [(unit, ms) for unit, ms in DURATION_UNITS_MS.items() if unit != "w" and duration_ms % ms == 0]
+    unit, size = max(units or [("ms", 1)], key=lambda each: each[1])
+    return f"{duration_ms // size}{unit}"
 
 
 def _parse_retention(key: str, value: object) -> tuple[int, ...]:
@@ -278,21 +292,36 @@ def scalars() -> dict[str, object]:
 
     `control` is not among them: OBSAGENT_CONTROL says where `obsagent control` looks.
     """
-    found: dict[str, object] = {}
     defaults = AgentConfig()
-    for each in fields(defaults):
-        value = getattr(defaults, each.name)
-        if each.name == "retention":
-            found |= {f"retention.{tier}": "" for tier in TIERS}
-        elif is_dataclass(value) and not isinstance(value, type):
-            found |= {f"{each.name}.{inner.name}": getattr(value, inner.name) for inner in fields(value)}
-        elif not isinstance(value, (Mapping, tuple, list)):
-            found[each.name] = value
+    found = {key: value for each in fields(defaults) for key, value in leaves(each.name, getattr(defaults, each.name))}
     return {
         key: value
         for key, value in found.items()
-        if not isinstance(value, (Mapping, tuple, list)) and environment.variable_of(key) not in environment.CLIENTS
+        if not isinstance(value, (Mapping, tuple)) and environment.variable_of(key) not in environment.CLIENTS
     }
+
+
+def leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A key of the configuration or, if its value is a table, the keys of that, with values as the file has them."""
+    if key == "retention":
+        yield from ((f"{key}.{tier}", as_duration(kept)) for tier, kept in zip(TIERS, value, strict=True))
+    elif isinstance(value, Mapping) or is_dataclass(value):
+        for name, each in members(value):
+            yield from leaves(f"{key}.{name}", each)
+    else:
+        yield key, value
+
+
+def members(table: Any) -> list[tuple[str, Any]]:
+    """Names and values within a table: a mapping, or settings, whose `KEYS`, if they have any, name their fields."""
+    if isinstance(table, Mapping):
+        return list(table.items())
+    named = getattr(table, "KEYS", None) or {each.name: (each.name,) for each in fields(table)}
+    return [(key, _as_in_file(name, getattr(table, name))) for key, (name, *_) in named.items()]
+
+
+def _as_in_file(name: str, value: Any) -> Any:
+    return as_duration(value) if name.endswith("_ms") and isinstance(value, int) else value
 
 
 def read(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Reading:
@@ -350,7 +379,8 @@ def _parsed(table: dict[str, Any]) -> tuple[dict[str, Any], Wrong]:
 def _placed(message: str, origins: dict[str, str], path: Path | None) -> Mistake:
     """The message with the place of the key that it begins with."""
     key = message.removeprefix("unknown key ").split(" ")[0].rstrip(":;")
-    origin = nearest(key, origins) or ""
+    numbered = re.match(rf"{re.escape(key)} (\d+)\b", message)  # the tables of an array, as people count them
+    origin = nearest(f"{key}.{int(numbered[1]) - 1}" if numbered else key, origins) or ""
     if origin.startswith(environment.PREFIX):
         return Mistake(message.removeprefix(f"{key}: "), origin)
     source, _, line = origin.rpartition(":")

@@ -7,14 +7,16 @@ none is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from obsagent import environment
-from obsagent.config import DURATION_UNITS_MS, TIERS, UNITS, AgentConfig, MetricConfig, scalars
+from obsagent.config import AgentConfig, as_size, leaves, members, scalars
+from obsagent.toml_lines import nearest
 
-LIVE = frozenset({"metrics", "retention", "disk_budget", "head_budget", "log_format", "log_level"})
+LIVE = frozenset({"metrics", "retention", "disk_budget", "head_budget", "log_format", "log_level", "scrape"})
 """The keys that a reload brings into force; the others need a restart."""
 
 SAYS = {
@@ -33,6 +35,8 @@ SAYS = {
     "log_format": "How the agent logs on stderr: text, or json with an object a line.",
     "log_level": "What it logs: debug, info, warning or error, and what is worse.",
     "metrics": "The scale of a metric's histograms, 0 to 8: 6 means a relative error of 0.54 %, each step halves it.",
+    "collect": "What the agent reads of the machine, its cgroups, GPUs and models' processes: a table for each.",
+    "scrape": "Servers with a page of metrics that is read: vLLM, Triton, node_exporter, ...",
 }
 """A sentence for every key."""
 
@@ -40,7 +44,10 @@ EXAMPLES = {
     "control": '"ipc:///run/obsagent/control.sock"',
     "socket_group": '"obsagent"',
     "keys": '"/etc/obsagent/keys"',
+    "http": '"127.0.0.1:9464"',
+    "http_token": '"/etc/obsagent/http.token"',
     "metrics": "[metrics.latency]\nscale = 7",
+    "scrape": '[[scrape]]\nname = "vllm"\nurl = "http://127.0.0.1:8000/metrics"',
 }
 """What stands in the file for keys that have no default to show."""
 
@@ -58,87 +65,52 @@ def commented(config: AgentConfig | None = None) -> str:
     config = config or AgentConfig()
     plain, tables = [], []
     for each in fields(config):
-        text = EXAMPLES.get(each.name) or written(each.name, getattr(config, each.name))
         block = [f"# {SAYS[each.name]}"] if each.name in SAYS else []
         block += [f"# {_when(each.name)}"]
-        if text.startswith("["):
-            tables.append("\n".join([*block, *(f"#{line}" for line in text.splitlines())]))
-        else:
-            plain.append("\n".join([*block, f"#{each.name} = {text}"]))
+        text = EXAMPLES.get(each.name) or _block(each.name, getattr(config, each.name))
+        lines = [f"#{line}" for line in (text if text.startswith("[") else f"{each.name} = {text}").splitlines()]
+        (tables if text.startswith("[") and text != "[]" else plain).append("\n".join([*block, *lines]))
     return "\n\n".join([HEAD.rstrip("\n"), *plain, *tables]) + "\n"
 
 
 def shown(config: AgentConfig, origins: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """Key, value as TOML and origin of everything in force; what has no value is left out."""
     for each in fields(config):
-        value = getattr(config, each.name)
-        if isinstance(value, Mapping) or (is_dataclass(value) and not isinstance(value, type)):
-            for key, inner in _inner(each.name, value):
-                yield key, written(key, inner), origins.get(key) or _outer(key, origins)
-        elif each.name == "retention":
-            for tier, kept in zip(TIERS, value, strict=True):
-                key = f"{each.name}.{tier}"
-                yield key, json.dumps(as_duration(kept)), origins.get(key) or _outer(key, origins)
-        elif value is not None and value != "":
-            yield each.name, written(each.name, value), origins.get(each.name, "default")
-
-
-def variables() -> list[str]:
-    """The names of the variables that the agent reads instead of keys."""
-    return [environment.variable_of(key) for key in scalars()]
+        for key, value in leaves(each.name, getattr(config, each.name)):
+            if value not in (None, "", ()):
+                yield key, written(key, value), nearest(key, dict(origins)) or "default"
 
 
 def written(key: str, value: Any) -> str:
-    """A value as it would stand in the file behind `key =`, or a whole table that begins with its header."""
-    if key == "retention":
-        pairs = (f'"{tier}" = {json.dumps(as_duration(kept))}' for tier, kept in zip(TIERS, value, strict=True))
-        return f"{{ {', '.join(pairs)} }}"
+    """A value as it stands in the file behind `key =`."""
     if key in ("head_budget", "disk_budget"):
         return json.dumps(as_size(value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return "\n".join([f"[{key}]", *(f"{name} = {written(f'{key}.{name}', one)}" for name, one in _pairs(value))])
     if isinstance(value, (bool, int, float)):
         return str(value).lower()
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, tuple):
         return f"[{', '.join(written(key, each) for each in value)}]"
-    if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{json.dumps(name)} = {written(key, each)}' for name, each in value.items())} }}"
+    if isinstance(value, Mapping) or is_dataclass(value):
+        return f"{{ {', '.join(f'{_key(name)} = {written(name, each)}' for name, each in members(value))} }}"
     return json.dumps("" if value is None else str(value), ensure_ascii=False)
 
 
-def as_duration(duration_ms: int) -> str:
-    """A time as the configuration writes it, in the largest unit that divides it: `48h` as `2d`."""
-    units = ((unit, ms) for unit, ms in DURATION_UNITS_MS.items() if unit != "w" and duration_ms % ms == 0)
-    unit, size = max(units, key=lambda each: each[1])
-    return f"{duration_ms // size}{unit}"
+def _block(key: str, value: Any) -> str:
+    """A value or, for what has tables in it, these with their headers."""
+    if key == "retention":
+        return written(key, {inner.partition(".")[2]: each for inner, each in leaves(key, value)})
+    if not isinstance(value, Mapping) or not value:
+        return written(key, value)
+    tables = [
+        [f"[{key}.{_key(name)}]", *(f"{_key(inner)} = {written(inner, each)}" for inner, each in members(table))]
+        for name, table in value.items()
+    ]
+    return "\n".join(line for table in tables for line in table)
 
 
-def as_size(size: int) -> str:
-    """A number of bytes as the configuration writes it, in the largest unit that divides it."""
-    units = ((unit, factor) for unit, factor in UNITS.items() if size % factor == 0)
-    unit, factor = max(units, key=lambda each: each[1])
-    return f"{size // factor}{unit}"
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z_][\w-]*", name) else json.dumps(name)
 
 
 def _when(key: str) -> str:
     said = "A reload brings a change into force" if key in LIVE else "A change needs a restart"
     return f"{said}; {environment.variable_of(key)} sets it too." if key in scalars() else f"{said}."
-
-
-def _inner(key: str, value: object) -> Iterator[tuple[str, Any]]:
-    for name, each in _pairs(value):
-        if isinstance(each, MetricConfig):
-            yield from _inner(f"{key}.{name}", each)
-        else:
-            yield f"{key}.{name}", each
-
-
-def _pairs(value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        return list(value.items())
-    return [(each.name, getattr(value, each.name)) for each in fields(value)]
-
-
-def _outer(key: str, origins: Mapping[str, str]) -> str:
-    """Where a value in an inline table comes from: where that stands, if the file names the key at all."""
-    return origins.get(key.rpartition(".")[0], "default")

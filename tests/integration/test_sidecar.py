@@ -1,4 +1,4 @@
-"""The sidecar of deploy/kubernetes, two users and all: an emptyDir as the kubelet makes it, the manifest's variables."""
+"""The sidecar of deploy/kubernetes with its two users: an emptyDir as the kubelet makes it, its own variables."""
 
 from __future__ import annotations
 

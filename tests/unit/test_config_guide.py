@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from obsagent.config import AgentConfig, MetricConfig, load, read
-from obsagent.config_guide import EXAMPLES, LIVE, SAYS, as_duration, as_size, commented, shown
+from obsagent.config import AgentConfig, MetricConfig, as_duration, as_size, leaves, load, read, scalars
+from obsagent.config_guide import EXAMPLES, SAYS, commented, shown, written
+from obsagent.environment import variable_of
 
 KEYS = [each.name for each in fields(AgentConfig)]
 
@@ -28,7 +30,7 @@ def test_every_key_stands_in_it_with_its_default(tmp_path: Path) -> None:
     path = tmp_path / "obsagent.toml"
     path.write_text(uncommented(commented()))
     config = load(path, {})
-    assert config == replace(AgentConfig(), **{name: getattr(config, name) for name in EXAMPLES})
+    assert config == replace(AgentConfig(), **{name: getattr(config, name) for name in EXAMPLES if name in KEYS})
     assert config.metrics == {"latency": MetricConfig(7)}
     origins = read(path, {}).origins
     assert [name for name in KEYS if name not in origins and not any(o.startswith(f"{name}.") for o in origins)] == []
@@ -36,7 +38,38 @@ def test_every_key_stands_in_it_with_its_default(tmp_path: Path) -> None:
 
 def test_every_key_has_a_sentence_in_config_guide() -> None:
     assert [name for name in KEYS if name not in SAYS] == []
-    assert [name for name in [*SAYS, *EXAMPLES, *LIVE] if name not in KEYS] == []
+
+
+@dataclass(frozen=True)
+class Settings:
+    """As those of a collector are: the file has other names than the fields."""
+
+    KEYS: ClassVar = {"enabled": ("enabled", bool), "interval": ("interval_ms", int), "names": ("names", tuple)}
+
+    enabled: bool = True
+    interval_ms: int = 90_000
+    names: tuple[str, ...] = ("a*", "b")
+
+
+def test_settings_within_tables_are_written_as_the_file_has_them() -> None:
+    assert dict(leaves("collect", {"host": Settings()})) == {
+        "collect.host.enabled": True,
+        "collect.host.interval": "90s",
+        "collect.host.names": ("a*", "b"),
+    }
+    assert written("x", {"host": Settings(), "10s": 1}) == (
+        '{ host = { enabled = true, interval = "90s", names = ["a*", "b"] }, "10s" = 1 }'
+    )
+
+
+def test_every_variable_sets_its_key() -> None:
+    """With its default, as the file would have it: nothing changes."""
+    defaults = {key: value for key, value in scalars().items() if value not in (None, "")}
+    assert {"retention.1h", "series_total", "require_keys"} <= {*defaults}
+    variables = {variable_of(key): written(key, value).strip('"') for key, value in defaults.items()}
+    reading = read(None, variables)
+    assert reading.config == AgentConfig()
+    assert {*reading.origins} == {*defaults}
 
 
 def test_it_is_as_wide_as_a_page() -> None:

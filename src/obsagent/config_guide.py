@@ -63,7 +63,8 @@ HEAD = """\
 def commented(config: AgentConfig | None = None) -> str:
     """A configuration file that changes nothing: every key with its meaning and its default, commented out."""
     config = config or AgentConfig()
-    plain, tables = [], []
+    plain: list[str] = []
+    tables: list[str] = []
     for each in fields(config):
         block = [f"# {SAYS[each.name]}"] if each.name in SAYS else []
         block += [f"# {_when(each.name)}"]

@@ -25,7 +25,7 @@ from pathlib import Path
 def add_arguments(parser: ArgumentParser) -> None:
     """Which store, whether to repair it, how to print."""
     parser.add_argument(
-        "data", metavar="DIR", type=Path, nargs="?", help="the store (default: ~/.local/share/obsagent)"
+        "data", metavar="DIR", type=Path, nargs="?", help="the store (default: $OBSAGENT_DATA, else yours)"
     )
     parser.add_argument("--repair", action="store_true", help="keep what is whole and declare the rest a gap")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="how to print (default: table)")

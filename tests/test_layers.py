@@ -26,6 +26,14 @@ def test_import_obsagent_loads_nothing_else() -> None:
     assert not loaded & HEAVY
 
 
+def test_the_middlewares_load_no_framework_and_nothing_of_the_agent() -> None:
+    loaded = modules_after(
+        "import obsagent; obsagent.ASGIMiddleware, obsagent.WSGIMiddleware, obsagent.current_request"
+    )
+    assert not {name.split(".")[1] for name in loaded if name.startswith("obsagent.")} & AGENT
+    assert not loaded & {"zmq", "numpy", "asyncio", "starlette", "flask", "django", "litestar", "wsgiref"}
+
+
 @pytest.mark.parametrize("disabled", ["0", "1"])
 def test_a_client_loads_nothing_of_the_agent(disabled: str) -> None:
     source = f"""

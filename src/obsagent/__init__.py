@@ -17,16 +17,23 @@ if TYPE_CHECKING:
 
     from obsagent.reading import query, query_async, status
     from obsagent.record.client import Client, FlushResult, connect
+    from obsagent.record.middleware.asgi import ASGIMiddleware
+    from obsagent.record.middleware.wsgi import WSGIMiddleware
+    from obsagent.record.request import Request, current_request
     from obsagent.results import Result, Row
 
 __version__ = "0.1.0"
 __all__ = [
+    "ASGIMiddleware",
     "Client",
     "FlushResult",
+    "Request",
     "Result",
     "Row",
+    "WSGIMiddleware",
     "__version__",
     "connect",
+    "current_request",
     "query",
     "query_async",
     "status",
@@ -38,6 +45,18 @@ def __getattr__(name: str) -> Any:
         from obsagent.record import client
 
         return getattr(client, name)
+    if name in {"Request", "current_request"}:
+        from obsagent.record import request
+
+        return getattr(request, name)
+    if name == "ASGIMiddleware":
+        from obsagent.record.middleware.asgi import ASGIMiddleware
+
+        return ASGIMiddleware
+    if name == "WSGIMiddleware":
+        from obsagent.record.middleware.wsgi import WSGIMiddleware
+
+        return WSGIMiddleware
     if name in {"query", "query_async", "status"}:
         from obsagent import reading
 

@@ -108,10 +108,13 @@ class AgentClient(_Asking):
         chosen = endpoint or default_serve()
         super().__init__(chosen, timeout_s, key, "" if chosen == default_serve() else f" --serve {chosen}")
 
-    def query(self, text: str, sketch: str | None = None, explain: bool = False) -> dict[str, Any]:
+    def query(
+        self, text: str, sketch: str | None = None, explain: bool = False, exemplars: bool = False
+    ) -> dict[str, Any]:
         """The answer to one query, as documented in `obsagent.answer.execute`.
 
-        `sketch` (`loghist`, `tdigest`) chooses what answers quantiles; `explain` adds what was read.
+        `sketch` (`loghist`, `tdigest`) chooses what answers quantiles; `explain` adds what was read; `exemplars` the
+        largest observations that have an id.
         """
         from obsagent.zone import local_offset, local_zone_name
 
@@ -120,6 +123,8 @@ class AgentClient(_Asking):
             fields["sketch"] = sketch
         if explain:
             fields["explain"] = True
+        if exemplars:
+            fields["exemplars"] = True
         return self._ask("QUERY", **fields)
 
     def status(self) -> dict[str, Any]:

@@ -38,6 +38,7 @@ DURATION_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "
 DURATION_PATTERN = re.compile(r"(\d+)([smhdwy])")
 TIERS = ("10s", "1m", "1h")
 """The names of the tiers, in the order of `limits.TIER_WINDOWS_MS`."""
+COLLECTORS = ("gpu",)
 KEY_CHARACTERS_SHOWN = 80
 BYTES_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 LOG_FORMATS = ("text", "json")
@@ -77,6 +78,8 @@ class AgentConfig:
     log_format: str = "text"
     log_level: str = "info"
     metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
+    collect: Mapping[str, object] = field(default_factory=dict)
+    """Collector → its table as it is written; `obsagent.collect` knows what may be in it."""
 
     @property
     def control_endpoint(self) -> str:
@@ -192,6 +195,13 @@ def _parse_metric(place: str, table: object) -> MetricConfig:
     return MetricConfig(scale)
 
 
+def _parse_collect(key: str, value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key}: expected tables such as [collect.gpu]")
+    _refuse_unknown(value, list(COLLECTORS), f"{key}.")
+    return value
+
+
 def _parse_disk_budget(key: str, value: object) -> int:
     size = parse_bytes(key, value)
     if size < limits.DISK_BYTES_MIN:
@@ -251,6 +261,7 @@ PARSERS = {
     "log_format": lambda key, value: _parse_word(key, value, LOG_FORMATS),
     "log_level": lambda key, value: _parse_word(key, value, LOG_LEVELS),
     "metrics": _parse_metrics,
+    "collect": _parse_collect,
 }
 
 

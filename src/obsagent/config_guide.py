@@ -47,6 +47,7 @@ EXAMPLES = {
     "http": '"127.0.0.1:9464"',
     "http_token": '"/etc/obsagent/http.token"',
     "metrics": "[metrics.latency]\nscale = 7",
+    "collect": '[collect.gpu]\nenabled = true\ninterval = "5s"',
     "scrape": '[[scrape]]\nname = "vllm"\nurl = "http://127.0.0.1:8000/metrics"',
 }
 """What stands in the file for keys that have no default to show."""
@@ -68,7 +69,9 @@ def commented(config: AgentConfig | None = None) -> str:
     for each in fields(config):
         block = [f"# {SAYS[each.name]}"] if each.name in SAYS else []
         block += [f"# {_when(each.name)}"]
-        text = EXAMPLES.get(each.name) or _block(each.name, getattr(config, each.name))
+        value = getattr(config, each.name)
+        is_shown = each.name not in EXAMPLES or (isinstance(value, Mapping) and value)
+        text = _block(each.name, value) if is_shown else EXAMPLES[each.name]
         lines = [f"#{line}" for line in (text if text.startswith("[") else f"{each.name} = {text}").splitlines()]
         (tables if text.startswith("[") and text != "[]" else plain).append("\n".join([*block, *lines]))
     return "\n\n".join([HEAD.rstrip("\n"), *plain, *tables]) + "\n"

@@ -26,6 +26,8 @@ from obsagent import __version__, health, logs, selfmetrics
 from obsagent.answer.serve import QueryServer
 from obsagent.clock import Clock, SystemClock
 from obsagent.collect.collector import Collector
+from obsagent.collect.gpu.collector import GpuCollector
+from obsagent.collect.gpu_settings import GpuSettings
 from obsagent.collect.rounds import Collection
 from obsagent.config import AgentConfig
 from obsagent.control import ControlServer
@@ -33,6 +35,7 @@ from obsagent.doors import open_doors
 from obsagent.errors import ConfigError, StoreError
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
+from obsagent.owners import owners_of
 from obsagent.processes import pid_namespace
 from obsagent.receive.collected import Collected
 from obsagent.receive.ingest import Ingest
@@ -65,13 +68,14 @@ class Agent:
     ) -> None:
         """Opens the store (which recovers it) and the endpoints; `load_again` reads the configuration for a reload.
 
-        Raises `StoreLocked`, `StoreError`, and what `open_doors` raises. The time, the store's limits and its file
-        system can be others than the machine's and the configuration's.
+        Raises `ConfigError`, `StoreLocked`, `StoreError`, and what `open_doors` raises. The time, the store's limits
+        and its file system can be others than the machine's and the configuration's.
         """
         self._clock = clock or SystemClock()
         self._started_ms = self._clock.monotonic_ms()
-        self._reloads = Reloads(config, load_again, self._clock, self._apply)
+        self._reloads = Reloads(config, _checked(load_again or (lambda: config)), self._clock, self._apply)
         budgets = budgets or _budgets(config)
+        _settings(config)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
         try:
             self._doors = open_doors(config)
@@ -84,7 +88,7 @@ class Agent:
         self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
-        self._collection = Collection(_collectors(config), collected.put)
+        self._collection = Collection(_collectors(config, self._store), collected.put)
         durations = Durations()
         self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
@@ -262,9 +266,26 @@ class Agent:
         self._sink.suspend_silent(self._clock.monotonic_ms(), listening=listening)  # our own session has just spoken
 
 
-def _collectors(config: AgentConfig) -> list[Collector]:
+def _settings(config: AgentConfig) -> GpuSettings:
+    """What the configuration says of the collectors; raises `ConfigError`."""
+    return GpuSettings.from_mapping(config.collect.get("gpu", {}))
+
+
+def _checked(load: LoadConfig) -> LoadConfig:
+    """What is loaded has settings that the collectors take."""
+
+    def load_checked() -> AgentConfig:
+        config = load()
+        _settings(config)
+        return config
+
+    return load_checked
+
+
+def _collectors(config: AgentConfig, store: Store) -> list[Collector]:
     """What the configuration lets the agent read besides its clients."""
-    return []
+    settings, host = _settings(config), os.uname().nodename
+    return [GpuCollector(settings, lambda: owners_of(store.sessions, host))] if settings.enabled else []
 
 
 def _budgets(config: AgentConfig) -> Budgets:

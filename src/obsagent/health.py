@@ -14,6 +14,7 @@ from obsagent.answer.durations import format_duration
 from obsagent.receive.ingest import Step
 from obsagent.upkeep import Trouble
 
+SECOND_MS = 1000
 CLOCK_SHOWN_MS = 600_000
 """For how long after the clock was set that is a problem."""
 
@@ -104,9 +105,14 @@ def clock_problem(step: Step | None, monotonic_ms: int) -> Problem | None:
     """The clock was set a short while ago."""
     if step is None or monotonic_ms - step.monotonic_ms > CLOCK_SHOWN_MS:
         return None
-    by, ago = format_duration(abs(step.by_ms)), format_duration(monotonic_ms - step.monotonic_ms)
+    by, ago = _about(abs(step.by_ms)), _about(monotonic_ms - step.monotonic_ms)
     if step.by_ms > 0:
         means = f"there is a gap of {by} without samples, or the machine was asleep"
     else:
         means = f"samples of the time before lie up to {by} in the future, and mix with new ones until then"
     return Problem(f"the clock was set {'forward' if step.by_ms > 0 else 'back'} by {by}, {ago} ago: {means}; see NTP")
+
+
+def _about(duration_ms: int) -> str:
+    """A duration as people say it: in whole seconds, if it has any."""
+    return format_duration(duration_ms if duration_ms < SECOND_MS else round(duration_ms / SECOND_MS) * SECOND_MS)

@@ -25,6 +25,7 @@ def query(
     agent: str | None = None,
     data: Directory | None = None,
     sketch: str | None = None,
+    exemplars: bool = False,
     timeout: float = TIMEOUT_S,
     key: Directory | None = None,
 ) -> Result:
@@ -32,6 +33,7 @@ def query(
 
     Asks the agent at the endpoint `agent` (default: `OBSAGENT_AGENT`, else yours), or reads the store in the
     directory `data`, which needs no agent. `sketch="tdigest"` answers quantiles from t-digests where series keep one.
+    `exemplars=True` adds to each row of a histogram its largest observations that have an id: the slowest requests.
     `key` is the file of the key that is shown to an agent over tcp (default: `OBSAGENT_KEY`).
 
     Raises `UsageError` for a query that is wrong, `AgentUnreachable` if no agent answers within `timeout` seconds,
@@ -41,6 +43,8 @@ def query(
     _check_text(text)
     _check_source(agent, data)
     options: dict[str, Any] = {} if sketch is None else {"sketch": sketch}
+    if exemplars:
+        options["exemplars"] = True
     if data is None:
         with AgentClient(agent, timeout, _path(key)) as client:
             return Result(client.query(text, **options))
@@ -56,6 +60,7 @@ async def query_async(
     agent: str | None = None,
     data: Directory | None = None,
     sketch: str | None = None,
+    exemplars: bool = False,
     timeout: float = TIMEOUT_S,
     key: Directory | None = None,
 ) -> Result:
@@ -65,7 +70,9 @@ async def query_async(
     """
     import asyncio
 
-    return await asyncio.to_thread(query, text, agent=agent, data=data, sketch=sketch, timeout=timeout, key=key)
+    return await asyncio.to_thread(
+        query, text, agent=agent, data=data, sketch=sketch, exemplars=exemplars, timeout=timeout, key=key
+    )
 
 
 def status(

@@ -22,10 +22,10 @@ ApplyConfig = Callable[[AgentConfig], None]
 class Reloads:
     """Reads the configuration again; any thread may ask for it."""
 
-    def __init__(self, config: AgentConfig, load_again: LoadConfig | None, clock: Clock, apply: ApplyConfig) -> None:
+    def __init__(self, config: AgentConfig, load_again: LoadConfig, clock: Clock, apply: ApplyConfig) -> None:
         """`apply` brings the keys in `LIVE` of a configuration into force, and cannot fail."""
         self.config = config
-        self._load_again = load_again or (lambda: config)
+        self._load_again = load_again
         self._clock = clock
         self._apply = apply
         self._lock = threading.Lock()

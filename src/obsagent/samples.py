@@ -60,6 +60,22 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One observation of a histogram, the largest of a window, with what finds it again: of a request, the slowest.
+
+    `window_ms` is the window's start and `time_ms` when it was observed, both since the epoch, UTC; `value` is in the
+    unit of the metric. An id that is not known is empty.
+    """
+
+    series_id: int
+    window_ms: int
+    value: float
+    time_ms: int
+    trace_id: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """A series as the store knows it: a metric with all its labels (service, host and worker included)."""
 

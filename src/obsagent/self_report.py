@@ -95,6 +95,8 @@ class SelfReport:
         yield selfmetrics.READINGS_DROPPED, self.collected.dropped, None
         for code, count in self.ingest.refused.items():
             yield selfmetrics.REFUSED, count, {"code": code}
+        for reason, count in self.ingest.exemplars.refused.items():
+            yield selfmetrics.EXEMPLARS_REFUSED, count, {"reason": reason}
         for direction, count in self.ingest.steps.items():
             yield selfmetrics.CLOCK_STEPS, count, {"direction": direction}
 

@@ -22,6 +22,9 @@ SERVICE = "obsagent"
 MESSAGES = SelfMetric("obsagent_messages", Kind.COUNTER, "messages", "Messages received from clients")
 MALFORMED = SelfMetric("obsagent_malformed", Kind.COUNTER, "messages", "Messages refused as malformed")
 REFUSED = SelfMetric("obsagent_refused", Kind.COUNTER, "messages", "Messages refused, by the code of the answer")
+EXEMPLARS_REFUSED = SelfMetric(
+    "obsagent_exemplars_refused", Kind.COUNTER, "exemplars", "Exemplars refused, by what is wrong with them"
+)
 UNREAD = SelfMetric("obsagent_unread_replies", Kind.COUNTER, "messages", "Answers dropped: the client does not read")
 OVERLOADED = SelfMetric(
     "obsagent_overloaded_seconds", Kind.COUNTER, "seconds", "Time in which clients were not read: the disk is too slow"

@@ -6,7 +6,7 @@ Used by the ingest thread; `add_pending` also by the query thread, which only re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ from obsagent.head.view import View
 from obsagent.limits import GAUGE_INTERVAL_MS, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 from obsagent.receive.refused_labels import RefusedLabelBook
 from obsagent.receive.sink import LiveSession, Mapped, Refusal, TakenEvents
-from obsagent.samples import Kind, Series
+from obsagent.samples import Exemplar, Kind, Series
 from obsagent.wire.frame import Hello, RefusedLabel, SamplesHeader, SeriesDefinition, SessionCounts
 
 SUSPENDED_AFTER_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
@@ -284,12 +284,19 @@ class StoreSink:
         gauges = [row.series for row in rows if row.series is not None and row.series.kind is Kind.GAUGE]
         self._sessions[name].gauges.extend(gauges)
 
-    def write_frame(self, header: SamplesHeader, counts: SessionCounts, body: Any) -> None:
-        """Applies a checked batch."""
+    def histogram_of(self, name: bytes, number: int) -> int | None:
+        """The store's id of a session's series; None if it is not defined, refused or no histogram."""
+        found = self._sessions[name].stored.series.get(number)
+        series = None if found is None else self._store.series.get(found)
+        return series.id if series is not None and series.kind is Kind.HISTOGRAM else None
+
+    def write_frame(
+        self, header: SamplesHeader, counts: SessionCounts, body: Any, exemplars: Sequence[Exemplar] = ()
+    ) -> None:
+        """Applies a checked batch, with the exemplars of its series."""
+        session, sequence, first_kept, start_ms, end_ms, *_ = header
         accounts = SessionAccounts(*counts)
-        self._store.write(
-            Frame(header.session, header.sequence, header.first_kept, header.start_ms, header.end_ms, accounts, body)
-        )
+        self._store.write(Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, tuple(exemplars)))
 
     def write_refusal(self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int) -> None:
         """Consumes a batch's sequence and counts its samples as rejected."""

@@ -1,7 +1,7 @@
 """The agent that is killed: the real one, in haste, on a file system that may kill it.
 
-Usage: agent_program.py DIRECTORY SINCE_MS RATE [POINT]. Its clock runs RATE times as fast as the machine's, since
-SINCE_MS. Says `ready` on stdout. POINT is as in `killing_fs.py`.
+Usage: agent_program.py DIRECTORY SINCE_MS RATE ROOM [POINT]. Its clock runs RATE times as fast as the machine's, since
+SINCE_MS; the store may take ROOM bytes. Says `ready` on stdout. POINT is as in `killing_fs.py`.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ class FastClock:
 
 def main() -> int:
     directory, since_ms, rate = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    fs = KillingFs(KillPoint.parse(sys.argv[4]) if len(sys.argv) > 4 else None)
+    fs = KillingFs(KillPoint.parse(sys.argv[5]) if len(sys.argv) > 5 else None)
     fs.watch()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     upkeep.CHECKPOINT_LOOK_S, upkeep.UPKEEP_LOOK_S = 0.02, 0.05
     hurry()
+    budgets = of_agent(int(sys.argv[4]))
     config = AgentConfig(directory / "data", f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock")
 
     class Announced(daemon.Agent):
@@ -47,7 +48,7 @@ def main() -> int:
 
     clock = FastClock(since_ms, rate)
     return daemon.run(
-        config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=of_agent(), fs=fs)
+        config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=budgets, fs=fs)
     )
 
 

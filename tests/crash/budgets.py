@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from obsagent.head import rollups, shelf
@@ -11,6 +12,7 @@ from obsagent.limits import TIER_WINDOWS_MS
 
 MERGED_FILES = 3
 KEEP_MS = 20_000
+ROOM_BYTES = 300_000
 _, MINUTE_MS, HOUR_MS = TIER_WINDOWS_MS
 
 
@@ -25,11 +27,17 @@ def tiny(**wanted: Any) -> Budgets:
     return Budgets(**{**limits, **wanted})
 
 
-def of_agent() -> Budgets:
+def of_agent(room_bytes: int) -> Budgets:
     """Of a store whose coarsest tier holds everything, so that what is kept can be compared with what was sent; the
     others expire, by age or because there is little room.
     """
-    return tiny(retention_ms=(MINUTE_MS, 5 * MINUTE_MS, 1_000 * HOUR_MS), disk_bytes=300_000)
+    return tiny(retention_ms=(MINUTE_MS, 5 * MINUTE_MS, 1_000 * HOUR_MS), disk_bytes=room_bytes)
+
+
+def room(segments: Path) -> int:
+    """Little room (bytes), but not for the coarsest tier, whose files an agent that is always killed does not merge."""
+    coarsest = segments.glob(f"*.{HOUR_MS // 1000}s.segment")
+    return ROOM_BYTES + sum(path.stat().st_size for path in coarsest)
 
 
 def hurry() -> None:

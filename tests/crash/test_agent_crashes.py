@@ -25,6 +25,7 @@ from typing import NamedTuple
 import pytest
 
 from crash import agent_program, producer
+from crash.budgets import room
 from crash.killing_fs import KillPoint, deal, not_hit
 from crash.rows import Ledger, Row, counted
 from obsagent._native.codec import Groups
@@ -72,7 +73,13 @@ class Crashing:
 
     def start(self, point: KillPoint | None = None) -> subprocess.Popen[bytes]:
         """An agent; ready, or dead already."""
-        words = [self.directory, self.since_ms, RATE, *([point] if point else [])]
+        words = [
+            self.directory,
+            self.since_ms,
+            RATE,
+            room(self.directory / "data" / "segments"),
+            *filter(None, [point]),
+        ]
         command = [sys.executable, agent_program.__file__, *map(str, words)]
         agent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log)
         assert agent.stdout is not None
@@ -110,6 +117,7 @@ class Crashing:
         before = [ledger.read() for ledger in self.ledgers]
         store = Store.open_read_only(self.directory / "data")
         status, view = store.status(), store.view()
+        assert view.tiers.begins(TIER_WINDOWS_MS[-1]) < 0, "there was too little room for the coarsest tier"
         assert status["corrupt"] == 0
         found = [self._stored(view, number) for number in range(PRODUCERS)]
         for number, (stored, acknowledged, ledger) in enumerate(zip(found, before, self.ledgers, strict=True)):

@@ -15,17 +15,19 @@ from fuzz.block_parts import CHANGES, Mutate
 from fuzz.scratch import SCRATCH
 from obsagent._native.codec import Groups, Window, crc32c, read_record
 from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
+from obsagent.exemplars import kept_of
 from obsagent.head import entries, journal_format
 from obsagent.head.journal import file_name
 from obsagent.head.journal_reader import JournalFile, read_file
 from obsagent.head.series import SeriesTable
 from obsagent.head.state import HeadState
+from obsagent.limits import WINDOW_MS
 from obsagent.segment import format as layout
 from obsagent.segment.block import BlockHeader, Mark
 from obsagent.segment.catalog import Catalog, Checkpoint, assemble
 from obsagent.segment.reader import BlockReader, Reads, each_window, merge_everything, read_frame, read_index
 from obsagent.segment.recover import BlockRef, Damage, ScannedFile, check_block, file_path, opened, scan_file
-from obsagent.segment.tables import NOT_ROWS, Tables
+from obsagent.segment.tables import NOT_ROWS, Tables, pack_exemplars, unpack_exemplars
 
 BASE = 1 << 40
 NOT_APPLIED = (CorruptData, *NOT_ROWS)
@@ -69,8 +71,10 @@ def _apply(state: HeadState, entry: entries.Entry, position: int) -> None:
         events=detached.events,
         event_totals=detached.event_totals,
         series=state.series.known_since(0),
+        exemplars=pack_exemplars(kept_of(each for one in detached.windows for each in one.exemplars.values())),
     )
-    Tables.from_bytes(tables.to_bytes())  # what was applied can be written down
+    again = Tables.from_bytes(tables.to_bytes())  # what was applied can be written down
+    assert pack_exemplars(unpack_exemplars(again.exemplars)) == tables.exemplars
     state.give_back(detached)
 
 
@@ -152,8 +156,12 @@ def check_tables(data: bytes) -> None:
     """Tables that are written again as the same and make a state that can be gone on with, or damage."""
     try:
         tables = Tables.from_bytes(data)
+        exemplars = unpack_exemplars(tables.exemplars)
     except CorruptData:
         return
+    assert unpack_exemplars(pack_exemplars(exemplars)) == exemplars
+    kept = kept_of(exemplars, WINDOW_MS)
+    assert kept_of(kept, WINDOW_MS) == kept
     assert Tables.from_bytes(tables.to_bytes()) == tables
     checkpoint = Checkpoint()
     block = BlockRef(Path("nowhere"), 0, BlockHeader(layout.BLOCK_CHECKPOINT, 1, 100, 0, 0, Mark(), 0, 0, 0, 0, 0, 0))
@@ -202,6 +210,7 @@ def _check_read(catalog: Catalog) -> None:
     assert all(type(window) is int for window in windows)
     assert reads.blocks <= len(catalog.blocks)
     reader.accounts(catalog.blocks, *span)
+    assert all(each.series_id < 40 for each in reader.exemplars(catalog.blocks, *span, range(40)))
     reader.last_windows(catalog.blocks, range(40), span[0], {})
     reader.collect_totals(catalog.blocks, Groups({series: series % 3 for series in range(40)}, 3))
     merge_everything(catalog.blocks, Window(), damaged.append)

@@ -17,12 +17,12 @@ from obsagent.head.directory import IDENTITY_NAME
 from obsagent.head.entries import Define, DefinedSeries, Entry, Frame
 from obsagent.head.journal import encode_file_header, to_record
 from obsagent.head.store import Store
-from obsagent.samples import Event, Kind, Series
+from obsagent.samples import Event, Exemplar, Kind, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import Mark, RawFrame, encode_block
 from obsagent.segment.recover import FileHeader
 from obsagent.segment.recover import encode_file_header as encode_segment_header
-from obsagent.segment.tables import SessionRow, Tables, series_to_row
+from obsagent.segment.tables import SessionRow, Tables, pack_exemplars, series_to_row
 
 SESSION = bytes(range(16))
 STORE_ID = b"store of seeds 1"
@@ -34,6 +34,7 @@ SERIES = [
     Series(2, "depth", Kind.GAUGE, {"service": "fraud", "overflow": "true"}, across="mean"),
 ]
 ROW = SessionRow(SESSION, "fraud", "a", 7, AT_MS, 0, "4", 3, (40, 1, 2, 0, 3), AT_MS, False, 2)
+EXEMPLAR = Exemplar(0, AT_MS - AT_MS % WINDOW_MS, 0.5, AT_MS, "4bf92f3577b34da6a3ce929d0e0e4736", "r-1")
 EVENT = Event("deploy", AT_MS, {"service": "fraud", "version": "4"})
 ACCOUNTS = SessionAccounts(10, 1, 0, 0, 2)
 
@@ -44,6 +45,7 @@ ENTRIES: dict[str, Entry] = {
     "define": Define(SESSION, [DefinedSeries(number, number, series) for number, series in enumerate(SERIES)]),
     "define_refused": Define(SESSION, [DefinedSeries(3, entries.REFUSED_SERIES, None, "latency")]),
     "frame": Frame(SESSION, 4, 1, AT_MS, AT_MS + 50, ACCOUNTS, body()),
+    "frame_with_exemplars": Frame(SESSION, 5, 1, AT_MS, AT_MS + 50, ACCOUNTS, body(), (EXEMPLAR,)),
     "refused": entries.Refused(SESSION, 5, 1, AT_MS, AT_MS, ACCOUNTS, "time", 3, AT_MS),
     "events": entries.Events(SESSION, 3, 1, 0, [EVENT]),
     "close": entries.SessionClose(SESSION, ACCOUNTS, AT_MS),
@@ -92,6 +94,7 @@ def some_tables() -> Tables:
         events=[EVENT],
         event_totals={"fraud": [1, 0, 2]},
         windows=[AT_MS],
+        exemplars=pack_exemplars([EXEMPLAR]),
     )
 
 

@@ -22,6 +22,9 @@ DEFINITIONS = [
 ]
 
 
+EXEMPLARS = [[0, 0.5, NOW_MS - 20, b"4bf92f3577b34da6a3ce929d0e0e4736", b"r-1"]]
+
+
 def packed(kind: MessageKind, **fields: Any) -> bytes:
     """A header of the session."""
     return frame.pack(kind, **{"s": SESSION, **fields})
@@ -83,6 +86,7 @@ def header_seeds() -> Seeds:
     yield "define", define()
     yield "define_of_minor_0", define(0)
     yield "samples", samples()[0]
+    yield "samples_with_exemplars", samples(x=EXEMPLARS)[0]
     yield "events", events()
     yield "heartbeat", heartbeat()
     yield "goodbye", goodbye(2)
@@ -95,6 +99,7 @@ def header_seeds() -> Seeds:
 def conversation_seeds() -> Seeds:
     begun = [(hello(),), (define(),)]
     yield "whole", join_messages([*begun, samples(1), samples(2), (events(),), (heartbeat(),), (goodbye(2),)])
+    yield "exemplars", join_messages([*begun, samples(1, x=EXEMPLARS), samples(2, x=[*EXEMPLARS, [], None])])
     yield "before_hello", join_messages([samples(1), (heartbeat(),), *begun])
     yield "given_up", join_messages([*begun, samples(1), samples(4, f=4), samples(4, f=4)])
     yield "out_of_time", join_messages([*begun, samples(1, b=NOW_MS + 3_600_000), samples(2, a=0)])

@@ -23,7 +23,7 @@ from obsagent.head.view import View
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Kind, Series
 from obsagent.sketches import LogHist
-from unit.store_lab import BEGIN_MS, Producer, TurnedClock, begin, make_body
+from unit.store_lab import BEGIN_MS, Producer, TurnedClock, begin, make_body, make_exemplars
 
 WINDOWS = 5
 
@@ -39,7 +39,10 @@ def make(directory: Path) -> Store:
     for window in range(WINDOWS):
         for producer in producers:
             late_ms = WINDOW_MS if window % 2 else 0
-            store.write(producer.frame(clock.now_ms - late_ms, *make_body(enumerate(producer.defined), chance)))
+            at_ms = clock.now_ms - late_ms
+            body = make_body(enumerate(producer.defined), chance)
+            exemplars = make_exemplars(producer.defined, at_ms, chance) if window else ()
+            store.write(producer.frame(at_ms, *body, exemplars=exemplars))
             store.write(producer.happens(clock.now_ms))
             store.sync()
         clock.now_ms += WINDOW_MS
@@ -66,7 +69,17 @@ def contents(view: View) -> dict[str, Any]:
         "series": [[one.id, one.metric, int(one.kind), one.labels] for one in series],
         "accounts": view.accounts(0, 1 << 60),
         "contents": rows,
+        "exemplars": exemplars_in(view),
     }
+
+
+def exemplars_in(view: View) -> list[list[Any]]:
+    """Those of each series and window of 10 s."""
+    begin_ms = BEGIN_MS - BEGIN_MS % WINDOW_MS
+    found = view.collect_exemplars([one.id for one in view.series()], begin_ms, begin_ms + WINDOWS * WINDOW_MS)
+    return [
+        [each.series_id, each.window_ms, each.value, each.time_ms, each.trace_id, each.request_id] for each in found
+    ]
 
 
 def row_of(view: View, series: Series, at_ms: int) -> dict[str, Any]:

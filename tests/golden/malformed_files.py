@@ -36,6 +36,7 @@ MARKER = journal_format.MARKER
 HEADER = journal_format.FILE_HEADER.size
 RECORD = journal_format.RECORD_HEADER.size
 OPEN, DEFINE, FRAME, REFUSED, CLOSE, EVENTS = range(1, 7)
+EXEMPLARS = journal_format.FRAME_WITH_EXEMPLARS
 KNOWN_SESSION, KNOWN_SERIES = journal_format.PREAMBLE_TYPES
 
 
@@ -81,6 +82,12 @@ def changed(number: int, value: Any, fields: list[Any]) -> list[Any]:
     return [*fields[:number], value, *fields[number + 1 :]]
 
 
+def with_exemplar(fixed: bytes, at_ms: int, value: float, trace_id: Any) -> bytes:
+    """A frame with one exemplar."""
+    rows: bytes = msgpack.packb([[0, at_ms - at_ms % 10_000, value, at_ms, trace_id, ""]])
+    return bytes((EXEMPLARS,)) + fixed + journal_format.EXEMPLARS_SIZE.pack(len(rows)) + rows + b"\x01"
+
+
 def entry() -> Cases:
     """Entries of a journal, whose records are sound: type, and what follows the marker."""
     session = ROW.session
@@ -101,6 +108,15 @@ def entry() -> Cases:
         packed(DEFINE, session, [[0, 1, changed(0, 2**32 - 1, series_to_row(SERIES[0])), ""]]),
     )
     yield "frame_truncated", bytes((FRAME,)) + bytes(journal_format.FRAME.size - len(MARKER) - 1)
+    sound = record_of(ENTRIES["frame_with_exemplars"])[RECORD + len(MARKER) :]
+    fixed = sound[: journal_format.FRAME.size - len(MARKER)]
+    yield "frame_exemplars_truncated", bytes((EXEMPLARS,)) + fixed + b"\x01\0"
+    yield "frame_exemplars_larger_than_the_entry", bytes((EXEMPLARS,)) + fixed + b"\xff" * 4 + b"\x90\x01"
+    yield "frame_exemplars_none", bytes((EXEMPLARS,)) + fixed + b"\x01\0\0\0\x90\x01"
+    yield "frame_exemplars_of_another_window", with_exemplar(fixed, AT_MS - 10_000, 0.5, "t")
+    yield "frame_exemplar_nan", with_exemplar(fixed, AT_MS, float("nan"), "t")
+    yield "frame_exemplar_id_too_long", with_exemplar(fixed, AT_MS, 0.5, "t" * 129)
+    yield "frame_exemplar_id_is_bytes", with_exemplar(fixed, AT_MS, 0.5, b"t")
     yield "refused_truncated", bytes((REFUSED,)) + bytes(journal_format.REFUSED.size - len(MARKER) - 1)
     yield "refused_reason_9", bytes((REFUSED,)) + bytes(journal_format.REFUSED.size - len(MARKER) - 1) + b"\x09"
     yield "close_of_four_counters", packed(CLOSE, session, [0] * 4, AT_MS)
@@ -141,6 +157,11 @@ def tables() -> Cases:
     yield "event_time_is_text", table(7, [["deploy", "now", {}]])
     yield "event_totals_of_two", table(8, {"fraud": [0, 0]})
     yield "window_is_nil", table(9, [None])
+    yield "exemplars_an_array", table(13, [])
+    yield "exemplars_not_msgpack", table(13, b"\xc1")
+    yield "exemplar_of_five_fields", table(13, msgpack.packb([[0, AT_MS, 0.5, AT_MS, "t"]]))
+    yield "exemplar_value_infinite", table(13, msgpack.packb([[0, AT_MS, float("inf"), AT_MS, "t", ""]]))
+    yield "exemplar_series_negative", table(13, msgpack.packb([[-1, AT_MS, 0.5, AT_MS, "t", ""]]))
 
 
 HEAD = block_of(layout.BLOCK_HEAD, 1, Tables(), 0)

@@ -18,7 +18,7 @@ from obsagent.head.journal_reader import read_file
 from obsagent.segment.catalog import assemble
 from obsagent.segment.reader import BlockReader
 from obsagent.segment.recover import Damage, file_path, scan_file
-from obsagent.segment.tables import Tables
+from obsagent.segment.tables import Tables, unpack_exemplars
 from obsagent.sketches import LogHist, TDigest
 from obsagent.wire import frame, zmtp
 from obsagent.wire.frame import MessageKind
@@ -150,6 +150,6 @@ VERDICTS: dict[str, Callable[[bytes], str]] = {
     "sketch": _sketch,
     "journal": _journal,
     "entry": lambda data: said(_entry, data),
-    "tables": lambda data: said(Tables.from_bytes, data),
+    "tables": lambda data: said(lambda data: unpack_exemplars(Tables.from_bytes(data).exemplars), data),
     "segment": _segment,
 }

@@ -6,18 +6,31 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from integration.agents import RunningAgent
+from obsagent.record.client import Client
 
 
 @pytest.fixture
-def stopped_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningAgent]:
+def own_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The clients of one test; closed also when it fails, or they would keep the slots of all that follow."""
+    clients: dict[Any, Client] = {}
+    monkeypatch.setattr(
+        "obsagent.record.client._clients", clients
+    )  # else a closed one would take its slot in later forks
+    yield
+    for client in clients.values():
+        client.close(0)
+
+
+@pytest.fixture
+def stopped_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_clients: None) -> Iterator[RunningAgent]:
     """An agent that has not been started yet; clients of this process find it by OBSAGENT_ENDPOINT."""
     agent = RunningAgent(tmp_path)
     monkeypatch.setenv("OBSAGENT_ENDPOINT", agent.listen)
-    monkeypatch.setattr("obsagent.record.client._clients", {})  # else a closed one would take its slot in later forks
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     yield agent
     if agent.running:

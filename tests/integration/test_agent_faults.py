@@ -26,8 +26,7 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedAgent]:
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_clients: None) -> Iterator[ThreadedAgent]:
     monkeypatch.setattr(upkeep, "FAILED_SYNC_PAUSE_S", 0.1)
     monkeypatch.setattr("obsagent.head.store.RETRY_AFTER_MS", 200)
     agent = ThreadedAgent(tmp_path)

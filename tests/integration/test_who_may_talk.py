@@ -54,9 +54,8 @@ class RemoteAgent(RunningAgent):
 
 
 @pytest.fixture
-def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteAgent]:
+def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_clients: None) -> Iterator[RemoteAgent]:
     agent = RemoteAgent(tmp_path)
-    monkeypatch.setattr("obsagent.record.client._clients", {})
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     yield agent
     if agent.running:

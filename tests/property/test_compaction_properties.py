@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from obsagent._native.codec import BodyWriter, Groups, SeriesMap, Window
 from obsagent.clock import window_start
+from obsagent.exemplars import rank
 from obsagent.head.accounts import SessionAccounts
 from obsagent.head.budgets import Budgets
 from obsagent.head.entries import Define, DefinedSeries, Frame, SessionOpen
 from obsagent.head.store import Store
 from obsagent.limits import WINDOW_MS
-from obsagent.samples import Kind, Series
+from obsagent.samples import Exemplar, Kind, Series
 from unit.faulty_fs import FailingFs
 
 BEGIN_MS = window_start(1_700_000_000_000)
@@ -55,6 +56,7 @@ class Lab:
         for number, series in enumerate(self.series):
             self.numbers.set(number, series.id, series.kind)
         self.truth = {BEGIN_MS + number * WINDOW_MS: Window() for number in range(WINDOWS)}
+        self.exemplars: dict[tuple[int, int], Exemplar] = {}
         self.sequence = 0
 
     def observe(self, window: int, number: int, value: int) -> None:
@@ -69,10 +71,40 @@ class Lab:
         self.sequence += 1
         start_ms = BEGIN_MS + window * WINDOW_MS
         end_ms = start_ms + self.sequence  # no two at one time
-        self.store.write(
-            Frame(SESSION, self.sequence, 1, start_ms, end_ms, SessionAccounts(observed=self.sequence), body)
-        )
+        exemplars = self.exemplars_of(window, number, value) if KINDS[number] is Kind.HISTOGRAM else ()
+        accounts = SessionAccounts(observed=self.sequence)
+        self.store.write(Frame(SESSION, self.sequence, 1, start_ms, end_ms, accounts, body, exemplars))
         self.truth[start_ms].apply(body, self.numbers, end_ms)
+
+    def exemplars_of(self, window: int, number: int, value: int) -> tuple[Exemplar, ...]:
+        """The sample with an id; the truth keeps it if it is the largest of its window."""
+        start_ms = BEGIN_MS + window * WINDOW_MS
+        found = Exemplar(
+            self.series[number].id, start_ms, float(value), start_ms + self.sequence, f"{self.sequence:032x}"
+        )
+        key = start_ms, found.series_id
+        before = self.exemplars.get(key, found)
+        self.exemplars[key] = max(before, found, key=lambda each: (each.value, each.time_ms))
+        return (found,)
+
+    def check_exemplars(self, first: int, last: int, chosen: set[int]) -> None:
+        """In windows of 10 s as they were; in longer ones the largest of each."""
+        ids = {self.series[number].id for number in chosen}
+        from_ms, to_ms = BEGIN_MS + first * WINDOW_MS, BEGIN_MS + last * WINDOW_MS
+        view = self.store.view()
+        found = view.collect_exemplars(ids, from_ms, to_ms)
+        for piece in view.tiers.pieces(from_ms, to_ms):
+            wanted: dict[int, Exemplar] = {}
+            for (start_ms, series_id), each in self.exemplars.items():
+                if series_id in ids and piece.from_ms <= start_ms < piece.to_ms:
+                    before = wanted.get(series_id, each)
+                    wanted[series_id] = max(before, each, key=lambda one: (one.value, one.time_ms))
+            inside = [each for each in found if piece.from_ms <= each.window_ms < piece.to_ms]
+            for series_id in ids:
+                largest = max((each for each in inside if each.series_id == series_id), key=rank, default=None)
+                expected = wanted.get(series_id)
+                assert (largest and largest.trace_id) == (expected and expected.trace_id)
+        assert len({(each.window_ms, each.series_id) for each in found}) == len(found)
 
     def do(self, step: object) -> None:
         if isinstance(step, tuple):
@@ -129,5 +161,6 @@ def test_every_question_has_the_answer_of_the_truth(
             lab.do(step)
         for question in questions:
             lab.check(*question)
+            lab.check_exemplars(*question[:3])
         lab.check_last_samples()
         lab.store.close()

@@ -119,7 +119,48 @@ EXPLAIN = {
     "notes": ["the first window begins before the asked time, because windows are ten seconds long and are read whole"],
 }
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def exemplar(value: float, at_s: float, trace_id: str | None, request_id: str | None, **labels: str) -> Answer:
+    """One of so many seconds behind the begin."""
+    return {
+        "value": value,
+        "time": iso(BEGIN + timedelta(seconds=at_s)),
+        "trace_id": trace_id,
+        "request_id": request_id,
+        "labels": {**labels, "service": "fraud", "host": "a", "worker": "0"},
+    }
+
+
+SLOW = exemplar(1.24, 62.25, TRACE, "7f3b0f5e-8f8c-4e0e-9a53-6f2d6a0c1b11", endpoint="/score")
 CASES: dict[str, Answer] = {
+    "exemplars": answer(
+        "p99 latency by endpoint",
+        row({"endpoint": "/score"}, 24_310, {"p99": 0.0084}, exemplars=[SLOW, exemplar(0.9, 9, TRACE, None)]),
+        row({"endpoint": LONG}, 70, {"p99": 1.5}, exemplars=[exemplar(1.6, 3, None, "r-\x1b[31m", endpoint=LONG)]),
+        row({"endpoint": "/none"}, 7, {"p99": 1.5}, exemplars=[]),
+    ),
+    "exemplars_of_one_row": answer(
+        "p99 latency since 15m",
+        row({}, 24_310, {"p99": 0.0084}, exemplars=[SLOW, exemplar(0.9, -86_400, TRACE, None, endpoint="")]),
+    ),
+    "exemplars_none": answer("p99 latency", row({}, 24_310, {"p99": 0.0084}, exemplars=[])),
+    "exemplars_of_a_counter": answer("requests", row({}, 9, {"rate": 0.03}, exemplars=[]), metric=REQUESTS),
+    "exemplars_by_time": answer(
+        "p99 latency step 1m",
+        row(
+            {},
+            60,
+            {"p99": 0.0084},
+            exemplars=[SLOW],
+            points=[
+                {**point, "exemplars": [SLOW] if number == 1 else []}
+                for number, point in enumerate(points([20, 20, 20], 60))
+            ],
+        ),
+        step_ms=60_000,
+    ),
     "labels": answer(
         "p50,p99,mean latency by endpoint",
         row({"endpoint": "/score"}, 24_310, {"p50": 0.00123, "p99": 0.0084, "mean": 0.0021, "stddev": 0.000731}),

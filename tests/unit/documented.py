@@ -12,7 +12,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from functools import cache
@@ -28,6 +28,7 @@ from obsagent.answer.options import Options
 from obsagent.answer.stats import DEFAULT, MEANING, OVER, QUANTILE, UNDER
 from obsagent.cli import main
 from obsagent.cli.times import Clock
+from obsagent.samples import Instrument
 from obsagent.testing import Memory
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +123,18 @@ def statistics() -> str:
     rows += [["default", *(", ".join(DEFAULT[kind]) for kind in MEANING)]]
     rows += [[shown.get(word, word), *(MEANING[kind].get(word, "error") for kind in MEANING)] for word in every]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def instruments(of: Iterable[Instrument]) -> str:
+    """The table of what a collector reads; labels that all of its instruments have are left out."""
+    rows = list(of)
+    common = set.intersection(*({*each.label_names} for each in rows))
+    lines = ["| metric | | unit | |\n| --- | --- | --- | --- |\n"]
+    for each in rows:
+        labels = ", ".join(name for name in each.label_names if name not in common)
+        name = f"`{each.name}`" + (f" by {labels}" if labels else "")
+        lines.append(f"| {name} | {each.kind.word} | {each.unit} | {each.help} |\n")
+    return "".join(lines)
 
 
 def answer_as_json() -> str:

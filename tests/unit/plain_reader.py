@@ -224,15 +224,32 @@ def read_fields(entry_type: int, payload: bytes) -> Any:
     if entry_type == 7:
         assert not payload
         return []
-    if entry_type not in (3, 4):
+    if entry_type not in (3, 4, 8):
         return msgpack.unpackb(payload, strict_map_key=False)
     session, sequence, first_kept, start_ms, end_ms = struct.unpack_from("<16sQQqq", payload)
     counters = struct.unpack_from("<5Q", payload, 48)
     fields = [session, sequence, first_kept, start_ms, end_ms, counters]
     if entry_type == 3:
         return [*fields, payload[88:]]
+    if entry_type == 8:
+        (size,) = struct.unpack_from("<I", payload, 88)
+        return [*fields, payload[92 + size :], msgpack.unpackb(payload[92 : 92 + size])]
     samples, window_ms, reason = struct.unpack_from("<QqB", payload, 88)
     return [*fields, samples, window_ms, reason]
+
+
+def exemplars_of(blocks: list[Block], window_ms: int = WINDOW_MS) -> dict[tuple[int, int], list[Any]]:
+    """(window, series) → [value, time, trace id, request id] of the one that ranks highest, over all blocks."""
+    found: dict[tuple[int, int], list[Any]] = {}
+    for block in blocks:
+        packed = block.tables[13] if len(block.tables) > 13 else b""
+        rows_ = msgpack.unpackb(packed) if packed else []
+        assert block.kind != HEAD or not rows_
+        assert rows_ == sorted(rows_, key=lambda row: (row[1], row[0]))
+        for series, window, *rest in rows_:
+            key = window - window % window_ms, series
+            found[key] = max(found.get(key, rest), rest)
+    return found
 
 
 def counters_of(blocks: list[Block], window_ms: int = WINDOW_MS) -> dict[tuple[int, int], tuple[int, float]]:

@@ -27,7 +27,8 @@ NAME = re.compile(r"(\d{16})(-(\d{16}))?\.segment")
 JOURNAL_NAME = re.compile(r"(\d{20})\.journal")
 MARKER = b"\xf5OBE"
 OPEN, DEFINE, FRAME, REFUSED, CLOSE, EVENTS, SYNCED, KNOWN_SESSION, KNOWN_SERIES = 1, 2, 3, 4, 5, 6, 7, 16, 17
-NOT_BEFORE_LOW = (FRAME, REFUSED, CLOSE, EVENTS)
+FRAME_WITH_EXEMPLARS = 8
+NOT_BEFORE_LOW = (FRAME, FRAME_WITH_EXEMPLARS, REFUSED, CLOSE, EVENTS)
 
 Key = tuple[int, str, tuple[tuple[str, str], ...]]
 """Window, metric, labels."""
@@ -283,11 +284,14 @@ def has_hole(data: bytes, begin: int, end: int) -> bool:
 
 
 def fields_of(kind: int, payload: bytes) -> Any:
-    if kind not in (FRAME, REFUSED):
+    if kind not in (FRAME, FRAME_WITH_EXEMPLARS, REFUSED):
         return msgpack.unpackb(payload[4:], strict_map_key=False)
     session, sequence, _, start, end = struct.unpack_from("<16sQQqq", payload, 4)
     if kind == FRAME:
         return session, sequence, start, end, payload[92:]
+    if kind == FRAME_WITH_EXEMPLARS:
+        (size,) = struct.unpack_from("<I", payload, 92)
+        return session, sequence, start, end, payload[96 + size :]
     return session, sequence, struct.unpack_from("<q", payload, 100)[0]
 
 
@@ -302,7 +306,7 @@ def read_journal(path: Path) -> JournalFile:
         and struct.unpack_from("<I", header, 40)[0] == crc32c(header[:40])
     ):
         version = struct.unpack_from("<H", header, 8)[0]
-        if version > 2:
+        if version > 3:
             raise Newer
         preamble_size = struct.unpack_from("<I", header, 36)[0]
     records: list[tuple[int, int, bytes, int]] = []

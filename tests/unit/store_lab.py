@@ -10,6 +10,7 @@ from typing import Any
 from obsagent._native.codec import BodyWriter, Groups, SeriesMap, Window
 from obsagent._native.sketch import TDigest
 from obsagent.clock import window_start
+from obsagent.exemplars import rank
 from obsagent.head.accounts import Accounts, SessionAccounts
 from obsagent.head.entries import (
     REFUSED_SERIES,
@@ -25,7 +26,7 @@ from obsagent.head.entries import (
 from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.head.view import View
 from obsagent.limits import WINDOW_MS
-from obsagent.samples import Event, Kind, Series
+from obsagent.samples import Event, Exemplar, Kind, Series
 
 BEGIN_MS = 1_700_000_000_000
 FAR_MS = BEGIN_MS + 10_000 * WINDOW_MS
@@ -65,12 +66,14 @@ class Producer:
     def define_all(self) -> Define:
         return Define(self.session, [DefinedSeries(i, one.id, one) for i, one in enumerate(self.defined)])
 
-    def frame(self, at_ms: int, body: bytes, samples: int, lost: int = 0) -> Frame:
+    def frame(
+        self, at_ms: int, body: bytes, samples: int, lost: int = 0, exemplars: tuple[Exemplar, ...] = ()
+    ) -> Frame:
         observed = self.accounts.observed + samples + lost
         self.accounts = self.accounts._replace(observed=observed, dropped_ring=self.accounts.dropped_ring + lost)
         sequence = len(self.sent) + 1
         end_ms = at_ms + 100 + sequence  # no two at one time: which of two gauge values is the last is not said
-        entry = Frame(self.session, sequence, 1, at_ms, end_ms, self.accounts, body)
+        entry = Frame(self.session, sequence, 1, at_ms, end_ms, self.accounts, body, exemplars)
         self.sent.append(entry)
         return entry
 
@@ -116,6 +119,17 @@ def make_body(series: Iterable[tuple[int, Series]], chance: random.Random) -> tu
     return writer.take(), samples
 
 
+def make_exemplars(series: Iterable[Series], at_ms: int, chance: random.Random) -> tuple[Exemplar, ...]:
+    """One for some of the histograms; equal values are not rare."""
+    return tuple(
+        Exemplar(
+            one.id, window_start(at_ms), float(chance.randint(0, 9)), at_ms, f"{chance.getrandbits(128):032x}", "r" * 36
+        )
+        for one in series
+        if one.kind is Kind.HISTOGRAM and chance.random() < 0.7
+    )
+
+
 def resolve(store: Store, metric: str, kind: Kind, **labels: str) -> Series:
     """A series; every histogram keeps a t-digest."""
     sketch = "tdigest" if kind is Kind.HISTOGRAM else "loghist"
@@ -139,6 +153,8 @@ class Truth:
 
     windows: dict[int, Window] = field(default_factory=dict)
     accounts: dict[tuple[int, str], Accounts] = field(default_factory=dict)
+    exemplars: dict[tuple[int, int], Exemplar] = field(default_factory=dict)
+    """Window and series → the largest."""
 
     @classmethod
     def of(cls, producers: Iterable[Producer], applied: dict[bytes, int]) -> Truth:
@@ -165,6 +181,9 @@ class Truth:
             stored, refused = self.windows.setdefault(start, Window()).apply(entry.body, numbers, entry.end_ms)
             page.stored += stored
             page.rejected_frame += refused
+            for each in entry.exemplars:
+                key = start, each.series_id
+                self.exemplars[key] = max(self.exemplars.get(key, each), each, key=rank)
         elif entry.reason == "time":
             page.rejected_time += entry.samples
         else:
@@ -223,6 +242,11 @@ def check_store(store: Store | ReadOnlyStore, producers: list[Producer]) -> dict
     starts = sorted({window_start(entry.start_ms) for producer in producers for entry in producer.sent})
     view = store.view()
     assert contents(view, ids, starts) == expected_contents(truth, ids)
+    for start in starts:
+        found = view.collect_exemplars(ids, start, start + 1)
+        assert {(each.window_ms, each.series_id): each for each in found} == {
+            key: each for key, each in truth.exemplars.items() if key[0] == start
+        }
     check_accounts(view, store, truth)
     check_totals(view, ids, truth)
     return applied

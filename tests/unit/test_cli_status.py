@@ -138,6 +138,15 @@ def test_a_healthy_agent(status, agent):
     )
 
 
+def test_collectors_say_what_they_read_or_why_nothing(status, agent):
+    reading = {"readings": 1_112, "interval_ms": 5_000, "note": ""}
+    agent["collectors"] = {"host": reading, "gpu": {**reading, "readings": 0, "note": "no NVIDIA driver here"}}
+    status["agent"] = agent
+    lines = text(status).splitlines()
+    assert "collectors gpu: off, no NVIDIA driver here" in lines
+    assert "collectors host: 1,112 readings every 5s" in lines
+
+
 def test_a_store_without_an_agent(status):
     shown = text(status)
     assert shown.startswith("store      /var/lib/obsagent\n")

@@ -14,10 +14,12 @@ from obsagent.record import conversation as module
 from obsagent.record.agent_clock import AgentClock
 from obsagent.record.conversation import SILENCE_LIMIT_MS, WELCOME_LIMIT_MS, Conversation
 from obsagent.record.events import EventQueue, QueuedEvent
+from obsagent.record.exemplars import ExemplarSlots
 from obsagent.record.outbox import Outbox
 from obsagent.record.refusals import NEAR_UNIQUE, Refusal, Refusals
 from obsagent.samples import Kind
 from obsagent.wire import frame
+from obsagent.wire.exemplars import read_exemplars
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
 
 SESSION = bytes(16)
@@ -167,6 +169,29 @@ def test_definitions_come_before_the_batches(stage: Stage) -> None:
     stage.speaker.queue(1)
     stage.step()
     assert stage.socket.kinds()[-2:] == [MessageKind.SAMPLES] * 2
+
+
+def test_exemplars_go_with_their_batch_in_its_time(stage: Stage) -> None:
+    slots = ExemplarSlots()
+    stage.speaker.outbox = Outbox(exemplars=slots)
+    for stage.now, series in ((3, 7), (6, 8), (9, 9), (10, 10)):  # the batches are of 4 to 9 ms
+        slots.offer(series, 0.5, stage.now / 1e3, None, f"r-{series}")
+    stage.speaker.queue(2)
+    stage.welcome(clock=stage.now + 1_000)
+    sent = [header for kind, header, _ in stage.socket.sent if kind is MessageKind.SAMPLES]
+    assert [(header["a"], header["b"]) for header in sent] == [(1_004, 1_009)] * 2
+    found, refused = read_exemplars(sent[0], 1_004, 1_009)
+    assert not refused
+    assert {each.number: each.time_ms for each in found} == {7: 1_004, 8: 1_006, 9: 1_009}
+    assert all((each.value, each.request_id) == (0.5, f"r-{each.number}") for each in found)
+    assert "x" not in sent[1]
+    stage.socket.is_gone = True
+    stage.step()
+    stage.welcome(clock=stage.now + 5_000)  # sent again, they are stamped anew with their batch
+    again = next(header for kind, header, _ in stage.socket.sent if kind is MessageKind.SAMPLES)
+    found, refused = read_exemplars(again, again["a"], again["b"])
+    assert (len(found), again["a"]) == (3, 5_004)
+    assert not refused
 
 
 def test_an_agent_that_knows_no_digests_is_told_of_none(stage: Stage) -> None:

@@ -11,6 +11,7 @@ import pytest
 from obsagent.answer import language
 from obsagent.answer.execute import answer
 from obsagent.answer.language import parse
+from obsagent.collect.gpu.instruments import ALL as GPU_INSTRUMENTS
 from unit import documented
 
 README, LANGUAGE = documented.README.read_text(), documented.LANGUAGE.read_text()
@@ -33,6 +34,10 @@ def test_the_grammar_is_that_of_the_parser() -> None:
 
 def test_the_table_of_statistics_is_that_of_the_program() -> None:
     assert documented.statistics() in LANGUAGE
+
+
+def test_the_table_of_what_is_read_of_a_gpu_is_that_of_the_collector() -> None:
+    assert documented.instruments(GPU_INSTRUMENTS) in README
 
 
 def test_the_keys_of_an_answer_are_as_the_executor_describes_them() -> None:

@@ -1,8 +1,8 @@
 """Stores as older versions wrote them stay readable.
 
 `golden/store_N` was left by an agent of format version N that was killed: segments, and a journal with more. It is
-never written again. `golden/store_N.json` is what that version itself found in it. Version 2 is of the journal, and
-has files of all tiers (`golden/make_store.py`).
+never written again. `golden/store_N.json` is what that version itself found in it. Versions 2 and 3 are of the journal,
+and have files of all tiers (`golden/make_store.py`); 3 has exemplars.
 """
 
 from __future__ import annotations
@@ -43,7 +43,20 @@ def check(view: View, version: str) -> None:
         check_histogram(groups.histogram(0), row["histogram"])
     if "accounts" in golden:
         assert view.accounts(0, 1 << 60) == golden["accounts"]
+    if "exemplars" in golden:
+        check_exemplars(view, golden["exemplars"])
     check_longer_windows(view, golden["contents"])
+
+
+def check_exemplars(view: View, golden: list[list[Any]]) -> None:
+    """Each is the one of its series and window; no others are there."""
+    assert golden
+    for series_id, window_ms, *rest in golden:
+        (found,) = view.collect_exemplars([series_id], window_ms, window_ms + 1)
+        assert [found.value, found.time_ms, found.trace_id, found.request_id] == rest
+    starts = {row[1] for row in golden}
+    everything = view.collect_exemplars([one.id for one in view.series()], min(starts), max(starts) + 1)
+    assert {each.trace_id for each in everything} <= {row[4] for row in golden}
 
 
 def check_longer_windows(view: View, rows: list[dict[str, Any]]) -> None:
@@ -89,8 +102,9 @@ def test_an_old_store_is_taken_over_and_goes_on(version: str, tmp_path: Path) ->
 
 
 def test_there_is_a_store_of_each_version() -> None:
-    assert VERSIONS == ["store_1", "store_2"]
-    rolled = sorted(path.name.partition(".")[2] for path in (GOLDEN / "store_2" / "segments").glob("*.*.segment"))
-    assert rolled == ["3600s.segment", "60s.segment"]
+    assert VERSIONS == ["store_1", "store_2", "store_3"]
+    for version in VERSIONS[1:]:
+        rolled = sorted(path.name.partition(".")[2] for path in (GOLDEN / version / "segments").glob("*.*.segment"))
+        assert rolled == ["3600s.segment", "60s.segment"]
     journals = {version: next((GOLDEN / version / "journal").iterdir()).read_bytes() for version in VERSIONS}
-    assert [data[8] for data in journals.values()] == [1, 2]
+    assert [data[8] for data in journals.values()] == [1, 2, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from obsagent.errors import StoreError
 from obsagent.limits import EVENT_BYTES_MAX, EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.sink import TakenEvents
-from obsagent.samples import Event, Kind, Series
+from obsagent.samples import Event, Exemplar, Kind, Series
 from obsagent.wire import frame
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
 
@@ -30,6 +31,7 @@ class FakeSink:
         self.entries: list[tuple[Any, ...]] = []
         self.reports: list[SessionCounts] = []
         self.refused: list[frame.RefusedLabel] = []
+        self.exemplars: list[Exemplar] = []
 
     def session(self, name: bytes) -> Any:
         return self.sessions.get(name)
@@ -88,9 +90,15 @@ class FakeSink:
         self.sessions[header.session].last_applied = header.sequence
         self.sessions[header.session].counts = counts
 
-    def write_frame(self, header: frame.SamplesHeader, counts: SessionCounts, body: Any) -> None:
+    def histogram_of(self, name: bytes, number: int) -> int | None:
+        return 7 if number in self.sessions[name].numbers else None
+
+    def write_frame(
+        self, header: frame.SamplesHeader, counts: SessionCounts, body: Any, exemplars: Sequence[Exemplar] = ()
+    ) -> None:
         self._applied(header, counts)
         self.entries.append(("frame", header.sequence, counts))
+        self.exemplars += exemplars
 
     def write_refusal(self, header: frame.SamplesHeader, counts: SessionCounts, reason: str, window_ms: int) -> None:
         self._applied(header, counts)

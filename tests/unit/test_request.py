@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
+from collections.abc import Iterator
 
 import pytest
 
 import obsagent
+from obsagent.errors import InstrumentError
 from obsagent.record.client import Client
 from obsagent.testing import Memory
 
@@ -70,6 +73,51 @@ def test_a_wait_in_the_queue_is_measured_and_never_negative(obs: Client, obsagen
         pass
     assert obsagent_memory.quantile("queue_delay", 0.5, endpoint="/score") == pytest.approx(5.0, rel=0.05)
     assert obsagent_memory.sum("queue_delay", endpoint="/other") == 0.0
+
+
+def test_the_current_request_is_the_innermost(obs: Client, obsagent_memory: Memory) -> None:
+    assert obsagent.current_request() is None
+    with obs.request("/outer") as outer:
+        with obs.request("/inner") as inner:
+            assert obsagent.current_request() is inner
+            inner.batch(8)
+        assert obsagent.current_request() is outer
+        outer.batch(2)
+        outer.batch("many")  # type: ignore[arg-type]
+    assert obsagent.current_request() is None
+    assert [obsagent_memory.sum("batch_size", endpoint=each) for each in ("/outer", "/inner")] == [2, 8]
+
+
+def test_each_coroutine_has_a_current_request_of_its_own(obs: Client) -> None:
+    async def serve(number: int) -> None:
+        async with obs.request(f"/{number}", id=str(number)):
+            await asyncio.sleep(0)
+            request = obsagent.current_request()
+            assert request is not None
+            assert request.id == str(number)
+
+    async def main() -> None:
+        await asyncio.gather(*(serve(number) for number in range(3)))
+        assert obsagent.current_request() is None
+
+    asyncio.run(main())
+
+
+def test_a_generator_that_ends_elsewhere_leaves_its_request_behind(obs: Client, obsagent_memory: Memory) -> None:
+    def serve() -> Iterator[None]:
+        with obs.request("/stream"):
+            yield
+
+    parts = serve()
+    contextvars.copy_context().run(next, parts)
+    parts.close()
+    assert obsagent.current_request() is None
+    assert obsagent_memory.count("latency") == 1
+
+
+def test_what_middlewares_feed_cannot_be_defined(obs: Client) -> None:
+    with pytest.raises(InstrumentError, match="batch_size is built in"):
+        obs.histogram("batch_size")
 
 
 def test_a_request_keeps_its_id_and_its_endpoint_is_a_label(obs: Client, obsagent_memory: Memory) -> None:

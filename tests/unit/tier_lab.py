@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from math import lcm
 from pathlib import Path
 
 from faulty_fs import FailingFs
-from store_lab import BEGIN_MS, Producer, Truth, TurnedClock, applied_of, begin, make_body, resolve
+from store_lab import BEGIN_MS, Producer, Truth, TurnedClock, applied_of, begin, make_body, make_exemplars, resolve
 
 from obsagent._native.codec import Groups, Window
 from obsagent.clock import window_start
+from obsagent.exemplars import rank
 from obsagent.head.accounts import Accounts
 from obsagent.head.budgets import Budgets
 from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.head.view import View
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Kind
+from obsagent.segment.tiers import Piece
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 NOON_MS = BEGIN_MS - BEGIN_MS % HOUR_MS
@@ -61,7 +64,8 @@ class TierLab:
     def send(self, late_ms: int = 0) -> None:
         at_ms = max(NOON_MS, self.clock.now_ms - late_ms)
         body = make_body(enumerate(self.producer.defined), self.chance)
-        self.store.write(self.producer.frame(at_ms, *body))
+        exemplars = make_exemplars(self.producer.defined, at_ms, self.chance)
+        self.store.write(self.producer.frame(at_ms, *body, exemplars=exemplars))
 
     def live(self, duration_ms: int, *, upkeep: bool = True) -> None:
         """Time goes on: samples, some of them late, checkpoints, and what an agent does with complete files."""
@@ -133,6 +137,7 @@ def check_question(view: View, truth: Truth, ids: list[int], from_ms: int, to_ms
             assert found.histogram(group, step) == wanted.histogram(group, step)
             assert found.counter(group, step) == wanted.counter(group, step)
             assert found.gauge(group, step) == wanted.gauge(group, step)
+    check_exemplars(view, truth, ids, pieces, (from_ms, to_ms, step_ms))
     accounts: dict[str, Accounts] = {}
     unstepped = view.tiers.pieces(from_ms, to_ms)
     for (start, service), account in truth.accounts.items():
@@ -140,6 +145,24 @@ def check_question(view: View, truth: Truth, ids: list[int], from_ms: int, to_ms
             accounts.setdefault(service, Accounts()).add(account)
     assert view.accounts(from_ms, to_ms) == {service: account.as_dict() for service, account in accounts.items()}
     check_coverage(view, coverage.first_ms, coverage.last_ms, read)
+
+
+def check_exemplars(
+    view: View, truth: Truth, ids: list[int], pieces: Sequence[Piece], question: tuple[int, int, int]
+) -> None:
+    """The largest of each series and of all windows that are read, and none that is not one of its window."""
+    found = view.collect_exemplars(ids, *question)
+    assert len({(each.window_ms, each.series_id) for each in found}) == len(found)
+    for piece in pieces:
+        inside = [each for each in found if piece.from_ms <= each.window_ms < piece.to_ms]
+        read = [each for (start, _), each in truth.exemplars.items() if piece.from_ms <= start < piece.to_ms]
+        for series_id in ids:
+            largest, wanted = (
+                max((each for each in some if each.series_id == series_id), key=rank, default=None)
+                for some in (inside, read)
+            )
+            assert (largest and largest.trace_id) == (wanted and wanted.trace_id)
+        assert {each.trace_id for each in inside} <= {each.trace_id for each in read}
 
 
 def check_coverage(view: View, first_ms: int | None, last_ms: int | None, read: set[int]) -> None:

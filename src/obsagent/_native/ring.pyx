@@ -366,3 +366,4 @@ cdef int64_t floor_ms(int64_t ns) noexcept:
 
 include "ring_values.pxi"
 include "ring_instruments.pxi"
+include "ring_tokens.pxi"

@@ -26,6 +26,8 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
                     [points]     {"from", "to", "count", "values", "error_bound"} of each step that has samples
                     [vs]         {"count", "values", "error_bound", [points]} of the other side, or null
                     [change]     {stat: {"absolute", "relative", "beyond_error"}}
+                    [exemplars]  the largest observations that have an id, largest first, of a histogram: {"value",
+                                 "time", "trace_id", "request_id", "labels"}, ids null where unknown; of each point too
     [empty]     why, if there are no series
     [explain]   {"reads": what was read, "promql": [query], "notes": [text]}
 """
@@ -33,13 +35,14 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from obsagent.answer.compare import changes, other_key, other_query, other_span, with_gone
 from obsagent.answer.empty import why_empty
+from obsagent.answer.exemplars import add_exemplars
 from obsagent.answer.explain import explain
 from obsagent.answer.gather import gather
+from obsagent.answer.instants import iso_utc as iso_utc
 from obsagent.answer.measure import Measured
 from obsagent.answer.options import TDIGEST, Options
 from obsagent.answer.plan import Output, Plan, plan
@@ -95,6 +98,8 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
     result["series"] = [_row(planned, row) for row in rows]
     if other is not None:
         _compare(planned, rows, other.rows, result["series"])
+    if options.exemplars:
+        add_exemplars(planned, view, rows, result["series"])
     if not rows:
         result["empty"] = why_empty(planned, view, now_ms, options.zone, measured)
     if options.explain:
@@ -152,12 +157,6 @@ def _metric(output: Output) -> Answer:
 
 def _span(span: Span) -> dict[str, str]:
     return {"from": iso_utc(span.from_ms), "to": iso_utc(span.to_ms)}
-
-
-def iso_utc(at_ms: int) -> str:
-    """`2026-01-31T09:12:07.250Z`."""
-    whole = datetime.fromtimestamp(at_ms // 1000, UTC)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
 
 
 def _row(planned: Plan, row: Row) -> Answer:

@@ -82,3 +82,9 @@ def _local(at: datetime) -> datetime:
         return at.astimezone()
     except (ValueError, OverflowError):
         return at.replace(tzinfo=UTC)
+
+
+def iso_utc(at_ms: int) -> str:
+    """`2026-01-31T09:12:07.250Z`."""
+    whole = datetime.fromtimestamp(at_ms // 1000, UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"

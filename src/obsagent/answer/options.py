@@ -13,11 +13,15 @@ LOGHIST, TDIGEST = SKETCHES
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`sketch` answers quantiles, `zone` is the reader's (None: this machine's), `explain` adds what was read."""
+    """`sketch` answers quantiles, `zone` is the reader's (None: this machine's), `explain` adds what was read.
+
+    `exemplars` adds to each row the largest observations that have an id.
+    """
 
     sketch: str = LOGHIST
     explain: bool = False
     zone: tzinfo | None = None
+    exemplars: bool = False
 
     def __post_init__(self) -> None:
         if self.sketch not in SKETCHES:

@@ -52,13 +52,16 @@ class QueryServer(RequestServer):
 
 def _options(fields: Mapping[str, Any]) -> Options:
     """What a query message says beside the query; what it does not say has a default."""
-    sketch, explains = fields.get("sketch", LOGHIST), fields.get("explain", False)
+    sketch = fields.get("sketch", LOGHIST)
+    explains, exemplars = fields.get("explain", False), fields.get("exemplars", False)
     names = [fields[name] for name in ("zone", "offset") if name in fields]
-    if not isinstance(explains, bool) or not all(isinstance(text, str) for text in (sketch, *names)):
+    are_flags = isinstance(explains, bool) and isinstance(exemplars, bool)
+    if not are_flags or not all(isinstance(text, str) for text in (sketch, *names)):
         raise ProtocolError(
-            "the fields `sketch`, `zone` and `offset` of a query message are text, `explain` is true or false"
+            "the fields `sketch`, `zone` and `offset` of a query message are text, `explain` and `exemplars` are true "
+            "or false"
         )
-    return Options(sketch, explains, _zone(names))
+    return Options(sketch, explains, _zone(names), exemplars)
 
 
 def _zone(names: Sequence[str]) -> tzinfo | None:

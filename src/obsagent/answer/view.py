@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from obsagent.samples import Event, Series
+from obsagent.samples import Event, Exemplar, Series
 
 if TYPE_CHECKING:
     from obsagent._native.codec import Groups
@@ -127,6 +127,12 @@ class View(Protocol):
 
         Longer windows may be read where none of them reaches over the end of a step.
         """
+        ...
+
+    def collect_exemplars(
+        self, series_ids: Collection[int], from_ms: int, to_ms: int, step_ms: int = 0
+    ) -> Sequence[Exemplar]:
+        """The largest observation that has an id of each series and window, of the windows that `collect` reads."""
         ...
 
     def last_samples(self, series_ids: Collection[int], from_ms: int) -> Mapping[int, tuple[int, int]]:

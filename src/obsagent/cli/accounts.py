@@ -62,6 +62,7 @@ def _facts(status: Status) -> Iterator[str]:
         yield f"readers    {agent['serve']}"
         if "control" in agent:  # an agent of before has none
             yield f"control    {agent['control']}"
+        yield from _collectors(agent.get("collectors", {}))
     yield f"store      {status['directory']}"
     yield f"           {_plural(status['series']['known'], 'series', 'series')} of {_metrics(status['series'])}"
     yield f"head       {size(status['head']['bytes'])} in {_plural(status['head']['windows'], 'window')}"
@@ -69,6 +70,16 @@ def _facts(status: Status) -> Iterator[str]:
     yield f"segments   {_files(status['segments'])}, {_checkpoint(status)}"
     yield from _kept(status["segments"])
     yield f"sessions   {_sessions(status['sessions'])}"
+
+
+def _collectors(collectors: Status) -> Iterator[str]:
+    """`collectors gpu: 112 readings every 5s`, a line each."""
+    for name, state in sorted(collectors.items()):
+        if state.get("note"):
+            does = f"off, {state['note']}"
+        else:
+            does = f"{_plural(state['readings'], 'reading')} every {duration(state['interval_ms'])}"
+        yield f"collectors {name}: {does}"
 
 
 def _metrics(series: Status) -> str:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from obsagent.cli.columns import Answer
 
+EXEMPLAR_COLUMNS = ("exemplar_value", "exemplar_time", "exemplar_trace_id", "exemplar_request_id")
+"""Of the largest exemplar of a line, if the query asks for exemplars."""
 LABEL_SUFFIX = "_label"
 """Behind the name of a label that is also another column's."""
 
@@ -49,28 +51,38 @@ class CsvWriter:
         times = ["time"] if "step_ms" in answer else []
         if "vs" in answer and not times:
             stats = [f"{stat}{side}" for stat in stats for side in ("", "_vs", "_change")]
-        others = [*lead, *metric, *times, "samples", *stats]
+        exemplars = EXEMPLAR_COLUMNS if any("exemplars" in row for row in answer["series"]) else ()
+        others = [*lead, *metric, *times, "samples", *stats, *exemplars]
         named = [f"{label}{LABEL_SUFFIX}" if label in others else label for label in labels]
-        return [*lead, *named, *metric, *times, "samples", *stats]
+        return [*lead, *named, *metric, *times, "samples", *stats, *exemplars]
 
 
 def _numbers(answer: Answer, row: Answer, stats: Sequence[str]) -> Iterator[list[Any]]:
     """One row, or one for each step."""
     if "step_ms" in answer:
         for point in row.get("points", ()):
-            yield [point["from"], point["count"], *(point["values"].get(stat) for stat in stats)]
+            yield [point["from"], point["count"], *(point["values"].get(stat) for stat in stats), *_exemplar(point)]
     elif "vs" in answer:
         then = (row.get("vs") or {}).get("values", {})
         changes = row.get("change", {})
         sides = [(row["values"].get(stat), then.get(stat), changes.get(stat, {}).get("absolute")) for stat in stats]
-        yield [row["count"], *(value for side in sides for value in side)]
+        yield [row["count"], *(value for side in sides for value in side), *_exemplar(row)]
     else:
-        yield [row["count"], *(row["values"].get(stat) for stat in stats)]
+        yield [row["count"], *(row["values"].get(stat) for stat in stats), *_exemplar(row)]
+
+
+def _exemplar(part: Answer) -> list[Any]:
+    """The largest one of a row or a step; nothing if exemplars were not asked for."""
+    if "exemplars" not in part:
+        return []
+    largest: Answer = next(iter(part["exemplars"]), {})
+    return [largest.get(name.removeprefix("exemplar_")) for name in EXEMPLAR_COLUMNS]
 
 
 def write_csv(answer: Answer, stream: TextIO) -> None:
     """A header and the rows: labels, metric, time of the step, samples, statistics.
 
-    Of a comparison each statistic has three columns: `p99`, `p99_vs`, and their difference `p99_change`.
+    Of a comparison each statistic has three columns: `p99`, `p99_vs`, and their difference `p99_change`. With
+    exemplars the largest of each line stands behind.
     """
     CsvWriter(stream).write(answer)

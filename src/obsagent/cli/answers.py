@@ -32,6 +32,10 @@ def table_lines(answer: Answer, style: Style) -> list[str]:
         lines = _shown(layout, style)
     else:
         lines = joined(printable(answer.get("empty", "no samples")).split(" "), " ", style.width)
+    if any("exemplars" in row for row in answer["series"]):
+        from obsagent.cli.exemplars import exemplar_lines
+
+        lines += [*exemplar_lines(answer, clock, style.width), ""]
     told = joined(footer(answer, clock, layout.notes), SEPARATOR, style.width)
     if "explain" in answer:
         from obsagent.cli.explained import explained

@@ -35,10 +35,9 @@ a deployment can wait for that, or stop at it:
 
     obsagent query p99 latency version=5 since deploy where p99 above 300ms --exit-match
 
---watch asks again and again until Ctrl-C. On a terminal it redraws the answer in place; in a pipe answers are
-separated by an empty line, JSON is one document a line, and CSV has one header and a leading column with the time.
---exit-match ends it at the first match. CSV has numbers in base units and times in UTC; `vs` adds to each statistic
-p99 the columns p99_vs and p99_change (the difference).
+--watch asks again until Ctrl-C, or with --exit-match until the first match. A terminal is redrawn; in a pipe an empty
+line separates answers, JSON is one document a line, CSV has one header and the time in front. CSV has base units, and
+UTC; `vs` adds to p99 the columns p99_vs and p99_change (the difference), --exemplars the four of the slowest request.
 """
 
 from __future__ import annotations
@@ -71,6 +70,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="table", help="how to print (default: table)")
     parser.add_argument("--sketch", choices=SKETCHES, help="what answers quantiles (default: loghist)")
     parser.add_argument("--explain", action="store_true", help="add what was read, and PromQL that asks the same")
+    parser.add_argument("--exemplars", action="store_true", help="add the slowest requests, with their ids")
     parser.add_argument("--watch", metavar="DURATION", help="ask again at this interval, such as 2s, until Ctrl-C")
     parser.add_argument("--exit-match", action="store_true", help="exit with 3 if the query's `where` is fulfilled")
 
@@ -99,6 +99,8 @@ def options(args: Namespace) -> dict[str, Any]:
         chosen["sketch"] = args.sketch
     if args.explain:
         chosen["explain"] = True
+    if args.exemplars:
+        chosen["exemplars"] = True
     return chosen
 
 

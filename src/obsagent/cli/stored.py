@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 class Source(Protocol):
     """Where answers come from; `obsagent.ask.AgentClient` is one. Each question raises `ObsagentError`s."""
 
-    def query(self, text: str, sketch: str | None = None, explain: bool = False) -> dict[str, Any]:
+    def query(
+        self, text: str, sketch: str | None = None, explain: bool = False, exemplars: bool = False
+    ) -> dict[str, Any]:
         """The answer to one query."""
         ...
 
@@ -36,7 +38,9 @@ class StoreSource:
         """Nothing is read yet."""
         self._directory = directory
 
-    def query(self, text: str, sketch: str | None = None, explain: bool = False) -> dict[str, Any]:
+    def query(
+        self, text: str, sketch: str | None = None, explain: bool = False, exemplars: bool = False
+    ) -> dict[str, Any]:
         """The answer to one query; a mistake in it is found before the store is read."""
         from obsagent.answer.execute import answer
         from obsagent.answer.language import parse
@@ -44,7 +48,7 @@ class StoreSource:
         from obsagent.clock import SystemClock
 
         query = parse(text)
-        options = Options(sketch or LOGHIST, explain)
+        options = Options(sketch or LOGHIST, explain, exemplars=exemplars)
         return answer(query, self._open().view(), SystemClock().wall_ms(), options)
 
     def status(self) -> dict[str, Any]:

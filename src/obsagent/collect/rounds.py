@@ -94,7 +94,10 @@ class Rounds:
         return f"{self.collector.name}: {self._error}" if self._error else ""
 
     def status(self) -> dict[str, Any]:
-        """{interval_ms, rounds, readings: of the last round, took_ms, failures, error: now, or empty}."""
+        """{interval_ms, rounds, readings: of the last round, took_ms, failures, error: now, or empty, note}.
+
+        A `note` says why there is nothing to read, where that is no trouble.
+        """
         return {
             "interval_ms": round(self.collector.interval_s * 1000),
             "rounds": self._rounds,
@@ -102,6 +105,7 @@ class Rounds:
             "took_ms": round(self._took_s * 1000, 3),
             "failures": self._failures,
             "error": self.trouble.removeprefix(f"{self.collector.name}: "),
+            "note": getattr(self.collector, "note", ""),
         }
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from obsagent._native.codec import Window, row_sizes
+from obsagent.exemplars import kept_of
 from obsagent.head.budgets import Budgets
 from obsagent.head.state import Detached
 from obsagent.head.view import last_head
@@ -18,7 +19,7 @@ from obsagent.segment.block import NO_WINDOW_LAST, EncodedBlock, RawFrame, encod
 from obsagent.segment.gaps import previous_of
 from obsagent.segment.reader import OnDamage, merge_everything
 from obsagent.segment.recover import BlockRef
-from obsagent.segment.tables import Gap, Previous, SessionRow, Tables
+from obsagent.segment.tables import Gap, Previous, SessionRow, Tables, pack_exemplars
 from obsagent.segment.tiers import is_checkpoint
 from obsagent.segment.whole import end_before
 from obsagent.segment.writer import SegmentWriter
@@ -77,6 +78,7 @@ def write_checkpoint(
 
 def _checkpoint_block(draft: Draft, previous: Previous | None, frame_bytes: int) -> EncodedBlock:
     detached = draft.detached
+    exemplars = kept_of(each for window in detached.windows for each in window.exemplars.values())
     tables = Tables(
         series=draft.series,
         sessions=detached.sessions,
@@ -89,7 +91,10 @@ def _checkpoint_block(draft: Draft, previous: Previous | None, frame_bytes: int)
         event_totals=detached.event_totals,
         gaps=draft.gaps,
         previous=previous,
+        exemplars=pack_exemplars(exemplars),
     )
+    for each in exemplars:
+        draft.row_bytes[each.series_id] += len(pack_exemplars([each]))
     frames = [frame for window in detached.windows for frame in _frames(window.start_ms, window.samples, frame_bytes)]
     for frame in frames:
         draft.row_bytes.update(row_sizes(frame.rows))

@@ -11,16 +11,17 @@ and refusals are fixed structures, the rest, which is rare, is msgpack. FORMAT.m
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
 
+from obsagent.clock import window_start
 from obsagent.errors import CorruptData, UnsupportedVersion
 from obsagent.fs import Buffer
 from obsagent.head import journal_format as layout
 from obsagent.head.accounts import SessionAccounts
-from obsagent.samples import Event, Series
+from obsagent.samples import Event, Exemplar, Series
 from obsagent.segment.tables import (
     NOT_ROWS,
     SESSION_COUNTERS,
@@ -28,6 +29,8 @@ from obsagent.segment.tables import (
     counters,
     event_from_row,
     event_to_row,
+    exemplar_from_row,
+    exemplar_to_row,
     integer,
     integers,
     series_from_row,
@@ -81,7 +84,7 @@ class Define:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A batch of samples of one window; `body` has been checked before it gets here."""
+    """A batch of samples of one window; `body` and `exemplars` have been checked before they get here."""
 
     session: bytes
     sequence: int
@@ -90,6 +93,7 @@ class Frame:
     end_ms: int
     accounts: SessionAccounts
     body: Buffer
+    exemplars: tuple[Exemplar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +246,10 @@ def _encode_frame(entry: Frame) -> Encoded:
         entry.end_ms,
         *entry.accounts,
     )
-    return Encoded(layout.FRAME_TYPE, head, entry.body)
+    if not entry.exemplars:
+        return Encoded(layout.FRAME_TYPE, head, entry.body)
+    rows: bytes = msgpack.packb([exemplar_to_row(each) for each in entry.exemplars])
+    return Encoded(layout.FRAME_WITH_EXEMPLARS, head + layout.EXEMPLARS_SIZE.pack(len(rows)) + rows, entry.body)
 
 
 def _decode_frame(payload: memoryview) -> Frame:
@@ -251,6 +258,22 @@ def _decode_frame(payload: memoryview) -> Frame:
     _, session, sequence, first_kept, start_ms, end_ms, *accounts = layout.FRAME.unpack_from(payload)
     body = payload[layout.FRAME.size :]
     return Frame(session, sequence, first_kept, start_ms, end_ms, SessionAccounts(*accounts), body)
+
+
+def _decode_frame_with_exemplars(payload: memoryview) -> Frame:
+    frame = _decode_frame(payload)
+    rest = memoryview(frame.body)
+    if len(rest) < layout.EXEMPLARS_SIZE.size:
+        raise ValueError("too short")
+    (size,) = layout.EXEMPLARS_SIZE.unpack_from(rest)
+    rest = rest[layout.EXEMPLARS_SIZE.size :]
+    if size > len(rest):
+        raise ValueError("too short")
+    rows, body = rest[:size], rest[size:]
+    exemplars = tuple(exemplar_from_row(row) for row in unpack(rows))
+    if not exemplars or any(each.window_ms != window_start(frame.start_ms) for each in exemplars):
+        raise ValueError("no exemplars, or one of another window")
+    return replace(frame, body=body, exemplars=exemplars)
 
 
 def _encode_refused(entry: Refused) -> Encoded:
@@ -341,6 +364,7 @@ _DECODERS: dict[int, Callable[[memoryview], Entry]] = {
     layout.SESSION_OPEN: _decode_open,
     layout.DEFINE: _decode_define,
     layout.FRAME_TYPE: _decode_frame,
+    layout.FRAME_WITH_EXEMPLARS: _decode_frame_with_exemplars,
     layout.REFUSED_TYPE: _decode_refused,
     layout.EVENTS_TYPE: _decode_events,
     layout.SESSION_CLOSE: _decode_close,

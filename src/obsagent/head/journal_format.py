@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 VERSION_WITH_SYNCED = 2
 
 FILE_SUFFIX = ".journal"
@@ -25,12 +25,15 @@ REFUSED_TYPE = 4
 SESSION_CLOSE = 5
 EVENTS_TYPE = 6
 SYNCED = 7
+FRAME_WITH_EXEMPLARS = 8
 KNOWN_SESSION = 16
 KNOWN_SERIES = 17
 PREAMBLE_TYPES = (KNOWN_SESSION, KNOWN_SERIES)
 
 FRAME = Struct("<4s16sQQqq5Q")
 """marker, session, sequence, first kept, start ms, end ms, the five counters; the body follows."""
+EXEMPLARS_SIZE = Struct("<I")
+"""Between a frame's fixed part and its exemplars: how many bytes these take, before the body follows."""
 REFUSED = Struct("<4s16sQQqq5QQqB")
 """As a frame's, then samples, window ms, reason (0 frame, 1 time)."""
 

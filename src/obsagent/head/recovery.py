@@ -28,7 +28,13 @@ from obsagent.segment.tiers import Tiers
 
 FOREVER = (1 << 63) - 1
 """Behind all positions: where a journal begins that is not there."""
-NOT_BEFORE_LOW = (layout.FRAME_TYPE, layout.REFUSED_TYPE, layout.EVENTS_TYPE, layout.SESSION_CLOSE)
+NOT_BEFORE_LOW = (
+    layout.FRAME_TYPE,
+    layout.FRAME_WITH_EXEMPLARS,
+    layout.REFUSED_TYPE,
+    layout.EVENTS_TYPE,
+    layout.SESSION_CLOSE,
+)
 """Entries that do nothing at all before the low position of the checkpoint."""
 
 

@@ -18,12 +18,14 @@ Not thread-safe: the store's lock is held around every method.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from obsagent._native.codec import Window
 from obsagent.clock import window_start
 from obsagent.errors import CorruptData
+from obsagent.exemplars import Kept, keep
 from obsagent.head.accounts import AccountBook, Accounts, SessionAccounts, highest
 from obsagent.head.entries import (
     REFUSED_SERIES,
@@ -41,7 +43,8 @@ from obsagent.head.entries import (
 from obsagent.head.events import EventLog
 from obsagent.head.series import SeriesTable, is_own_overflow
 from obsagent.head.sessions import Session, SessionTable
-from obsagent.samples import Event, Series
+from obsagent.limits import EXEMPLAR_BYTES
+from obsagent.samples import Event, Exemplar, Series
 from obsagent.segment.block import Mark
 from obsagent.segment.catalog import Checkpoint
 from obsagent.segment.format import CUTOFF_EVERYTHING
@@ -56,6 +59,17 @@ class HeadWindow:
     first_position: int
     samples: Window = field(default_factory=Window)
     last_sample_ms: int = 0
+    exemplars: Kept = field(default_factory=dict)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes, about."""
+        return self.samples.memory_bytes + EXEMPLAR_BYTES * len(self.exemplars)
+
+    def keep(self, exemplars: Iterable[Exemplar]) -> None:
+        """Takes in those that are to be kept of the window."""
+        for each in exemplars:
+            keep(self.exemplars, each)
 
     def merged(self, other: HeadWindow) -> HeadWindow:
         """A new window with the samples of both."""
@@ -63,6 +77,7 @@ class HeadWindow:
         merged.samples.merge(self.samples)
         merged.samples.merge(other.samples)
         merged.last_sample_ms = max(self.last_sample_ms, other.last_sample_ms)
+        merged.keep((*self.exemplars.values(), *other.exemplars.values()))
         return merged
 
 
@@ -111,7 +126,7 @@ class HeadState:
     @property
     def memory_bytes(self) -> int:
         """Bytes of the open windows."""
-        return sum(window.samples.memory_bytes for window in self.windows.values())
+        return sum(window.memory_bytes for window in self.windows.values())
 
     def has_before(self, cutoff_ms: int) -> bool:
         """True if a window is open that starts before `cutoff_ms`."""
@@ -179,6 +194,7 @@ class HeadState:
             window = HeadWindow(start_ms, position)
         added: tuple[int, int] = window.samples.apply(frame.body, session.series, frame.end_ms)
         window.last_sample_ms = max(window.last_sample_ms, frame.end_ms)
+        window.keep(frame.exemplars)
         self.windows[start_ms] = window
         return added
 

@@ -274,7 +274,7 @@ class Store:
 
     def _head_bytes(self) -> int:
         detached = self._detached.windows if self._detached else ()
-        return self._state.memory_bytes + sum(window.samples.memory_bytes for window in detached)
+        return self._state.memory_bytes + sum(window.memory_bytes for window in detached)
 
     def sync(self) -> int:
         """Make the entries written so far durable; returns the position up to which they are.

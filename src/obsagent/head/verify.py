@@ -54,6 +54,7 @@ ENTRIES = {
     journal_format.SESSION_OPEN: "session opens",
     journal_format.DEFINE: "defines",
     journal_format.FRAME_TYPE: "frames",
+    journal_format.FRAME_WITH_EXEMPLARS: "frames with exemplars",
     journal_format.REFUSED_TYPE: "refusals",
     journal_format.SESSION_CLOSE: "session closes",
     journal_format.EVENTS_TYPE: "events",

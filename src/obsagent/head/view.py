@@ -18,13 +18,14 @@ from typing import Any
 from obsagent._native.codec import Groups
 from obsagent.clock import window_start
 from obsagent.errors import StoreError
+from obsagent.exemplars import kept_of
 from obsagent.head.accounts import AccountBook, Accounts
 from obsagent.head.events import EventLog
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import Clients, SessionTable
 from obsagent.head.state import HeadWindow
 from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
-from obsagent.samples import Event, Series
+from obsagent.samples import Event, Exemplar, Series
 from obsagent.segment import format as layout
 from obsagent.segment.gaps import overlapping
 from obsagent.segment.reader import BlockReader
@@ -201,6 +202,28 @@ class View:
                     if any(_holds(piece, window_ms) for piece in pieces):
                         sums.setdefault(service, Accounts()).add(account)
         return {service: account.as_dict() for service, account in sorted(sums.items())}
+
+    def collect_exemplars(
+        self, series_ids: Collection[int], from_ms: int, to_ms: int, step_ms: int = 0
+    ) -> list[Exemplar]:
+        """The largest observation that has an id of each series and window, of the windows that `collect` reads.
+
+        By window and series; a window is as long as the one that it was found in.
+        """
+        wanted = frozenset(series_ids)
+        found: list[Exemplar] = []
+        for piece in self.tiers.pieces(from_ms, to_ms, step_ms):
+            window_ms, begin_ms, end_ms = piece
+            with _files_that_stay():
+                inside = [*self.reader.exemplars(self.tiers.chosen(window_ms), begin_ms, end_ms, wanted)]
+            inside += (each for each in self._exemplars_in_memory(piece) if each.series_id in wanted)
+            found += kept_of(inside)
+        return found
+
+    def _exemplars_in_memory(self, piece: Piece) -> list[Exemplar]:
+        with self.lock:
+            inside = [window for window in self.windows if _holds(piece, window.start_ms)]
+            return [each for window in inside for each in window.exemplars.values()]
 
     def gaps(self, from_ms: int, to_ms: int) -> list[Gap]:
         """The times that touch the windows of the range and of which something acknowledged may be missing.

@@ -39,10 +39,18 @@ class Admission:
         for definition in definitions:
             if session.knows(definition.number):
                 continue
-            series = self._sink.resolve(definition, {**definition.labels, **labels})
+            series = self._sink.resolve(definition, _joined(definition.labels, labels))
             if series is None:
                 line = "service %s: %s is refused: it is defined with another kind, or there is no room for its series"
                 self._complaints.say(logging.WARNING, line, session.service, definition.metric)
             mapped.append(Mapped(definition.number, series, definition.metric))
         if mapped:
             self._sink.write_definitions(session.name, mapped)
+
+
+def _joined(of_series: dict[str, str], of_session: dict[str, str]) -> dict[str, str]:
+    """The labels of a series in the store: who sends is the session's to say, but a model's version the series'."""
+    joined = {**of_series, **of_session}
+    if "version" in of_series:
+        joined["version"] = of_series["version"]
+    return joined

@@ -19,6 +19,7 @@ from obsagent.receive.acks import Ack, PendingAcks
 from obsagent.receive.admit import Admission
 from obsagent.receive.complaints import Complaints
 from obsagent.receive.events import is_timely, take_events
+from obsagent.receive.exemplars import ExemplarAdmission
 from obsagent.receive.settle import settle
 from obsagent.receive.sink import LiveSession, Refusal, Sink
 from obsagent.wire.frame import (
@@ -83,6 +84,7 @@ class Ingest:
         self._series_caps = list(series_caps)
         self._complaints = Complaints(logger, clock)
         self._admission = Admission(sink, self._complaints)
+        self.exemplars = ExemplarAdmission(sink, self._complaints)
         self._acks = PendingAcks()
         self._steps = ClockSteps(clock)
         self.step: Step | None = None
@@ -207,16 +209,16 @@ class Ingest:
         if header.sequence > session.last_applied:
             if header.sequence not in (session.last_applied + 1, header.first_kept):
                 raise StoreError("a batch before this one was not taken")
-            self._apply(session, header, body)
+            self._apply(session, header, fields, body)
         self._acknowledge_later(identity, session)
 
-    def _apply(self, session: LiveSession, header: SamplesHeader, body: Any) -> None:
+    def _apply(self, session: LiveSession, header: SamplesHeader, fields: Header, body: Any) -> None:
         counts = settle(session.counts, header.counts, header.samples)
         if counts is None:
             raise CorruptData("the counts of the batch contradict those of the batches before it")
         refusal = self._refusal(session, header, body)
         if refusal is None:
-            self._sink.write_frame(header, counts, body)
+            self._sink.write_frame(header, counts, body, self.exemplars.take(header, fields))
         else:
             self._sink.write_refusal(header, counts, refusal, window_start(self._clock.wall_ms()))
 

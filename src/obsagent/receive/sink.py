@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
-from obsagent.samples import Event, Series
+from obsagent.samples import Event, Exemplar, Series
 from obsagent.wire.frame import Hello, RefusedLabel, SamplesHeader, SeriesDefinition, SessionCounts
 
 Refusal = Literal["frame", "time"]
@@ -154,8 +154,14 @@ class Sink(Protocol):
         """Writes what a session's series numbers stand for."""
         ...
 
-    def write_frame(self, header: SamplesHeader, counts: SessionCounts, body: Any) -> None:
-        """Applies a checked batch."""
+    def histogram_of(self, name: bytes, number: int) -> int | None:
+        """The store's id of a session's series; None if it is not defined, refused or no histogram."""
+        ...
+
+    def write_frame(
+        self, header: SamplesHeader, counts: SessionCounts, body: Any, exemplars: Sequence[Exemplar] = ()
+    ) -> None:
+        """Applies a checked batch, with the exemplars of its series."""
         ...
 
     def write_refusal(self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int) -> None:

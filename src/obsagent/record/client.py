@@ -20,6 +20,7 @@ from obsagent.processes import pid_namespace
 from obsagent.record.agent_clock import AgentClock
 from obsagent.record.conversation import Conversation, monotonic_ms, open_socket
 from obsagent.record.events import EventQueue, checked_event
+from obsagent.record.exemplars import ExemplarSlots
 from obsagent.record.outbox import Outbox
 from obsagent.record.registry import Registry
 from obsagent.record.request import Request, RequestInstruments
@@ -29,9 +30,15 @@ from obsagent.samples import Kind
 from obsagent.wire.frame import Header, SeriesDefinition, SessionCounts
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from obsagent._native.ring import Batch
     from obsagent.keys import ClientKey
+    from obsagent.record.generation import Generation
+    from obsagent.record.generation_instruments import GenerationInstruments
+    from obsagent.record.middleware.serving import Serving
     from obsagent.record.refusals import Refusals
+    from obsagent.record.runtime import RuntimeWatch
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -83,8 +90,13 @@ class Client:
             on_first_sample=None if disabled else self._start,
         )
         self._registry = Registry(self._recorder)
+        self._exemplars = ExemplarSlots()
         self._requests: RequestInstruments | None = None
+        self._serving: Serving | None = None
         self._start_lock = threading.Lock()
+        self._generations: GenerationInstruments | None = None
+        self._runtime: RuntimeWatch | None = None
+        self._may_watch_runtime = True
         self._begin_session()
 
     def __repr__(self) -> str:
@@ -94,9 +106,10 @@ class Client:
         recorder = self._recorder
         self._base = SessionCounts(recorder.observed, recorder.dropped_ring, 0, 0, recorder.rejected_value)
         self.session = os.urandom(16)
-        self.outbox = Outbox()
+        self.outbox = Outbox(exemplars=self._exemplars)
         self.events = EventQueue()
         self.clock = AgentClock(time.time_ns() / 1e6 - time.monotonic_ns() / 1e6)
+        self._exemplars.begin_session(self.clock, self._monotonic_ms() - time.perf_counter() * 1e3)
         self._started_ms = time.time_ns() // 1_000_000
         self._registry.refusals.begin_session()
         self._sender: Sender | None = None
@@ -139,15 +152,109 @@ class Client:
         histogram: Histogram = self.histogram(name, help, "seconds")
         return lambda function: timed(histogram, function)
 
-    def request(self, endpoint: str, *, id: str | None = None, queued_at: float | None = None) -> Request:
+    def request(
+        self,
+        endpoint: str,
+        *,
+        id: str | None = None,
+        queued_at: float | None = None,
+        trace_id: str | None = None,
+    ) -> Request:
         """One request of a model server, as a context manager (`with` or `async with`).
 
         Feeds `latency`, `requests`, `errors`, `in_flight` and, with `queued_at` (seconds since the epoch),
-        `queue_delay`.
+        `queue_delay`. The slowest of the requests that have an `id`, a `trace_id`, or an active trace of OpenTelemetry
+        are kept with these, and shown by `obsagent query --exemplars`; ids are cut after 128 bytes.
         """
+        requests = self._requests
+        if requests is None:
+            requests = self.request_instruments()
+        return Request(requests.endpoint(endpoint), id, queued_at, trace_id)
+
+    def request_instruments(self) -> RequestInstruments:
+        """The built-ins that requests feed, for a middleware."""
         if self._requests is None:
-            self._requests = RequestInstruments(self._registry)
-        return Request(self._requests.endpoint(endpoint), id, queued_at)
+            self._requests = RequestInstruments(self._registry, exemplars=self._slots)
+        return self._requests
+
+    @property
+    def _slots(self) -> ExemplarSlots | None:
+        """Where requests are remembered; nowhere if nothing is recorded."""
+        return None if self._disabled else self._exemplars
+
+    def serving(self) -> Serving:
+        """What the middlewares of this client share; with the first request that they serve Python is watched too."""
+        if self._serving is None:
+            from obsagent.record.middleware.serving import Serving
+
+            self._serving = Serving(self.request_instruments(), self.flush)
+            self.watch_runtime()
+        return self._serving
+
+    def generation(
+        self,
+        model: str,
+        *,
+        version: str = "",
+        endpoint: str = "",
+        operation: str = "",
+        id: str | None = None,
+        queued_at: float | None = None,
+    ) -> Generation:
+        """One generation of a language model, as a context manager (`with` or `async with`) or by its methods.
+
+        Feeds `generation_duration`, `time_to_first_token`, `time_per_output_token`, `inter_token_latency`,
+        `tokens_per_second`, `tokens_in` and `tokens_out` (each generation's in `…_per_generation`), `generations` by
+        status and finish reason, `generations_in_flight` and, with `queued_at` (seconds since the epoch),
+        `generation_queue_delay`; all by what is given of the labels. `operation` says what it is for, as OpenTelemetry
+        does: `chat`, `text_completion`, `embeddings`, …
+        """
+        instruments = self._generations or self._generation_instruments()
+        return instruments.generation((model, version, endpoint, operation), id, queued_at)
+
+    def _generation_instruments(self) -> GenerationInstruments:
+        from obsagent.record.generation_instruments import GenerationInstruments
+
+        self._generations = GenerationInstruments(self._registry, self._recorder.reject, *self._clocks())
+        return self._generations
+
+    def _clocks(self) -> tuple[Callable[[], float] | None, Callable[[], float]]:
+        """What durations are taken with, None for the compiled core's clock; and what `queued_at` is compared with."""
+        return None, time.time
+
+    def watch_runtime(self) -> None:
+        """Watches Python in this process: garbage collection (`python_gc_pause`, …) and `python_threads`.
+
+        In a coroutine, its event loop too. `connect(runtime_metrics=…)` and `OBSAGENT_RUNTIME_METRICS` say yes or no
+        for all.
+        """
+        if self._may_watch_runtime and not self._disabled and not self._closed:
+            self._runtime_watch().start()
+
+    def watch_loop(self, loop: AbstractEventLoop | None = None) -> None:
+        """Watches how late an event loop is, by default the running one, in `event_loop_lag`; and the runtime.
+
+        asyncio's and what is made like it (uvloop). Nothing is left to be cancelled: it ends with the loop. Raises
+        `RuntimeError` if no loop is given and none runs here.
+        """
+        if self._may_watch_runtime and not self._disabled and not self._closed:
+            self._runtime_watch().loops.watch(loop)
+            self._runtime_watch().start()
+
+    def _runtime_watch(self) -> RuntimeWatch:
+        if self._runtime is None:
+            from obsagent.record.runtime import RuntimeWatch
+
+            self._runtime = RuntimeWatch(self._registry, self._clocks()[0])
+        return self._runtime
+
+    def _before_sampling(self) -> None:
+        if self._serving is not None:
+            self._serving.sample()
+        if self._runtime is not None:
+            self._runtime.sample()
+        if self._generations is not None:
+            self._generations.sample()
 
     def event(self, name: str, /, **labels: object) -> None:
         """Something happened to the service just now, such as `event("deploy", version="4")`.
@@ -182,6 +289,7 @@ class Client:
         deadline = time.monotonic() + timeout
         last_event = self.events.last_sequence
         self._start()
+        self._before_sampling()
         self._recorder.seal(int(timeout * 1000))
         samples = self._sealed_samples()
         if self._sender is not None:
@@ -212,6 +320,8 @@ class Client:
         if self._sender is None and self.counts().observed == 0 and not self.events.pending:
             return self._result()
         self.flush(timeout)
+        if self._runtime is not None:
+            self._runtime.stop()
         self._recorder.stop()
         self._closed = True
         if self._sender is not None:
@@ -224,6 +334,15 @@ class Client:
             self._begin_session()
         self._start()
 
+    def _choose_runtime(self, is_wanted: bool | None) -> None:
+        if is_wanted is None:
+            return
+        self._may_watch_runtime = is_wanted
+        if is_wanted:
+            self.watch_runtime()
+        elif self._runtime is not None:
+            self._runtime.stop()
+
     def _start(self) -> None:
         """Starts the threads of this process, once: at `connect`, and after a fork at the first sample."""
         with self._start_lock:
@@ -233,7 +352,7 @@ class Client:
 
             self._recorder.start()
             conversation = Conversation(self.endpoint, self.session, self, partial(open_socket, key=self._key))
-            self._sender = Sender(self._recorder, self, conversation)
+            self._sender = Sender(self._recorder, self, conversation, self._before_sampling)
             self._sender.start()
         _close_with_multiprocessing(self)
 
@@ -301,7 +420,13 @@ class Client:
         self._start_lock = threading.Lock()
         self._registry.renew_lock()
         self._recorder.abandon()
+        if self._serving is not None:
+            self._serving.after_fork()
         self._begin_session()
+        if self._runtime is not None:
+            self._runtime.after_fork()
+        if self._generations is not None:
+            self._generations.after_fork()
 
 
 _clients: dict[tuple[str, str, str, bool, str | None], Client] = {}
@@ -321,14 +446,19 @@ def connect(
     endpoint: str | None = None,
     version: str = "",
     key: str | os.PathLike[str] | None = None,
+    runtime_metrics: bool | None = None,
 ) -> Client:
     """The client for a service: the same arguments give the same client.
 
     `service` defaults to `OTEL_SERVICE_NAME`, else the program's name; `endpoint` to `OBSAGENT_ENDPOINT`, else
     `ingest.sock` in the per-user runtime directory. Never waits for the agent. With `OBSAGENT_DISABLED=1` the
     client has the same types and neither thread nor socket. `key` is the file of the key that is shown over tcp, made
-    by `obsagent keys new`; it defaults to `OBSAGENT_KEY`. Raises `UsageError` for a malformed endpoint, `ConfigError`
-    for a file that is no key or that others can read, and `InstrumentError` beyond 8 different clients in one process.
+    by `obsagent keys new`; it defaults to `OBSAGENT_KEY`. `runtime_metrics` says if Python itself is watched: garbage
+    collection, threads, event loops; it defaults to `OBSAGENT_RUNTIME_METRICS` (1 or 0), else they are where a
+    middleware serves, or `watch_runtime` or `watch_loop` is called: a script or a notebook is left as it is.
+
+    Raises `UsageError` for a malformed endpoint, `ConfigError` for a file that is no key or that others can read, and
+    `InstrumentError` beyond 8 different clients in one process.
     """
     service = service or default_service()
     endpoint = endpoint or default_listen()
@@ -346,7 +476,13 @@ def connect(
             client = _make_client(service, endpoint, version, len(_clients), disabled=disabled, key=key_path)
             _clients[identity] = client
         client._open()
+        client._choose_runtime(_runtime_metrics() if runtime_metrics is None else runtime_metrics)
     return client
+
+
+def _runtime_metrics() -> bool | None:
+    text = os.environ.get("OBSAGENT_RUNTIME_METRICS", "").strip().lower()
+    return text not in {"0", "false", "no", "off"} if text else None
 
 
 def _close_all() -> None:

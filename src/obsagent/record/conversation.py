@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from obsagent.errors import AccessDenied, CorruptData, ProtocolError
 from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
+from obsagent.record.outbox import exact_ms
+from obsagent.wire.exemplars import SentExemplar, exemplar_fields
 from obsagent.wire.frame import (
     MINOR,
     MINOR_WITH_DIGESTS,
@@ -138,6 +140,14 @@ class Before(NamedTuple):
     sequence: int = 0
     event: int = 0
     counts: SessionCounts = SessionCounts(0, 0, 0, 0, 0)
+
+
+def _exemplars_of(entry: QueuedBatch, offset_ms: float, start_ms: int, end_ms: int) -> Header:
+    """The exemplars of a batch, stamped like it: in its time, though a thread may have been slow to hold one."""
+    return exemplar_fields(
+        SentExemplar(each.series, each.value, min(max(int(each.at_ms + offset_ms), start_ms), end_ms), *each[3:])
+        for each in entry.exemplars
+    )
 
 
 class Conversation:
@@ -333,15 +343,17 @@ class Conversation:
     def _send_batch(self, entry: QueuedBatch) -> bool:
         assert self._socket is not None
         batch, offset = entry.batch, self._speaker.clock.offset_ms
+        start_ms, end_ms = int(exact_ms(batch.start_ns) + offset), int(exact_ms(batch.end_ns) + offset)
         header = pack(
             MessageKind.SAMPLES,
             s=self._session,
             q=entry.sequence - self._before.sequence,
             f=self._first_kept,
-            a=int(batch.start_ns / 1e6 + offset),
-            b=int(batch.end_ns / 1e6 + offset),
+            a=start_ms,
+            b=end_ms,
             n=batch.samples,
             **counts_fields(self._of_session(self._speaker.batch_counts(batch))),
+            **(_exemplars_of(entry, offset, start_ms, end_ms) if entry.exemplars else {}),
         )
         knows_digests = self._agent_minor >= MINOR_WITH_DIGESTS
         return self._socket.send(header, batch.body if knows_digests else batch.body_without_digests())

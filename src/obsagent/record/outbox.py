@@ -12,36 +12,51 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from obsagent.limits import CLIENT_QUEUE_AGE_MS, CLIENT_QUEUE_BYTES
+from obsagent.limits import CLIENT_QUEUE_AGE_MS, CLIENT_QUEUE_BYTES, EXEMPLAR_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from obsagent._native.ring import Batch
+    from obsagent.record.exemplars import ExemplarSlots, HeldExemplar
 
 ENTRY_OVERHEAD_BYTES = 256
 
 
+def exact_ms(ns: int) -> float:
+    """Nanoseconds as milliseconds; since the epoch they have more digits than a double, and would be rounded down."""
+    return ns // 1_000 / 1_000
+
+
 class QueuedBatch:
-    """A batch with its sequence."""
+    """A batch with its sequence, and the exemplars that go with it."""
 
-    __slots__ = ("batch", "queued_ms", "sequence")
+    __slots__ = ("batch", "exemplars", "queued_ms", "sequence")
 
-    def __init__(self, sequence: int, batch: Batch, queued_ms: int) -> None:
+    def __init__(self, sequence: int, batch: Batch, queued_ms: int, exemplars: Sequence[HeldExemplar] = ()) -> None:
         """`queued_ms`: monotonic milliseconds."""
         self.sequence = sequence
         self.batch = batch
         self.queued_ms = queued_ms
+        self.exemplars = exemplars
 
     @property
     def byte_size(self) -> int:
         """What the entry weighs in the budget."""
-        return len(self.batch.body) + ENTRY_OVERHEAD_BYTES
+        return len(self.batch.body) + ENTRY_OVERHEAD_BYTES + EXEMPLAR_BYTES * len(self.exemplars)
 
 
 class Outbox:
     """Batches in order of sequence, oldest first; the first `_sent` of them have been handed to the socket."""
 
-    def __init__(self, budget_bytes: int = CLIENT_QUEUE_BYTES, age_limit_ms: int = CLIENT_QUEUE_AGE_MS) -> None:
-        """An empty queue whose next sequence is one."""
+    def __init__(
+        self,
+        budget_bytes: int = CLIENT_QUEUE_BYTES,
+        age_limit_ms: int = CLIENT_QUEUE_AGE_MS,
+        exemplars: ExemplarSlots | None = None,
+    ) -> None:
+        """An empty queue whose next sequence is one; each batch takes along the exemplars from before its end."""
+        self._exemplars = exemplars
         self._queue: deque[QueuedBatch] = deque()
         self._sent = 0
         self._budget_bytes = budget_bytes
@@ -71,7 +86,8 @@ class Outbox:
 
     def put(self, batch: Batch, now_ms: int) -> None:
         """Queues a sealed batch; gives up the oldest ones if the budget is exceeded."""
-        entry = QueuedBatch(self._next_sequence, batch, now_ms)
+        exemplars = self._exemplars.take(exact_ms(batch.end_ns)) if self._exemplars is not None else ()
+        entry = QueuedBatch(self._next_sequence, batch, now_ms, exemplars)
         self._next_sequence += 1
         self._queue.append(entry)
         self._bytes += entry.byte_size

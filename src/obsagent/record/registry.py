@@ -33,9 +33,42 @@ if TYPE_CHECKING:
 
 METRIC_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]*")
 LABEL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-BUILT_IN = frozenset({"latency", "queue_delay", "requests", "errors", "in_flight"})
+BUILT_IN = frozenset({"latency", "queue_delay", "requests", "errors", "in_flight"}) | {
+    "batch_size",
+    "first_byte_duration",
+    "request_bytes",
+    "response_bytes",
+}
 SET_BY_AGENT = frozenset({"service", "host", "worker", "model", "version", "variant", "overflow"})
 FAMILIES = {Kind.HISTOGRAM: HistogramFamily, Kind.COUNTER: CounterFamily, Kind.GAUGE: GaugeFamily}
+OF_GENERATIONS = frozenset(
+    {
+        "generation_duration",
+        "generation_queue_delay",
+        "generations",
+        "generations_in_flight",
+        "inter_token_latency",
+        "time_per_output_token",
+        "time_to_first_token",
+        "tokens_in",
+        "tokens_in_per_generation",
+        "tokens_out",
+        "tokens_out_per_generation",
+        "tokens_per_second",
+    }
+)
+"""Built-in metrics whose `version`, a model's, is left out where it is not given: it is the client's then."""
+OF_RUNTIME = frozenset(
+    {
+        "event_loop_lag",
+        "python_gc_collected_objects",
+        "python_gc_collections",
+        "python_gc_pause",
+        "python_gc_uncollectable_objects",
+        "python_info",
+        "python_threads",
+    }
+)
 
 
 class Registry:
@@ -158,7 +191,10 @@ class Registry:
         texts = (
             value.encode("utf-8", "replace").decode() for value in key
         )  # the wire takes no half of a surrogate pair
-        bound = self._number(instrument, dict(zip(instrument.label_names, texts, strict=True)))
+        labels = dict(zip(instrument.label_names, texts, strict=True))
+        if instrument.name in OF_GENERATIONS and not labels["version"]:
+            del labels["version"]
+        bound = self._number(instrument, labels)
         series.add(key, bound)
         return bound
 
@@ -214,6 +250,10 @@ def _check(instrument: Instrument) -> None:
         )
     if name in BUILT_IN:
         raise InstrumentError(f"{name} is built in: it is fed by client.request() and the middleware")
+    if name in OF_GENERATIONS:
+        raise InstrumentError(f"{name} is built in: it is fed by client.generation()")
+    if name in OF_RUNTIME:
+        raise InstrumentError(f"{name} is built in: it is fed by client.watch_runtime() and client.watch_loop()")
     if len(instrument.label_names) > LABELS_MAX:
         raise InstrumentError(f"{name}: {len(instrument.label_names)} labels; at most {LABELS_MAX} are allowed")
     for label in instrument.label_names:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from obsagent.record.exemplars import TRACING, loaded_modules
 from obsagent.samples import Kind
 
 if TYPE_CHECKING:
@@ -12,10 +14,22 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from obsagent._native.ring import Counter, Gauge, Histogram
+    from obsagent.record.exemplars import ExemplarSlots
     from obsagent.record.instruments import BoundT, CounterFamily, GaugeFamily, HistogramFamily, LabelledInstrument
     from obsagent.record.registry import Registry
 
 FIRST_ERROR_STATUS = 500
+
+_current: ContextVar[Request | None] = ContextVar("obsagent.request", default=None)
+
+
+def current_request() -> Request | None:
+    """The request that is served here, None outside of one.
+
+    That of `with obs.request(...)` or of a middleware: in coroutines, in what they await, and in threads that a
+    framework starts for a synchronous route, as Starlette, FastAPI, Litestar and Django do.
+    """
+    return _current.get()
 
 
 class RequestInstruments:
@@ -29,11 +43,16 @@ class RequestInstruments:
         registry: Registry,
         duration_s: Callable[[], float] = time.perf_counter,
         arrival_s: Callable[[], float] = time.time,
+        exemplars: ExemplarSlots | None = None,
     ) -> None:
-        """Defines the built-ins. Durations are taken by one clock; `queued_at` is compared with the other."""
+        """Defines the built-ins. Durations are taken by one clock; `queued_at` is compared with the other.
+
+        `exemplars` hold the slowest requests that have an id; without, none are held.
+        """
+        self.exemplars = exemplars
         self.duration_s = duration_s
         self.arrival_s = arrival_s
-        define = registry.define
+        self.define = define = registry.define
         self.latency: HistogramFamily[Histogram] = define(
             Kind.HISTOGRAM,
             "latency",
@@ -80,9 +99,25 @@ class RequestInstruments:
             built_in=True,
             is_judged=False,
         )
+        self._batch_size: HistogramFamily[Histogram] | None = None
         self._refused: EndpointInstruments | None = None
         self._endpoints: dict[str, EndpointInstruments] = {}
         self.latency.before_turn(self._endpoints.clear)
+
+    @property
+    def batch_size(self) -> HistogramFamily[Histogram]:
+        """Defined when the first request tells the size of its batch."""
+        if self._batch_size is None:
+            self._batch_size = self.define(
+                Kind.HISTOGRAM,
+                "batch_size",
+                "Items that were answered as one batch",
+                "items",
+                ("endpoint",),
+                built_in=True,
+                is_judged=False,
+            )
+        return self._batch_size
 
     def endpoint(self, name: str) -> EndpointInstruments:
         """The bound instruments of one endpoint, or those of all that are refused."""
@@ -102,15 +137,18 @@ class EndpointInstruments:
     """The built-ins of one endpoint."""
 
     __slots__ = (
+        "_batch_size",
         "_by_status",
         "_endpoint",
-        "_requests",
+        "_instruments",
         "arrival_s",
         "duration_s",
         "errors",
+        "exemplars",
         "in_flight",
         "latency",
         "queue_delay",
+        "served",
     )
 
     def __init__(self, instruments: RequestInstruments, endpoint: str | None) -> None:
@@ -121,9 +159,23 @@ class EndpointInstruments:
         self.in_flight = _series(instruments.in_flight, endpoint)
         self.duration_s = instruments.duration_s
         self.arrival_s = instruments.arrival_s
+        self.exemplars = instruments.exemplars
+        self.served: Any = None
+        """What a middleware measures besides, once it has served this endpoint."""
         self._endpoint = endpoint
-        self._requests = instruments.requests
+        self._instruments = instruments
+        self._batch_size: Histogram | None = None
         self._by_status: dict[int, Counter] = {}
+
+    def series(self, family: LabelledInstrument[BoundT]) -> BoundT:
+        """The endpoint's series of another instrument whose one label is `endpoint`."""
+        return _series(family, self._endpoint)
+
+    def batch(self, size: float) -> None:
+        """Observes the size of one batch."""
+        if self._batch_size is None:
+            self._batch_size = self.series(self._instruments.batch_size)
+        self._batch_size.observe(size)
 
     def ended(self, status: int) -> None:
         """Counts one finished request."""
@@ -135,9 +187,10 @@ class EndpointInstruments:
             self.errors.inc()
 
     def _counter(self, status: int) -> Counter:
+        requests = self._instruments.requests
         if self._endpoint is None:
-            return self._requests.overflowing()
-        return self._requests.labels(endpoint=self._endpoint, status=status)
+            return requests.overflowing()
+        return requests.labels(endpoint=self._endpoint, status=status)
 
 
 def _series(family: LabelledInstrument[BoundT], endpoint: str | None) -> BoundT:
@@ -148,17 +201,26 @@ class Request:
     """`with client.request("/score") as request:`, also `async with`.
 
     `request.status` is the HTTP status to count, 200 unless set; an exception counts as 500 unless a status
-    of 500 or more was set.
+    of 500 or more was set. By `request.id` and `request.trace_id` a slow request is found again (`query --exemplars`);
+    a request without a trace id has that of OpenTelemetry's active trace.
     """
 
-    __slots__ = ("_instruments", "_queued_at", "_started", "id", "status")
+    _outer: Request | None
+    __slots__ = ("_instruments", "_outer", "_queued_at", "_started", "id", "status", "trace_id")
 
-    def __init__(self, instruments: EndpointInstruments, request_id: str | None, queued_at: float | None) -> None:
+    def __init__(
+        self,
+        instruments: EndpointInstruments,
+        request_id: str | None,
+        queued_at: float | None,
+        trace_id: str | None = None,
+    ) -> None:
         """`queued_at`: seconds since the epoch at which the request began to wait."""
         self._instruments = instruments
         self._queued_at = queued_at
         self._started = 0.0
         self.id = request_id
+        self.trace_id = trace_id
         self.status = 200
 
     def __enter__(self) -> Request:
@@ -166,6 +228,8 @@ class Request:
         if self._queued_at is not None:
             instruments.queue_delay.observe(max(instruments.arrival_s() - self._queued_at, 0.0))
         instruments.in_flight.inc()
+        self._outer = _current.get()
+        _current.set(self)
         self._started = instruments.duration_s()
         return self
 
@@ -176,10 +240,29 @@ class Request:
         traceback: TracebackType | None,
     ) -> None:
         instruments = self._instruments
-        instruments.latency.observe(instruments.duration_s() - self._started)
+        ended_s = instruments.duration_s()
+        if _current.get() is self:  # not by a token, which raises in another context: a generator's end may come there
+            _current.set(self._outer)
         instruments.in_flight.dec()
         failed = error_type is not None and self.status < FIRST_ERROR_STATUS
-        instruments.ended(FIRST_ERROR_STATUS if failed else self.status)
+        self._finish(instruments, ended_s, FIRST_ERROR_STATUS if failed else self.status)
+
+    def _finish(self, instruments: EndpointInstruments, ended_s: float, status: int) -> None:
+        """Counts the request; `ended_s` is by the clock of durations."""
+        instruments.latency.observe(ended_s - self._started)
+        instruments.ended(status)
+        if self.id is not None or self.trace_id is not None or TRACING in loaded_modules:
+            self._offer(instruments, ended_s)
+
+    def _offer(self, instruments: EndpointInstruments, ended_s: float) -> None:
+        if instruments.exemplars is not None:
+            instruments.exemplars.offer(
+                instruments.latency.series, ended_s - self._started, ended_s, self.trace_id, self.id
+            )
+
+    def batch(self, size: float) -> None:
+        """The request was answered as a batch of `size` items, which goes to `batch_size`; each call is one batch."""
+        self._instruments.batch(size)
 
     async def __aenter__(self) -> Request:
         return self.__enter__()

@@ -7,6 +7,7 @@ at the socket while something is. It never touches a sample.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from obsagent.limits import GAUGE_INTERVAL_MS
@@ -24,8 +25,15 @@ GOODBYE_WAIT_MS = 200
 class Sender:
     """Runs one conversation in a thread of its own until `stop`."""
 
-    def __init__(self, recorder: Recorder, speaker: Speaker, conversation: Conversation) -> None:
-        """Does nothing before `start`."""
+    def __init__(
+        self,
+        recorder: Recorder,
+        speaker: Speaker,
+        conversation: Conversation,
+        before_sampling: Callable[[], object] = int,
+    ) -> None:
+        """Does nothing before `start`; `before_sampling` is called once a second, before the gauges' functions are."""
+        self._before_sampling = before_sampling
         self._recorder = recorder
         self._speaker = speaker
         self._conversation = conversation
@@ -76,6 +84,7 @@ class Sender:
         now = monotonic_ms()
         if now - self._functions_ms >= GAUGE_INTERVAL_MS:
             self._functions_ms = now
+            self._before_sampling()
             self._recorder.sample_functions()
         while (batch := self._recorder.take(0)) is not None:
             self._speaker.outbox.put(batch, int(now))

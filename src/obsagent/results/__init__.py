@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from obsagent.results.result import Gap, Point, Result, Row
+from obsagent.results.result import Exemplar, Gap, Point, Result, Row
 
-__all__ = ["Gap", "Point", "Result", "Row"]
+__all__ = ["Exemplar", "Gap", "Point", "Result", "Row"]

@@ -16,6 +16,20 @@ Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One observation that can be found again: its value in the metric's unit, when (UTC), its ids, its series' labels.
+
+    An id that is not known is None.
+    """
+
+    value: float
+    time: datetime
+    trace_id: str | None
+    request_id: str | None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """One step of a row: `[start, end)` in UTC, and what was measured in it. `point["p99"]` is a value."""
 
@@ -24,6 +38,7 @@ class Point:
     count: int
     values: Mapping[str, float | None]
     error_bound: Mapping[str, Any]
+    exemplars: Sequence[Exemplar] = ()
 
     def __getitem__(self, stat: str) -> float | None:
         return _value(self.values, stat)
@@ -39,6 +54,7 @@ class Row:
     points       the steps, for queries with `step`; a step without samples is absent
     vs, change   the compared side, and the change by statistic, for queries with `vs`; `vs` is None if it is empty
     not_finite   observations that were NaN or infinite, by kind
+    exemplars    the largest observations that have an id, largest first, for queries with `exemplars=True`
     """
 
     labels: Mapping[str, str]
@@ -50,6 +66,7 @@ class Row:
     vs: Mapping[str, Any] | None = None
     change: Mapping[str, Any] = field(default_factory=dict)
     not_finite: Mapping[str, int] = field(default_factory=dict)
+    exemplars: Sequence[Exemplar] = ()
 
     def __getitem__(self, stat: str) -> float | None:
         return _value(self.values, stat)
@@ -168,9 +185,18 @@ def _row(row: Answer) -> Row:
         vs=row.get("vs"),
         change=row.get("change", {}),
         not_finite=row.get("not_finite", {}),
+        exemplars=_exemplars(row),
     )
 
 
 def _point(point: Answer) -> Point:
     start, end = _time(point["from"]), _time(point["to"])
-    return Point(start, end, point["count"], point["values"], point["error_bound"])
+    return Point(start, end, point["count"], point["values"], point["error_bound"], _exemplars(point))
+
+
+def _exemplars(part: Answer) -> tuple[Exemplar, ...]:
+    """Those of a row or a step."""
+    return tuple(
+        Exemplar(each["value"], _time(each["time"]), each["trace_id"], each["request_id"], each["labels"])
+        for each in part.get("exemplars", ())
+    )

@@ -152,7 +152,7 @@ def lay_out_block(
     """Lay out a head or checkpoint block whose frames are compressed already."""
     packed_tables, raw_tables_size = pack_tables(tables)
     index = _encode_index(frames, layout.BLOCK_HEADER.size + len(packed_tables))
-    windows = [window_ms for window_ms, _, _ in tables.accounts]
+    windows = [*tables.dated_ms()]
     if kind == layout.BLOCK_CHECKPOINT:
         windows += [frame.window_ms for frame in frames]
     frames_size = sum(len(frame.stored) for frame in frames)

@@ -110,7 +110,7 @@ def write_by_series(
         written.append([frame.stored for frame in packed])
     index = b"".join(lines)
     written.append([index])
-    windows = [*tables.windows, *(at_ms for at_ms, _, _ in tables.accounts)]
+    windows = [*tables.windows, *tables.dated_ms()]
     header = BlockHeader(
         kind=kind,
         sequence=held.sequence,

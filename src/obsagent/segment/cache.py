@@ -1,4 +1,4 @@
-"""What is remembered of blocks that were read: which frames they have, and their accounts.
+"""What is remembered of blocks that were read: which frames they have, their accounts and exemplars.
 
 A block never changes, so its index is read, checked and taken apart once. The least recently used go when all of
 it takes too much.
@@ -11,6 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+from obsagent.limits import EXEMPLAR_BYTES
+from obsagent.samples import Exemplar
 
 CACHE_BYTES_MAX = 16 << 20
 ACCOUNTS_BYTES = 500
@@ -43,7 +46,18 @@ class BlockAccounts(NamedTuple):
         return ACCOUNTS_BYTES * (len(self.rows) + len(self.sums))
 
 
-Remembered = TypeVar("Remembered", BlockIndex, BlockAccounts)
+class BlockExemplars(NamedTuple):
+    """The exemplars of a block, by window and series."""
+
+    rows: list[Exemplar]
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what they take."""
+        return EXEMPLAR_BYTES * (len(self.rows) + 1)
+
+
+Remembered = TypeVar("Remembered", BlockIndex, BlockAccounts, BlockExemplars)
 
 
 class BlockCache:
@@ -52,7 +66,7 @@ class BlockCache:
     def __init__(self, bytes_max: int = CACHE_BYTES_MAX) -> None:
         """Empty; forgets the least recently used beyond `bytes_max`."""
         self._bytes_max = bytes_max
-        self._parts: OrderedDict[Key, BlockIndex | BlockAccounts] = OrderedDict()
+        self._parts: OrderedDict[Key, BlockIndex | BlockAccounts | BlockExemplars] = OrderedDict()
         self._lock = threading.Lock()
         self.memory_bytes = 0
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from obsagent.errors import StoreError
+from obsagent.exemplars import kept_of
 from obsagent.fs import Fs
 from obsagent.segment import format as layout
 from obsagent.segment.block import EncodedBlock, FrameEntry, PackedFrame, decode_frame, lay_out_block
@@ -31,7 +32,7 @@ from obsagent.segment.recover import (
     read_at,
     read_file_header,
 )
-from obsagent.segment.tables import Tables, add_up
+from obsagent.segment.tables import Tables, add_up, pack_exemplars, unpack_exemplars
 
 VERSION = layout.VERSION_OF_KIND[layout.BLOCK_COMPACTED]
 
@@ -87,6 +88,9 @@ def compact(blocks: Sequence[BlockRef], fs: Fs, store_id: bytes, frame_bytes: in
             head = _head_block(source, found)
             tables = add_up(found.tables[1:])
             tables.windows = sorted({frame.entry.window_ms for frame in found.frames})
+            tables.exemplars = pack_exemplars(
+                kept_of(each for block in found.tables[1:] for each in unpack_exemplars(block.exemplars))
+            )
             created_ms = read_file_header(source).created_ms
             with fs.new_file(path) as descriptor:
                 written = Writing(fs, descriptor)

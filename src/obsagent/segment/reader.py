@@ -11,12 +11,12 @@ import zstandard
 
 from obsagent._native.codec import Groups, Window, read_sections, series_in_rows
 from obsagent.errors import CorruptData
-from obsagent.samples import Series
+from obsagent.samples import Exemplar, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import NO_WINDOW_LAST, FrameEntry, check_index, decode_frame, decode_index, decode_tables
-from obsagent.segment.cache import BlockAccounts, BlockCache, BlockIndex
+from obsagent.segment.cache import BlockAccounts, BlockCache, BlockExemplars, BlockIndex
 from obsagent.segment.recover import BlockRef, Damage, opened, read_at
-from obsagent.segment.tables import Tables
+from obsagent.segment.tables import Tables, unpack_exemplars
 
 OnDamage = Callable[[Damage], None]
 """Called for what turns out to be damaged while reading; the rest is read nevertheless."""
@@ -109,7 +109,7 @@ def overlapping(blocks: Iterable[BlockRef], first_ms: int, to_ms: int) -> Iterat
 
 
 class BlockReader:
-    """Answers what blocks hold, and remembers their indexes and accounts. Any thread may use it.
+    """Answers what blocks hold, and remembers their indexes, accounts and exemplars. Any thread may use it.
 
     What is damaged is told to `on_damage`, and the rest is read nevertheless. A file that is gone raises
     FileNotFoundError.
@@ -181,6 +181,18 @@ class BlockReader:
                 _add(sums, ((service, row) for at_ms, service, row in accounts.rows if first_ms <= at_ms < to_ms))
         return sums
 
+    def exemplars(
+        self, blocks: Iterable[BlockRef], first_ms: int, to_ms: int, series_ids: Collection[int]
+    ) -> Iterator[Exemplar]:
+        """Those of the series, of the windows that start in `[first_ms, to_ms)`; more than one of a window perhaps."""
+        for descriptor, block in each_opened(overlapping(blocks, first_ms, to_ms)):
+            try:
+                rows = self._exemplars(descriptor, block).rows
+            except CorruptData as error:
+                self._damaged(block, error)
+                continue
+            yield from (each for each in rows if first_ms <= each.window_ms < to_ms and each.series_id in series_ids)
+
     def last_windows(
         self, blocks: Iterable[BlockRef], series_ids: Collection[int], from_ms: int, known: Mapping[int, int]
     ) -> dict[int, int]:
@@ -239,6 +251,9 @@ class BlockReader:
     def _accounts(self, descriptor: int, block: BlockRef) -> BlockAccounts:
         return self._cache.get(block.path, block.offset, BlockAccounts, lambda: _load_accounts(descriptor, block))
 
+    def _exemplars(self, descriptor: int, block: BlockRef) -> BlockExemplars:
+        return self._cache.get(block.path, block.offset, BlockExemplars, lambda: _load_exemplars(descriptor, block))
+
     def _read(
         self, descriptor: int, block: BlockRef, entries: Iterable[FrameEntry]
     ) -> Iterator[tuple[FrameEntry, memoryview]]:
@@ -294,6 +309,10 @@ def _load_accounts(descriptor: int, block: BlockRef) -> BlockAccounts:
     sums: dict[str, list[int]] = {}
     _add(sums, ((service, row) for _, service, row in rows))
     return BlockAccounts(rows, sums)
+
+
+def _load_exemplars(descriptor: int, block: BlockRef) -> BlockExemplars:
+    return BlockExemplars(unpack_exemplars(read_tables(descriptor, block).exemplars))
 
 
 def _add(sums: dict[str, list[int]], rows: Iterable[tuple[str, list[int]]]) -> None:

@@ -36,7 +36,7 @@ from obsagent.segment.recover import (
     read_at,
     window_ms_of,
 )
-from obsagent.segment.tables import Tables
+from obsagent.segment.tables import Tables, unpack_exemplars
 from obsagent.segment.verify import damage_in, windows_in
 
 
@@ -72,12 +72,20 @@ def _kept(descriptor: int, block: BlockRef) -> list[Buffer]:
         return [read_at(descriptor, block.offset, block.header.size)]
     if block.header.kind == layout.BLOCK_HEAD:
         return []
-    tables = Tables()
-    with suppress(CorruptData):
-        tables = read_tables(descriptor, block)
+    tables = _sound_tables(descriptor, block)
     tables.gaps = merged([*tables.gaps, *map(gap_of_damage, damage)])
     frames = [*_whole_frames(descriptor, block, {each.offset - block.offset for each in damage})]
     return [*_encoded(descriptor, block, tables, frames).buffers]
+
+
+def _sound_tables(descriptor: int, block: BlockRef) -> Tables:
+    tables = Tables()
+    with suppress(CorruptData):
+        tables = read_tables(descriptor, block)
+        unpack_exemplars(tables.exemplars)
+        return tables
+    tables.exemplars = b""
+    return tables
 
 
 def _whole_frames(descriptor: int, block: BlockRef, damaged: set[int]) -> Iterator[tuple[FrameEntry, PackedFrame]]:
@@ -109,7 +117,7 @@ def _by_series(block: BlockRef, tables: Tables, frames: list[PackedFrame]) -> En
         lines.append(frame.index_line(offset))
         offset += len(frame.stored)
     index = b"".join(lines)
-    windows = [*tables.windows, *(window_ms for window_ms, _, _ in tables.accounts)]
+    windows = [*tables.windows, *tables.dated_ms()]
     header = block.header._replace(
         size=offset + len(index),
         first_window_ms=min(windows, default=NO_WINDOW_FIRST),

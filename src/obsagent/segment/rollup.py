@@ -17,7 +17,9 @@ from typing import NamedTuple
 import zstandard
 
 from obsagent.errors import CorruptData, StoreError
+from obsagent.exemplars import kept_of
 from obsagent.fs import Fs
+from obsagent.samples import Exemplar
 from obsagent.segment import format as layout
 from obsagent.segment.by_series import Held, Pause, SourceFrame, Writing, write_by_series
 from obsagent.segment.compact import by_file
@@ -31,7 +33,7 @@ from obsagent.segment.reader import (
     read_tables,
 )
 from obsagent.segment.recover import BlockRef, FileHeader, encode_file_header, file_path, opened
-from obsagent.segment.tables import Tables, add_up
+from obsagent.segment.tables import Tables, add_up, pack_exemplars, unpack_exemplars
 from obsagent.segment.tiers import is_checkpoint
 from obsagent.segment.whole import created_at, end_before
 
@@ -84,17 +86,20 @@ def roll_up(what: RollUp, fs: Fs, store_id: bytes, frame_bytes: int, pause: Paus
 
 
 class _Sound:
-    """What of the blocks is whole: frames, tables, windows."""
+    """What of the blocks is whole: frames, tables, exemplars, windows."""
 
     def __init__(self, blocks: Sequence[BlockRef], files: dict[Path, int], on_damage: OnDamage) -> None:
         self.frames: list[SourceFrame] = []
         self.tables: list[Tables] = []
+        self.exemplars: list[Exemplar] = []
         self.windows: set[int] = set()
         decompressor = zstandard.ZstdDecompressor()
         for block in filter(is_checkpoint, blocks):
             descriptor = files[block.path]
             try:
-                self.tables.append(read_tables(descriptor, block))
+                tables = read_tables(descriptor, block)
+                self.tables.append(tables)
+                self.exemplars += unpack_exemplars(tables.exemplars)
             except CorruptData as error:
                 on_damage(damage_of_block(block, error))
             try:
@@ -116,7 +121,7 @@ class _Sound:
 
 
 def _tables(sound: _Sound, window_ms: int) -> Tables:
-    """The accounts; all else is the business of the 10 s tier."""
+    """The accounts and exemplars; all else is the business of the 10 s tier."""
     accounts: dict[tuple[int, str], list[int]] = {}
     for at_ms, service, row in add_up(sound.tables).accounts:
         key = at_ms - at_ms % window_ms, service
@@ -124,4 +129,5 @@ def _tables(sound: _Sound, window_ms: int) -> Tables:
     return Tables(
         accounts=[(at_ms, service, row) for (at_ms, service), row in sorted(accounts.items())],
         windows=sorted({at_ms - at_ms % window_ms for at_ms in sound.windows}),
+        exemplars=pack_exemplars(kept_of(sound.exemplars, window_ms)),
     )

@@ -7,8 +7,9 @@ field can be added at the end: a reader takes the fields it knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -16,8 +17,8 @@ import msgpack
 
 from obsagent.errors import CorruptData
 from obsagent.fs import Buffer
-from obsagent.limits import COUNT_MAX, SERIES_ID_MAX
-from obsagent.samples import Event, Kind, Series
+from obsagent.limits import COUNT_MAX, EXEMPLAR_ID_BYTES_MAX, SERIES_ID_MAX
+from obsagent.samples import Event, Exemplar, Kind, Series
 
 SESSION_ID_BYTES = 16
 ACCOUNT_COUNTERS = 8
@@ -26,9 +27,9 @@ EVENT_COUNTERS = 3
 NOT_ROWS = (ValueError, TypeError, AttributeError, LookupError)
 """What reading rows raises when they are none."""
 KINDS = {int(kind): kind for kind in Kind}
-LATER_FIELDS: tuple[Any, ...] = ([], {}, [], None, [], None)
+LATER_FIELDS: tuple[Any, ...] = ([], {}, [], None, [], None, b"")
 """What the fields are that the first blocks did not have: events, event totals, windows, what was before, gaps, what
-the blocks before held."""
+the blocks before held, exemplars."""
 
 
 class Gap(NamedTuple):
@@ -89,6 +90,13 @@ class Tables:
     gaps: list[Gap] = field(default_factory=list)
     previous: Previous | None = None
     """None for the first block of a store, and in blocks from before it was kept."""
+    exemplars: bytes = b""
+    """Packed (`pack_exemplars`), since few of those who read tables want them; empty if there are none."""
+
+    def dated_ms(self) -> Iterator[int]:
+        """The windows (start, ms) of accounts and exemplars."""
+        yield from (window_ms for window_ms, _, _ in self.accounts)
+        yield from (each.window_ms for each in unpack_exemplars(self.exemplars))
 
     def to_bytes(self) -> bytes:
         """As the section `tables` of a block, before compression."""
@@ -106,6 +114,7 @@ class Tables:
             self.before_ms,
             self.gaps,
             self.previous,
+            self.exemplars,
         ]
         packed: bytes = msgpack.packb(rows)
         return packed
@@ -117,7 +126,7 @@ class Tables:
             rows = unpack(data)
             series, sessions, forgotten, accounts, totals, refused, last_seen = rows[:7]
             later: list[Any] = rows[7 : 7 + len(LATER_FIELDS)]
-            events, event_totals, windows, before, gaps, previous = [*later, *LATER_FIELDS[len(later) :]]
+            events, event_totals, windows, before, gaps, previous, exemplars = [*later, *LATER_FIELDS[len(later) :]]
             return cls(
                 series=[series_from_row(row) for row in series if not _is_known(row, known)],
                 sessions=[session_from_row(row) for row in sessions],
@@ -132,6 +141,7 @@ class Tables:
                 before_ms=None if before is None else integer(before),
                 gaps=[Gap(integer(from_ms), integer(to_ms), text(reason)) for from_ms, to_ms, reason in gaps],
                 previous=None if previous is None else Previous(*integers(previous[: len(Previous._fields)])),
+                exemplars=bytes_(exemplars),
             )
         except NOT_ROWS as error:
             raise CorruptData(f"tables of a block: {error}") from error
@@ -265,6 +275,45 @@ def event_from_row(row: Any) -> Event:
     return Event(intern(name), integer(at_ms), {intern(label): text(value) for label, value in labels.items()})
 
 
+def pack_exemplars(exemplars: Iterable[Exemplar]) -> bytes:
+    """As the table `exemplars`."""
+    rows = [exemplar_to_row(each) for each in exemplars]
+    packed: bytes = msgpack.packb(rows) if rows else b""
+    return packed
+
+
+def unpack_exemplars(packed: bytes) -> list[Exemplar]:
+    """The opposite of `pack_exemplars`. Raises CorruptData."""
+    if not packed:
+        return []
+    try:
+        return [exemplar_from_row(row) for row in unpack(packed)]
+    except NOT_ROWS as error:
+        raise CorruptData(f"exemplars of a block: {error}") from error
+
+
+def exemplar_to_row(exemplar: Exemplar) -> list[Any]:
+    """An exemplar as an array: series, window ms, value, time ms, trace id, request id."""
+    return [
+        exemplar.series_id,
+        exemplar.window_ms,
+        exemplar.value,
+        exemplar.time_ms,
+        exemplar.trace_id,
+        exemplar.request_id,
+    ]
+
+
+def exemplar_from_row(row: Any) -> Exemplar:
+    """The opposite of `exemplar_to_row`. Raises one of NOT_ROWS."""
+    identity, window_ms, value, time_ms, trace_id, request_id = row[:6]
+    if type(value) is not float or not isfinite(value):
+        raise ValueError("the value of an exemplar is no finite number")
+    if max(len(text(trace_id)), len(text(request_id))) > EXEMPLAR_ID_BYTES_MAX:
+        raise ValueError("an id of an exemplar is too long")
+    return Exemplar(series_id(identity), integer(window_ms), value, integer(time_ms), trace_id, request_id)
+
+
 def text(value: Any) -> str:
     """The value if it is a string; TypeError otherwise."""
     if type(value) is not str:
@@ -276,6 +325,13 @@ def integer(value: Any) -> int:
     """The value if it is an integer; TypeError otherwise."""
     if type(value) is not int:
         raise TypeError(f"expected an integer, found {type(value).__name__}")
+    return value
+
+
+def bytes_(value: Any) -> bytes:
+    """The value if it is bytes; TypeError otherwise."""
+    if type(value) is not bytes:
+        raise TypeError(f"expected bytes, found {type(value).__name__}")
     return value
 
 

@@ -13,7 +13,7 @@ from obsagent.segment import format as layout
 from obsagent.segment.block import FrameEntry
 from obsagent.segment.reader import damage_of_frame, each_window, read_frame, read_index, read_tables
 from obsagent.segment.recover import BlockRef, Damage
-from obsagent.segment.tables import Tables
+from obsagent.segment.tables import Tables, unpack_exemplars
 
 
 def damage_in(descriptor: int, block: BlockRef) -> Iterator[Damage]:
@@ -22,6 +22,7 @@ def damage_in(descriptor: int, block: BlockRef) -> Iterator[Damage]:
     tables: Tables | None = None
     try:
         tables = read_tables(descriptor, block)
+        unpack_exemplars(tables.exemplars)
     except CorruptData as error:
         place = block.offset + layout.BLOCK_HEADER.size, header.tables_size
         yield Damage(block.path, *place, str(error), *block.covered_ms)

@@ -10,9 +10,9 @@ takes to an agent (rings, batches, protocol, windows), and queries are answered 
 `obsagent[testing]`.
 
 The clock (`obsagent_memory.clock`) begins at the start of a window and drives windows, the times of events, the
-"now" of queries, and what `request` and `timed` measure: `clock.advance(0.25)` inside of a request makes it last
-0.25 s. It does not drive what the compiled core times, `histogram.time()`; `queued_at` is compared with the real
-time plus what the clock was advanced by.
+"now" of queries, and what `request`, `generation` and `timed` measure: `clock.advance(0.25)` inside of a request makes
+it last 0.25 s. It does not drive what the compiled core times, `histogram.time()`; `queued_at` is compared with the
+real time plus what the clock was advanced by.
 
 Clients made before the fixture are left alone, and record nothing here: let the program connect within the test.
 When the test ends, what its clients' instruments are given is dropped.

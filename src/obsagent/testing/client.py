@@ -13,7 +13,7 @@ from obsagent.errors import InstrumentError
 from obsagent.limits import CLIENTS_PER_PROCESS, EXIT_FLUSH_TIMEOUT_S
 from obsagent.record.client import Client, FlushResult
 from obsagent.record.conversation import Conversation
-from obsagent.record.request import Request, RequestInstruments
+from obsagent.record.request import RequestInstruments
 from obsagent.record.sender import Sender
 from obsagent.record.timing import timed
 from obsagent.testing.clock import ManualClock, SettledClock
@@ -42,6 +42,7 @@ class MemoryClient(Client):
     def _begin_session(self) -> None:
         super()._begin_session()
         self.clock = SettledClock()
+        self._exemplars.begin_session(self.clock, self._monotonic_ms() - self._agent.clock.duration_s() * 1e3)
 
     def _start(self) -> None:
         if self._sender is None and not self._closed:
@@ -61,12 +62,15 @@ class MemoryClient(Client):
     def _monotonic_ms(self) -> float:
         return float(self._agent.clock.wall_ms())
 
-    def request(self, endpoint: str, *, id: str | None = None, queued_at: float | None = None) -> Request:
-        """As `Client.request`, with the latency by the test's clock."""
+    def request_instruments(self) -> RequestInstruments:
+        """As `Client.request_instruments`, with the latency by the test's clock."""
         if self._requests is None:
             clock = self._agent.clock
-            self._requests = RequestInstruments(self._registry, clock.duration_s, clock.arrival_s)
-        return super().request(endpoint, id=id, queued_at=queued_at)
+            self._requests = RequestInstruments(self._registry, clock.duration_s, clock.arrival_s, self._slots)
+        return self._requests
+
+    def _clocks(self) -> tuple[Callable[[], float], Callable[[], float]]:
+        return self._agent.clock.duration_s, self._agent.clock.arrival_s
 
     def timed(self, name: str, help: str = "") -> Callable[[FunctionT], FunctionT]:
         """As `Client.timed`, with the duration by the test's clock."""
@@ -77,6 +81,7 @@ class MemoryClient(Client):
         """Hands over everything recorded so far; the test's time is its time."""
         with self._stepping:
             if isinstance(self._sender, SteppedSender) and not self._closed:
+                self._before_sampling()
                 self._sender.step()
 
     def close(self, timeout: float = EXIT_FLUSH_TIMEOUT_S) -> FlushResult:
@@ -85,12 +90,16 @@ class MemoryClient(Client):
             if not self._closed and self._sender is not None:
                 self.step()
                 self._closed = True
+                if self._runtime is not None:
+                    self._runtime.stop()
                 self._sender.stop(timeout)
             return self._result()
 
     def end(self) -> None:
         """The test is over: from now on instruments drop what they are given."""
         self._closed = True
+        if self._runtime is not None:
+            self._runtime.stop()
         self._recorder.stop()
 
     def _after_fork(self) -> None:
@@ -132,12 +141,13 @@ class SteppedSender(Sender):
     def __init__(self, recorder: Recorder, client: MemoryClient, agent: MemoryAgent) -> None:
         """Speaks to `agent` by calling it."""
         conversation = Conversation(client.endpoint, client.session, client, lambda _endpoint: MemorySocket(agent))
-        super().__init__(recorder, client, conversation)
+        super().__init__(recorder, client, conversation, client._before_sampling)
         self._client = client
         self._agent = agent
 
     def step(self) -> None:
         """Everything recorded so far is with the agent afterwards."""
+        self._client._before_sampling()
         self._recorder.seal(SEAL_TIMEOUT_MS)
         self._collect()
         self._conversation.step()

@@ -9,10 +9,12 @@ from obsagent._native.codec import Groups
 from obsagent.answer.execute import answer
 from obsagent.answer.language import parse
 from obsagent.answer.mistakes import did_you_mean, listing
+from obsagent.answer.options import Options
 from obsagent.errors import UsageError
+from obsagent.exemplars import rank
 from obsagent.record import client as clients
 from obsagent.results import Result
-from obsagent.samples import Event, Kind, Series
+from obsagent.samples import Event, Exemplar, Kind, Series
 from obsagent.sketches import LogHist
 from obsagent.testing.agent import MemoryAgent
 from obsagent.testing.client import MemoryClient
@@ -101,12 +103,22 @@ class Memory:
         wanted = _texts(labels)
         return [event for event in self._agent.store.view().events(name) if wanted.items() <= event.labels.items()]
 
-    def query(self, text: str) -> Result:
+    def exemplars(self, metric: str = "latency", **labels: object) -> list[Exemplar]:
+        """The slowest request that has an id of each series and window of 10 s, the slowest of all first."""
+        self._take_in()
+        view = self._agent.store.view()
+        chosen = _chosen(metric, _texts(labels), view.series())
+        if chosen[:1] and chosen[0].kind is not Kind.HISTOGRAM:
+            raise _senseless(metric, chosen[0].kind, "no exemplars; only histograms have them")
+        found = view.collect_exemplars([series.id for series in chosen], 0, FOREVER_MS)
+        return sorted(found, key=rank, reverse=True)
+
+    def query(self, text: str, *, exemplars: bool = False) -> Result:
         """The answer to a query in the query language, as of the clock's time; raises like `obsagent.query`."""
         query = parse(text)
         self._take_in()
         now_ms = self.clock.wall_ms() + 1  # what was recorded just now has happened before
-        return Result(answer(query, self._agent.store.view(), now_ms))
+        return Result(answer(query, self._agent.store.view(), now_ms, Options(exemplars=exemplars)))
 
     @property
     def predictions(self) -> NoReturn:
@@ -117,10 +129,9 @@ class Memory:
         """The kind of a metric, and all samples of its series with these labels, as one group."""
         self._take_in()
         view = self._agent.store.view()
-        of_metric = _of_metric(metric, view.series())
         wanted = _texts(labels)
-        _check_labels(metric, wanted, of_metric)
-        chosen = [series for series in of_metric if wanted.items() <= series.labels.items()]
+        of_metric = _of_metric(metric, view.series())
+        chosen = _chosen(metric, wanted, of_metric)
         if of_metric[0].kind is Kind.GAUGE and not set(wanted) & set(PER_WORKER_LABELS):
             chosen = [series for series in chosen if "worker" not in series.labels]
         groups = Groups({series.id: 0 for series in chosen}, 1)
@@ -136,6 +147,13 @@ def _of_metric(metric: str, every: Iterable[Series]) -> list[Series]:
         there = f"there are {listing(names, last='and')}" if names else "nothing has been recorded"
         raise UsageError(f"no metric `{metric}`{did_you_mean(metric, names) or f'; {there}'}")
     return found
+
+
+def _chosen(metric: str, wanted: dict[str, str], every: Iterable[Series]) -> list[Series]:
+    """The series of a metric that have these labels."""
+    of_metric = _of_metric(metric, every)
+    _check_labels(metric, wanted, of_metric)
+    return [series for series in of_metric if wanted.items() <= series.labels.items()]
 
 
 def _check_labels(metric: str, wanted: dict[str, str], of_metric: list[Series]) -> None:

@@ -122,6 +122,9 @@ def test_sighup_takes_what_is_right_and_leaves_what_is_wrong(
     agent.process.send_signal(signal.SIGHUP)
     wait_until(lambda: agent.status()["agent"]["configuration"]["reloads"]["failed"] == 2, agent.log.read_text)
     assert agent.status()["segments"]["budget_bytes"] == 70_000_000
+    config.write_text('log_format = "json"\n')
+    done = agent.command("control", "reload", "--control", f"ipc://{agent.directory}/control.sock")
+    assert (done.returncode, "in force now: disk_budget, log_level" in done.stdout) == (0, True)
     assert agent.stop() == 0
     lines = logged(agent)
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)

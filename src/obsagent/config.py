@@ -368,10 +368,12 @@ def read(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
 
 def _put(table: dict[str, Any], key: str, value: object) -> None:
     """Sets a key of a table; nothing where the file has something else in that table's place, which is refused."""
-    outer, _, inner = key.rpartition(".")
-    target = table.setdefault(outer, {}) if outer else table
-    if isinstance(target, dict):
-        target[inner] = value
+    *outer, inner = key.split(".")
+    for name in outer:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            return
+    table[inner] = value
 
 
 def _parsed(table: dict[str, Any]) -> tuple[dict[str, Any], Wrong]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from obsagent import environment
-from obsagent.config import load, read, scalars
+from obsagent.config import _put, load, read, scalars
 from obsagent.errors import ConfigError
 
 
@@ -74,6 +74,17 @@ def test_a_variable_of_a_table_that_the_file_has_something_else_for_hides_no_mis
     path.write_text("\nretention = 3\n")
     with pytest.raises(ConfigError, match=r"agent\.toml:2: retention: expected a table"):
         load(path, {"OBSAGENT_RETENTION_10S": "1h"})
+
+
+def test_a_variable_reaches_tables_within_tables_and_leaves_the_rest_of_them() -> None:
+    table: dict[str, object] = {"collect": {"gpu": {"enabled": False}}, "retention": 3}
+    _put(table, "collect.gpu.interval", "3s")
+    _put(table, "collect.host.interval", "5s")
+    _put(table, "retention.10s", "1h")
+    assert table == {
+        "collect": {"gpu": {"enabled": False, "interval": "3s"}, "host": {"interval": "5s"}},
+        "retention": 3,
+    }
 
 
 def test_variables_that_nobody_reads_are_named_with_what_was_meant() -> None:

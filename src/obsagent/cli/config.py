@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from obsagent.config import Mistake, Reading
 
 ACTIONS = ("check", "show")
+WIDTH_MAX = 60
+"""Of keys and values, behind which their origins stand in a column."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -87,7 +89,7 @@ def _show(args: Namespace) -> int:
 
         print_json({key: {"value": tomllib.loads(f"x = {text}")["x"], "from": origin} for key, text, origin in rows})
         return 0
-    width = max(len(f"{key} = {text}") for key, text, _ in rows)
+    width = min(WIDTH_MAX, max(len(f"{key} = {text}") for key, text, _ in rows))
     for key, text, origin in rows:
         print(f"{f'{key} = {text}':<{width}}  # {origin}")
     return 0

@@ -94,7 +94,8 @@ def written(key: str, value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(written(key, each) for each in value)}]"
     if isinstance(value, Mapping) or is_dataclass(value):
-        return f"{{ {', '.join(f'{_key(name)} = {written(name, each)}' for name, each in members(value))} }}"
+        pairs = [f"{_key(name)} = {written(name, each)}" for name, each in members(value) if each != ()]
+        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
     return json.dumps("" if value is None else str(value), ensure_ascii=False)
 
 

@@ -44,11 +44,17 @@ def test_every_key_has_a_sentence_in_config_guide() -> None:
 class Settings:
     """As those of a collector are: the file has other names than the fields."""
 
-    KEYS: ClassVar = {"enabled": ("enabled", bool), "interval": ("interval_ms", int), "names": ("names", tuple)}
+    KEYS: ClassVar = {
+        "enabled": ("enabled", bool),
+        "interval": ("interval_ms", int),
+        "names": ("names", tuple),
+        "none": ("none", tuple),
+    }
 
     enabled: bool = True
     interval_ms: int = 90_000
     names: tuple[str, ...] = ("a*", "b")
+    none: tuple[str, ...] = ()
 
 
 def test_settings_within_tables_are_written_as_the_file_has_them() -> None:
@@ -56,6 +62,7 @@ def test_settings_within_tables_are_written_as_the_file_has_them() -> None:
         "collect.host.enabled": True,
         "collect.host.interval": "90s",
         "collect.host.names": ("a*", "b"),
+        "collect.host.none": (),
     }
     assert written("x", {"host": Settings(), "10s": 1}) == (
         '{ host = { enabled = true, interval = "90s", names = ["a*", "b"] }, "10s" = 1 }'

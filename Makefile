@@ -6,7 +6,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN)
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
 .PHONY: help run test lint bench crash soak faults fuzz fuzz-long damage readme check sanitize sanitize-c \
-	sanitize-python sanitize-proof wheel clean stubtest format
+	sanitize-python sanitize-proof wheel aarch64 clean stubtest format
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -102,9 +102,12 @@ readme: $(VENV)/.test  ## record anew the sessions that README.md and LANGUAGE.m
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/obsagent demo >build/demo.txt
 	$(BIN)/python tests/unit/documented.py build/demo.txt
 
-wheel: $(BIN)/python  ## sdist and wheel into dist/
-	$(BIN)/python -m pip install --quiet build
-	$(BIN)/python -m build
+wheel: $(BIN)/python  ## sdist and manylinux wheel into dist/, tried in a new environment without a compiler
+	$(BIN)/python -m pip install --quiet --group wheel
+	$(BIN)/python tests/wheels.py dist
+
+aarch64:  ## the C kernels' tests for another processor, in QEMU; csrc/Makefile says what that needs
+	$(MAKE) --no-print-directory -j $(JOBS) -C csrc aarch64
 
 clean:  ## remove what was built
 	rm -rf build dist $(VENV) csrc/build src/obsagent/_native/*.so src/*.egg-info

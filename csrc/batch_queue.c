@@ -10,14 +10,7 @@
 
 int obs_monotonic_cond_init(pthread_cond_t *cond)
 {
-    pthread_condattr_t attributes;
-    if (pthread_condattr_init(&attributes) != 0)
-        return OBS_ERR_SYSTEM;
-    int failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (!failed)
-        failed = pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-    return failed ? OBS_ERR_SYSTEM : OBS_OK;
+    return obs_cond_init(cond) ? OBS_ERR_SYSTEM : OBS_OK;
 }
 
 struct timespec obs_monotonic_after(int64_t timeout_ns)
@@ -114,7 +107,7 @@ obs_batch_t *obs_batch_queue_take(obs_batch_queue_t *queue, int64_t timeout_ns)
     int waited = 0;
     pthread_mutex_lock(&queue->lock);
     while (queue->first == NULL && !queue->is_woken && timeout_ns > 0 && waited != ETIMEDOUT)
-        waited = pthread_cond_timedwait(&queue->ready, &queue->lock, &until);
+        waited = obs_cond_wait_until(&queue->ready, &queue->lock, &until);
     obs_batch_t *batch = pop(queue);
     if (batch == NULL && timeout_ns > 0)
         queue->is_woken = false;

@@ -229,7 +229,7 @@ static void *run(void *argument)
         pthread_mutex_lock(&drain->role);
         struct timespec until = obs_monotonic_after(sleep_ns(drain, obs_monotonic_ns()));
         if (!drain->is_stopping)
-            pthread_cond_timedwait(&drain->stop_asked, &drain->role, &until);
+            obs_cond_wait_until(&drain->stop_asked, &drain->role, &until);
         is_stopping = drain->is_stopping;
         pthread_mutex_unlock(&drain->role);
     }

@@ -6,6 +6,7 @@
 #ifndef OBS_PORT_H
 #define OBS_PORT_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
@@ -93,5 +94,39 @@ static inline int64_t obs_monotonic_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
+
+/* Condition variables whose waits end at a monotonic time. macOS cannot give them that clock, but waits for a span. */
+#if defined(__APPLE__)
+static inline int obs_cond_init(pthread_cond_t *cond)
+{
+    return pthread_cond_init(cond, NULL);
+}
+
+static inline int obs_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
+{
+    int64_t left_ns = (int64_t)until->tv_sec * 1000000000 + until->tv_nsec - obs_monotonic_ns();
+    left_ns = left_ns > 0 ? left_ns : 0;
+    struct timespec left = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
+    return pthread_cond_timedwait_relative_np(cond, mutex, &left);
+}
+#else
+static inline int obs_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    int failed = pthread_condattr_init(&attributes);
+    if (failed)
+        return failed;
+    failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    if (!failed)
+        failed = pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return failed;
+}
+
+static inline int obs_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
+{
+    return pthread_cond_timedwait(cond, mutex, until);
+}
+#endif
 
 #endif

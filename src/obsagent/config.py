@@ -1,6 +1,7 @@
-"""The agent's configuration: defaults, a TOML file, and what the command line says on top.
+"""The agent's configuration: the command line wins over the environment, that over a TOML file, that over the defaults.
 
-Every key is optional; an unknown key is an error that names the nearest one that exists.
+Every key is optional; an unknown key is an error that names the nearest one that exists. All that is wrong is said at
+once, each with the line or the variable in which it stands.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import os
 import re
 import reprlib
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from obsagent import limits
-from obsagent.endpoints import default_control, default_listen, default_serve
+from obsagent import environment, limits
+from obsagent.endpoints import check_endpoint, default_control, default_listen, default_serve
 from obsagent.errors import ConfigError, UsageError, printable
 from obsagent.http_address import default_http, parse_http
+from obsagent.toml_lines import lines_of, nearest
 
 if TYPE_CHECKING:
     from obsagent.collect.scrape_settings import ScrapeSettings
@@ -41,6 +44,8 @@ TIERS = ("10s", "1m", "1h")
 """The names of the tiers, in the order of `limits.TIER_WINDOWS_MS`."""
 KEY_CHARACTERS_SHOWN = 80
 BYTES_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+LOG_FORMATS = ("text", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def default_data() -> Path:
@@ -77,6 +82,8 @@ class AgentConfig:
     disk_budget: int = limits.DISK_BYTES
     retention: tuple[int, ...] = limits.TIER_RETENTION_MS
     """How long (ms) each tier is kept, in the order of `limits.TIER_WINDOWS_MS`."""
+    log_format: str = "text"
+    log_level: str = "info"
     metrics: Mapping[str, MetricConfig] = field(default_factory=dict)
     collect: Mapping[str, Any] = field(default_factory=lambda: _parse_collect("collect", {}))
     """Name of a collector → its settings (`obsagent.collect.registry`); one that is not named is off."""
@@ -92,6 +99,26 @@ class AgentConfig:
     def keys_directory(self) -> Path:
         """Where the keys of the agent and of its clients lie: by default in the store's directory."""
         return self.keys or self.data / "keys"
+
+
+class Wrong:
+    """Collects what is wrong with several keys, so that all of it can be said at once."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Within it a `ConfigError` is kept instead of raised."""
+        try:
+            yield
+        except ConfigError as error:
+            self.messages += error.args
+
+    def raise_if_any(self) -> None:
+        """Raises `ConfigError` with all of it."""
+        if self.messages:
+            raise ConfigError(*self.messages)
 
 
 def shown(value: object) -> str:
@@ -117,6 +144,13 @@ def parse_bytes(key: str, value: object) -> int:
     raise ConfigError(f'{key}: expected a size such as 134217728 or "128MB", got {shown(value)}')
 
 
+def as_size(size: int) -> str:
+    """A number of bytes as the configuration writes it, in the largest unit that divides it."""
+    units = ((unit, factor) for unit, factor in UNITS.items() if size % factor == 0)
+    unit, factor = max(units, key=lambda each: each[1])
+    return f"{size // factor}{unit}"
+
+
 def _parse_text(key: str, value: object) -> str:
     if isinstance(value, str) and value and "\0" not in value:
         return value
@@ -131,6 +165,19 @@ def _parse_http(key: str, value: object) -> str:
     except UsageError as error:
         raise ConfigError(str(error)) from None
     return value
+
+
+def _parse_endpoint(key: str, value: object) -> str:
+    try:
+        return check_endpoint(_parse_text(key, value))
+    except UsageError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def _parse_word(key: str, value: object, words: tuple[str, ...]) -> str:
+    if isinstance(value, str) and value in words:
+        return value
+    raise ConfigError(f"{key}: expected one of {', '.join(words)}, got {shown(value)}")
 
 
 def _parse_flag(key: str, value: object) -> bool:
@@ -149,16 +196,22 @@ def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
     if not isinstance(value, dict):
         raise ConfigError(f"{key}: expected tables such as [metrics.latency]")
     metrics = {}
+    wrong = Wrong()
     for name, table in value.items():
-        place = f"{key}.{shown_key(name)}"
-        if not isinstance(table, dict):
-            raise ConfigError(f"{place}: expected a table with scale = 0 … 8")
-        _refuse_unknown(table, ["scale"], f"{place}.")
-        scale = table.get("scale", 6)
-        if type(scale) is not int or not limits.SCALE_MIN <= scale <= limits.SCALE_MAX:
-            raise ConfigError(f"{place}.scale: expected a whole number from 0 to 8, got {shown(scale)}")
-        metrics[name] = MetricConfig(scale)
+        with wrong.noted():
+            metrics[name] = _parse_metric(f"{key}.{shown_key(name)}", table)
+    wrong.raise_if_any()
     return metrics
+
+
+def _parse_metric(place: str, table: object) -> MetricConfig:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{place}: expected a table with scale = 0 … 8")
+    _refuse_unknown(table, ["scale"], f"{place}.")
+    scale = table.get("scale", 6)
+    if type(scale) is not int or not limits.SCALE_MIN <= scale <= limits.SCALE_MAX:
+        raise ConfigError(f"{place}.scale: expected a whole number from 0 to 8, got {shown(scale)}")
+    return MetricConfig(scale)
 
 
 def _parse_collect(key: str, value: object) -> dict[str, Any]:
@@ -190,12 +243,23 @@ def parse_duration(key: str, value: object) -> int:
     raise ConfigError(f'{key}: expected a time such as "48h", "14d" or "1y", got {value!r}')
 
 
+def as_duration(duration_ms: int) -> str:
+    """A time as the configuration writes it, in the largest unit that divides it: 48 hours as `2d`."""
+    units = [(unit, ms) for unit, ms in DURATION_UNITS_MS.items() if unit != "w" and duration_ms % ms == 0]
+    unit, size = max(units or [("ms", 1)], key=lambda each: each[1])
+    return f"{duration_ms // size}{unit}"
+
+
 def _parse_retention(key: str, value: object) -> tuple[int, ...]:
     """The tiers that the table names; the others keep their defaults."""
     if not isinstance(value, dict):
         raise ConfigError(f'{key}: expected a table such as {{ "10s" = "48h", "1m" = "14d", "1h" = "1y" }}')
     _refuse_unknown(value, list(TIERS), f"{key}.")
-    given = {name: parse_duration(f"{key}.{name}", each) for name, each in value.items()}
+    given, wrong = {}, Wrong()
+    for name, each in value.items():
+        with wrong.noted():
+            given[name] = parse_duration(f"{key}.{name}", each)
+    wrong.raise_if_any()
     kept = [given.get(name, default) for name, default in zip(TIERS, limits.TIER_RETENTION_MS, strict=True)]
     if kept[0] < limits.RETENTION_MIN_MS:
         raise ConfigError(f"{key}.10s: expected at least {limits.RETENTION_MIN_MS // 60_000}m")
@@ -207,9 +271,9 @@ def _parse_retention(key: str, value: object) -> tuple[int, ...]:
 
 PARSERS = {
     "data": lambda key, value: Path(_parse_text(key, value)),
-    "listen": _parse_text,
-    "serve": _parse_text,
-    "control": _parse_text,
+    "listen": _parse_endpoint,
+    "serve": _parse_endpoint,
+    "control": _parse_endpoint,
     "socket_group": _parse_text,
     "keys": lambda key, value: Path(_parse_text(key, value)),
     "require_keys": _parse_flag,
@@ -220,6 +284,8 @@ PARSERS = {
     "head_budget": parse_bytes,
     "disk_budget": _parse_disk_budget,
     "retention": _parse_retention,
+    "log_format": lambda key, value: _parse_word(key, value, LOG_FORMATS),
+    "log_level": lambda key, value: _parse_word(key, value, LOG_LEVELS),
     "metrics": _parse_metrics,
     "collect": _parse_collect,
     "scrape": _parse_scrape,
@@ -227,11 +293,138 @@ PARSERS = {
 
 
 def _refuse_unknown(table: Mapping[str, object], known: list[str], prefix: str = "") -> None:
+    unknown = [key for key in table if key not in known]
+    if unknown:
+        raise ConfigError(*(_unknown_key(key, known, prefix) for key in unknown))
+
+
+def _unknown_key(key: str, known: list[str], prefix: str) -> str:
+    near = difflib.get_close_matches(shown_key(key), known, 1)
+    hint = f"did you mean {prefix}{near[0]}?" if near else f"known keys: {', '.join(known)}"
+    return f"unknown key {prefix}{shown_key(key)}; {hint}"
+
+
+class Mistake(NamedTuple):
+    """One thing that is wrong, and where: in a variable, or in a line of the file if that is known."""
+
+    says: str
+    source: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = self.source if self.line is None else f"{self.source}:{self.line}"
+        return f"{place}: {self.says}"
+
+
+class Reading(NamedTuple):
+    """What was read: the configuration, or mistakes, and where each key of it comes from."""
+
+    config: AgentConfig | None
+    mistakes: list[Mistake]
+    origins: dict[str, str]
+    """`FILE:LINE`, a variable's name, or an option's, by key (tables with dots); the others have their defaults."""
+
+
+def scalars() -> dict[str, object]:
+    """Every key that has one value, and so a variable, with its default; keys of tables are written with dots.
+
+    `control` is not among them: OBSAGENT_CONTROL says where `obsagent control` looks.
+    """
+    defaults = AgentConfig()
+    found = {key: value for each in fields(defaults) for key, value in leaves(each.name, getattr(defaults, each.name))}
+    return {
+        key: value
+        for key, value in found.items()
+        if not isinstance(value, (Mapping, tuple)) and environment.variable_of(key) not in environment.CLIENTS
+    }
+
+
+def leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A key of the configuration or, if its value is a table, the keys of that, with values as the file has them."""
+    if key == "retention":
+        yield from ((f"{key}.{tier}", as_duration(kept)) for tier, kept in zip(TIERS, value, strict=True))
+    elif isinstance(value, Mapping) or is_dataclass(value):
+        for name, each in members(value):
+            yield from leaves(f"{key}.{name}", each)
+    else:
+        yield key, value
+
+
+def members(table: Any) -> list[tuple[str, Any]]:
+    """Names and values within a table: a mapping, or settings, whose `KEYS`, if they have any, name their fields."""
+    if isinstance(table, Mapping):
+        return list(table.items())
+    named = getattr(table, "KEYS", None) or {each.name: (each.name,) for each in fields(table)}
+    return [(key, _as_in_file(name, getattr(table, name))) for key, (name, *_) in named.items()]
+
+
+def _as_in_file(name: str, value: Any) -> Any:
+    return as_duration(value) if name.endswith("_ms") and isinstance(value, int) else value
+
+
+def read(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Reading:
+    """Reads everything and judges all of it; `overrides` (None overrides nothing) are the command line's."""
+    environ = os.environ if environ is None else environ
+    path = path or (Path(environ[environment.CONFIG_FILE]) if environ.get(environment.CONFIG_FILE) else None)
+    table: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    mistakes: list[Mistake] = []
+    if path is not None:
+        try:
+            text = _read(path)
+            table = tomllib.loads(text)
+            origins = {key: f"{path}:{line}" for key, line in lines_of(text).items()}
+        except OSError as error:
+            mistakes.append(Mistake(f"cannot be read: {error.strerror}", str(path)))
+        except ConfigError as error:
+            mistakes.append(Mistake(str(error), str(path)))
+        except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, numbers of too many digits, deep nesting
+            mistakes.append(Mistake(f"not TOML: {printable(str(error))}", str(path)))
+    try:
+        for key, value in environment.values_from(environ, scalars()).items():
+            _put(table, key, value)
+            origins[key] = environment.variable_of(key)
+    except ConfigError as error:
+        mistakes += [Mistake(message.partition(": ")[2], message.partition(": ")[0]) for message in error.args]
+    values, wrong = _parsed(table)
+    mistakes += [_placed(message, origins, path) for message in wrong.messages]
+    given = {key: value for key, value in overrides.items() if value is not None}
+    origins |= {key: f"--{key.replace('_', '-')}" for key in given}
+    return Reading(None if mistakes else replace(AgentConfig(**values), **given), mistakes, origins)
+
+
+def _put(table: dict[str, Any], key: str, value: object) -> None:
+    """Sets a key of a table; nothing where the file has something else in that table's place, which is refused."""
+    *outer, inner = key.split(".")
+    for name in outer:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            return
+    table[inner] = value
+
+
+def _parsed(table: dict[str, Any]) -> tuple[dict[str, Any], Wrong]:
+    known = [each.name for each in fields(AgentConfig)]
+    values: dict[str, Any] = {}
+    wrong = Wrong()
+    with wrong.noted():
+        _refuse_unknown(table, known)
     for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(shown_key(key), known, 1)
-            hint = f"did you mean {prefix}{near[0]}?" if near else f"known keys: {', '.join(known)}"
-            raise ConfigError(f"unknown key {prefix}{shown_key(key)}; {hint}")
+        if key in known:
+            with wrong.noted():
+                values[key] = PARSERS[key](key, table[key])
+    return values, wrong
+
+
+def _placed(message: str, origins: dict[str, str], path: Path | None) -> Mistake:
+    """The message with the place of the key that it begins with."""
+    key = message.removeprefix("unknown key ").split(" ")[0].rstrip(":;")
+    numbered = re.match(rf"{re.escape(key)} (\d+)\b", message)  # the tables of an array, as people count them
+    origin = nearest(f"{key}.{int(numbered[1]) - 1}" if numbered else key, origins) or ""
+    if origin.startswith(environment.PREFIX):
+        return Mistake(message.removeprefix(f"{key}: "), origin)
+    source, _, line = origin.rpartition(":")
+    return Mistake(message, source, int(line)) if origin else Mistake(message, str(path or "environment"))
 
 
 def _read(path: Path) -> str:
@@ -242,23 +435,13 @@ def _read(path: Path) -> str:
     return data.decode()
 
 
-def load(path: Path | None = None, **overrides: Any) -> AgentConfig:
-    """The configuration of `path` (a TOML file, optional) with `overrides` on top; None overrides nothing.
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> AgentConfig:
+    """The configuration of `path` (a TOML file, optional), the environment and `overrides`; None overrides nothing.
 
-    Raises `ConfigError` for a file that cannot be read, is no TOML, or holds an unknown key or a wrong value.
+    Raises `ConfigError` for a file that cannot be read, is no TOML, or holds unknown keys or wrong values, with a
+    message for each.
     """
-    known = [each.name for each in fields(AgentConfig)]
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            table = tomllib.loads(_read(path))
-            _refuse_unknown(table, known)
-            values = {key: PARSERS[key](key, value) for key, value in table.items()}
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-        except ConfigError as error:
-            raise ConfigError(f"{path}: {error}") from None
-        except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, numbers of too many digits, deep nesting
-            raise ConfigError(f"{path}: not TOML: {printable(str(error))}") from None
-    given = {key: value for key, value in overrides.items() if value is not None}
-    return replace(AgentConfig(**values), **given)
+    config, mistakes, _ = read(path, environ, **overrides)
+    if config is None:
+        raise ConfigError(*map(str, mistakes))
+    return config

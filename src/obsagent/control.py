@@ -1,6 +1,6 @@
 """What changes a running agent, at an endpoint of its own: neither writers nor readers can.
 
-reload        reads the keys and the configuration file again; {"keys", "metrics", "restart_needed"}
+reload        reads the keys and the configuration file again; {"keys", "metrics", "applied", "restart_needed"}
 checkpoint    moves everything from memory into a segment; {"written"}
 """
 

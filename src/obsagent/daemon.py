@@ -19,10 +19,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, replace
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from obsagent import __version__, health, selfmetrics
+from obsagent import __version__, health, logs, selfmetrics
 from obsagent.answer.serve import QueryServer, answer_fields
 from obsagent.clock import Clock, SystemClock
 from obsagent.collect import registry
@@ -34,7 +35,7 @@ from obsagent.config import AgentConfig
 from obsagent.control import ControlServer
 from obsagent.doors import open_doors
 from obsagent.endpoints import IPC_PREFIX, is_loopback
-from obsagent.errors import StoreError
+from obsagent.errors import ConfigError, StoreError
 from obsagent.export.exporter import Exporter, Exposition
 from obsagent.fs import Fs
 from obsagent.head.store import Budgets, Store
@@ -45,13 +46,16 @@ from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_accounts import OwnAccounts
 from obsagent.receive.own_session import OwnSession
 from obsagent.receive.server import IngestServer
+from obsagent.reloads import LoadConfig, Reloads
 from obsagent.self_report import Durations, SelfReport, cpu_seconds, resident_bytes
 from obsagent.store_sink import StoreSink
+from obsagent.supervisor import Supervisor
 from obsagent.upkeep import Checkpointer, Committer, Upkeeper
 
 logger = logging.getLogger(__name__)
 
-LoadConfig = Callable[[], AgentConfig]
+LOOK_S = 0.5
+"""How often the main thread looks whether everything lives."""
 
 
 class Agent:
@@ -71,10 +75,10 @@ class Agent:
         Raises `ConfigError`, `StoreLocked`, `StoreError`, and what `open_doors` raises. The time, the store's limits
         and its file system can be others than the machine's and the configuration's.
         """
-        self._config = config
-        self._load_again = load_again or (lambda: config)
         self._clock = clock or SystemClock()
         self._started_ms = self._clock.monotonic_ms()
+        self._load = load_again or (lambda: config)
+        self._reloads = Reloads(config, self._load_again, self._clock, self._apply)
         budgets = budgets or _budgets(config)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
         try:
@@ -124,7 +128,6 @@ class Agent:
             problem_count=lambda: len(list(self._problems())),
             durations=durations,
         )
-        self._reloading = threading.Lock()
         self._started = False
 
     @property
@@ -194,24 +197,25 @@ class Agent:
             self._store.sync()
 
     def reload(self) -> dict[str, Any]:
-        """Reads the keys and the configuration again, of which `[metrics]` counts for clients that connect from now on.
+        """Reads the keys and the configuration again; [metrics] counts for clients that connect from now on.
 
-        Of `[[scrape]]` targets come and go; one that has not changed goes on. Says what else has changed and needs a
-        restart. Raises `ConfigError`, and then nothing has changed.
+        Of `[[scrape]]` targets come and go; one that has not changed goes on. Says which keys have changed and count
+        now, and which need a restart. Raises `ConfigError`, and then nothing has changed.
         """
-        with self._reloading:
-            return self._reload()
-
-    def _reload(self) -> dict[str, Any]:
-        new = self._load_again()
-        self._http.refresh_token()
-        names = [each.name for each in fields(new) if each.name not in ("metrics", "scrape")]
-        changed = [name for name in names if getattr(new, name) != getattr(self._config, name)]
-        self._config = replace(self._config, metrics=new.metrics, scrape=new.scrape)
-        self._ingest.set_scales(_scales(new))
+        done = self._reloads.reload()
         keys = self._doors.keyring.refresh(force=True)
-        self._rescrape(new)
-        return {"keys": keys, "metrics": sorted(new.metrics), "restart_needed": changed}
+        return {"keys": keys, "metrics": sorted(self._reloads.config.metrics), **done}
+
+    def _load_again(self) -> AgentConfig:
+        config = self._load()
+        self._http.refresh_token()
+        return config
+
+    def _apply(self, config: AgentConfig) -> None:
+        self._ingest.set_scales(_scales(config))
+        self._store.set_budgets(_budgets(config))
+        logs.adjust(config.log_format, config.log_level)
+        self._rescrape(config)
 
     def _rescrape(self, config: AgentConfig) -> None:
         wanted = _scraped(config)
@@ -236,6 +240,7 @@ class Agent:
                  unread_replies   dropped because their client does not read
                  overloaded_ms    time in which clients were not read, because the disk was too slow
                  failures         {sync, checkpoint, upkeep}
+                 configuration    {since_ms, reloads, error, restart_needed}: what `Reloads.status` says
                  clock_steps      {forward, back}; last_clock_step null or {by_ms, at_ms: on the clock as it was set}
                  collectors       {name: what `Rounds.status` says}
                  resident_bytes, cpu_seconds
@@ -250,9 +255,9 @@ class Agent:
             "pid": os.getpid(),
             "pid_namespace": pid_namespace(),
             "uptime_ms": self._clock.monotonic_ms() - self._started_ms,
-            "listen": self._config.listen,
-            "serve": self._config.serve,
-            "control": self._config.control_endpoint,
+            "listen": self._reloads.config.listen,
+            "serve": self._reloads.config.serve,
+            "control": self._reloads.config.control_endpoint,
             "http": str(self._http.address) if self._http.address else None,
             "health": health.health_of(problems),
             "problems": [problem.says for problem in problems],
@@ -268,6 +273,7 @@ class Agent:
                 "checkpoint": self._checkpointer.trouble.count,
                 "upkeep": self._upkeeper.trouble.count,
             },
+            "configuration": self._reloads.status(),
             "clock_steps": dict(self._ingest.steps),
             "last_clock_step": {"by_ms": step.by_ms, "at_ms": step.wall_ms} if step else None,
             "collectors": self._collection.status(),
@@ -287,6 +293,8 @@ class Agent:
             health.left_out_problem(self._exporter.left_out),
         ]
         yield from (problem for problem in found if problem is not None)
+        if self._reloads.trouble:
+            yield health.Problem(self._reloads.trouble)
         if self._store.broken:
             yield health.broken_problem(self._store.broken)
         if self._committer.overloaded():
@@ -294,6 +302,12 @@ class Agent:
         yield from (health.Problem(trouble) for trouble in self._collection.troubles())
         if self._started:
             yield from (health.thread_problem(each.name) for each in self._threads if not each.is_alive())
+
+    @property
+    def condition(self) -> str:
+        """How it is, in a line: the word for its health, and what is wrong."""
+        problems = list(self._problems())
+        return ": ".join([health.health_of(problems), *(each.says for each in problems[:1])])
 
     def _every_second(self) -> None:
         self._ingest.heed_clock()
@@ -344,14 +358,16 @@ def _scales(config: AgentConfig) -> dict[str, int]:
 
 
 def run(config: AgentConfig, load_again: LoadConfig | None = None, make: Callable[..., Agent] | None = None) -> int:
-    """Runs the agent until SIGTERM or SIGINT; the exit code.
+    """Runs the agent until SIGTERM or SIGINT; the exit code. SIGHUP reloads, and a service manager is kept informed.
 
     `load_again` reads the configuration at a reload; `make` makes the agent of both. Raises `StoreError` if the store
     cannot be opened, or not everything can be written to it at the end.
     """
-    wanted = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: wanted.set())
+    signals: SimpleQueue[int] = SimpleQueue()  # a signal's handler may put into it, whatever the thread is doing
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _: signals.put(number))
+    supervisor = Supervisor()
+    supervisor.status("opening the store")
     try:
         agent = (make or Agent)(config, load_again)
     except StoreError as error:
@@ -364,10 +380,33 @@ def run(config: AgentConfig, load_again: LoadConfig | None = None, make: Callabl
         config.control_endpoint,
         config.data,
     )
-    while not wanted.wait(0.5):
-        if agent.failed:
-            break
+    supervisor.ready()
+    _watch(agent, signals, supervisor)
     failed = agent.failed
+    supervisor.stopping()
     agent.stop()
     logger.info("stopped")
     return 1 if failed else 0
+
+
+def _watch(agent: Agent, signals: SimpleQueue[int], supervisor: Supervisor) -> None:
+    """Returns when the agent has failed or is to end; only one that has not failed is reported as alive."""
+    while not agent.failed:
+        supervisor.ping()
+        supervisor.status(agent.condition)
+        with suppress(Empty):
+            if signals.get(timeout=min(LOOK_S, (supervisor.watchdog_s or LOOK_S) / 4)) != signal.SIGHUP:
+                return
+            supervisor.reloading()
+            _reload(agent)
+            supervisor.ready()
+
+
+def _reload(agent: Agent) -> None:
+    """As the control endpoint does, but that only the log can say what came of it."""
+    try:
+        logger.info("reloaded, as SIGHUP asks for: %s", agent.reload())
+    except ConfigError:
+        pass  # the log has it already
+    except Exception:  # the agent goes on with what it had
+        logger.exception("the reload that SIGHUP asks for has failed")

@@ -12,12 +12,13 @@ Over tcp that only this machine can reach (127.0.0.1, [::1]) no key is asked for
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from obsagent.config import AgentConfig
 from obsagent.endpoints import IPC_PREFIX, check_endpoint, is_loopback
-from obsagent.errors import ConfigError
+from obsagent.errors import ConfigError, UsageError
 from obsagent.keyring import Keyring
 from obsagent.wire.ipc import group_id
 from obsagent.wire.socket import ServerSocket, ServeSocket
@@ -84,6 +85,22 @@ def open_doors(config: AgentConfig) -> Doors:
             socket.close()
         raise
     return Doors(writers, readers, control, keyring)
+
+
+def objections(config: AgentConfig) -> Iterator[str]:
+    """What `open_doors` would refuse, as far as can be seen without opening any."""
+    keyring = Keyring(config.keys_directory)
+    endpoints = (("listen", config.listen, "write"), ("serve", config.serve, "read"))
+    try:
+        if config.socket_group:
+            group_id(config.socket_group)
+    except ConfigError as error:
+        yield str(error)
+    for option, endpoint, role in (*endpoints, ("control", config.control_endpoint, "control")):
+        try:
+            _guard(config, keyring, option, endpoint, role)
+        except (ConfigError, UsageError) as error:
+            yield str(error)
 
 
 def _guard(config: AgentConfig, keyring: Keyring, option: str, endpoint: str, role: str) -> KeyGuard | None:

@@ -21,9 +21,12 @@ class UsageError(ObsagentError):
 
 
 class ConfigError(ObsagentError):
-    """A configuration file or variable is wrong; the message names the key."""
+    """A configuration file or variable is wrong; each message, a line, names a key."""
 
     exit_code = 78
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 class CorruptData(ObsagentError, ValueError):

@@ -144,7 +144,7 @@ def test_one_target_that_is_down_hides_no_other(tmp_path: Path) -> None:
 def test_a_reload_adds_and_removes_targets(tmp_path: Path) -> None:
     with PageServer("a 1") as one, PageServer("b 1") as two, agent_of(tmp_path, target(one, "one")) as agent:
         until(lambda: value(agent, "last a") == 1.0)
-        agent.agent._load_again = lambda: replace(agent.config, scrape=(target(two, "two"),))
+        agent.agent._load = lambda: replace(agent.config, scrape=(target(two, "two"),))
         assert agent.agent.reload()["restart_needed"] == []
         until(lambda: value(agent, "last b") == 1.0)
         scrapers = [name for name in agent.status()["agent"]["collectors"] if name.startswith("scrape ")]

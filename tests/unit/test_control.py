@@ -50,12 +50,13 @@ def scale_of(place: Place, session: bytes) -> int | None:
 
 def test_a_reload_takes_the_rules_of_metrics_and_says_what_needs_a_restart(place: Place) -> None:
     with ControlClient(place.config.control_endpoint) as control:
-        assert control.reload() == {"keys": 0, "metrics": [], "restart_needed": []}
+        assert control.reload() == {"keys": 0, "metrics": [], "applied": [], "restart_needed": []}
         assert scale_of(place, b"a" * 16) is None
         place.file.write_text('socket_group = "0"\nseries_total = 7\n[metrics.latency]\nscale = 3\n')
         made_key(Keyring(place.config.keys_directory), "one", "write")
         reloaded = {"keys": 1, "metrics": ["latency"], "restart_needed": ["socket_group", "series_total"]}
-        assert control.reload() == control.reload() == reloaded
+        assert control.reload() == {**reloaded, "applied": ["metrics"]}
+        assert control.reload() == {**reloaded, "applied": []}
         assert scale_of(place, b"b" * 16) == 3
 
 
@@ -68,6 +69,35 @@ def test_a_configuration_that_is_wrong_changes_nothing(place: Place) -> None:
             control.reload()
         assert caught.value.exit_code == 78
         assert scale_of(place, b"a" * 16) == 3
+
+
+def test_retention_budgets_and_the_log_are_reloaded(place: Place) -> None:
+    with ControlClient(place.config.control_endpoint) as control, AgentClient(place.config.serve) as agent:
+        place.file.write_text('disk_budget = "99MB"\nretention = { "10s" = "1h" }\nlog_level = "warning"\n')
+        assert control.reload()["applied"] == ["disk_budget", "retention", "log_level"]
+        segments = agent.status()["segments"]
+        assert segments["budget_bytes"] == 99_000_000
+        assert segments["tiers"][0]["retention_ms"] == 3_600_000
+
+
+def test_a_reload_that_fails_is_told_by_the_status_until_one_succeeds(place: Place) -> None:
+    with ControlClient(place.config.control_endpoint) as control, AgentClient(place.config.serve) as agent:
+        assert agent.status()["agent"]["configuration"]["error"] is None
+        place.file.write_text("series_totl = 3\n[metrics.latency]\nscale = 99\n")
+        with pytest.raises(ConfigError, match=r"series_totl.*\n.*scale"):
+            control.reload()
+        told = agent.status()["agent"]
+        assert told["health"] == "degraded"
+        (problem,) = told["problems"]
+        assert "was not reloaded, the one before stays in force" in problem
+        assert "obsagent.toml:1: unknown key series_totl" in problem
+        assert told["configuration"]["reloads"] == {"done": 0, "failed": 1}
+        place.file.write_text("series_total = 3\n")
+        control.reload()
+        told = agent.status()["agent"]
+        assert (told["health"], told["problems"]) == ("ok", [])
+        assert told["configuration"]["reloads"] == {"done": 1, "failed": 1}
+        assert told["configuration"]["restart_needed"] == ["series_total"]
 
 
 def test_a_checkpoint_moves_everything_into_segments(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

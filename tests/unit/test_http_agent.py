@@ -94,7 +94,7 @@ def test_a_configuration_that_is_refused_changes_nothing(place: Place) -> None:
     refused = place.ask("POST", "/-/reload")
     assert refused.status == 400
     assert "metrics.latency.scale: expected a whole number from 0 to 8, got 99" in json.loads(refused.body)["error"]
-    assert place.agent._config.metrics["latency"].scale == 3
+    assert place.agent._reloads.config.metrics["latency"].scale == 3
     assert place.ask("GET", "/-/healthy").status == 200
 
 

@@ -235,18 +235,18 @@ def test_what_is_no_address_says_what_is(text: str, tmp_path: Path) -> None:
     path = tmp_path / "obsagent.toml"
     path.write_text(f'http = "{text}"\n')
     with pytest.raises(ConfigError, match="expected HOST:PORT"):
-        load(path)
+        load(path, environ={})
 
 
 def test_the_configuration_names_port_and_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "obsagent.toml"
     path.write_text('http = "0.0.0.0:80"\nhttp_token = "/etc/token"\n')
-    config = load(path)
+    config = load(path, environ={})
     assert (config.http, config.http_token) == ("0.0.0.0:80", Path("/etc/token"))
     assert load(path, http="off").http == "off"
     monkeypatch.delenv("OBSAGENT_HTTP")
     assert load().http is None
     path.write_text("http = 3\n")
     with pytest.raises(ConfigError, match=r'expected HOST:PORT such as "127\.0\.0\.1:9464", or "off", got 3'):
-        load(path)
+        load(path, environ={})
     assert os.environ.get("OBSAGENT_HTTP") is None

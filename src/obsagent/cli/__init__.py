@@ -30,9 +30,11 @@ AGENT_PACKAGES = (
 COMMANDS = {
     "agent": "run the agent: receive samples, keep them, answer questions",
     "completion": "print a script for completion in bash, zsh or fish",
+    "config": "check a configuration, or show what is in force",
     "control": "have a running agent reload, or write a checkpoint",
     "demo": "serve a real model under load and watch it",
     "fsck": "check a store for damage, and repair it",
+    "init": "write a configuration file with every key, its meaning and its default",
     "keys": "make, list and revoke keys for tcp",
     "list": "list what there is to ask about",
     "query": "ask for quantiles, rates and counts",
@@ -45,7 +47,7 @@ COMMANDS = {
 # fmt: off
 NOT_BUILT = (
     "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
-    "truth", "init", "config", "forget", "export",
+    "truth", "forget", "export",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""

@@ -3,10 +3,13 @@
     obsagent control reload        read the keys and the configuration file again
     obsagent control checkpoint    move everything from memory into a segment
 
-Of the configuration, `[metrics]` counts for clients that connect from now on; of everything else that has changed, what
-needs a restart is named. After a checkpoint every acknowledged sample is in a segment file: before a copy of the store
-is made, say. Writers and readers cannot do this: the endpoint is another one (control.sock beside the readers' socket),
-and over tcp it takes keys with the role control only.
+A configuration that is wrong changes nothing: the one before stays in force, what is wrong is said, and the exit code
+is 78. Of one that is right, retention, disk_budget, head_budget, log_format and log_level count at once, and
+`[metrics]` for clients that connect from now on; what has changed and needs a restart is named. SIGHUP does the same.
+
+After a checkpoint every acknowledged sample is in a segment file: before a copy of the store is made, say. Writers and
+readers cannot do this: the endpoint is another one (control.sock beside the readers' socket), and over tcp it takes
+keys with the role control only.
 """
 
 from __future__ import annotations
@@ -47,6 +50,8 @@ def run(args: Namespace) -> int:
 def _reloaded(done: dict[str, Any]) -> str:
     metrics = ", ".join(done["metrics"]) or "none"
     lines = [f"reloaded: {done['keys']} keys; settings for metrics: {metrics}"]
+    if done.get("applied"):
+        lines.append(f"in force now: {', '.join(done['applied'])}")
     if done["restart_needed"]:
         lines.append(f"a restart is needed for: {', '.join(done['restart_needed'])}")
     return "\n".join(lines)

@@ -25,7 +25,7 @@ from pathlib import Path
 def add_arguments(parser: ArgumentParser) -> None:
     """Which store, whether to repair it, how to print."""
     parser.add_argument(
-        "data", metavar="DIR", type=Path, nargs="?", help="the store (default: ~/.local/share/obsagent)"
+        "data", metavar="DIR", type=Path, nargs="?", help="the store (default: $OBSAGENT_DATA, else yours)"
     )
     parser.add_argument("--repair", action="store_true", help="keep what is whole and declare the rest a gap")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="how to print (default: table)")
@@ -34,9 +34,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     """Prints the report on stdout; 1 if anything is wrong."""
     from obsagent.clock import SystemClock
-    from obsagent.config import default_data
+    from obsagent.config import load
 
-    directory = args.data or default_data()
+    directory = args.data or load().data
     if args.repair:
         from obsagent.head.repair import repair
 

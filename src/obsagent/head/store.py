@@ -461,6 +461,11 @@ class Store:
         with self._upkeep_lock:
             return self._upkeep.retire(now_ms, self._clock.monotonic_ms(), disk_is_full=self._disk_is_full) > 0
 
+    def set_budgets(self, budgets: Budgets) -> None:
+        """Other budgets and retention from now on, from any thread; those of series need the store opened anew."""
+        self._budgets = budgets
+        self._upkeep.set_budgets(budgets)
+
     def view(self) -> View:
         """What a query reads; see `head/view.py`."""
         with self._lock:

@@ -54,6 +54,10 @@ class Upkeep:
         self._left_as_is: set[Path] = set()
         self._failed_ms: int | None = None
 
+    def set_budgets(self, budgets: Budgets) -> None:
+        """Other budgets and retention, from the next look on."""
+        self._budgets = budgets
+
     def begin(self, directory: Path) -> None:
         """Remove what an agent before did not finish to write."""
         for path in directory.glob("*" + TEMPORARY_SUFFIX):

@@ -66,15 +66,15 @@ LINES = (
 
 
 def check_config(data: bytes) -> None:
-    """A configuration whose values are what their keys say, or an error of one line that names the file."""
+    """A configuration whose values are what their keys say, or errors of one line each that name the file."""
     CONFIG.write_bytes(data)
     try:
         config = load(CONFIG)
     except ConfigError as error:
-        message = str(error)
-        assert message.startswith(f"{CONFIG}: ")
-        assert message.isprintable()
-        assert len(message) <= MESSAGE_CHARACTERS_MAX
+        for message in error.args:
+            assert message.startswith(f"{CONFIG}:")
+            assert message.isprintable()
+            assert len(message) <= MESSAGE_CHARACTERS_MAX
         return
     check_values(config)
 

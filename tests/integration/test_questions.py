@@ -22,7 +22,7 @@ from integration.known_week import (
     WORKERS,
     KnownWeek,
 )
-from obsagent.answer.execute import iso_utc
+from obsagent.answer.instants import iso_utc
 from obsagent.cli import main
 from obsagent.clock import SystemClock
 from obsagent.errors import UsageError

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from obsagent._native.codec import BodyWriter
-from obsagent.answer.execute import answer, iso_utc
+from obsagent.answer.execute import answer
+from obsagent.answer.instants import iso_utc
 from obsagent.answer.language import parse
 from obsagent.head.budgets import Budgets
 from obsagent.head.store import Store

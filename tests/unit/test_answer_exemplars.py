@@ -10,7 +10,7 @@ from fake_view import FakeView
 from test_serve import NOW_MS, error_of, serve
 
 import obsagent
-from obsagent.answer.execute import iso_utc
+from obsagent.answer.instants import iso_utc
 from obsagent.limits import EXEMPLARS_PER_ROW, TIER_WINDOWS_MS
 from obsagent.results.result import Exemplar
 from obsagent.testing.memory import Memory

@@ -6,7 +6,8 @@ import statistics
 
 import pytest
 
-from obsagent.answer.execute import answer, iso_utc
+from obsagent.answer.execute import answer
+from obsagent.answer.instants import iso_utc
 from obsagent.answer.language import parse
 from obsagent.answer.options import Options
 from obsagent.errors import UsageError

@@ -68,11 +68,15 @@ def test_two_rounds_within_a_second_are_counted_once(store: Store, own: OwnSessi
     assert groups_of(store, one(store, "disk_read_bytes").id).counter(0)[1] == 20.0
 
 
+@pytest.mark.parametrize(("from_nothing", "grown"), [(False, 15.0), (True, 25.0)])
 def test_what_the_store_did_not_take_of_a_counter_is_in_the_next_frame(
     store: Store,  # noqa: F811
     own: OwnSession,
     monkeypatch: pytest.MonkeyPatch,
+    from_nothing: bool,
+    grown: float,
 ) -> None:
+    """Nor is it forgotten meanwhile that the counter has begun again."""
     collected = Collected(own)
     written(own, collected, total(10.0))
 
@@ -82,9 +86,9 @@ def test_what_the_store_did_not_take_of_a_counter_is_in_the_next_frame(
     with monkeypatch.context() as patch:
         patch.setattr(StoreSink, "write_frame", full)
         with pytest.raises(StoreError):
-            written(own, collected, total(20.0))
+            written(own, collected, replace(total(20.0), from_nothing=from_nothing))
     written(own, collected, total(25.0))
-    assert groups_of(store, one(store, "disk_read_bytes").id).counter(0)[1] == 15.0
+    assert groups_of(store, one(store, "disk_read_bytes").id).counter(0)[1] == grown
 
 
 def test_what_there_is_no_room_for_is_counted(own: OwnSession, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,25 +111,6 @@ def test_a_counter_that_is_watched_from_its_beginning_counts_whole(store: Store,
     written(own, collected, replace(total(30.0), from_nothing=True))
     written(own, collected, total(31.0))
     assert groups_of(store, one(store, "disk_read_bytes").id).counter(0)[1] == 31.0
-
-
-def test_what_has_begun_again_is_not_forgotten_while_the_store_is_full(
-    store: Store,  # noqa: F811
-    own: OwnSession,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    collected = Collected(own)
-    written(own, collected, total(10.0))
-
-    def full(*_: object) -> None:
-        raise StoreError("full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StoreSink, "write_frame", full)
-        with pytest.raises(StoreError):
-            written(own, collected, replace(total(20.0), from_nothing=True))
-    written(own, collected, total(25.0))
-    assert groups_of(store, one(store, "disk_read_bytes").id).counter(0)[1] == 25.0
 
 
 @pytest.mark.threat("G4")

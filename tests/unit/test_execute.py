@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from obsagent.answer.execute import answer, iso_utc
+from obsagent.answer.execute import answer
+from obsagent.answer.instants import iso_utc
 from obsagent.answer.language import parse
 from obsagent.answer.mistakes import QueryError
 from obsagent.cli.footer import footer_text

@@ -43,7 +43,7 @@ from obsagent.answer.empty import why_empty
 from obsagent.answer.exemplars import add_exemplars
 from obsagent.answer.explain import explain
 from obsagent.answer.gather import gather
-from obsagent.answer.instants import iso_utc as iso_utc
+from obsagent.answer.instants import iso_utc
 from obsagent.answer.measure import Measured
 from obsagent.answer.options import TDIGEST, Options
 from obsagent.answer.plan import Output, Plan, plan

@@ -37,7 +37,7 @@
 typedef struct {
     double *cuts;       /* cut_count, ascending, finite */
     double *bounds;     /* the same, the last one replaced by its successor, then +inf up to a whole step */
-    uint16_t *starts;   /* cell -> the number of bounds in the cells before */
+    uint8_t *starts;    /* cell -> the number of bounds in the cells before */
     double low, scale;  /* cell of a value, or of its key: (it - low) * scale */
     uint64_t low_key;   /* where cells are of keys */
     uint32_t key_shift; /* 0: cells are of values */

@@ -53,10 +53,9 @@ typedef struct {
     uint8_t *keys;
     uint32_t key_bytes;
     uint32_t key_capacity;
-    uint32_t sorted; /* entries stand in the order of obs_topk_next */
 } obs_topk_t;
 
-/* One key that obs_topk_next found; key is valid until the summary changes. */
+/* One key of obs_topk_list; key is valid until the summary changes. */
 typedef struct {
     const uint8_t *key;
     size_t key_size;
@@ -84,11 +83,9 @@ OBS_MUST_CHECK int obs_topk_add_other(obs_topk_t *topk, uint64_t weight);
  * On OBS_ERR_RANGE and OBS_ERR_NOMEM into is unchanged. */
 OBS_MUST_CHECK int obs_topk_merge(obs_topk_t *into, const obs_topk_t *from);
 
-/* Walks the (at most k) keys of largest count, by count descending and key ascending: start with *position = 0;
- * returns 1 and the next, or 0 at the end. Sorts the entries in place. */
-int obs_topk_next(obs_topk_t *topk, uint32_t *position, obs_topk_item_t *item);
-/* total less the counts of the keys that obs_topk_next walks. */
-uint64_t obs_topk_other(obs_topk_t *topk);
+/* The (at most k) keys of largest count, by count descending and key ascending. items has room for entry_count of them;
+ * returns how many were listed. */
+uint32_t obs_topk_list(const obs_topk_t *topk, obs_topk_item_t *items);
 /* The most by which a count may be too low: subtracted + other. No count is ever too high. */
 uint64_t obs_topk_error(const obs_topk_t *topk);
 /* sizeof plus everything allocated. */

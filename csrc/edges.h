@@ -1,7 +1,8 @@
 /* edges.h: counts and sums of values over frozen cut points.
  *
  * Cut points are shared and never change; counts over them are many and merge by addition. k + 1 ascending cuts e0 < e1
- * < ... < ek make k bins by numpy.histogram's rule, [e0, e1) [e1, e2) ... [ek-1, ek], the last one closed, and two more:
+ * < ... < ek make k bins by numpy.histogram's rule, [e0, e1) [e1, e2) ... [ek-1, ek], the last one closed, and two
+ * more:
  *
  *     bin        0       1          2               k             k + 1
  *              below | [e0, e1) | [e1, e2) | ... | [ek-1, ek] | above
@@ -20,8 +21,8 @@
  * bin that its values can be in, and a fixed number of comparisons without branches does the rest.
  *
  * Rules: NaN, +inf and -inf are in no bin (moments.h counts them). -0.0 is 0.0. Subnormal numbers are numbers. Counts
- * are exact and merge in any order and any partition to the same ones; sums are plain double sums, right within rounding
- * and infinite or NaN if they overflow.
+ * are exact and merge in any order and any partition to the same ones; sums are plain double sums, right within
+ * rounding and infinite or NaN if they overflow.
  *
  * Cuts may be read by any number of threads; edges have one owner at a time.
  */

@@ -83,6 +83,8 @@ OBS_MUST_CHECK int obs_topk_add_other(obs_topk_t *topk, uint64_t weight);
  * On OBS_ERR_RANGE and OBS_ERR_NOMEM into is unchanged. */
 OBS_MUST_CHECK int obs_topk_merge(obs_topk_t *into, const obs_topk_t *from);
 
+/* The order of two keys, as strcmp tells it: bytewise, and a prefix first. */
+int obs_topk_compare_keys(const obs_topk_item_t *left, const obs_topk_item_t *right);
 /* The (at most k) keys of largest count, by count descending and key ascending. items has room for entry_count of them;
  * returns how many were listed. */
 uint32_t obs_topk_list(const obs_topk_t *topk, obs_topk_item_t *items);

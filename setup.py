@@ -10,7 +10,8 @@ CSRC = Path("csrc")
 NATIVE = Path("src/obsagent/_native")
 
 # One row a module: its own .pyx and the kernels that it links. A kernel may be linked by more than one.
-SKETCH_KERNELS = ["obs", "crc32c", "loghist", "tdigest"]
+COLUMN_KERNELS = ["moments", "edges", "topk", "hll"]
+SKETCH_KERNELS = ["obs", "crc32c", "loghist", "tdigest", *COLUMN_KERNELS]
 RING_KERNELS = [
     *("obs", "loghist", "tdigest", "body"),
     *("numbers", "ring", "delta", "producer", "open_batch", "batch_queue", "drain"),

@@ -158,8 +158,8 @@ size_t obs_cuts_memory_bytes(const obs_cuts_t *cuts)
 __attribute__((always_inline)) static inline uint32_t count_bounds(const double *bounds, uint32_t first, double value,
                                                                    uint32_t steps)
 {
-    for (uint32_t half = 1u << steps >> 1; half > 0; half >>= 1)
-        first += bounds[first + half - 1] <= value ? half : 0;
+    while (steps-- > 0)
+        first += (uint32_t)(bounds[first + (1u << steps) - 1] <= value) << steps;
     return first;
 }
 
@@ -195,7 +195,10 @@ __attribute__((always_inline)) static inline void add_block(obs_edges_t *edges, 
     }
 }
 
-static void add_some(obs_edges_t *edges, const obs_cuts_t *cuts, const double *values, size_t count)
+typedef void add_some_t(obs_edges_t *edges, const obs_cuts_t *cuts, const double *values, size_t count);
+
+__attribute__((always_inline)) static inline void add_some(obs_edges_t *edges, const obs_cuts_t *cuts,
+                                                           const double *values, size_t count)
 {
     switch (cuts->steps) { /* a constant is unrolled */
     case 1:
@@ -212,6 +215,17 @@ static void add_some(obs_edges_t *edges, const obs_cuts_t *cuts, const double *v
     }
 }
 
+static void add_some_plain(obs_edges_t *edges, const obs_cuts_t *cuts, const double *values, size_t count)
+{
+    add_some(edges, cuts, values, count);
+}
+
+OBS_TARGET("avx2")
+static void add_some_wide(obs_edges_t *edges, const obs_cuts_t *cuts, const double *values, size_t count)
+{
+    add_some(edges, cuts, values, count);
+}
+
 int obs_edges_add_many(obs_edges_t *edges, const obs_cuts_t *cuts, const double *values, size_t value_count)
 {
     if (edges->bin_count != cuts->cut_count + 1)
@@ -220,10 +234,11 @@ int obs_edges_add_many(obs_edges_t *edges, const obs_cuts_t *cuts, const double 
         return OBS_ERR_RANGE;
     uint64_t *not_finite = &edges->counts[edges->bin_count];
     *not_finite = 0;
+    add_some_t *add = OBS_CPU_HAS("avx2") ? add_some_wide : add_some_plain;
     for (size_t done = 0; done < value_count; done += BLOCK) {
         size_t left = value_count - done;
         const double *block = (const double *)(const void *)((const uint8_t *)values + done * sizeof *values);
-        add_some(edges, cuts, block, left < BLOCK ? left : BLOCK);
+        add(edges, cuts, block, left < BLOCK ? left : BLOCK);
     }
     edges->total += value_count - *not_finite;
     return OBS_OK;

@@ -134,25 +134,27 @@ static int check_sparse(const uint8_t *cursor, const uint8_t *end, const header_
     return cursor == end ? OBS_OK : OBS_ERR_CORRUPT;
 }
 
-static uint8_t packed_rank(const uint8_t *packed, uint32_t index)
+static inline void unpack(const uint8_t packed[PACKED_BYTES], uint8_t ranks[PACKED_RANKS])
 {
-    const uint8_t *at = packed + index / PACKED_RANKS * PACKED_BYTES;
-    uint32_t bits = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16;
-    return bits >> index % PACKED_RANKS * RANK_BITS & RANK_MASK;
+    uint32_t bits = (uint32_t)packed[0] | (uint32_t)packed[1] << 8 | (uint32_t)packed[2] << 16;
+    for (uint32_t lane = 0; lane < PACKED_RANKS; lane++)
+        ranks[lane] = bits >> lane * RANK_BITS & RANK_MASK;
 }
 
 static int check_dense(const uint8_t *cursor, const uint8_t *end, const header_t *header)
 {
     uint32_t used = 0;
+    uint8_t ranks[PACKED_RANKS], largest = 0;
     if ((size_t)(end - cursor) != dense_size(header->p))
         return OBS_ERR_CORRUPT;
-    for (uint32_t i = 0; i < 1u << header->p; i++) {
-        uint8_t rank = packed_rank(cursor, i);
-        if (rank > 65 - header->p)
-            return OBS_ERR_CORRUPT;
-        used += rank > 0;
+    for (; cursor != end; cursor += PACKED_BYTES) {
+        unpack(cursor, ranks);
+        for (uint32_t lane = 0; lane < PACKED_RANKS; lane++) {
+            largest = ranks[lane] > largest ? ranks[lane] : largest;
+            used += ranks[lane] > 0;
+        }
     }
-    return used > sparse_most(header->p) ? OBS_OK : OBS_ERR_CORRUPT;
+    return largest <= 65 - header->p && used > sparse_most(header->p) ? OBS_OK : OBS_ERR_CORRUPT;
 }
 
 int obs_hll_check(const uint8_t *bytes, size_t size, uint32_t *p)
@@ -194,10 +196,10 @@ static int take_dense(obs_hll_t *hll, const uint8_t *packed)
     hll->registers = obs_malloc(register_count);
     if (hll->registers == NULL)
         return OBS_ERR_NOMEM;
-    for (uint32_t i = 0; i < register_count; i++) {
-        hll->registers[i] = packed_rank(packed, i);
+    for (uint32_t i = 0; i < register_count; i += PACKED_RANKS, packed += PACKED_BYTES)
+        unpack(packed, hll->registers + i);
+    for (uint32_t i = 0; i < register_count; i++)
         hll->used += hll->registers[i] > 0;
-    }
     return OBS_OK;
 }
 

@@ -23,12 +23,13 @@ from obsagent.answer.durations import format_duration
 from obsagent.answer.plan import RATIO_NAME, Direct, Divided, Output, Plan
 from obsagent.answer.query import EQUAL, MATCHES, Filter
 from obsagent.answer.ranges import Span
-from obsagent.answer.select import WORKER_LABELS, Source
+from obsagent.answer.select import SERVICE, WORKER_LABELS, Source
 from obsagent.answer.stats import CLASSIC, OVER, UNDER, Stat
 from obsagent.exported import constant_labels, exported_name, label_name
 from obsagent.limits import EXPORT_KEEP_MS
-from obsagent.samples import Kind
+from obsagent.samples import MACHINE, Kind
 
+OF_OTHERS, OF_MACHINE = f'{SERVICE}!="{MACHINE}"', f'{SERVICE}="{MACHINE}"'
 ACROSS = {"sum": "sum", "max": "max", "min": "min", "mean": "avg", "last": "max"}
 COUNT, SUM, SHAPE = "histogram_count", "histogram_sum", "rate"
 GAUGE = {"mean": ("avg", "avg_over_time"), "min": ("min", "min_over_time"), "max": ("max", "max_over_time")}
@@ -50,11 +51,10 @@ def promql(plan: Plan, *, is_past: bool, covered: Span | None = None) -> tuple[l
     writer = _Writer(plan, is_past, covered or Span(plan.span.read_from_ms, plan.span.to_ms))
     for output, limit in zip(plan.outputs, plan.limits, strict=True):
         for stat in output.shown:
-            text = writer.text(output, stat)
-            if text is None:
+            texts = list(writer.texts(output, stat, limit))
+            queries += texts
+            if not texts:
                 writer.note(_has_no(output, stat))
-            else:
-                queries.append(writer.with_clauses(text, output, stat, limit))
     if plan.steps:
         writer.note(
             f"as a range query with a step of {format_duration(plan.steps.step_ms)}, at times that are multiples of it"
@@ -77,11 +77,20 @@ class _Writer:
         self._range = format_range(self._length_ms)
         self._at = f" @ {plan.span.to_ms / 1000:.3f}" if is_past and not plan.steps else ""
         self._by = ""
+        self._only = ""
         self.notes: list[str] = []
 
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+    def texts(self, output: Output, stat: Stat, limit: float) -> Iterable[str]:
+        """One, or one for what runs on the machine and one for the machine; none if PromQL cannot say it."""
+        sides = [OF_OTHERS, OF_MACHINE] if all(source.is_apart for source in output.sources) else [""]
+        for self._only in sides:
+            text = self.text(output, stat)
+            if text is not None:
+                yield self.with_clauses(text, output, stat, limit)
 
     def text(self, output: Output, stat: Stat) -> str | None:
         if isinstance(output, Direct):
@@ -124,8 +133,10 @@ class _Writer:
     def _stat(self, source: Source, stat: Stat) -> str | None:
         if source.kind is None:
             return None
-        names = (label_name(each.text, source.metric.text) for each in self._plan.query.by)
-        self._by = f" by ({', '.join(names)})" if self._plan.query.by else ""
+        names = [label_name(each.text, source.metric.text) for each in self._plan.query.by]
+        if self._only == OF_MACHINE:
+            names.append(SERVICE)
+        self._by = f" by ({', '.join(names)})" if names else ""
         is_young = any(series.created_ms and series.created_ms >= self._from_ms for series in source.series)
         if source.kind is CLASSIC:
             return self._of_classic(source, stat, is_young=is_young)
@@ -210,7 +221,8 @@ class _Writer:
 
     def _labels(self, metric: str) -> str:
         constant = (f"{name}={_quoted(value)}" for name, value in constant_labels(metric))
-        matchers = [*constant, *_matchers(self._plan.query.filters, metric)]
+        only = [self._only] if self._only else []
+        matchers = [*constant, *_matchers(self._plan.query.filters, metric), *only]
         return f"{{{', '.join(matchers)}}}" if matchers else ""
 
 

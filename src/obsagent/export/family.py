@@ -33,7 +33,7 @@ class ClassicBuckets(NamedTuple):
     sum: float | None
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """All observations."""
         return self.counts[-1]
 

@@ -76,7 +76,7 @@ def _histogram(family: Family, point: Point, hist: LogHist) -> bytes:
 def _classic_histogram(point: Point, hist: ClassicBuckets) -> bytes:
     bounds = [(bound, _double(2, bound)) for bound in hist.bounds]
     total = b"" if hist.sum is None else _double(2, hist.sum)
-    return b"".join([_integer(1, hist.count), total, *_classic(point, bounds, hist.counts), _created(15, point)])
+    return b"".join([_integer(1, hist.total), total, *_classic(point, bounds, hist.counts), _created(15, point)])
 
 
 def _classic(point: Point, bounds: list[tuple[float, bytes]], counts: Sequence[int]) -> Iterable[bytes]:

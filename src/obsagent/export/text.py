@@ -60,7 +60,7 @@ def _histogram(family: Family, point: Point, hist: ClassicBuckets, labels: str, 
         line = f'{family.name}_bucket{{{lead}le="{number(bound)}"}} {count}'
         yield line + (exemplar_text(exemplars[bound]) if bound in exemplars else "")
     if hist.sum is not None or not is_open:  # OpenMetrics has both or none
-        yield f"{family.name}_count{_braced(labels)} {hist.count}"
+        yield f"{family.name}_count{_braced(labels)} {hist.total}"
     if hist.sum is not None:
         yield f"{family.name}_sum{_braced(labels)} {number(hist.sum)}"
 

@@ -208,7 +208,7 @@ class Agent:
 
     def _load_again(self) -> AgentConfig:
         config = self._load()
-        self._http.refresh_token()
+        self._http.refresh()
         return config
 
     def _apply(self, config: AgentConfig) -> None:

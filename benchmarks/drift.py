@@ -24,7 +24,7 @@ PEERS = ("evidently", "nannyml", "whylogs")
 OURS = "**`obsagent.drift`**, bins counted by numpy"
 FLOOR = "`numpy.histogram`, bins that are known"
 WATCHED = 20
-WINDOWS = 100
+WINDOWS = 40
 ROWS_A_WINDOW = 2_000
 
 

@@ -27,6 +27,8 @@ NAMES = (
     "restart",
     "memory",
     "cpu",
+    "drift",
+    "drift_delay",
 )
 
 

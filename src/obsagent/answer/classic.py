@@ -106,7 +106,7 @@ class Bucket(NamedTuple):
 
     low: float
     high: float
-    count: float
+    counted: float
 
     @property
     def middle(self) -> float:
@@ -212,21 +212,21 @@ class ClassicHistogram:
         if not edges or not self.count:
             return None
         buckets = [each for layout in self.layouts for each in layout.buckets(self._floor(edges))]
-        unseen = self.count - math.fsum(each.count for each in buckets)
+        unseen = self.count - math.fsum(each.counted for each in buckets)
         if unseen > 0:
             buckets.append(Bucket(self._floor(edges), math.inf, unseen))
         mean = None if self.sum is None else self.sum / self.count
         low = self._deviation(buckets, lambda each, centre: each.nearest(centre) ** 2, self._centre(buckets, mean))
         if any(not math.isfinite(each.middle) for each in buckets):
             return Bounds(low, low, math.inf)
-        middle = math.fsum(each.middle * each.count for each in buckets) / self.count if mean is None else mean
+        middle = math.fsum(each.middle * each.counted for each in buckets) / self.count if mean is None else mean
         value = self._deviation(buckets, _even_square, middle)
         high = self._deviation(buckets, lambda each, centre: each.farthest(centre) ** 2, middle)
         return Bounds(min(max(value, low), high), low, high)
 
     def _deviation(self, buckets: list[Bucket], square: Callable[[Bucket, float], float], centre: float) -> float:
         """The root of the mean of squared distances to a centre."""
-        return math.sqrt(math.fsum(square(each, centre) * each.count for each in buckets) / self.count)
+        return math.sqrt(math.fsum(square(each, centre) * each.counted for each in buckets) / self.count)
 
     def _centre(self, buckets: list[Bucket], mean: float | None) -> float:
         """The mean if it is known, else what all buckets together are nearest to: the squares' sum is convex."""
@@ -237,7 +237,7 @@ class ClassicHistogram:
         for _ in range(SEARCH_ROUNDS):
             third = (high - low) / 3
             left, right = low + third, high - third
-            squares = [math.fsum(each.nearest(at) ** 2 * each.count for each in buckets) for at in (left, right)]
+            squares = [math.fsum(each.nearest(at) ** 2 * each.counted for each in buckets) for at in (left, right)]
             low, high = (low, right) if squares[0] <= squares[1] else (left, high)
         return (low + high) / 2
 

@@ -101,7 +101,7 @@ def test_a_reload_that_fails_is_told_by_the_status_until_one_succeeds(place: Pla
 
 
 def test_a_checkpoint_moves_everything_into_segments(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+    monkeypatch.setattr("obsagent.record.clients._clients", {})
     client = obsagent.connect("shop", endpoint=place.config.listen, version="checkpoint")
     client.counter("sold").inc(3)
     client.flush(10.0).raise_if_pending()

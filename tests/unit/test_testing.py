@@ -15,7 +15,7 @@ import pytest
 import obsagent
 from obsagent.errors import InstrumentError, UsageError
 from obsagent.limits import CLIENTS_PER_PROCESS, WINDOW_MS
-from obsagent.record import client as clients
+from obsagent.record import clients
 from obsagent.testing import Memory
 
 

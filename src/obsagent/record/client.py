@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 import threading
 import time
 import warnings
@@ -13,11 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from obsagent._native.ring import Histogram, Recorder
-from obsagent.endpoints import TCP_PREFIX, check_endpoint, default_key, default_listen
-from obsagent.errors import InstrumentError, PendingSamples
-from obsagent.limits import CLIENT_RING_BYTES, CLIENTS_PER_PROCESS, EXIT_FLUSH_TIMEOUT_S
+from obsagent.endpoints import TCP_PREFIX
+from obsagent.errors import PendingSamples
+from obsagent.limits import CLIENT_RING_BYTES, EXIT_FLUSH_TIMEOUT_S
 from obsagent.processes import pid_namespace
 from obsagent.record.agent_clock import AgentClock
+from obsagent.record.at_exit import close_with_multiprocessing
 from obsagent.record.conversation import Conversation, monotonic_ms, open_socket
 from obsagent.record.events import EventQueue, checked_event
 from obsagent.record.exemplars import ExemplarSlots
@@ -58,12 +57,6 @@ class FlushResult(NamedTuple):
         if self.pending or self.pending_events:
             events = f" and {self.pending_events} events" if self.pending_events else ""
             raise PendingSamples(f"{self.pending} samples{events} are not acknowledged by the agent yet")
-
-
-def default_service() -> str:
-    """`OTEL_SERVICE_NAME`, else the name of the program."""
-    program = os.path.basename(sys.argv[0]) if sys.argv else ""  # noqa: PTH119  (pathlib is slow to import)
-    return os.environ.get("OTEL_SERVICE_NAME") or program.removesuffix(".py") or "python"
 
 
 class Client:
@@ -361,7 +354,7 @@ class Client:
             conversation = Conversation(self.endpoint, self.session, self, partial(open_socket, key=self._key))
             self._sender = Sender(self._recorder, self, conversation, self._before_sampling)
             self._sender.start()
-        _close_with_multiprocessing(self)
+        close_with_multiprocessing(self)
 
     # What the conversation asks of its client
 
@@ -436,85 +429,7 @@ class Client:
             self._generations.after_fork()
 
 
-_clients: dict[tuple[str, str, str, bool, str | None], Client] = {}
-_make_client: Callable[..., Client] = Client
-_clients_lock = threading.Lock()
-
-
 def _read_key(path: str) -> ClientKey:
     from obsagent.keys import read_client_key
 
     return read_client_key(path)
-
-
-def connect(
-    service: str | None = None,
-    *,
-    endpoint: str | None = None,
-    version: str = "",
-    key: str | os.PathLike[str] | None = None,
-    runtime_metrics: bool | None = None,
-) -> Client:
-    """The client for a service: the same arguments give the same client.
-
-    `service` defaults to `OTEL_SERVICE_NAME`, else the program's name; `endpoint` to `OBSAGENT_ENDPOINT`, else
-    `ingest.sock` in the per-user runtime directory. Never waits for the agent. With `OBSAGENT_DISABLED=1` the
-    client has the same types and neither thread nor socket. `key` is the file of the key that is shown over tcp, made
-    by `obsagent keys new`; it defaults to `OBSAGENT_KEY`. `runtime_metrics` says if Python itself is watched: garbage
-    collection, threads, event loops; it defaults to `OBSAGENT_RUNTIME_METRICS` (1 or 0), else they are where a
-    middleware serves, or `watch_runtime` or `watch_loop` is called: a script or a notebook is left as it is.
-
-    Raises `UsageError` for a malformed endpoint, `ConfigError` for a file that is no key or that others can read, and
-    `InstrumentError` beyond 8 different clients in one process.
-    """
-    service = service or default_service()
-    endpoint = endpoint or default_listen()
-    disabled = os.environ.get("OBSAGENT_DISABLED", "0") not in {"", "0"}
-    key_path = default_key() if key is None else os.fspath(key)
-    identity = (service, endpoint, version, disabled, key_path)
-    with _clients_lock:
-        client = _clients.get(identity)
-        if client is None:
-            if len(_clients) >= CLIENTS_PER_PROCESS:
-                raise InstrumentError(
-                    f"this process has {CLIENTS_PER_PROCESS} clients already; connect with the same arguments again"
-                )
-            check_endpoint(endpoint)
-            client = _make_client(service, endpoint, version, len(_clients), disabled=disabled, key=key_path)
-            _clients[identity] = client
-        client._open()
-        client._choose_runtime(_runtime_metrics() if runtime_metrics is None else runtime_metrics)
-    return client
-
-
-def _runtime_metrics() -> bool | None:
-    text = os.environ.get("OBSAGENT_RUNTIME_METRICS", "").strip().lower()
-    return text not in {"0", "false", "no", "off"} if text else None
-
-
-def _close_all() -> None:
-    for client in list(_clients.values()):
-        client.close()
-
-
-def _after_fork_in_child() -> None:
-    global _clients_lock
-    _clients_lock = threading.Lock()
-    for client in list(_clients.values()):
-        client._after_fork()
-
-
-def _close_with_multiprocessing(client: Client) -> None:
-    """atexit does not run in a child that multiprocessing forked; its own finalizers do.
-
-    It forgets them when a child begins, which may be after `connect` (forkserver imports the main module
-    first): so they are registered again then.
-    """
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.Finalize(None, client.close, exitpriority=10)
-        util.register_after_fork(client, _close_with_multiprocessing)
-
-
-atexit.register(_close_all)
-os.register_at_fork(after_in_child=_after_fork_in_child)

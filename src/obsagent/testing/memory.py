@@ -12,7 +12,7 @@ from obsagent.answer.mistakes import did_you_mean, listing
 from obsagent.answer.options import Options
 from obsagent.errors import UsageError
 from obsagent.exemplars import rank
-from obsagent.record import client as clients
+from obsagent.record import clients
 from obsagent.results import Result
 from obsagent.samples import Event, Exemplar, Kind, Series
 from obsagent.sketches import LogHist

@@ -153,8 +153,6 @@ def test_what_a_kind_does_not_answer_is_refused(obsagent_memory: Memory) -> None
         obsagent_memory.sum("depth")
     with pytest.raises(UsageError, match="is a histogram and has no last value"):
         obsagent_memory.last("step")
-    with pytest.raises(NotImplementedError, match="predictions are not recorded"):
-        _ = obsagent_memory.predictions
 
 
 def test_flush_says_that_everything_has_arrived(obsagent_memory: Memory) -> None:

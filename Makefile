@@ -45,7 +45,7 @@ run: $(VENV)/.built  ## build, then serve a real model and watch it: the demo (D
 
 test: $(VENV)/.test  ## install what the tests need and run them all, C kernels included
 	$(MAKE) --no-print-directory -j $(JOBS) -C csrc check
-	$(BIN)/python $(if $(PYTEST_ARGS),-m pytest $(PYTEST_ARGS),tests/halves.py)
+	$(BIN)/python $(if $(PYTEST_ARGS),-m pytest $(PYTEST_ARGS),tests/side_by_side.py)
 
 check:  ## the C kernels' own tests
 	$(MAKE) --no-print-directory -j $(JOBS) -C csrc check

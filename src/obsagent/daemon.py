@@ -20,6 +20,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -38,8 +39,10 @@ from obsagent.endpoints import IPC_PREFIX, is_loopback
 from obsagent.errors import ConfigError, StoreError
 from obsagent.export.exporter import Exporter, Exposition
 from obsagent.fs import Fs
+from obsagent.hash_key import hash_key
 from obsagent.head.store import Budgets, Store
 from obsagent.http_port import HttpPort
+from obsagent.model_rules import ModelRules
 from obsagent.processes import pid_namespace
 from obsagent.pulses import Pulses
 from obsagent.receive.collected import Collected
@@ -47,6 +50,7 @@ from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_accounts import OwnAccounts
 from obsagent.receive.own_session import OwnSession
 from obsagent.receive.server import IngestServer
+from obsagent.reference.registry import References
 from obsagent.reloads import LoadConfig, Reloads
 from obsagent.self_report import Durations, SelfReport, cpu_seconds, resident_bytes
 from obsagent.store_sink import StoreSink
@@ -79,6 +83,8 @@ class Agent:
         self._clock = clock or SystemClock()
         self._started_ms = self._clock.monotonic_ms()
         self._load = load_again or (lambda: config)
+        self._references = References(config.models)
+        self._new_references: list[str] = []
         self._reloads = Reloads(config, self._load_again, self._clock, self._apply)
         budgets = budgets or _budgets(config)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
@@ -97,7 +103,8 @@ class Agent:
         self._sink = StoreSink(self._store)
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
-        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
+        self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
+        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
         surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
@@ -218,22 +225,27 @@ class Agent:
             self._store.sync()
 
     def reload(self) -> dict[str, Any]:
-        """Reads the keys and the configuration again; [metrics] counts for clients that connect from now on.
+        """Reads the keys, the configuration and the references again; [metrics] counts for clients that connect later.
 
-        Of `[[scrape]]` targets come and go; one that has not changed goes on. Says which keys have changed and count
-        now, and which need a restart. Raises `ConfigError`, and then nothing has changed.
+        Of `[[scrape]]` targets come and go; one that has not changed goes on. Says which keys and references have
+        changed and count now, and which keys need a restart. Raises `ConfigError`, and then nothing has changed.
         """
         done = self._reloads.reload()
         keys = self._doors.keyring.refresh(force=True)
+        if self._new_references:
+            done["references"] = self._new_references
         return {"keys": keys, "metrics": sorted(self._reloads.config.metrics), **done}
 
     def _load_again(self) -> AgentConfig:
         config = self._load()
         self._http.refresh()
+        self._new_references = self._references.reload(config.models)
         return config
 
     def _apply(self, config: AgentConfig) -> None:
         self._ingest.set_scales(_scales(config))
+        self._rules.models = config.models
+        self._ingest.rules.changed()
         self._store.set_budgets(_budgets(config))
         logs.adjust(config.log_format, config.log_level)
         self._rescrape(config)
@@ -264,6 +276,7 @@ class Agent:
                  configuration    {since_ms, reloads, error, restart_needed}: what `Reloads.status` says
                  clock_steps      {forward, back}; last_clock_step null or {by_ms, at_ms: on the clock as it was set}
                  collectors       {name: what `Rounds.status` says}
+                 references       [{model, version ("" for all), id, rows, features, created_ms, file}]
                  resident_bytes, cpu_seconds
         """
         state = self._store.status()
@@ -298,6 +311,7 @@ class Agent:
             "clock_steps": dict(self._ingest.steps),
             "last_clock_step": {"by_ms": step.by_ms, "at_ms": step.wall_ms} if step else None,
             "collectors": self._collection.status(),
+            "references": self._references.status(),
             "resident_bytes": resident_bytes(),
             "cpu_seconds": cpu_seconds(),
         }
@@ -333,6 +347,7 @@ class Agent:
 
     def _every_second(self) -> None:
         self._ingest.heed_clock()
+        self._ingest.tell_changed_rules()
         try:
             self._report.write()
         except StoreError as error:

@@ -40,6 +40,7 @@ SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
     "identity": seeds_files.identity_seeds,
     "exposition": seeds_files.exposition_seeds,
     "sketch": seeds_files.sketch_seeds,
+    "reference": seeds_files.reference_seeds,
 }
 
 

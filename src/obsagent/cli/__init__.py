@@ -41,6 +41,7 @@ COMMANDS = {
     "keys": "make, list and revoke keys for tcp",
     "list": "list what there is to ask about",
     "query": "ask for quantiles, rates and counts",
+    "reference": "freeze training data as a model's reference; show and compare references",
     "shell": "ask interactively, with completion and help",
     "status": "show what the agent has received, kept and lost",
     "top": "watch every service live",
@@ -49,8 +50,8 @@ COMMANDS = {
 
 # fmt: off
 NOT_BUILT = (
-    "logs", "traces", "drift", "performance", "quality", "alerts", "show", "reference",
-    "truth", "forget", "export",
+    "logs", "traces", "drift", "performance", "quality", "alerts", "show", "truth", "forget",
+    "export",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""

@@ -71,3 +71,7 @@ class EventError(ObsagentError, ValueError):
 
 class PendingSamples(ObsagentError):
     """Raised by `FlushResult.raise_if_pending`: the agent has not acknowledged everything yet."""
+
+
+class DriftError(ObsagentError, ValueError):
+    """Counts, edges or parameters of which no divergence or test can be computed; the message says what would do."""

@@ -46,6 +46,7 @@ from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_accounts import OwnAccounts
 from obsagent.receive.own_session import OwnSession
 from obsagent.receive.server import IngestServer
+from obsagent.reference.registry import References
 from obsagent.reloads import LoadConfig, Reloads
 from obsagent.self_report import Durations, SelfReport, cpu_seconds, resident_bytes
 from obsagent.store_sink import StoreSink
@@ -78,6 +79,8 @@ class Agent:
         self._clock = clock or SystemClock()
         self._started_ms = self._clock.monotonic_ms()
         self._load = load_again or (lambda: config)
+        self._references = References(config.models)
+        self._new_references: list[str] = []
         self._reloads = Reloads(config, self._load_again, self._clock, self._apply)
         budgets = budgets or _budgets(config)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
@@ -197,18 +200,21 @@ class Agent:
             self._store.sync()
 
     def reload(self) -> dict[str, Any]:
-        """Reads the keys and the configuration again; [metrics] counts for clients that connect from now on.
+        """Reads the keys, the configuration and the references again; [metrics] counts for clients that connect later.
 
-        Of `[[scrape]]` targets come and go; one that has not changed goes on. Says which keys have changed and count
-        now, and which need a restart. Raises `ConfigError`, and then nothing has changed.
+        Of `[[scrape]]` targets come and go; one that has not changed goes on. Says which keys and references have
+        changed and count now, and which keys need a restart. Raises `ConfigError`, and then nothing has changed.
         """
         done = self._reloads.reload()
         keys = self._doors.keyring.refresh(force=True)
+        if self._new_references:
+            done["references"] = self._new_references
         return {"keys": keys, "metrics": sorted(self._reloads.config.metrics), **done}
 
     def _load_again(self) -> AgentConfig:
         config = self._load()
         self._http.refresh_token()
+        self._new_references = self._references.reload(config.models)
         return config
 
     def _apply(self, config: AgentConfig) -> None:
@@ -243,6 +249,7 @@ class Agent:
                  configuration    {since_ms, reloads, error, restart_needed}: what `Reloads.status` says
                  clock_steps      {forward, back}; last_clock_step null or {by_ms, at_ms: on the clock as it was set}
                  collectors       {name: what `Rounds.status` says}
+                 references       [{model, version ("" for all), id, rows, features, created_ms, file}]
                  resident_bytes, cpu_seconds
         """
         state = self._store.status()
@@ -277,6 +284,7 @@ class Agent:
             "clock_steps": dict(self._ingest.steps),
             "last_clock_step": {"by_ms": step.by_ms, "at_ms": step.wall_ms} if step else None,
             "collectors": self._collection.status(),
+            "references": self._references.status(),
             "resident_bytes": resident_bytes(),
             "cpu_seconds": cpu_seconds(),
         }

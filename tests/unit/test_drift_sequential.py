@@ -97,7 +97,8 @@ def test_an_alarm_on_twenty_features_that_do_not_change_is_as_rare_as_promised()
     for window in range(windows):
         logs = [null.log_e_value(of[window].tolist()) for null, of in zip(nulls, counts, strict=True)]
         windows_with_any["e-BH"] += bool(e_bh(logs, alpha, log=True))
-        windows_with_any["e-SR"] += any([each.update(log_e) for each, log_e in zip(detectors, logs, strict=True)])
+        alarms = [each.update(log_e) for each, log_e in zip(detectors, logs, strict=True)]
+        windows_with_any["e-SR"] += any(alarms)
         statistics = [_pearson(reference, of[window]) for (reference, _), of in zip(pairs, counts, strict=True)]
         windows_with_any["three sigma"] += max(statistics) > BINS - 1 + 3 * math.sqrt(2 * (BINS - 1))
         windows_with_any["p < .05"] += max(statistics) > 24.996  # of 15 degrees of freedom

@@ -57,15 +57,12 @@ def cramers_v(reference: Iterable[float], current: Iterable[float]) -> float:
 
 
 def _homogeneity(seen: list[tuple[float, float]], correction: float) -> float:
+    """A bin's difference from what is expected is the same on both sides, but for its sign."""
     before, after = sum(n for n, _ in seen), sum(m for _, m in seen)
-    total = before + after
-    parts = []
-    for n, m in seen:
-        for observed, size in ((n, before), (m, after)):
-            expected = (n + m) * (size / total)
-            difference = abs(observed - expected)
-            parts.append((difference - min(correction, difference)) ** 2 / expected)
-    return math.fsum(parts)
+    share = before / (before + after)
+    differences = ((n + m, abs(n - (n + m) * share)) for n, m in seen)
+    parts = math.fsum((off - min(correction, off)) ** 2 / both for both, off in differences)
+    return parts / (share * (after / (before + after)))
 
 
 def _fit(seen: list[tuple[float, float]]) -> float:
@@ -82,7 +79,22 @@ def chi_squared_tail(x: float, degrees_of_freedom: int) -> float:
     if math.isinf(x):
         return 0.0
     half, odd = x / 2, degrees_of_freedom % 2
-    log_half = math.log(half)
-    steps = (k + odd / 2 for k in range(degrees_of_freedom // 2))
-    terms = [math.exp(step * log_half - half - math.lgamma(step + 1)) for step in steps]
-    return min(1.0, math.fsum(terms) + (math.erfc(math.sqrt(half)) if odd else 0.0))
+    tail = _sum_of_terms(half, odd / 2, degrees_of_freedom // 2)
+    return min(1.0, tail + math.erfc(math.sqrt(half)) if odd else tail)
+
+
+def _sum_of_terms(x: float, first: float, count: int) -> float:
+    """Σ xˢ e⁻ˣ / Γ(s + 1) over s = first, first + 1, …: from the largest term on, up and down by their ratios."""
+    if count == 0:
+        return 0.0
+    largest = min(count - 1, max(0, int(x - first)))
+    middle = first + largest
+    term = math.exp(middle * math.log(x) - x - math.lgamma(middle + 1))
+    terms, up, down = [term], term, term
+    for step in range(1, count - largest):
+        up *= x / (middle + step)
+        terms.append(up)
+    for step in range(largest):
+        down *= (middle - step) / x
+        terms.append(down)
+    return math.fsum(terms)

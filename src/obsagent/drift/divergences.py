@@ -83,7 +83,8 @@ def _from_middle(a: float, b: float) -> float:
     if abs(d) < _SERIES_BELOW:  # log1p of d and of −d would cancel to nothing but rounding
         square = d * d
         return middle * square * (1 + square * (1 / 6 + square * (1 / 15 + square / 28)))
-    return sum(each * math.log(each / middle) for each in (a, b) if each > 0)
+    part = a * math.log(a / middle) if a > 0 else 0.0
+    return part + b * math.log(b / middle) if b > 0 else part
 
 
 def _log_base(base: float) -> float:

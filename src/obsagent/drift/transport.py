@@ -102,8 +102,8 @@ def _distance(here: Sequence[Bin], there: Sequence[Bin], bins: list[Bin]) -> flo
     """Sums up the bins' parts of ∫ |F − G|; F − G at a bin's begin is what the bins before it have left."""
     difference, parts = 0.0, []
     for (p, at_p), (q, at_q), (low, high) in zip(here, there, bins, strict=True):
-        (x, rise), (y, then) = sorted(((at_p, p), (at_q, -q)))
-        after = difference + rise + then
+        x, y, rise = (at_p, at_q, p) if at_p <= at_q else (at_q, at_p, -q)
+        after = difference + p - q
         inside = (
             0.0 if math.isinf(low) else difference * (x - low),
             (difference + rise) * (y - x),

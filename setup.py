@@ -10,13 +10,14 @@ CSRC = Path("csrc")
 NATIVE = Path("src/obsagent/_native")
 
 # One row a module: its own .pyx and the kernels that it links. A kernel may be linked by more than one.
-SKETCH_KERNELS = ["obs", "crc32c", "loghist", "tdigest"]
+COLUMN_KERNELS = ["moments", "edges", "topk", "hll", "column"]
+SKETCH_KERNELS = ["obs", "crc32c", "loghist", "tdigest", *COLUMN_KERNELS]
 RING_KERNELS = [
-    *("obs", "loghist", "tdigest", "body"),
+    *("obs", "loghist", "tdigest", *COLUMN_KERNELS, "body", "categories"),
     *("numbers", "ring", "delta", "producer", "open_batch", "batch_queue", "drain"),
 ]
 CODEC_KERNELS = [
-    *("obs", "crc32c", "loghist", "tdigest"),
+    *("obs", "crc32c", "loghist", "tdigest", *COLUMN_KERNELS),
     *("envelope", "body", "series_index", "series_map", "rows", "accumulator", "window", "groups", "frames"),
     *("sections", "transpose"),
 ]

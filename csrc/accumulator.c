@@ -25,12 +25,18 @@ void obs_accumulator_free(obs_accumulator_t *accumulator)
 {
     obs_loghist_free(&accumulator->hist);
     give_up_digest(accumulator);
+    if (accumulator->column != NULL)
+        obs_column_free(accumulator->column);
+    obs_free(accumulator->column);
+    accumulator->column = NULL;
 }
 
 size_t obs_accumulator_heap_bytes(const obs_accumulator_t *accumulator)
 {
-    size_t digest_bytes = accumulator->digest == NULL ? 0 : obs_tdigest_memory_bytes(accumulator->digest);
-    return obs_loghist_memory_bytes(&accumulator->hist) - sizeof accumulator->hist + digest_bytes;
+    const obs_column_t *column = accumulator->column;
+    size_t bytes = accumulator->digest == NULL ? 0 : obs_tdigest_memory_bytes(accumulator->digest);
+    bytes += column == NULL ? 0 : sizeof *column + obs_column_heap_bytes(column);
+    return obs_loghist_memory_bytes(&accumulator->hist) - sizeof accumulator->hist + bytes;
 }
 
 /* Digests ------------------------------------------------------------------------------------------------ */
@@ -99,6 +105,45 @@ static void merge_digest_of(obs_accumulator_t *into, const obs_accumulator_t *fr
     obs_tdigest_free(&copy);
 }
 
+/* Columns ------------------------------------------------------------------------------------------------ */
+
+/* OBS_ERR_RANGE is all that a merge of valid histograms says when the sum would not fit. */
+static int unless_full(int status)
+{
+    return status == OBS_ERR_RANGE ? OBS_OK : status;
+}
+
+/* The column, made if there is none; NULL if there is no memory. */
+static obs_column_t *column_of(obs_accumulator_t *accumulator)
+{
+    if (accumulator->column == NULL) {
+        accumulator->column = obs_malloc(sizeof *accumulator->column);
+        if (accumulator->column != NULL)
+            obs_column_init(accumulator->column, accumulator->drops_parts ? OBS_COLUMN_PARTS : 0);
+    }
+    return accumulator->column;
+}
+
+int obs_accumulator_merge_column(obs_accumulator_t *accumulator, const uint8_t *payload, size_t size)
+{
+    obs_column_t *column = column_of(accumulator);
+    if (column == NULL)
+        return OBS_ERR_NOMEM;
+    return unless_full(obs_column_merge_encoded(&accumulator->hist, column, payload, size));
+}
+
+/* The histogram and the column beside it, or neither. */
+static int merge_column(obs_accumulator_t *into, const obs_accumulator_t *from)
+{
+    obs_column_t *column = column_of(into);
+    if (column == NULL)
+        return OBS_ERR_NOMEM;
+    if (obs_column_samples(from->column) > UINT64_MAX - obs_column_samples(column))
+        return OBS_ERR_RANGE;
+    int status = obs_loghist_merge(&into->hist, &from->hist);
+    return status == OBS_OK ? obs_column_merge(column, from->column) : status;
+}
+
 /* Samples ------------------------------------------------------------------------------------------------ */
 
 int obs_accumulator_add_many(obs_accumulator_t *accumulator, const double *values, size_t value_count)
@@ -153,16 +198,10 @@ static void merge_counter(obs_accumulator_t *into, uint64_t increments, double s
         obs_accumulator_add_counter(into, increments, sum);
 }
 
-/* OBS_ERR_RANGE is all that a merge of valid histograms says when the sum would not fit. */
-static int unless_full(int status)
-{
-    return status == OBS_ERR_RANGE ? OBS_OK : status;
-}
-
 int obs_accumulator_merge(obs_accumulator_t *into, const obs_accumulator_t *from)
 {
-    int status = unless_full(obs_loghist_merge(&into->hist, &from->hist));
-    if (status != OBS_OK)
+    int status = from->column != NULL ? merge_column(into, from) : obs_loghist_merge(&into->hist, &from->hist);
+    if (unless_full(status) != OBS_OK)
         return status;
     merge_digest_of(into, from);
     merge_counter(into, from->increments, from->sum);
@@ -173,6 +212,8 @@ int obs_accumulator_merge(obs_accumulator_t *into, const obs_accumulator_t *from
 int obs_accumulator_merge_row(obs_accumulator_t *into, const obs_row_t *row)
 {
     obs_row_content_t content;
+    if (row->kind == OBS_KIND_COLUMN)
+        return obs_accumulator_merge_column(into, row->payload, row->payload_size);
     int status = obs_row_open(row, &content);
     if (status == OBS_OK && content.hist != NULL)
         status = unless_full(obs_loghist_merge_encoded(&into->hist, content.hist, content.hist_size));
@@ -199,6 +240,15 @@ static int put_histogram(const obs_accumulator_t *accumulator, uint32_t series, 
     return status;
 }
 
+/* A column of which no sample came has none of its own to write. */
+static int put_column(const obs_accumulator_t *accumulator, uint32_t series, obs_rows_writer_t *writer)
+{
+    obs_column_t none;
+    obs_column_init(&none, 0);
+    const obs_column_t *column = accumulator->column == NULL ? &none : accumulator->column;
+    return obs_rows_put_column(writer, series, &accumulator->hist, column);
+}
+
 int obs_accumulator_put(const obs_accumulator_t *accumulator, uint8_t kind, uint32_t series, obs_rows_writer_t *writer)
 {
     switch (kind) {
@@ -208,6 +258,8 @@ int obs_accumulator_put(const obs_accumulator_t *accumulator, uint8_t kind, uint
         return obs_rows_put_counter(writer, series, accumulator->increments, accumulator->sum);
     case OBS_KIND_GAUGE:
         return obs_rows_put_gauge(writer, series, accumulator->last_ms, accumulator->last, &accumulator->hist);
+    case OBS_KIND_COLUMN:
+        return put_column(accumulator, series, writer);
     default:
         return OBS_ERR_RANGE;
     }

@@ -3,6 +3,7 @@
  *   histogram   hist                                  exact merge: any order, any partition
  *               digest, if keeps_digest               merges depend on their order, within the rank error
  *   counter     increments, sum                       plain double addition; exact while sums stay below 2^53
+ *   column      hist of its numbers, column           counts merge exactly, see column.h
  *   gauge       hist of its samples, last, last_ms    the last of the later time; of two at one time the
  *                                                     larger, so that this merge, too, is free of order
  *
@@ -18,6 +19,7 @@
 
 #include <stdbool.h>
 
+#include "column.h"
 #include "loghist.h"
 #include "rows.h"
 #include "tdigest.h"
@@ -28,6 +30,8 @@ typedef struct {
     obs_loghist_t hist;
     obs_tdigest_t *digest; /* compression OBS_TDIGEST_SERIES_COMPRESSION; NULL if there is none, or none any more */
     bool keeps_digest;     /* set by the owner before the first sample */
+    bool drops_parts;      /* of a column: only its counts are kept; set by the owner before the first sample */
+    obs_column_t *column;  /* NULL while no sample of a column was added */
     uint64_t increments;
     double sum;
     double last;
@@ -50,7 +54,8 @@ static inline uint64_t obs_accumulator_observed(const obs_accumulator_t *accumul
 /* Samples of all kinds together. */
 static inline uint64_t obs_accumulator_samples(const obs_accumulator_t *accumulator)
 {
-    return accumulator->increments + obs_accumulator_observed(accumulator);
+    uint64_t others = accumulator->column == NULL ? 0 : obs_column_others(accumulator->column);
+    return accumulator->increments + obs_accumulator_observed(accumulator) + others;
 }
 
 /* The digest of all samples of the histogram, or NULL. */
@@ -66,6 +71,9 @@ OBS_MUST_CHECK int obs_accumulator_add_many(obs_accumulator_t *accumulator, cons
 OBS_MUST_CHECK int obs_accumulator_add_value(obs_accumulator_t *accumulator, double value, uint64_t weight);
 /* The digest of the samples that were merged into hist last. Fails only for what is no digest. */
 OBS_MUST_CHECK int obs_accumulator_merge_digest(obs_accumulator_t *accumulator, const uint8_t *bytes, size_t size);
+
+/* Samples of a column, as a payload (column.h). On failure the accumulator is unchanged. */
+OBS_MUST_CHECK int obs_accumulator_merge_column(obs_accumulator_t *accumulator, const uint8_t *payload, size_t size);
 
 void obs_accumulator_add_counter(obs_accumulator_t *accumulator, uint64_t increments, double sum);
 /* weight samples of one value at one time; of equal times the one added later is the last. */

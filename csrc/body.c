@@ -106,6 +106,18 @@ int obs_body_put_tdigest(obs_body_t *body, uint32_t series, obs_tdigest_t *diges
     return status;
 }
 
+int obs_body_put_column(obs_body_t *body, uint32_t series, const obs_loghist_t *hist, const obs_column_t *column)
+{
+    size_t bound = obs_column_encoded_bound(hist, column), size;
+    uint8_t *out;
+    int status = entry_begin(body, series, OBS_BODY_COLUMN, bound, &out);
+    if (status == OBS_OK)
+        status = obs_column_encode(hist, column, out + obs_varint_size(bound), bound, &size);
+    if (status == OBS_OK)
+        sketch_end(body, out, bound, size);
+    return status;
+}
+
 int obs_body_put_counter(obs_body_t *body, uint32_t series, uint64_t increments, double sum)
 {
     if (increments < 1 || increments > OBS_BODY_MAX_SAMPLES || !isfinite(sum) || sum < 0)
@@ -204,13 +216,12 @@ static int read_payload(const uint8_t **cursor, const uint8_t *end, obs_body_ent
         return read_run(cursor, end, entry);
     case OBS_BODY_LOGHIST:
     case OBS_BODY_TDIGEST:
+    case OBS_BODY_COLUMN:
         return read_sketch(cursor, end, entry);
     case OBS_BODY_COUNTER:
         return read_counter(cursor, end, entry);
     case OBS_BODY_GAUGE:
         return read_gauge(cursor, end, entry);
-    case OBS_BODY_EDGES:
-        return OBS_ERR_VERSION;
     default:
         return OBS_ERR_CORRUPT;
     }
@@ -239,6 +250,8 @@ int obs_body_entry_samples(const obs_body_entry_t *entry, uint64_t *samples)
 {
     if (entry->type == OBS_BODY_LOGHIST)
         return obs_loghist_check(entry->bytes, entry->size, samples);
+    if (entry->type == OBS_BODY_COLUMN)
+        return obs_column_check(entry->bytes, entry->size, samples);
     *samples = entry->count; /* a t-digest's is 0 */
     return OBS_OK;
 }
@@ -291,7 +304,7 @@ static int append_bytes(obs_body_t *body, const uint8_t *bytes, size_t size)
     return OBS_OK;
 }
 
-int obs_body_copy_without_digests(obs_body_t *body, const uint8_t *bytes, size_t size)
+int obs_body_copy_without_columns(obs_body_t *body, const uint8_t *bytes, size_t size, uint64_t *left_out)
 {
     obs_body_reader_t reader;
     int status = obs_body_reader_init(&reader, bytes, size);
@@ -299,12 +312,18 @@ int obs_body_copy_without_digests(obs_body_t *body, const uint8_t *bytes, size_t
         status = obs_body_begin(body);
     if (status != OBS_OK)
         return status;
+    *left_out = 0;
     obs_body_entry_t entry;
     const uint8_t *begin = reader.cursor;
     while ((status = obs_body_next(&reader, &entry)) > 0) {
-        status = entry.type == OBS_BODY_TDIGEST ? OBS_OK : append_bytes(body, begin, (size_t)(reader.cursor - begin));
+        uint64_t samples = 0;
+        if (entry.type == OBS_BODY_COLUMN)
+            status = obs_body_entry_samples(&entry, &samples);
+        else
+            status = append_bytes(body, begin, (size_t)(reader.cursor - begin));
         if (status != OBS_OK)
             return status;
+        *left_out += samples;
         begin = reader.cursor;
     }
     return status;

@@ -8,6 +8,7 @@
  *     GAUGE   := f64 value                            one sample, any double, taken at the batch's end
  *     TDIGEST := varint size, size bytes              the samples of the LOGHIST just before, of the same series, once
  *                                                     more, as obs_tdigest_encode writes them: no samples of its own
+ *     COLUMN  := varint size, size bytes              samples of a column as column.h says, numbers or not
  *
  * Integers and doubles are little-endian and unaligned. A series may have any number of entries in
  * one body; their order means nothing except for a TDIGEST and the gauges of one series, of which the last wins.
@@ -22,6 +23,7 @@
 #define OBS_BODY_H
 
 #include "bytes.h"
+#include "column.h"
 #include "loghist.h"
 #include "tdigest.h"
 
@@ -36,7 +38,7 @@ enum {
     OBS_BODY_COUNTER = 3,
     OBS_BODY_GAUGE = 4,
     OBS_BODY_TDIGEST = 5,
-    OBS_BODY_EDGES = 6, /* reserved: OBS_ERR_VERSION */
+    OBS_BODY_COLUMN = 6,
 };
 
 typedef obs_bytes_t obs_body_t;
@@ -50,12 +52,16 @@ OBS_MUST_CHECK int obs_body_put_run(obs_body_t *body, uint32_t series, const dou
 OBS_MUST_CHECK int obs_body_put_loghist(obs_body_t *body, uint32_t series, const obs_loghist_t *hist);
 /* Comes right after the put of the histogram of the same samples. May sort the digest's buffer into its centroids. */
 OBS_MUST_CHECK int obs_body_put_tdigest(obs_body_t *body, uint32_t series, obs_tdigest_t *digest);
+/* The column beside a histogram, and the histogram. */
+OBS_MUST_CHECK int obs_body_put_column(obs_body_t *body, uint32_t series, const obs_loghist_t *hist,
+                                       const obs_column_t *column);
 /* OBS_ERR_RANGE unless increments >= 1 and sum is finite and >= 0. */
 OBS_MUST_CHECK int obs_body_put_counter(obs_body_t *body, uint32_t series, uint64_t increments, double sum);
 OBS_MUST_CHECK int obs_body_put_gauge(obs_body_t *body, uint32_t series, double value);
-/* Starts a new body with the entries of a sound one, but for its t-digests: the same samples for an agent that does
- * not know digests. On failure the body holds a part of them. */
-OBS_MUST_CHECK int obs_body_copy_without_digests(obs_body_t *body, const uint8_t *bytes, size_t size);
+/* Starts a new body with the entries of a sound one, but for its columns: what an agent that does not know columns can
+ * take. *left_out are the samples of the columns. On failure the body holds a part of them. */
+OBS_MUST_CHECK int obs_body_copy_without_columns(obs_body_t *body, const uint8_t *bytes, size_t size,
+                                                 uint64_t *left_out);
 /* Releases the memory; the body may be used again after obs_body_begin. */
 void obs_body_free(obs_body_t *body);
 
@@ -67,17 +73,18 @@ typedef struct {
 typedef struct {
     uint32_t series;
     uint8_t type;
-    uint64_t count;       /* RUN: values; COUNTER: increments; GAUGE: 1; others: see obs_body_entry_samples */
-    double value;         /* COUNTER: sum; GAUGE: value */
-    const uint8_t *bytes; /* RUN: count little-endian doubles, unaligned; LOGHIST, TDIGEST: the encoded sketch */
-    size_t size;          /* of bytes */
+    uint64_t count; /* RUN: values; COUNTER: increments; GAUGE: 1; others: see obs_body_entry_samples */
+    double value;   /* COUNTER: sum; GAUGE: value */
+    const uint8_t
+        *bytes;  /* RUN: count little-endian doubles, unaligned; LOGHIST, TDIGEST, COLUMN: the encoded sketch */
+    size_t size; /* of bytes */
 } obs_body_entry_t;
 
 /* OBS_ERR_CORRUPT if empty, OBS_ERR_VERSION if of another version. */
 OBS_MUST_CHECK int obs_body_reader_init(obs_body_reader_t *reader, const uint8_t *bytes, size_t size);
 /* 1 and the next entry, 0 at the end, or a negative status: the reader stays where it is, the entry is void. */
 OBS_MUST_CHECK int obs_body_next(obs_body_reader_t *reader, obs_body_entry_t *entry);
-/* Samples that an entry stands for, none for a TDIGEST; reads an embedded histogram to count them. */
+/* Samples that an entry stands for, none for a TDIGEST; reads an embedded histogram or column to count them. */
 OBS_MUST_CHECK int obs_body_entry_samples(const obs_body_entry_t *entry, uint64_t *samples);
 /* Full validation, embedded sketches included, without allocation; samples may be NULL. */
 OBS_MUST_CHECK int obs_body_check(const uint8_t *bytes, size_t size, uint64_t *samples);

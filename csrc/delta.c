@@ -1,18 +1,20 @@
 #include "delta.h"
 
+#include <assert.h>
+
 #include "obs_alloc.h"
 #include "obs_port.h"
 
 #define TAKE_ATTEMPTS 256 /* a producer is busy for a few microseconds at a time, unless it is off the processor */
 
-obs_delta_t *obs_delta_new(uint32_t series, int scale, bool keeps_digest)
+obs_delta_t *obs_delta_new(const obs_shape_t *shape)
 {
     obs_delta_t *delta = obs_calloc(1, sizeof *delta);
     if (delta == NULL)
         return NULL;
-    delta->series = series;
-    delta->keeps_digest = keeps_digest;
-    if (obs_loghist_init(&delta->hist, scale) != OBS_OK ||
+    delta->shape = *shape;
+    obs_column_init(&delta->column, 0);
+    if (obs_loghist_init(&delta->hist, shape->scale) != OBS_OK ||
         obs_tdigest_init(&delta->digest, OBS_TDIGEST_SERIES_COMPRESSION) != OBS_OK) {
         obs_free(delta);
         return NULL;
@@ -26,6 +28,7 @@ void obs_delta_free(obs_delta_t *delta)
         return;
     obs_loghist_free(&delta->hist);
     obs_tdigest_free(&delta->digest);
+    obs_column_free(&delta->column);
     obs_free(delta);
 }
 
@@ -49,7 +52,12 @@ size_t obs_delta_add(obs_delta_t *delta, const double *values, size_t value_coun
     size_t added_count = value_count;
     if (obs_loghist_add_many(&delta->hist, values, value_count) != OBS_OK)
         added_count = obs_delta_samples(&delta->hist) - before; /* a prefix is in */
-    if (delta->keeps_digest && obs_tdigest_add_many(&delta->digest, values, added_count) != OBS_OK)
+    if (delta->shape.is_column) {
+        int status = obs_column_add_many(&delta->column, delta->shape.cuts, values, added_count);
+        assert(status == OBS_OK); /* as many as the histogram has taken */
+        (void)status;
+    }
+    if (delta->shape.keeps_digest && obs_tdigest_add_many(&delta->digest, values, added_count) != OBS_OK)
         obs_tdigest_free(&delta->digest); /* it goes without */
     return added_count;
 }
@@ -84,5 +92,6 @@ void obs_delta_give_back(obs_delta_t *delta)
 {
     obs_loghist_reset(&delta->hist);
     obs_tdigest_free(&delta->digest);
+    obs_column_free(&delta->column);
     atomic_store_explicit(&delta->state, OBS_DELTA_EMPTY, memory_order_release);
 }

@@ -1,5 +1,5 @@
-/* delta.h: a histogram, and a t-digest where the series keeps one, that one thread fills in bulk while the drain
- * empties them now and then.
+/* delta.h: a histogram, and a t-digest or a column where the series keeps one, that one thread fills in bulk while the
+ * drain empties them now and then.
  *
  * Bulk values do not pass through the ring: the caller buckets them itself into the delta of its thread and
  * series, so that the values of any number of calls need the room of one histogram and never overflow.
@@ -11,7 +11,7 @@
  *                   WANTED ───────────────────────────────────────┘
  *
  * Invariants
- *  1. The producer owns hist and digest in BUSY and WANTED, the drain in TAKEN, nobody in EMPTY and OPEN.
+ *  1. The producer owns hist, digest and column in BUSY and WANTED, the drain in TAKEN, nobody in EMPTY and OPEN.
  *  2. Only the producer leaves EMPTY, BUSY (by end) and WANTED; only the drain leaves TAKEN and makes WANTED.
  *  3. A delta that leaves EMPTY is announced to the drain once; it is on one of the drain's lists until it is
  *     EMPTY again, and next is the drain's all that time but for the announcement itself.
@@ -24,22 +24,32 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "column.h"
 #include "loghist.h"
 #include "tdigest.h"
 
 enum { OBS_DELTA_EMPTY, OBS_DELTA_OPEN, OBS_DELTA_BUSY, OBS_DELTA_WANTED, OBS_DELTA_TAKEN };
 
+/* How the values of a series are sketched. */
+typedef struct {
+    uint32_t series;
+    int scale;
+    bool keeps_digest;      /* a histogram's */
+    bool is_column;         /* then everything of a column is kept beside the histogram, */
+    const obs_cuts_t *cuts; /* in these bins unless that is NULL; they outlive the delta's use */
+} obs_shape_t;
+
 typedef struct obs_delta {
     _Atomic uint32_t state;
-    uint32_t series;
     struct obs_delta *next;
-    bool keeps_digest;
+    obs_shape_t shape;
     obs_loghist_t hist;
     obs_tdigest_t digest;
+    obs_column_t column;
 } obs_delta_t;
 
-/* NULL if there is no memory. scale is a valid one. */
-obs_delta_t *obs_delta_new(uint32_t series, int scale, bool keeps_digest);
+/* NULL if there is no memory. The shape's scale is a valid one. */
+obs_delta_t *obs_delta_new(const obs_shape_t *shape);
 void obs_delta_free(obs_delta_t *delta);
 
 /* Producer: OBS_ERR_STATE if the drain has the delta. *was_empty: announce it after obs_delta_end. */
@@ -51,7 +61,7 @@ void obs_delta_end(obs_delta_t *delta);
 /* Drain, for an announced delta: true if hist is now the drain's. With want a producer that is adding hands
  * the delta over when it ends; ask again. */
 bool obs_delta_take(obs_delta_t *delta, bool want);
-/* Drain: empties hist, keeping its memory, and digest, freeing it, and gives the delta back. */
+/* Drain: empties hist, keeping its memory, digest and column, freeing theirs, and gives the delta back. */
 void obs_delta_give_back(obs_delta_t *delta);
 
 /* Everything that was added: finite values, NaN and infinities. */

@@ -70,12 +70,20 @@ int obs_drain_create(const obs_drain_options_t *options, obs_drain_t **out)
         return status;
     }
     int64_t now_ns = obs_monotonic_ns();
-    drain->start_ns = drain->collected_ns = drain->sealed_ns = now_ns;
+    drain->start_ns = drain->columns_start_ns = drain->collected_ns = drain->sealed_ns = now_ns;
     drain->gauges_ns = now_ns + OBS_GAUGE_INTERVAL_NS;
     drain->edge_ns = obs_drain_edge_after(drain, now_ns);
     drain->is_trimmed = true;
     *out = drain;
     return OBS_OK;
+}
+
+/* What was set up for a column is the same for the child, whose program goes on with it; what is inherited is never
+ * freed. */
+static void take_over_column(obs_series_t *column, const obs_series_t *inherited)
+{
+    column->cuts = inherited->cuts;
+    column->categories = inherited->categories;
 }
 
 int obs_drain_renew(obs_drain_t *inherited, obs_drain_t **out)
@@ -88,6 +96,8 @@ int obs_drain_renew(obs_drain_t *inherited, obs_drain_t **out)
         uint32_t number;
         status = obs_open_batch_define(&drain->open, series->kind, series->scale, series->keeps_digest, &number);
     }
+    for (uint32_t i = 0; status == OBS_OK && i < series_count; i++)
+        take_over_column(obs_open_batch_series(&drain->open, i), obs_open_batch_series(&inherited->open, i));
     if (status != OBS_OK) {
         if (drain != NULL)
             obs_drain_destroy(drain);
@@ -168,6 +178,8 @@ void obs_drain_step(obs_drain_t *drain, int64_t at_ns)
     pthread_mutex_lock(&drain->role);
     int64_t now_ns = obs_drain_collect(drain, at_ns, false);
     bool gauges_are_due = now_ns >= drain->gauges_ns;
+    if (gauges_are_due)
+        obs_drain_seal_columns(drain, now_ns);
     if (gauges_are_due || interval_is_over(drain, now_ns))
         obs_drain_seal_open(drain, now_ns, gauges_are_due);
     if (!drain->is_trimmed && now_ns - drain->busy_ns > IDLE_AFTER_NS)
@@ -190,8 +202,10 @@ int obs_drain_seal(obs_drain_t *drain, int64_t timeout_ns)
         int64_t now_ns = obs_drain_collect(drain, obs_monotonic_ns(), true);
         bool is_complete = !obs_drain_awaits_deltas(drain);
         bool is_last = is_complete || now_ns - began_ns >= timeout_ns;
-        if (is_last)
+        if (is_last) {
+            obs_drain_seal_columns(drain, now_ns);
             obs_drain_seal_open(drain, now_ns, true);
+        }
         pthread_mutex_unlock(&drain->role);
         if (is_last) {
             obs_batch_queue_wake(&drain->queue);
@@ -205,6 +219,7 @@ void obs_drain_set_clock(obs_drain_t *drain, int64_t clock_offset_ns)
 {
     pthread_mutex_lock(&drain->role);
     int64_t now_ns = obs_drain_collect(drain, obs_monotonic_ns(), false);
+    obs_drain_seal_columns(drain, now_ns);
     obs_drain_seal_open(drain, now_ns, false);
     drain->options.clock_offset_ns = clock_offset_ns;
     drain->edge_ns = obs_drain_edge_after(drain, now_ns);

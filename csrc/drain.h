@@ -6,6 +6,8 @@
  * finds was recorded since the collection before. At a window's edge the open batch is sealed with the edge as
  * its end, so that no batch spans two windows.
  *
+ * Columns are sealed once a second, with the gauges, and at every edge: their sketches would fill the frames otherwise.
+ *
  * A native thread collects every few milliseconds and never past an edge. It takes no lock that a producer
  * takes, knows nothing of any interpreter, and is not needed: whoever calls obs_drain_seal collects himself.
  *
@@ -50,13 +52,14 @@ typedef struct {
     bool is_running;
     bool is_stopping;
     obs_producer_t *producers;
-    obs_accounts_t ended;   /* of producers that are gone, and of gauges */
-    uint64_t lost;          /* dropped after it had left its ring: no memory, or the queue was full */
-    uint64_t delivered;     /* samples in sealed batches */
-    uint64_t sealed_losses; /* dropped + rejected as the last batch told them */
-    int64_t start_ns;       /* of the open batch */
-    int64_t collected_ns;   /* when the last collection began: everything older is in a batch */
-    int64_t edge_ns;        /* the next one */
+    obs_accounts_t ended;     /* of producers that are gone, and of gauges */
+    uint64_t lost;            /* dropped after it had left its ring: no memory, or the queue was full */
+    uint64_t delivered;       /* samples in sealed batches */
+    uint64_t sealed_losses;   /* dropped + rejected as the last batch told them */
+    int64_t start_ns;         /* of the open batch */
+    int64_t columns_start_ns; /* of the open columns: in the same window */
+    int64_t collected_ns;     /* when the last collection began: everything older is in a batch */
+    int64_t edge_ns;          /* the next one */
     int64_t sealed_ns;
     int64_t gauges_ns; /* when the gauges are due */
     int64_t busy_ns;   /* when the last sample came */

@@ -44,7 +44,7 @@ obs_accounts_t obs_drain_sum_accounts(const obs_drain_t *drain)
 
 /* Sealing -------------------------------------------------------------------------------------------- */
 
-static bool queue_batch(obs_drain_t *drain, int64_t end_ns, uint64_t sample_count)
+static bool queue_batch(obs_drain_t *drain, int64_t start_ns, int64_t end_ns, uint64_t sample_count)
 {
     const obs_body_t *body = &drain->open.body;
     if (!obs_batch_queue_has_room(&drain->queue, body->size))
@@ -53,7 +53,7 @@ static bool queue_batch(obs_drain_t *drain, int64_t end_ns, uint64_t sample_coun
     if (batch == NULL)
         return false;
     drain->delivered += sample_count;
-    batch->start_ns = drain->start_ns;
+    batch->start_ns = start_ns;
     batch->end_ns = end_ns;
     batch->clock_offset_ns = drain->options.clock_offset_ns;
     batch->samples = sample_count;
@@ -77,10 +77,23 @@ void obs_drain_seal_open(obs_drain_t *drain, int64_t end_ns, bool with_gauges)
     bool is_news = accounts.dropped + accounts.rejected != drain->sealed_losses;
     if (was_empty && gauge_count == 0 && !is_news)
         return;
-    if (status != OBS_OK || !queue_batch(drain, end_ns, sample_count))
+    if (status != OBS_OK || !queue_batch(drain, drain->start_ns, end_ns, sample_count))
         drain->lost += sample_count;
     drain->start_ns = drain->collected_ns;
     drain->sealed_ns = end_ns;
+}
+
+void obs_drain_seal_columns(obs_drain_t *drain, int64_t end_ns)
+{
+    while (obs_open_batch_has_columns(&drain->open)) {
+        uint64_t sample_count, lost_count;
+        int status =
+            obs_open_batch_encode_columns(&drain->open, drain->options.frame_bytes, &sample_count, &lost_count);
+        drain->lost += lost_count;
+        if (status != OBS_OK || !queue_batch(drain, drain->columns_start_ns, end_ns, sample_count))
+            drain->lost += sample_count;
+    }
+    drain->columns_start_ns = drain->collected_ns;
 }
 
 /* Collecting ------------------------------------------------------------------------------------------ */
@@ -110,6 +123,8 @@ static void collect_ring(obs_drain_t *drain, obs_producer_t *producer, int64_t e
         obs_ring_release(&producer->ring, record_count);
         if (drain->open.body_estimate > drain->options.frame_bytes)
             obs_drain_seal_open(drain, end_ns, false);
+        if (drain->open.columns.count > OBS_OPEN_COLUMNS_MAX)
+            obs_drain_seal_columns(drain, end_ns);
     }
 }
 
@@ -144,9 +159,12 @@ static void collect(obs_drain_t *drain, int64_t end_ns, bool want)
         collect_ring(drain, producer, end_ns);
     bury(drain);
     drain->collected_ns = end_ns;
-    if (obs_open_batch_is_empty(&drain->open)) {
+    bool is_empty = obs_open_batch_is_empty(&drain->open), has_columns = obs_open_batch_has_columns(&drain->open);
+    if (is_empty)
         drain->start_ns = end_ns;
-    } else {
+    if (!has_columns)
+        drain->columns_start_ns = end_ns;
+    if (!is_empty || has_columns) {
         drain->busy_ns = end_ns;
         drain->is_trimmed = false;
     }
@@ -156,9 +174,11 @@ static void collect(obs_drain_t *drain, int64_t end_ns, bool want)
 static void cross_edge(obs_drain_t *drain, int64_t now_ns)
 {
     collect(drain, drain->edge_ns, false);
+    obs_drain_seal_columns(drain, drain->edge_ns);
     obs_drain_seal_open(drain, drain->edge_ns, drain->edge_ns >= drain->gauges_ns);
     drain->edge_ns = obs_drain_edge_after(drain, now_ns);
     drain->start_ns = drain->collected_ns = drain->edge_ns - drain->options.window_ns;
+    drain->columns_start_ns = drain->start_ns;
 }
 
 int64_t obs_drain_collect(obs_drain_t *drain, int64_t at_ns, bool want)

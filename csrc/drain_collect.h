@@ -24,6 +24,8 @@ int64_t obs_drain_collect(obs_drain_t *drain, int64_t at_ns, bool want);
 /* Seals the open batch, with a sample of each gauge if with_gauges. A batch of nothing is sealed only to tell of
  * losses that no other batch has told. */
 void obs_drain_seal_open(obs_drain_t *drain, int64_t end_ns, bool with_gauges);
+/* Seals the columns that are open, in as many batches as they fill. */
+void obs_drain_seal_columns(obs_drain_t *drain, int64_t end_ns);
 
 /* Bulk values of calls that were under way are still to come. */
 bool obs_drain_awaits_deltas(const obs_drain_t *drain);

@@ -43,6 +43,12 @@ void obs_groups_keep_digests(obs_groups_t *groups)
         groups->accumulators[index].keeps_digest = true;
 }
 
+void obs_groups_drop_parts(obs_groups_t *groups)
+{
+    for (size_t index = 0; index < groups->group_count * groups->step_count; index++)
+        groups->accumulators[index].drops_parts = true;
+}
+
 int obs_groups_select(obs_groups_t *groups, uint32_t series, size_t group)
 {
     if (group >= groups->group_count)

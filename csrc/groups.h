@@ -35,6 +35,8 @@ OBS_MUST_CHECK int obs_groups_init(obs_groups_t *groups, size_t group_count, int
 void obs_groups_free(obs_groups_t *groups);
 /* Before anything is merged. */
 void obs_groups_keep_digests(obs_groups_t *groups);
+/* Columns are merged as far as their histograms and counts go: before anything is merged. */
+void obs_groups_drop_parts(obs_groups_t *groups);
 /* The series belongs to this group from now on. OBS_ERR_RANGE if there is no such group. */
 OBS_MUST_CHECK int obs_groups_select(obs_groups_t *groups, uint32_t series, size_t group);
 

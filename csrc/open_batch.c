@@ -1,4 +1,4 @@
-#include "open_batch.h"
+#include "open_batch_parts.h"
 
 #include <assert.h>
 #include <float.h>
@@ -19,6 +19,7 @@ static void sketches_free(obs_sketch_t *sketch)
         obs_sketch_t *next = sketch->next;
         obs_loghist_free(&sketch->hist);
         obs_tdigest_free(&sketch->digest);
+        obs_column_free(&sketch->column);
         obs_free(sketch);
         sketch = next;
     }
@@ -31,36 +32,33 @@ int obs_open_batch_init(obs_open_batch_t *batch)
     return pthread_mutex_init(&batch->define_lock, NULL) == 0 ? OBS_OK : OBS_ERR_SYSTEM;
 }
 
+static void touched_free(obs_touched_t *touched)
+{
+    for (uint32_t i = 0; i < touched->count; i++)
+        sketches_free(touched->series[i]->sketch);
+    obs_free(touched->series);
+}
+
 void obs_open_batch_free(obs_open_batch_t *batch)
 {
-    for (uint32_t i = 0; i < batch->touched_count; i++)
-        sketches_free(batch->touched[i]->sketch);
-    for (size_t i = 0; i < OBS_SEGMENTS_MAX; i++)
-        obs_free(atomic_load(&batch->segments[i]));
-    obs_free(batch->touched);
+    touched_free(&batch->touched);
+    touched_free(&batch->columns);
+    obs_open_batch_free_series(batch);
     obs_body_free(&batch->body);
     obs_open_batch_trim(batch);
     pthread_mutex_destroy(&batch->define_lock);
 }
 
-/* As obs_open_batch_series, for a number that came in a record. */
-static inline obs_series_t *recorded_series(const obs_open_batch_t *batch, uint64_t tag)
-{
-    uint32_t series = (uint32_t)tag;
-    obs_series_t *segment = atomic_load_explicit(&batch->segments[series / OBS_SEGMENT_SERIES], memory_order_relaxed);
-    return segment + series % OBS_SEGMENT_SERIES;
-}
-
 /* Samples ------------------------------------------------------------------------------------------------ */
 
-static bool grow_touched(obs_open_batch_t *batch)
+static bool grow_touched(obs_touched_t *touched)
 {
-    uint32_t capacity = batch->touched_capacity == 0 ? 64 : batch->touched_capacity * 2;
-    obs_series_t **touched = obs_realloc(batch->touched, capacity * sizeof *touched);
-    if (touched == NULL)
+    uint32_t capacity = touched->capacity == 0 ? 64 : touched->capacity * 2;
+    obs_series_t **series = obs_realloc(touched->series, capacity * sizeof *series);
+    if (series == NULL)
         return false;
-    batch->touched = touched;
-    batch->touched_capacity = capacity;
+    touched->series = series;
+    touched->capacity = capacity;
     return true;
 }
 
@@ -68,11 +66,12 @@ static inline bool touch(obs_open_batch_t *batch, obs_series_t *series)
 {
     if (OBS_LIKELY(series->is_touched))
         return true;
-    if (batch->touched_count == batch->touched_capacity && !grow_touched(batch))
+    obs_touched_t *touched = series->kind == OBS_KIND_COLUMN ? &batch->columns : &batch->touched;
+    if (touched->count == touched->capacity && !grow_touched(touched))
         return false;
     series->is_touched = true;
-    batch->touched[batch->touched_count++] = series;
-    batch->body_estimate += ENTRY_BYTES;
+    touched->series[touched->count++] = series;
+    batch->body_estimate += series->kind == OBS_KIND_COLUMN ? 0 : ENTRY_BYTES;
     return true;
 }
 
@@ -84,6 +83,7 @@ static obs_sketch_t *new_sketch(int scale)
         obs_free(sketch);
         return NULL;
     }
+    obs_column_init(&sketch->column, 0);
     sketch->pending_count = 0;
     return sketch;
 }
@@ -102,8 +102,17 @@ static obs_sketch_t *sketch_of(obs_open_batch_t *batch, obs_series_t *series)
         return NULL;
     sketch->next = NULL;
     series->sketch = sketch;
-    batch->body_estimate += SKETCH_BYTES + (series->keeps_digest ? DIGEST_BYTES : 0);
+    if (series->kind != OBS_KIND_COLUMN)
+        batch->body_estimate += SKETCH_BYTES + (series->keeps_digest ? DIGEST_BYTES : 0);
     return sketch;
+}
+
+/* As many as the histogram has taken: there is room for them. */
+static void sketch_column(obs_column_t *column, const obs_cuts_t *cuts, const double *values, size_t value_count)
+{
+    int status = obs_column_add_many(column, cuts, values, value_count);
+    assert(status == OBS_OK);
+    (void)status;
 }
 
 static void sketch_values(obs_open_batch_t *batch, obs_series_t *series, const double *values, size_t value_count)
@@ -118,6 +127,8 @@ static void sketch_values(obs_open_batch_t *batch, obs_series_t *series, const d
     if (obs_loghist_add_many(&sketch->hist, values, value_count) != OBS_OK)
         added_count = obs_delta_samples(&sketch->hist) - before;
     batch->lost += value_count - added_count;
+    if (series->kind == OBS_KIND_COLUMN)
+        sketch_column(&sketch->column, series->cuts, values, added_count);
     if (series->keeps_digest && obs_tdigest_add_many(&sketch->digest, values, added_count) != OBS_OK)
         obs_tdigest_free(&sketch->digest);
 }
@@ -143,7 +154,7 @@ static void keep_staged(obs_open_batch_t *batch, obs_series_t *series)
     series->staged_count = 0;
 }
 
-static void sketch_pending(obs_open_batch_t *batch, obs_series_t *series)
+void obs_open_batch_sketch_pending(obs_open_batch_t *batch, obs_series_t *series)
 {
     sketch_values(batch, series, series->sketch->pending, series->sketch->pending_count);
     series->sketch->pending_count = 0;
@@ -161,14 +172,21 @@ static void stage(obs_open_batch_t *batch, obs_series_t *series, double value)
         sketch_staged(batch, series);
 }
 
+obs_sketch_t *obs_open_batch_sketch(obs_open_batch_t *batch, obs_series_t *series)
+{
+    return touch(batch, series) ? sketch_of(batch, series) : NULL;
+}
+
 static inline void add_value(obs_open_batch_t *batch, obs_series_t *series, double value)
 {
     obs_sketch_t *sketch = series->sketch;
+    if (OBS_UNLIKELY(sketch == NULL && series->kind == OBS_KIND_COLUMN))
+        sketch = obs_open_batch_sketch(batch, series); /* a column is sketched from its first value on */
     if (sketch != NULL) {
         sketch->pending[sketch->pending_count++] = value;
         if (sketch->pending_count == OBS_PENDING_VALUES)
-            sketch_pending(batch, series);
-    } else if (touch(batch, series)) {
+            obs_open_batch_sketch_pending(batch, series);
+    } else if (series->kind != OBS_KIND_COLUMN && touch(batch, series)) {
         stage(batch, series, value);
     } else {
         batch->lost++;
@@ -221,7 +239,7 @@ static size_t add_same_series(obs_open_batch_t *batch, const obs_ring_record_t *
         values[value_count] = records[value_count].value;
         value_count++;
     }
-    add_values(batch, recorded_series(batch, tag), values, value_count);
+    add_values(batch, obs_recorded_series(batch, tag), values, value_count);
     return value_count;
 }
 
@@ -230,7 +248,7 @@ static size_t add_run(obs_open_batch_t *batch, const obs_ring_record_t *records)
     double values[OBS_RUN_VALUES_MAX];
     size_t value_count = records->tag >> 40;
     memcpy(values, (const char *)records + offsetof(obs_ring_record_t, value), value_count * sizeof *values);
-    add_values(batch, recorded_series(batch, records->tag), values, value_count);
+    add_values(batch, obs_recorded_series(batch, records->tag), values, value_count);
     return value_count / 2 + 1;
 }
 
@@ -241,13 +259,19 @@ static size_t add_record(obs_open_batch_t *batch, const obs_ring_record_t *recor
     case OBS_RECORD_SAMPLE:
         if (record_count > 1 && records[1].tag == tag)
             return add_same_series(batch, records, record_count);
-        add_value(batch, recorded_series(batch, tag), records->value);
+        add_value(batch, obs_recorded_series(batch, tag), records->value);
         return 1;
     case OBS_RECORD_INCREMENT:
-        add_increment(batch, recorded_series(batch, tag), records->value);
+        add_increment(batch, obs_recorded_series(batch, tag), records->value);
         return 1;
     case OBS_RECORD_RUN:
         return add_run(batch, records);
+    case OBS_RECORD_CATEGORY:
+    case OBS_RECORD_HASH:
+    case OBS_RECORD_NULLS:
+    case OBS_RECORD_WRONG_TYPES:
+        obs_open_batch_add_column_record(batch, records);
+        return 1;
     default: /* padding: nothing more in this slice */
         return record_count;
     }
@@ -271,27 +295,42 @@ static void exchange(obs_sketch_t *sketch, obs_delta_t *delta)
     delta->digest = empty_digest;
 }
 
+static void merge_column(obs_sketch_t *sketch, const obs_delta_t *delta)
+{
+    int status = obs_column_merge(&sketch->column, &delta->column);
+    assert(status == OBS_OK); /* there was room for their numbers in the histogram */
+    (void)status;
+}
+
 void obs_open_batch_add_delta(obs_open_batch_t *batch, obs_delta_t *delta)
 {
-    obs_series_t *series = recorded_series(batch, delta->series);
+    obs_series_t *series = obs_recorded_series(batch, delta->shape.series);
     assert(delta->hist.scale == series->scale);
-    obs_sketch_t *sketch = touch(batch, series) ? sketch_of(batch, series) : NULL;
-    if (sketch == NULL)
-        batch->lost += obs_delta_samples(&delta->hist);
-    else if (obs_delta_samples(&sketch->hist) == 0)
+    obs_sketch_t *sketch = obs_open_batch_sketch(batch, series);
+    uint64_t samples = obs_delta_samples(&delta->hist);
+    if (sketch == NULL) {
+        batch->lost += samples;
+        return;
+    }
+    if (obs_delta_samples(&sketch->hist) == 0) {
         exchange(sketch, delta);
-    else if (obs_loghist_merge(&sketch->hist, &delta->hist) != OBS_OK)
-        batch->lost += obs_delta_samples(&delta->hist);
-    else if (obs_tdigest_merge(&sketch->digest, &delta->digest) != OBS_OK)
+    } else if (obs_loghist_merge(&sketch->hist, &delta->hist) != OBS_OK) {
+        batch->lost += samples;
+        return;
+    } else if (obs_tdigest_merge(&sketch->digest, &delta->digest) != OBS_OK) {
         obs_tdigest_free(&sketch->digest);
+    }
+    if (series->kind == OBS_KIND_COLUMN)
+        merge_column(sketch, delta);
 }
 
 /* Encoding ------------------------------------------------------------------------------------------------ */
 
-static void return_sketch(obs_open_batch_t *batch, obs_series_t *series)
+void obs_open_batch_return_sketch(obs_open_batch_t *batch, obs_series_t *series)
 {
     obs_loghist_reset(&series->sketch->hist);
     obs_tdigest_free(&series->sketch->digest);
+    obs_column_free(&series->sketch->column);
     series->sketch->next = batch->stock[series->scale];
     batch->stock[series->scale] = series->sketch;
     series->sketch = NULL;
@@ -322,7 +361,7 @@ static void put_sketch(obs_open_batch_t *batch, obs_series_t *series, uint64_t *
         put_run(batch, series, sketch->pending, sketch->pending_count, sample_count);
         sketch->pending_count = 0;
     } else {
-        sketch_pending(batch, series);
+        obs_open_batch_sketch_pending(batch, series);
     }
     uint64_t samples = obs_delta_samples(&sketch->hist);
     if (samples > 0 && obs_body_put_loghist(&batch->body, series->number, &sketch->hist) == OBS_OK) {
@@ -332,7 +371,7 @@ static void put_sketch(obs_open_batch_t *batch, obs_series_t *series, uint64_t *
     } else {
         batch->lost += samples;
     }
-    return_sketch(batch, series);
+    obs_open_batch_return_sketch(batch, series);
 }
 
 static void put_staged(obs_open_batch_t *batch, obs_series_t *series, uint64_t *sample_count)
@@ -356,7 +395,7 @@ static uint64_t put_gauges(obs_open_batch_t *batch)
     uint64_t gauge_count = 0;
     uint32_t next = atomic_load_explicit(&batch->last_gauge, memory_order_acquire);
     while (next != 0) {
-        obs_series_t *gauge = recorded_series(batch, next - 1);
+        obs_series_t *gauge = obs_recorded_series(batch, next - 1);
         next = gauge->next_gauge;
         double value;
         if (!obs_gauge_read(gauge, &value))
@@ -372,12 +411,12 @@ int obs_open_batch_encode(obs_open_batch_t *batch, bool with_gauges, uint64_t *s
 {
     int status = obs_body_begin(&batch->body);
     *sample_count = 0;
-    for (uint32_t i = 0; i < batch->touched_count; i++)
-        put_series(batch, batch->touched[i], sample_count);
+    for (uint32_t i = 0; i < batch->touched.count; i++)
+        put_series(batch, batch->touched.series[i], sample_count);
     *gauge_count = with_gauges && status == OBS_OK ? put_gauges(batch) : 0;
     *sample_count += *gauge_count;
     *lost_count = batch->lost;
-    batch->touched_count = 0;
+    batch->touched.count = 0;
     batch->body_estimate = 0;
     batch->lost = 0;
     return status;

@@ -4,18 +4,24 @@
  *     deltas ────────────────┼──► series ──────────────────────────────────► body
  *                            │      │ histogram: up to 15 staged values: RUN
  *     gauges' cells ─────────┘      │            16 or more: a histogram:  LOGHIST, and TDIGEST if it keeps one
- *                                   └ counter:   increments and their sum: COUNTER
+ *                                   ├ counter:   increments and their sum: COUNTER
+ *                                   └ column:    its sketches:             COLUMN, not in every batch
  *
  * Of a series that keeps a t-digest up to 64 values travel as they are: the digest of so few would be no shorter.
  *
+ * A column's sketches take a kilobyte or more however few the values are. So columns stay open while batches come and
+ * go, and are encoded once a second, in bodies of their own (obs_open_batch_encode_columns): their samples are of one
+ * window all the same, as the drain sees to it that nothing is open at a window's edge.
+ *
  * A series costs a few hundred bytes; a histogram is borrowed from a stock for the batches in which the series
- * has 16 samples or more, so that memory follows what is busy in one batch, not what was ever defined.
+ * has 16 samples or more (a column: any), so that memory follows what is busy in one batch, not what was ever defined.
  *
- * Thread safety: obs_open_batch_define and the gauge calls from any thread; all the rest is the drain's, which
- * one thread at a time is. A series is defined before its first record, and the record carries that order.
+ * Thread safety: obs_open_batch_define and the gauge calls from any thread, what sets up a column from one thread at a
+ * time; all the rest is the drain's, which one thread at a time is. A series is defined, and a column's cuts and
+ * category are there, before the first record that needs them, and the record carries that order.
  *
- * Every sample given to it comes out of obs_open_batch_encode, either in the body or in lost (no memory). A digest for
- * which there is no memory is left out, and its samples are in the histogram all the same.
+ * Every sample given to it comes out of one of the two that encode, either in the body or in lost (no memory). A digest
+ * for which there is no memory is left out, and its samples are in the histogram all the same.
  */
 #ifndef OBS_OPEN_BATCH_H
 #define OBS_OPEN_BATCH_H
@@ -25,22 +31,25 @@
 #include <stdbool.h>
 
 #include "body.h"
+#include "categories.h"
 #include "delta.h"
 #include "loghist.h"
 #include "ring.h"
 #include "tdigest.h"
 
-enum { OBS_KIND_HISTOGRAM = 1, OBS_KIND_COUNTER = 2, OBS_KIND_GAUGE = 3 };
+enum { OBS_KIND_HISTOGRAM = 1, OBS_KIND_COUNTER = 2, OBS_KIND_GAUGE = 3, OBS_KIND_COLUMN = 4 };
 
 #define OBS_STAGED_VALUES 16 /* this many samples of a series in one batch are sketched, fewer travel as they are */
 #define OBS_PENDING_VALUES 64
 #define OBS_SEGMENT_SERIES 256
 #define OBS_SEGMENTS_MAX 4096
 #define OBS_SERIES_MAX (OBS_SEGMENT_SERIES * OBS_SEGMENTS_MAX)
+#define OBS_OPEN_COLUMNS_MAX 2048 /* of more, the open ones are encoded at once: some ten megabytes */
 
 typedef struct obs_sketch {
     obs_loghist_t hist;
     obs_tdigest_t digest;    /* of the samples in hist, or of fewer if there was no memory; empty if none is kept */
+    obs_column_t column;     /* empty but for columns */
     struct obs_sketch *next; /* in the stock */
     uint32_t pending_count;
     double
@@ -54,6 +63,9 @@ typedef struct {
     int8_t scale;
     bool keeps_digest;
     uint32_t next_gauge; /* number + 1 of the gauge defined before this one */
+    /* a column's, set up before its first record */
+    obs_cuts_t *cuts;             /* bins of its numbers; NULL if there are none */
+    obs_categories_t *categories; /* NULL until the first is added */
     /* any thread's */
     _Atomic uint64_t gauge_bits;
     _Atomic uint32_t gauge_is_set;
@@ -67,15 +79,20 @@ typedef struct {
 } obs_series_t;
 
 typedef struct {
+    obs_series_t **series;
+    uint32_t count;
+    uint32_t capacity;
+} obs_touched_t;
+
+typedef struct {
     _Atomic(obs_series_t *) segments[OBS_SEGMENTS_MAX];
     _Atomic uint32_t series_count;
     _Atomic uint32_t last_gauge; /* number + 1; 0 is none */
     pthread_mutex_t define_lock;
     /* the drain's */
-    obs_series_t **touched;
-    uint32_t touched_count;
-    uint32_t touched_capacity;
-    size_t body_estimate; /* bytes that the touched series will take, roughly */
+    obs_touched_t touched;
+    obs_touched_t columns; /* touched, too */
+    size_t body_estimate;  /* bytes that the touched series, columns apart, will take, roughly */
     uint64_t lost;
     obs_body_t body;
     obs_sketch_t *stock[OBS_LOGHIST_MAX_SCALE + 1];
@@ -91,6 +108,15 @@ OBS_MUST_CHECK int obs_open_batch_define(obs_open_batch_t *batch, int kind, int 
 /* NULL if there is no such series. */
 obs_series_t *obs_open_batch_series(const obs_open_batch_t *batch, uint32_t series);
 
+/* The bins of a column's numbers, and the categories that have a bin each. OBS_ERR_STATE if it has either already, or
+ * categories; OBS_ERR_RANGE for cuts that obs_cuts_init refuses. */
+OBS_MUST_CHECK int obs_series_set_cuts(obs_series_t *column, const double *cuts, uint32_t cut_count);
+OBS_MUST_CHECK int obs_series_set_bins(obs_series_t *column, uint32_t bin_count);
+/* As obs_categories_add. */
+OBS_MUST_CHECK int obs_series_add_category(obs_series_t *column, const void *key, size_t key_size, uint32_t *code);
+/* How its values are sketched. */
+obs_shape_t obs_series_shape(const obs_series_t *series);
+
 /* A gauge's cell. A gauge that was never set is not sampled; add on it starts from 0. */
 void obs_gauge_set(obs_series_t *gauge, double value);
 void obs_gauge_add(obs_series_t *gauge, double value);
@@ -103,16 +129,26 @@ void obs_open_batch_add_records(obs_open_batch_t *batch, const obs_ring_record_t
 /* Takes what a delta of the series' scale holds; what is left in it is undefined but for obs_delta_give_back. */
 void obs_open_batch_add_delta(obs_open_batch_t *batch, obs_delta_t *delta);
 
+/* Columns apart. */
 static inline bool obs_open_batch_is_empty(const obs_open_batch_t *batch)
 {
-    return batch->touched_count == 0 && batch->lost == 0;
+    return batch->touched.count == 0 && batch->lost == 0;
 }
 
-/* Writes the body of everything added, and of the gauges that are set if with_gauges, and starts anew.
+static inline bool obs_open_batch_has_columns(const obs_open_batch_t *batch)
+{
+    return batch->columns.count > 0;
+}
+
+/* Writes the body of everything added, columns apart, and of the gauges that are set if with_gauges, and starts anew.
  * sample_count is what the body holds, gauge_count how many of these are gauges'. On OBS_ERR_NOMEM there is
  * no body and everything was lost. The body stays valid until the next call. */
 OBS_MUST_CHECK int obs_open_batch_encode(obs_open_batch_t *batch, bool with_gauges, uint64_t *sample_count,
                                          uint64_t *gauge_count, uint64_t *lost_count);
+/* Writes the body of the columns added, or of as many as fill byte_limit if that is less; those stay open for the next
+ * call. Counts and failures as above. */
+OBS_MUST_CHECK int obs_open_batch_encode_columns(obs_open_batch_t *batch, size_t byte_limit, uint64_t *sample_count,
+                                                 uint64_t *lost_count);
 /* Frees the stock of histograms. */
 void obs_open_batch_trim(obs_open_batch_t *batch);
 

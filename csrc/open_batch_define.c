@@ -1,5 +1,6 @@
-/* open_batch_define.c: what other threads than the drain's do: they define series and move the cells of gauges. */
-#include "open_batch.h"
+/* open_batch_define.c: what other threads than the drain's do: they define series, set up columns and move the cells of
+ * gauges. */
+#include "open_batch_parts.h"
 
 #include <string.h>
 
@@ -41,7 +42,7 @@ static int define_locked(obs_open_batch_t *batch, int kind, int scale, bool keep
 
 int obs_open_batch_define(obs_open_batch_t *batch, int kind, int scale, bool keeps_digest, uint32_t *series)
 {
-    if (kind < OBS_KIND_HISTOGRAM || kind > OBS_KIND_GAUGE || scale < OBS_LOGHIST_MIN_SCALE ||
+    if (kind < OBS_KIND_HISTOGRAM || kind > OBS_KIND_COLUMN || scale < OBS_LOGHIST_MIN_SCALE ||
         scale > OBS_LOGHIST_MAX_SCALE || (keeps_digest && kind != OBS_KIND_HISTOGRAM))
         return OBS_ERR_RANGE;
     pthread_mutex_lock(&batch->define_lock);
@@ -56,6 +57,76 @@ obs_series_t *obs_open_batch_series(const obs_open_batch_t *batch, uint32_t seri
         return NULL;
     obs_series_t *segment = atomic_load_explicit(&batch->segments[series / OBS_SEGMENT_SERIES], memory_order_relaxed);
     return segment + series % OBS_SEGMENT_SERIES;
+}
+
+void obs_open_batch_free_series(obs_open_batch_t *batch)
+{
+    uint32_t count = atomic_load(&batch->series_count);
+    for (uint32_t number = 0; number < count; number++) {
+        obs_series_t *series = obs_open_batch_series(batch, number);
+        if (series->cuts != NULL)
+            obs_cuts_free(series->cuts);
+        if (series->categories != NULL)
+            obs_categories_free(series->categories);
+        obs_free(series->cuts);
+        obs_free(series->categories);
+    }
+    for (size_t i = 0; i < OBS_SEGMENTS_MAX; i++)
+        obs_free(atomic_load(&batch->segments[i]));
+}
+
+/* Columns ----------------------------------------------------------------------------------------------- */
+
+obs_shape_t obs_series_shape(const obs_series_t *series)
+{
+    return (obs_shape_t){.series = series->number,
+                         .scale = series->scale,
+                         .keeps_digest = series->keeps_digest,
+                         .is_column = series->kind == OBS_KIND_COLUMN,
+                         .cuts = series->cuts};
+}
+
+int obs_series_set_cuts(obs_series_t *column, const double *cuts, uint32_t cut_count)
+{
+    if (column->cuts != NULL || column->categories != NULL)
+        return OBS_ERR_STATE;
+    obs_cuts_t *made = obs_malloc(sizeof *made);
+    if (made == NULL)
+        return OBS_ERR_NOMEM;
+    int status = obs_cuts_init(made, cuts, cut_count);
+    if (status != OBS_OK) {
+        obs_free(made);
+        return status;
+    }
+    column->cuts = made;
+    return OBS_OK;
+}
+
+static int make_categories(obs_series_t *column)
+{
+    column->categories = obs_malloc(sizeof *column->categories);
+    if (column->categories == NULL)
+        return OBS_ERR_NOMEM;
+    obs_categories_init(column->categories);
+    return OBS_OK;
+}
+
+int obs_series_set_bins(obs_series_t *column, uint32_t bin_count)
+{
+    if (column->cuts != NULL || column->categories != NULL)
+        return OBS_ERR_STATE;
+    if (bin_count < 1 || bin_count > OBS_EDGES_MAX_BINS)
+        return OBS_ERR_RANGE;
+    int status = make_categories(column);
+    if (status == OBS_OK)
+        column->categories->bin_count = bin_count;
+    return status;
+}
+
+int obs_series_add_category(obs_series_t *column, const void *key, size_t key_size, uint32_t *code)
+{
+    int status = column->categories == NULL ? make_categories(column) : OBS_OK;
+    return status == OBS_OK ? obs_categories_add(column->categories, key, key_size, code) : status;
 }
 
 /* Gauges ------------------------------------------------------------------------------------------------ */

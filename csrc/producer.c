@@ -51,7 +51,25 @@ bool obs_producer_thread_is_gone(const obs_producer_t *producer)
 
 /* Through the ring ------------------------------------------------------------------------------------ */
 
-static int push_run(obs_producer_t *producer, uint32_t series, const double *values, size_t value_count)
+/* Values stride bytes apart, one behind the other. */
+static void gather(double *out, const void *values, ptrdiff_t stride, size_t value_count)
+{
+    const char *at = values;
+    if (stride == sizeof(double)) {
+        memcpy(out, at, value_count * sizeof(double));
+        return;
+    }
+    for (size_t i = 0; i < value_count; i++, at += stride)
+        memcpy(out + i, at, sizeof(double));
+}
+
+static void add_surplus(obs_producer_t *producer, int64_t surplus)
+{
+    int64_t before = atomic_load_explicit(&producer->run_surplus, memory_order_relaxed);
+    atomic_store_explicit(&producer->run_surplus, before + surplus, memory_order_relaxed);
+}
+
+static int push_run(obs_producer_t *producer, uint32_t series, const void *values, ptrdiff_t stride, size_t value_count)
 {
     obs_ring_t *ring = &producer->ring;
     size_t record_count = value_count / 2 + 1;
@@ -60,25 +78,41 @@ static int push_run(obs_producer_t *producer, uint32_t series, const double *val
     if (status != OBS_OK)
         return status;
     records->tag = OBS_RUN_TAG(series, value_count);
-    memcpy((char *)records + offsetof(obs_ring_record_t, value), values, value_count * sizeof *values);
-    int64_t surplus = atomic_load_explicit(&producer->run_surplus, memory_order_relaxed);
-    atomic_store_explicit(&producer->run_surplus, surplus + (int64_t)value_count - (int64_t)record_count,
-                          memory_order_relaxed);
+    gather((double *)(void *)((char *)records + offsetof(obs_ring_record_t, value)), values, stride, value_count);
+    add_surplus(producer, (int64_t)value_count - (int64_t)record_count);
     obs_ring_commit(ring, record_count);
     return OBS_OK;
 }
 
-static void push_runs(obs_producer_t *producer, uint32_t series, const double *values, size_t value_count)
+/* Returns how many found room. */
+static size_t push_runs(obs_producer_t *producer, uint32_t series, const void *values, ptrdiff_t stride,
+                        size_t value_count)
 {
-    while (value_count > 0) {
-        size_t run_count = value_count < OBS_RUN_VALUES_MAX ? value_count : OBS_RUN_VALUES_MAX;
-        if (push_run(producer, series, values, run_count) != OBS_OK) {
-            obs_ring_drop(&producer->ring, value_count);
-            return;
-        }
-        values += run_count;
-        value_count -= run_count;
+    const char *at = values;
+    for (size_t pushed = 0; pushed < value_count;) {
+        size_t left = value_count - pushed;
+        size_t run_count = left < OBS_RUN_VALUES_MAX ? left : OBS_RUN_VALUES_MAX;
+        if (push_run(producer, series, at, stride, run_count) != OBS_OK)
+            return pushed;
+        pushed += run_count;
+        at += (ptrdiff_t)run_count * stride;
     }
+    return value_count;
+}
+
+int obs_producer_push_weighted(obs_producer_t *producer, uint64_t tag, uint64_t bits, uint64_t weight)
+{
+    obs_ring_record_t *record = NULL;
+    int status = obs_ring_claim(&producer->ring, 1, &record);
+    if (status == OBS_ERR_FULL)
+        obs_ring_drop(&producer->ring, weight);
+    if (status != OBS_OK)
+        return status;
+    record->tag = tag;
+    memcpy(&record->value, &bits, sizeof bits);
+    add_surplus(producer, (int64_t)(weight - 1));
+    obs_ring_commit(&producer->ring, 1);
+    return OBS_OK;
 }
 
 /* Bucketed here --------------------------------------------------------------------------------------- */
@@ -97,12 +131,13 @@ static int grow_deltas(obs_producer_t *producer, uint32_t series)
     return OBS_OK;
 }
 
-static obs_delta_t *delta_of(obs_producer_t *producer, uint32_t series, int scale, bool keeps_digest)
+static obs_delta_t *delta_of(obs_producer_t *producer, const obs_shape_t *shape)
 {
+    uint32_t series = shape->series;
     if (series >= producer->delta_capacity && grow_deltas(producer, series) != OBS_OK)
         return NULL;
     if (producer->deltas[series] == NULL)
-        producer->deltas[series] = obs_delta_new(series, scale, keeps_digest);
+        producer->deltas[series] = obs_delta_new(shape);
     return producer->deltas[series];
 }
 
@@ -130,19 +165,70 @@ static int add_piece(obs_producer_t *producer, obs_delta_t *delta, const double 
     return OBS_OK;
 }
 
+static void begin_call(obs_producer_t *producer)
+{
+    atomic_store_explicit(&producer->in_call, 1, memory_order_relaxed);
+}
+
+static void end_call(obs_producer_t *producer)
+{
+    atomic_store_explicit(&producer->in_call, 0, memory_order_release);
+}
+
 void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, bool keeps_digest,
                            const double *values, size_t value_count)
 {
-    atomic_store_explicit(&producer->in_call, 1, memory_order_relaxed);
-    obs_delta_t *delta = value_count < OBS_BULK_VALUES_MIN ? NULL : delta_of(producer, series, scale, keeps_digest);
+    const obs_shape_t shape = {.series = series, .scale = scale, .keeps_digest = keeps_digest};
+    begin_call(producer);
+    obs_delta_t *delta = value_count < OBS_BULK_VALUES_MIN ? NULL : delta_of(producer, &shape);
     while (value_count > 0) {
         size_t piece_count = value_count < BULK_PIECE ? value_count : BULK_PIECE;
-        if (delta == NULL || add_piece(producer, delta, values, piece_count) != OBS_OK)
-            push_runs(producer, series, values, piece_count);
+        if (delta == NULL || add_piece(producer, delta, values, piece_count) != OBS_OK) {
+            size_t pushed = push_runs(producer, series, values, sizeof *values, piece_count);
+            obs_ring_drop(&producer->ring, piece_count - pushed);
+        }
         values += piece_count;
         value_count -= piece_count;
     }
-    atomic_store_explicit(&producer->in_call, 0, memory_order_release);
+    end_call(producer);
+}
+
+/* Sketches a piece here. OBS_ERR_STATE: the drain has the delta just now; OBS_ERR_NOMEM: there is none. */
+static int sketch_piece(obs_producer_t *producer, const obs_shape_t *shape, const void *values, ptrdiff_t stride,
+                        size_t value_count)
+{
+    double together[BULK_PIECE];
+    obs_delta_t *delta = delta_of(producer, shape);
+    if (delta == NULL)
+        return OBS_ERR_NOMEM;
+    gather(together, values, stride, value_count);
+    return add_piece(producer, delta, together, value_count);
+}
+
+/* A piece by the first way, or what that leaves by the other; what neither takes is dropped. */
+static void add_column_piece(obs_producer_t *producer, const obs_shape_t *shape, bool is_bulk, const char *values,
+                             ptrdiff_t stride, size_t value_count)
+{
+    if (is_bulk && sketch_piece(producer, shape, values, stride, value_count) == OBS_OK)
+        return;
+    size_t pushed = push_runs(producer, shape->series, values, stride, value_count);
+    size_t left = value_count - pushed;
+    if (left > 0 && sketch_piece(producer, shape, values + (ptrdiff_t)pushed * stride, stride, left) != OBS_OK)
+        obs_ring_drop(&producer->ring, left);
+}
+
+void obs_producer_add_column(obs_producer_t *producer, const obs_shape_t *shape, const void *values, ptrdiff_t stride,
+                             size_t value_count)
+{
+    bool is_bulk = value_count >= OBS_COLUMN_BULK_VALUES_MIN;
+    begin_call(producer);
+    for (const char *at = values; value_count > 0;) {
+        size_t piece_count = value_count < BULK_PIECE ? value_count : BULK_PIECE;
+        add_column_piece(producer, shape, is_bulk, at, stride, piece_count);
+        at += (ptrdiff_t)piece_count * stride;
+        value_count -= piece_count;
+    }
+    end_call(producer);
 }
 
 void obs_producer_gather_deltas(obs_producer_t *producer)

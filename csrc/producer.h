@@ -6,7 +6,9 @@
  *                          (announced on a list)
  *
  * Tag of a record: bits 0-31 the series, 32-39 what it is, 40-63 for a run its number of values. The values of
- * a run lie one after the other from its first record's value on; its records come in one claim.
+ * a run lie one after the other from its first record's value on; its records come in one claim. In the place of its
+ * value a record of a category has its code or hash, and one of nulls or of wrong types how many samples it stands for,
+ * as 64-bit integers.
  *
  * A producer has two owners, the thread and the drain, and each may go first: gone has one bit for either,
  * and who sets the second one frees the producer.
@@ -17,12 +19,22 @@
 #include "delta.h"
 #include "ring.h"
 
-enum { OBS_RECORD_SAMPLE = 0, OBS_RECORD_INCREMENT = 1, OBS_RECORD_RUN = 2 };
+enum {
+    OBS_RECORD_SAMPLE = 0,
+    OBS_RECORD_INCREMENT = 1,
+    OBS_RECORD_RUN = 2,
+    OBS_RECORD_CATEGORY = 3,
+    OBS_RECORD_HASH = 4,
+    OBS_RECORD_NULLS = 5,
+    OBS_RECORD_WRONG_TYPES = 6,
+};
 
 #define OBS_RECORD_TAG(what, series) ((uint64_t)(what) << 32 | (series))
 #define OBS_RUN_VALUES_MAX (2 * OBS_RING_CLAIM_MAX - 1)
 #define OBS_RUN_TAG(series, value_count) (OBS_RECORD_TAG(OBS_RECORD_RUN, series) | (uint64_t)(value_count) << 40)
 #define OBS_BULK_VALUES_MIN 256 /* fewer go through the ring: cheaper for the thread than to bucket them */
+/* The same for columns, whose values cost more to sketch than a model server wants to wait for. */
+#define OBS_COLUMN_BULK_VALUES_MIN ((size_t)1 << 16)
 
 typedef struct obs_producer {
     obs_ring_t ring;
@@ -31,7 +43,7 @@ typedef struct obs_producer {
     uint32_t delta_capacity;
     _Atomic uint32_t in_call;      /* the thread is inside obs_producer_add_many */
     _Atomic uint64_t bulk_samples; /* values added to deltas */
-    _Atomic int64_t run_surplus;   /* values in runs less the records that they take */
+    _Atomic int64_t run_surplus;   /* samples in records that are not one each, less these records */
     /* shared */
     _Atomic(obs_delta_t *) announced;
     _Atomic uint32_t gone;
@@ -55,6 +67,14 @@ void obs_producer_leave_drain(obs_producer_t *producer);
  * What finds no room is counted dropped. Needs no lock of any kind. */
 void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, bool keeps_digest,
                            const double *values, size_t value_count);
+
+/* Numbers of a column, stride bytes from one to the next (negative, too): through the ring if there are few, so that
+ * the drain sketches them, and sketched here if there are many or the ring is full. */
+void obs_producer_add_column(obs_producer_t *producer, const obs_shape_t *shape, const void *values, ptrdiff_t stride,
+                             size_t value_count);
+/* A record that stands for weight (>= 1) samples and has a 64-bit integer for its value. OBS_ERR_FULL: dropped and
+ * counted; OBS_ERR_STATE: the ring is closed, nothing counted. */
+OBS_MUST_CHECK int obs_producer_push_weighted(obs_producer_t *producer, uint64_t tag, uint64_t bits, uint64_t weight);
 
 /* Drain ------------------------------------------------------------------------------------------------ */
 

@@ -110,6 +110,25 @@ int obs_rows_put_digested_histogram(obs_rows_writer_t *writer, uint32_t series, 
     return status;
 }
 
+int obs_rows_put_column(obs_rows_writer_t *writer, uint32_t series, const obs_loghist_t *hist,
+                        const obs_column_t *column)
+{
+    size_t bound = obs_column_encoded_bound(hist, column), size;
+    uint8_t *out;
+    int status = row_begin(writer, series, OBS_KIND_COLUMN, bound, &out);
+    if (status != OBS_OK)
+        return status;
+    size_t room = obs_varint_size(bound);
+    status = obs_column_encode(hist, column, out + room, bound, &size);
+    if (status != OBS_OK)
+        return status;
+    if (obs_varint_size(size) != room)
+        memmove(out + obs_varint_size(size), out + room, size);
+    out += obs_varint_put(out, size);
+    row_end(writer, series, out + size);
+    return OBS_OK;
+}
+
 int obs_rows_put_gauge(obs_rows_writer_t *writer, uint32_t series, int64_t last_ms, double last,
                        const obs_loghist_t *samples)
 {
@@ -156,7 +175,7 @@ static int next_series(const obs_rows_reader_t *reader, uint64_t delta, uint32_t
 static int read_flags(uint8_t flags, uint8_t *kind)
 {
     *kind = flags & KIND_MASK;
-    if (*kind < OBS_KIND_HISTOGRAM || *kind > OBS_KIND_GAUGE)
+    if (*kind < OBS_KIND_HISTOGRAM || *kind > OBS_KIND_COLUMN)
         return OBS_ERR_CORRUPT;
     if (flags & ~(KIND_MASK | DIGEST_FOLLOWS))
         return OBS_ERR_VERSION;
@@ -233,6 +252,8 @@ int obs_row_open(const obs_row_t *row, obs_row_content_t *content)
         return open_counter(row, content);
     if (row->kind == OBS_KIND_GAUGE)
         return open_gauge(row, content);
+    if (row->kind == OBS_KIND_COLUMN)
+        return OBS_OK;
     content->hist = row->payload;
     content->hist_size = row->payload_size;
     return OBS_OK;
@@ -242,6 +263,8 @@ int obs_row_check(const obs_row_t *row)
 {
     obs_row_content_t content;
     uint64_t samples = 0, digested;
+    if (row->kind == OBS_KIND_COLUMN)
+        return obs_column_check(row->payload, row->payload_size, NULL);
     int status = obs_row_open(row, &content);
     if (status == OBS_OK && content.hist != NULL)
         status = obs_loghist_check(content.hist, content.hist_size, &samples);

@@ -7,6 +7,7 @@
  *     HISTOGRAM := bytes of obs_loghist_encode
  *     COUNTER   := varint increments, f64 sum           sum is neither negative nor NaN; it may be inf
  *     GAUGE     := i64 last_time_ms, f64 last, bytes of obs_loghist_encode of its samples
+ *     COLUMN    := payload as column.h says
  *     digest    := varint size, size bytes of obs_tdigest_encode: the samples of the histogram once more, all of them
  *
  * Integers and doubles are little-endian and unaligned. A reader that wants few of the series passes
@@ -19,6 +20,7 @@
 #define OBS_ROWS_H
 
 #include "bytes.h"
+#include "column.h"
 #include "loghist.h"
 #include "tdigest.h"
 
@@ -27,6 +29,7 @@ enum {
     OBS_KIND_HISTOGRAM = 1,
     OBS_KIND_COUNTER = 2,
     OBS_KIND_GAUGE = 3,
+    OBS_KIND_COLUMN = 4,
 };
 
 typedef struct {
@@ -41,6 +44,8 @@ OBS_MUST_CHECK int obs_rows_put_histogram(obs_rows_writer_t *writer, uint32_t se
 /* digest holds exactly the samples of hist; its buffer is empty (obs_tdigest_flush). */
 OBS_MUST_CHECK int obs_rows_put_digested_histogram(obs_rows_writer_t *writer, uint32_t series,
                                                    const obs_loghist_t *hist, obs_tdigest_t *digest);
+OBS_MUST_CHECK int obs_rows_put_column(obs_rows_writer_t *writer, uint32_t series, const obs_loghist_t *hist,
+                                       const obs_column_t *column);
 OBS_MUST_CHECK int obs_rows_put_counter(obs_rows_writer_t *writer, uint32_t series, uint64_t increments, double sum);
 OBS_MUST_CHECK int obs_rows_put_gauge(obs_rows_writer_t *writer, uint32_t series, int64_t last_ms, double last,
                                       const obs_loghist_t *samples);
@@ -70,7 +75,8 @@ typedef struct {
     double sum;
     int64_t last_ms; /* GAUGE */
     double last;
-    const uint8_t *hist; /* HISTOGRAM, GAUGE: an encoded histogram, unchecked */
+    const uint8_t
+        *hist; /* HISTOGRAM, GAUGE: an encoded histogram, unchecked; NULL for a COLUMN, which column.h opens */
     size_t hist_size;
 } obs_row_content_t;
 

@@ -75,6 +75,7 @@ static int create_slot(obs_window_t *window, const obs_series_target_t *target, 
     if (status != OBS_OK)
         return status;
     slot->accumulator.keeps_digest = target->keeps_digest && !window->drops_digests;
+    slot->accumulator.drops_parts = window->drops_digests;
     slot->series = target->series;
     slot->kind = target->kind;
     window->slot_count++;
@@ -114,9 +115,16 @@ static uint64_t book(obs_window_t *window, const obs_accumulator_t *accumulator,
 
 static uint8_t kind_of_entry(uint8_t type)
 {
-    if (type == OBS_BODY_COUNTER)
+    switch (type) {
+    case OBS_BODY_COUNTER:
         return OBS_KIND_COUNTER;
-    return type == OBS_BODY_GAUGE ? OBS_KIND_GAUGE : OBS_KIND_HISTOGRAM;
+    case OBS_BODY_GAUGE:
+        return OBS_KIND_GAUGE;
+    case OBS_BODY_COLUMN:
+        return OBS_KIND_COLUMN;
+    default:
+        return OBS_KIND_HISTOGRAM;
+    }
 }
 
 static int add_entry(obs_accumulator_t *accumulator, const obs_body_entry_t *entry, int64_t end_ms)
@@ -128,6 +136,8 @@ static int add_entry(obs_accumulator_t *accumulator, const obs_body_entry_t *ent
         return obs_loghist_merge_encoded(&accumulator->hist, entry->bytes, entry->size);
     case OBS_BODY_TDIGEST:
         return obs_accumulator_merge_digest(accumulator, entry->bytes, entry->size);
+    case OBS_BODY_COLUMN:
+        return obs_accumulator_merge_column(accumulator, entry->bytes, entry->size);
     case OBS_BODY_COUNTER:
         obs_accumulator_add_counter(accumulator, entry->count, entry->value);
         return OBS_OK;

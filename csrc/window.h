@@ -40,7 +40,7 @@ typedef struct {
     size_t slot_count;
     size_t accumulator_bytes; /* allocated by the accumulators, kept up to date at every change */
     uint64_t sample_count;
-    bool drops_digests; /* set by the owner before the first sample */
+    bool drops_digests; /* and parts of columns; set by the owner before the first sample */
 } obs_window_t;
 
 /* Empty; allocates nothing. */

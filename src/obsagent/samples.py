@@ -16,6 +16,7 @@ class Kind(IntEnum):
     HISTOGRAM = 1
     COUNTER = 2
     GAUGE = 3
+    COLUMN = 4
 
     @property
     def word(self) -> str:

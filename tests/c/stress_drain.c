@@ -1,4 +1,5 @@
-// kernels: drain producer delta ring open_batch batch_queue body loghist tdigest obs
+// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments
+// topk obs
 /* Threads that record one by one and in bulk, define series and end, beside the drain's thread, a taker and
  * callers of seal and set_clock, on a pool that is too small: every batch balances, and so does the end. Run
  * under ThreadSanitizer. */
@@ -31,16 +32,34 @@ static void record_round(obs_producer_t *producer, uint32_t series, uint64_t *st
     atomic_fetch_add(&recorded, count + bulk_count);
 }
 
+/* The same for a column: numbers one by one and in bulk, categories, nulls. */
+static void record_column(obs_producer_t *producer, uint32_t series, uint64_t *state)
+{
+    static const double values[3000] = {1, 2, 3};
+    const obs_shape_t shape = obs_series_shape(obs_open_batch_series(&drain->open, series));
+    size_t bulk_count = check_random(state) % 3000;
+    obs_producer_add_column(producer, &shape, values, sizeof *values, bulk_count);
+    int status = obs_ring_push(&producer->ring, OBS_RECORD_TAG(OBS_RECORD_SAMPLE, series), 1);
+    CHECK(status == OBS_OK || status == OBS_ERR_FULL);
+    status = obs_producer_push_weighted(producer, OBS_RECORD_TAG(OBS_RECORD_NULLS, series), 5, 5);
+    CHECK(status == OBS_OK || status == OBS_ERR_FULL);
+    status = obs_producer_push_weighted(producer, OBS_RECORD_TAG(OBS_RECORD_HASH, series), *state, 1);
+    CHECK(status == OBS_OK || status == OBS_ERR_FULL);
+    atomic_fetch_add(&recorded, bulk_count + 7);
+}
+
 /* One thread's life: it ends in the middle of everything, and another begins. */
 static void *live(void *argument)
 {
     uint64_t state = (uint64_t)(uintptr_t)argument;
     obs_producer_t *producer = NULL;
-    uint32_t series;
+    uint32_t series, column;
     CHECK_OK(obs_drain_attach(drain, &producer));
     CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_HISTOGRAM, 6, true, &series));
+    CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_COLUMN, 6, false, &column));
     for (int round = 0; round < ROUNDS; round++) {
         record_round(producer, round % 2 ? series : (uint32_t)(state % OTHER_SERIES), &state);
+        record_column(producer, round % 3 ? column : OTHER_SERIES + 1, &state);
         obs_drain_reject(drain, 1);
         atomic_fetch_add(&recorded, 1);
     }
@@ -105,6 +124,7 @@ int main(void)
     for (int i = 0; i < OTHER_SERIES; i++)
         CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_HISTOGRAM, i % 9, i % 2 == 0, &series));
     CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_GAUGE, 6, false, &series));
+    CHECK_OK(obs_open_batch_define(&drain->open, OBS_KIND_COLUMN, 6, false, &(uint32_t){0}));
     CHECK_OK(obs_drain_start(drain));
 
     uint64_t samples = 0;

@@ -1,4 +1,4 @@
-// kernels: accumulator rows loghist tdigest obs
+// kernels: accumulator rows loghist tdigest column edges hll moments topk obs
 #include "accumulator.h"
 
 #include <math.h>
@@ -190,7 +190,7 @@ static void refuses_a_kind_that_is_none(void)
     obs_rows_writer_t writer;
     obs_rows_writer_init(&writer, &rows);
     CHECK_STATUS(obs_accumulator_put(&accumulator, 0, 1, &writer), OBS_ERR_RANGE);
-    CHECK_STATUS(obs_accumulator_put(&accumulator, 4, 1, &writer), OBS_ERR_RANGE);
+    CHECK_STATUS(obs_accumulator_put(&accumulator, 5, 1, &writer), OBS_ERR_RANGE);
     CHECK_EQ(rows.size, 0);
     CHECK_STATUS(obs_accumulator_init(&accumulator, 9), OBS_ERR_RANGE);
     obs_bytes_free(&rows);

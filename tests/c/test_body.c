@@ -1,10 +1,11 @@
-// kernels: body loghist tdigest obs
+// kernels: body loghist tdigest column edges hll moments topk obs
 #include "body.h"
 
 #include <math.h>
 
 #include "alloc_seam.h"
 #include "check.h"
+#include "columns.h"
 #include "hostile.h"
 
 /* A digest of that many samples. */
@@ -17,6 +18,27 @@ static void put_digest(obs_body_t *body, uint32_t series, uint64_t samples)
     CHECK_OK(obs_tdigest_add(&digest, (double)INFINITY, 1));
     CHECK_OK(obs_body_put_tdigest(body, series, &digest));
     obs_tdigest_free(&digest);
+}
+
+static void put_column(obs_body_t *body, uint32_t series)
+{
+    sided_t sided;
+    sided_init(&sided);
+    fill_categories(&sided, 1, 30);
+    fill_numbers(&sided, NULL, 1, 30);
+    CHECK_OK(obs_body_put_column(body, series, &sided.hist, &sided.column));
+    sided_free(&sided);
+}
+
+static uint64_t column_samples(void)
+{
+    sided_t sided;
+    sided_init(&sided);
+    fill_categories(&sided, 1, 30);
+    fill_numbers(&sided, NULL, 1, 30);
+    uint64_t samples = sided_samples(&sided);
+    sided_free(&sided);
+    return samples;
 }
 
 /* One entry of each type; the histogram has all its parts. */
@@ -34,10 +56,11 @@ static void fill(obs_body_t *body)
     put_digest(body, 300, 81 * 3 + 1);
     CHECK_OK(obs_body_put_counter(body, 7, 1000000, 2.5e9));
     CHECK_OK(obs_body_put_gauge(body, OBS_BODY_MAX_SERIES, -0.25));
+    put_column(body, 8);
     obs_loghist_free(&hist);
 }
 
-static const uint64_t FILLED_SAMPLES = 5 + 81 * 3 + 1 + 1000000 + 1;
+static const uint64_t FILLED_WITHOUT_COLUMN = 5 + 81 * 3 + 1 + 1000000 + 1;
 
 /* Walks to the end as the window does. */
 static int read_all(const uint8_t *bytes, size_t size)
@@ -67,7 +90,7 @@ static void reads_what_was_written(void)
     fill(&body);
     uint64_t samples = 0;
     CHECK_OK(obs_body_check(body.bytes, body.size, &samples));
-    CHECK_EQ(samples, FILLED_SAMPLES);
+    CHECK_EQ(samples, FILLED_WITHOUT_COLUMN + column_samples());
     CHECK_OK(obs_body_check(body.bytes, body.size, NULL));
 
     obs_body_reader_t reader;
@@ -98,6 +121,10 @@ static void reads_what_was_written(void)
     CHECK_EQ(obs_body_next(&reader, &entry), 1);
     CHECK(entry.series == OBS_BODY_MAX_SERIES && entry.type == OBS_BODY_GAUGE && entry.value == -0.25);
     CHECK_EQ(entry.count, 1);
+    CHECK_EQ(obs_body_next(&reader, &entry), 1);
+    CHECK(entry.series == 8 && entry.type == OBS_BODY_COLUMN);
+    CHECK_OK(obs_body_entry_samples(&entry, &samples));
+    CHECK_EQ(samples, column_samples());
     CHECK_EQ(obs_body_next(&reader, &entry), 0);
     CHECK_EQ(obs_body_next(&reader, &entry), 0);
     obs_body_free(&body);
@@ -133,28 +160,20 @@ static void a_digest_belongs_to_its_histogram(void)
     obs_body_free(&body);
 }
 
-static void a_copy_without_digests_has_everything_else(void)
+static void a_copy_without_columns_has_everything_else(void)
 {
     obs_body_t body, copy;
     obs_body_init(&body);
     obs_body_init(&copy);
     fill(&body);
-    CHECK_OK(obs_body_copy_without_digests(&copy, body.bytes, body.size));
-    uint64_t samples = 0;
+    uint64_t samples = 0, left_out = 0;
+    CHECK_OK(obs_body_copy_without_columns(&copy, body.bytes, body.size, &left_out));
     CHECK_OK(obs_body_check(copy.bytes, copy.size, &samples));
-    CHECK_EQ(samples, FILLED_SAMPLES);
-    CHECK(copy.size < body.size);
-    obs_body_reader_t reader;
-    obs_body_entry_t entry;
-    CHECK_OK(obs_body_reader_init(&reader, copy.bytes, copy.size));
-    const uint8_t types[] = {OBS_BODY_RUN, OBS_BODY_LOGHIST, OBS_BODY_COUNTER, OBS_BODY_GAUGE};
-    for (size_t i = 0; i < sizeof types; i++) {
-        CHECK_EQ(obs_body_next(&reader, &entry), 1);
-        CHECK_EQ(entry.type, types[i]);
-    }
-    CHECK_EQ(obs_body_next(&reader, &entry), 0);
-    CHECK_STATUS(obs_body_copy_without_digests(&copy, body.bytes, body.size - 1), OBS_ERR_CORRUPT);
-    CHECK_STATUS(obs_body_copy_without_digests(&copy, body.bytes, 0), OBS_ERR_CORRUPT);
+    CHECK_EQ(samples, FILLED_WITHOUT_COLUMN);
+    CHECK_EQ(left_out, column_samples());
+    CHECK(copy.size < body.size && memcmp(copy.bytes, body.bytes, copy.size) == 0);
+    CHECK_STATUS(obs_body_copy_without_columns(&copy, body.bytes, body.size - 1, &left_out), OBS_ERR_CORRUPT);
+    CHECK_STATUS(obs_body_copy_without_columns(&copy, body.bytes, 0, &left_out), OBS_ERR_CORRUPT);
     obs_body_free(&copy);
     obs_body_free(&body);
 }
@@ -191,6 +210,9 @@ static void refuses_arguments_and_stays_as_it_was(void)
     CHECK_STATUS(obs_body_put_run(&body, OBS_BODY_MAX_SERIES + 1, &value, 1), OBS_ERR_RANGE);
     CHECK_STATUS(obs_body_put_loghist(&body, OBS_BODY_MAX_SERIES + 1, &hist), OBS_ERR_RANGE);
     CHECK_STATUS(obs_body_put_gauge(&body, UINT32_MAX, 1), OBS_ERR_RANGE);
+    obs_column_t column;
+    obs_column_init(&column, 0);
+    CHECK_STATUS(obs_body_put_column(&body, UINT32_MAX, &hist, &column), OBS_ERR_RANGE);
     CHECK_STATUS(obs_body_put_counter(&body, 1, 0, 1), OBS_ERR_RANGE);
     CHECK_STATUS(obs_body_put_counter(&body, 1, OBS_BODY_MAX_SAMPLES + 1, 1), OBS_ERR_RANGE);
     CHECK_STATUS(obs_body_put_counter(&body, 1, 1, -1), OBS_ERR_RANGE);
@@ -241,7 +263,10 @@ static const malformation_t MALFORMATIONS[] = {
     {"empty t-digest of an empty histogram", OBS_OK, 15, {1, 0, 2, 3, 1, 6, 0, 0, 5, 5, 100, 0, 0, 0, 0}},
     {"t-digest longer than the bytes", OBS_ERR_CORRUPT, 14, {1, 0, 2, 3, 1, 6, 0, 0, 5, 5, 100, 0, 0, 0}},
     {"t-digest of compression 1", OBS_ERR_CORRUPT, 15, {1, 0, 2, 3, 1, 6, 0, 0, 5, 5, 1, 0, 0, 0, 0}},
-    {"type edges", OBS_ERR_VERSION, 11, {1, 0, OBS_BODY_EDGES, F64_ONE}},
+    {"column of 0 bytes", OBS_ERR_CORRUPT, 4, {1, 0, 6, 0}},
+    {"column longer than the bytes", OBS_ERR_CORRUPT, 5, {1, 0, 6, 2, 1}},
+    {"column without extras", OBS_ERR_CORRUPT, 8, {1, 0, 6, 4, 3, 1, 6, 0}},
+    {"column with unknown parts", OBS_ERR_VERSION, 11, {1, 0, 6, 7, 3, 1, 6, 0, 8, 0, 0}},
     {"type 7", OBS_ERR_CORRUPT, 11, {1, 0, 7, F64_ONE}},
     {"run of 0", OBS_ERR_CORRUPT, 4, {1, 0, 1, 0}},
     {"run longer than the bytes", OBS_ERR_CORRUPT, 12, {1, 0, 1, 2, F64_ONE}},
@@ -287,8 +312,8 @@ static void reads_nothing_outside_of_mutilated_bytes(void)
     obs_body_t body;
     obs_body_init(&body);
     fill(&body);
-    /* The version alone, and the ends of the first four entries. */
-    CHECK_EQ(hostile_truncations(read_all, body.bytes, body.size), 5);
+    /* The version alone, and the ends of the first five entries. */
+    CHECK_EQ(hostile_truncations(read_all, body.bytes, body.size), 6);
     size_t accepted = hostile_flips(read_all, body.bytes, body.size, 20000, 1);
     CHECK(accepted < 20000);
     obs_body_free(&body);
@@ -341,7 +366,7 @@ int main(void)
 {
     RUN(reads_what_was_written);
     RUN(a_digest_belongs_to_its_histogram);
-    RUN(a_copy_without_digests_has_everything_else);
+    RUN(a_copy_without_columns_has_everything_else);
     RUN(begins_again_with_the_same_memory);
     RUN(refuses_arguments_and_stays_as_it_was);
     RUN(takes_the_longest_run);

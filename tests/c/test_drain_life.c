@@ -1,4 +1,5 @@
-// kernels: drain producer delta ring open_batch batch_queue body loghist tdigest obs
+// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments
+// topk obs
 /* Threads that come and go, stop and start, fork, wrong definitions, allocations that fail. */
 #include "drain_lab.h"
 

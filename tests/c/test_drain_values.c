@@ -1,4 +1,5 @@
-// kernels: drain producer delta ring open_batch batch_queue body loghist tdigest obs
+// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments
+// topk obs
 /* What samples become on their way through the drain: columns, histograms, digests, sums. */
 #include <math.h>
 

@@ -1,4 +1,5 @@
-// kernels: frames window accumulator series_map series_index body rows loghist tdigest obs
+// kernels: frames window accumulator series_map series_index body rows loghist tdigest column edges hll moments topk
+// obs
 #include "frames.h"
 
 #include "alloc_seam.h"

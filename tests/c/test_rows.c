@@ -1,10 +1,11 @@
-// kernels: rows loghist tdigest obs
+// kernels: rows loghist tdigest column edges hll moments topk obs
 #include "rows.h"
 
 #include <math.h>
 
 #include "alloc_seam.h"
 #include "check.h"
+#include "columns.h"
 #include "hostile.h"
 
 static void make_hist(obs_loghist_t *hist)
@@ -26,6 +27,18 @@ static obs_tdigest_t make_digest(void)
     return digest;
 }
 
+static int put_column(obs_rows_writer_t *writer, uint32_t series)
+{
+    sided_t sided;
+    sided_init(&sided);
+    obs_cuts_t cuts = ten_bins();
+    fill_numbers(&sided, &cuts, 9, 80);
+    int status = obs_rows_put_column(writer, series, &sided.hist, &sided.column);
+    sided_free(&sided);
+    obs_cuts_free(&cuts);
+    return status;
+}
+
 static int put_rows(obs_bytes_t *rows, const obs_loghist_t *hist, obs_tdigest_t *digest)
 {
     obs_rows_writer_t writer;
@@ -38,7 +51,7 @@ static int put_rows(obs_bytes_t *rows, const obs_loghist_t *hist, obs_tdigest_t 
     if (status == OBS_OK)
         status = obs_rows_put_digested_histogram(&writer, 401, hist, digest);
     if (status == OBS_OK)
-        status = obs_rows_put_histogram(&writer, UINT32_MAX, hist);
+        status = obs_rows_put_histogram(&writer, 402, hist);
     return status;
 }
 
@@ -49,6 +62,8 @@ static void fill(obs_bytes_t *rows)
     obs_tdigest_t digest = make_digest();
     obs_bytes_init(rows);
     CHECK_OK(put_rows(rows, &hist, &digest));
+    obs_rows_writer_t writer = {rows, 403};
+    CHECK_OK(put_column(&writer, UINT32_MAX));
     obs_loghist_free(&hist);
     obs_tdigest_free(&digest);
 }
@@ -118,7 +133,12 @@ static void reads_what_was_written(void)
     CHECK_EQ(digested, 91 * 2 + 4);
 
     CHECK_EQ(obs_rows_next(&reader, &row), 1);
-    CHECK(row.series == UINT32_MAX && row.digest == NULL);
+    CHECK(row.series == 402 && row.digest == NULL);
+    CHECK_EQ(obs_rows_next(&reader, &row), 1);
+    CHECK(row.series == UINT32_MAX && row.kind == OBS_KIND_COLUMN && row.digest == NULL);
+    CHECK_OK(obs_row_open(&row, &content));
+    CHECK(content.hist == NULL);
+    CHECK_OK(obs_column_check(row.payload, row.payload_size, NULL));
     CHECK_EQ(obs_rows_next(&reader, &row), 0);
     obs_bytes_free(&rows);
 }
@@ -210,7 +230,11 @@ static const malformation_t MALFORMATIONS[] = {
     {"no flags", OBS_ERR_CORRUPT, 1, {9}},
     {"no size", OBS_ERR_CORRUPT, 2, {9, 2}},
     {"kind 0", OBS_ERR_CORRUPT, 12, {9, 0, 9, 1, F64_ONE}},
-    {"kind 4", OBS_ERR_CORRUPT, 12, {9, 4, 9, 1, F64_ONE}},
+    {"kind 5", OBS_ERR_CORRUPT, 12, {9, 5, 9, 1, F64_ONE}},
+    {"column of 0 bytes", OBS_ERR_CORRUPT, 3, {9, 4, 0}},
+    {"column without extras", OBS_ERR_CORRUPT, 7, {9, 4, 4, 3, 1, 6, 0}},
+    {"column with unknown parts", OBS_ERR_VERSION, 10, {9, 4, 7, 3, 1, 6, 0, 8, 0, 0}},
+    {"column with a t-digest", OBS_ERR_CORRUPT, 16, {9, 0x14, 7, 3, 1, 6, 0, 0, 0, 0, 5, 100, 0, 0, 0, 0}},
     {"a t-digest of a counter", OBS_ERR_CORRUPT, 18, {9, 0x12, 9, 1, F64_ONE, 5, 100, 0, 0, 0, 0}},
     {"empty histogram and t-digest", OBS_OK, 12, {9, 0x11, 3, 1, 6, 0, 5, 100, 0, 0, 0, 0}},
     {"no t-digest where one follows", OBS_ERR_CORRUPT, 6, {9, 0x11, 3, 1, 6, 0}},
@@ -247,8 +271,8 @@ static void reads_nothing_outside_of_mutilated_bytes(void)
 {
     obs_bytes_t rows;
     fill(&rows);
-    /* Nothing at all, and the ends of the first four rows. */
-    CHECK_EQ(hostile_truncations(read_all, rows.bytes, rows.size), 5);
+    /* Nothing at all, and the ends of the first five rows. */
+    CHECK_EQ(hostile_truncations(read_all, rows.bytes, rows.size), 6);
     CHECK(hostile_flips(read_all, rows.bytes, rows.size, 20000, 2) < 20000);
     obs_bytes_free(&rows);
 }

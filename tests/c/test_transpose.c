@@ -1,4 +1,5 @@
-// kernels: transpose groups sections frames window accumulator series_map series_index body rows loghist tdigest obs
+// kernels: transpose groups sections frames window accumulator series_map series_index body rows loghist tdigest column
+// edges hll moments topk obs
 #include "transpose.h"
 
 #include "alloc_seam.h"

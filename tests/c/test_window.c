@@ -1,4 +1,5 @@
-// kernels: window accumulator series_map series_index body rows frames loghist tdigest obs
+// kernels: window accumulator series_map series_index body rows frames loghist tdigest column edges hll moments topk
+// obs
 /* Windows and rows that are merged into a window, and the memory that it takes. */
 #include <math.h>
 

@@ -1,19 +1,20 @@
-// kernels: window accumulator series_map series_index body rows frames loghist tdigest obs
+// kernels: window accumulator series_map series_index body rows frames loghist tdigest column edges hll moments topk
+// obs
 /* What bodies and single samples come to in a window, and what a failed allocation leaves of it. */
 #include <math.h>
 
 #include "alloc_seam.h"
+#include "columns.h"
 #include "hostile.h"
 #include "windows.h"
 
 #define END_MS 1700000000000
 
-/* Session series 0, 1, 2 are store series 10, 11, 12: histogram, counter, gauge; 3 is refused; 4 keeps a digest. */
-static const obs_series_target_t MAP[] = {{10, OBS_KIND_HISTOGRAM, 6, false},
-                                          {11, OBS_KIND_COUNTER, 6, false},
-                                          {12, OBS_KIND_GAUGE, 6, false},
-                                          {OBS_SERIES_REFUSED, 0, 6, false},
-                                          {13, OBS_KIND_HISTOGRAM, 6, true}};
+/* Session series 0, 1, 2 are store series 10, 11, 12: histogram, counter, gauge; 3 is refused; 4 keeps a digest; 5
+ * is a column. */
+static const obs_series_target_t MAP[] = {{10, OBS_KIND_HISTOGRAM, 6, false}, {11, OBS_KIND_COUNTER, 6, false},
+                                          {12, OBS_KIND_GAUGE, 6, false},     {OBS_SERIES_REFUSED, 0, 6, false},
+                                          {13, OBS_KIND_HISTOGRAM, 6, true},  {14, OBS_KIND_COLUMN, 6, false}};
 
 static obs_series_map_t make_map(void)
 {
@@ -65,6 +66,19 @@ static void put_tdigest(obs_body_t *body, uint32_t series, uint32_t first, uint3
     obs_tdigest_free(&digest);
 }
 
+static uint64_t put_column(obs_body_t *body, uint32_t series, uint64_t seed, size_t value_count)
+{
+    sided_t sided;
+    obs_cuts_t cuts = ten_bins();
+    sided_init(&sided);
+    fill_numbers(&sided, &cuts, seed, value_count);
+    CHECK_OK(obs_body_put_column(body, series, &sided.hist, &sided.column));
+    uint64_t samples = sided_samples(&sided);
+    sided_free(&sided);
+    obs_cuts_free(&cuts);
+    return samples;
+}
+
 static void applies_every_type_of_entry(void)
 {
     obs_body_t body;
@@ -99,6 +113,46 @@ static void applies_every_type_of_entry(void)
     check_window_totals(&window);
     obs_window_free(&window);
     obs_body_free(&body);
+}
+
+/* Columns in bodies, in rows, in windows: every sample is counted once, and every part is kept or none. */
+static void a_column_is_counted_whole(void)
+{
+    obs_body_t body;
+    obs_body_init(&body);
+    CHECK_OK(obs_body_begin(&body));
+    uint64_t samples = put_column(&body, 5, 1, 300) + put_column(&body, 5, 2, 200);
+    uint64_t refused = put_column(&body, 0, 3, 100);
+    obs_window_t window, copy, totals;
+    obs_window_init(&window);
+    obs_window_init(&copy);
+    obs_window_init(&totals);
+    totals.drops_digests = true;
+    obs_applied_t applied;
+    CHECK_OK(apply(&window, &body, &applied));
+    CHECK(applied.applied == samples && applied.refused == refused);
+    obs_bytes_t rows = rows_of(&window);
+    CHECK_OK(obs_window_merge_rows(&copy, rows.bytes, rows.size));
+    CHECK(same_windows(&window, &copy));
+    CHECK_OK(obs_window_merge_rows(&copy, rows.bytes, rows.size));
+    CHECK_OK(obs_window_merge(&window, &window));
+    CHECK_EQ(window.sample_count, 2 * samples);
+    CHECK_EQ(copy.sample_count, 2 * samples);
+    CHECK_OK(obs_window_merge(&totals, &copy));
+    CHECK_EQ(totals.sample_count, 2 * samples);
+    const obs_column_t *column = obs_window_find(&copy, 14)->accumulator.column;
+    CHECK(column->edges != NULL && column->edges->total == column->moments.count && column->hll != NULL);
+    column = obs_window_find(&totals, 14)->accumulator.column;
+    CHECK(column->edges == NULL && column->hll == NULL && column->given_up == OBS_COLUMN_PARTS);
+    check_window_totals(&window);
+    check_window_totals(&copy);
+    check_window_totals(&totals);
+    CHECK(obs_window_memory_bytes(&totals) < obs_window_memory_bytes(&copy));
+    obs_bytes_free(&rows);
+    obs_body_free(&body);
+    obs_window_free(&window);
+    obs_window_free(&copy);
+    obs_window_free(&totals);
 }
 
 static const obs_tdigest_t *digest_of_series(const obs_window_t *window, uint32_t series)
@@ -363,7 +417,8 @@ static void an_unchecked_body_does_no_harm(void)
     put_tdigest(&body, 4, 0, 200);
     CHECK_OK(obs_body_put_counter(&body, 1, 9, 1));
     CHECK_OK(obs_body_put_gauge(&body, 2, 1));
-    CHECK_EQ(hostile_truncations(apply_hostile_body, body.bytes, body.size), 7);
+    put_column(&body, 5, 4, 100);
+    CHECK_EQ(hostile_truncations(apply_hostile_body, body.bytes, body.size), 8);
     CHECK(hostile_flips(apply_hostile_body, body.bytes, body.size, 10000, 4) < 10000);
     obs_body_free(&body);
 }
@@ -443,6 +498,8 @@ static void survives_each_failed_allocation(void)
     put_tdigest(&body, 4, 400, 400);
     CHECK_OK(obs_body_put_counter(&body, 1, 1, 1));
     CHECK_OK(obs_body_put_gauge(&body, 2, 1));
+    put_column(&body, 5, 5, 100);
+    put_column(&body, 5, 6, 100);
     lasting_map = make_map();
     const operation_t operations[] = {do_apply, do_merge, do_merge_rows, do_add};
     for (size_t index = 0; index < sizeof operations / sizeof *operations; index++)
@@ -457,6 +514,7 @@ static void survives_each_failed_allocation(void)
 int main(void)
 {
     RUN(applies_every_type_of_entry);
+    RUN(a_column_is_counted_whole);
     RUN(keeps_a_digest_beside_the_histogram);
     RUN(a_digest_that_missed_samples_is_given_up);
     RUN(a_window_may_drop_digests);

@@ -18,9 +18,11 @@ import zstandard
 HEAD, CHECKPOINT, COMPACTED, ROLLED = 1, 2, 3, 4
 BY_SERIES = (COMPACTED, ROLLED)
 VERSION_OF_KIND = {HEAD: 1, CHECKPOINT: 1, COMPACTED: 2, ROLLED: 3}
+VERSION_WITH_COLUMNS = 4
 NAME = re.compile(r"(\d{16})(?:-(\d{16}))?(?:\.(\d+)s)?\.segment")
 WINDOW_MS = 10_000
 COUNTER = 2
+COLUMN = 4
 DIGEST_FOLLOWS = 0x10
 
 
@@ -91,6 +93,13 @@ class Block:
         """Of the checkpoints that it holds."""
         return {*range(self.sequence - max(1, self.replaced) + 1, self.sequence + 1)}
 
+    @property
+    def version(self) -> int:
+        """What its header has to say."""
+        series_kinds = {row[2] for row in self.tables[0]}
+        row_kinds = {kind for _, its_rows in self.frames for _, kind, _ in its_rows}
+        return VERSION_WITH_COLUMNS if COLUMN in series_kinds | row_kinds else VERSION_OF_KIND[self.kind]
+
 
 @dataclass
 class Name:
@@ -121,7 +130,7 @@ def read_segment(path: Path) -> list[Block]:
         blocks.append(read_block(data, offset))
         offset += struct.unpack_from("<Q", data, offset + 16)[0]
     kinds = [block.kind for block in blocks]
-    assert version == max(VERSION_OF_KIND[kind] for kind in kinds)
+    assert version == max(block.version for block in blocks)
     if name.last is None:
         assert kinds == [HEAD, *[CHECKPOINT] * (len(kinds) - 1)]
         assert name.first == blocks[0].sequence
@@ -162,7 +171,6 @@ def read_block(data: bytes, start: int) -> Block:
     version, kind, sequence, size = struct.unpack_from("<HHQQ", header, 4)
     low, high, cutoff = struct.unpack_from("<QQq", header, 40)
     tables_size, raw_size, frame_count, tables_crc, index_crc, replaced = struct.unpack_from("<IIIIII", header, 72)
-    assert version == VERSION_OF_KIND[kind]
     assert (replaced > 0) == (kind in BY_SERIES)
     assert struct.unpack_from("<I", header, 96)[0] == crc32c(header[:96])
     packed = data[start + 100 : start + 100 + tables_size]
@@ -185,6 +193,7 @@ def read_block(data: bytes, start: int) -> Block:
         series = [row[0] for _, its_rows in found for row in its_rows]
         assert (min(series), max(series)) == (first, last)
         block.frames += found
+    assert version == block.version
     if kind in BY_SERIES:
         assert block.tables[9] == sorted({window for window, _ in block.frames})
     return block

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf, nan
 from typing import Any
 
 from obsagent._native.codec import BodyWriter, Groups, SeriesMap, Window
@@ -109,6 +110,8 @@ def make_body(series: Iterable[tuple[int, Series]], chance: random.Random) -> tu
         elif one.kind == Kind.GAUGE:
             count = 1
             writer.put_gauge(number, float(chance.randint(-50, 50)))
+        elif one.kind == Kind.COLUMN:
+            count = put_column(writer, number, chance, is_numeric=one.id % 8 < 4)
         else:
             count = chance.randint(1, 40)
             values = [float(chance.randint(-3, 1000)) for _ in range(count)]
@@ -117,6 +120,18 @@ def make_body(series: Iterable[tuple[int, Series]], chance: random.Random) -> tu
                 writer.put_tdigest(number, values)
         samples += count
     return writer.take(), samples
+
+
+def put_column(writer: BodyWriter, number: int, chance: random.Random, *, is_numeric: bool) -> int:
+    """Numbers in bins or categories in bins, and what is neither; returns how many samples."""
+    nulls, wrong = chance.randint(0, 3), chance.randint(0, 2)
+    if is_numeric:
+        numbers = [nan, inf, *(float(chance.randint(-3, 1000)) for _ in range(chance.randint(0, 20)))]
+        writer.put_column(number, numbers, edges=[0.0, 10.0, 100.0, 500.0], nulls=nulls, wrong_types=wrong)
+        return len(numbers) + nulls + wrong
+    categories = [chance.choice(("DE", "FR", "IT", "")) for _ in range(chance.randint(1, 20))]
+    writer.put_column(number, (), categories, names=["DE", "FR"], nulls=nulls, wrong_types=wrong)
+    return len(categories) + nulls + wrong
 
 
 def make_exemplars(series: Iterable[Series], at_ms: int, chance: random.Random) -> tuple[Exemplar, ...]:

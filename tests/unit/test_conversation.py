@@ -101,7 +101,7 @@ class FakeSpeaker:
         for _ in range(count):
             batch: Any = SimpleNamespace(samples=2, body=b"body", start_ns=4_000_000, end_ns=9_000_000)
             batch.counts = self.grown
-            batch.body_without_digests = lambda: b"plain"
+            batch.body_without_columns = lambda: (b"plain", 1)
             self.outbox.put(batch, 0)
 
 
@@ -194,18 +194,26 @@ def test_exemplars_go_with_their_batch_in_its_time(stage: Stage) -> None:
     assert not refused
 
 
-def test_an_agent_that_knows_no_digests_is_told_of_none(stage: Stage) -> None:
+def test_an_agent_that_knows_no_columns_is_told_of_none(stage: Stage) -> None:
+    """What it cannot take is given up once, whoever takes the batch in the end."""
     stage.speaker.queue(1)
-    stage.speaker.definitions += [SeriesDefinition(0, "m", Kind.HISTOGRAM, {}, "", "", 6, "sum", "tdigest")]
-    stage.welcome(minor=0)
-    (_, define, _), (_, _, body) = stage.socket.sent[-2:]
-    assert define["series"] == [[0, "m", 1, {}, "", "", 6, "sum"]]
-    assert body == b"plain"
-    stage.socket.is_gone = True  # and is replaced by one that does
+    stage.speaker.definitions += [
+        SeriesDefinition(0, "m", Kind.HISTOGRAM, {}, "", "", 6, "sum", "tdigest"),
+        SeriesDefinition(1, "feature", Kind.COLUMN, {}, "", "", 6, "sum"),
+    ]
     stage.welcome(minor=1)
-    (_, define, _), (_, _, body) = stage.socket.sent[-2:]
+    (_, define, _), (_, samples, body) = stage.socket.sent[-2:]
     assert define["series"] == [[0, "m", 1, {}, "", "", 6, "sum", "tdigest"]]
-    assert body == b"body"
+    assert (samples["n"], body) == (1, b"plain")
+    assert stage.speaker.outbox.dropped_budget == 1
+    stage.socket.is_gone = True  # and is replaced by one that does
+    stage.welcome()
+    (_, define, _), (_, samples, body) = stage.socket.sent[-2:]
+    assert [row[1] for row in define["series"]] == ["m", "feature"]
+    assert (samples["n"], body) == (1, b"plain")
+    assert stage.speaker.outbox.dropped_budget == 1
+    stage.say(MessageKind.ACK, q=1, clock=stage.now)
+    assert stage.speaker.outbox.acknowledged_samples == 1
 
 
 def test_batches_are_stamped_in_the_agents_time(stage: Stage) -> None:

@@ -131,12 +131,12 @@ def test_the_journal_read_by_its_description(directory: Path) -> None:
     preamble, entries = plain_reader.read_journal(sorted((directory / "journal").iterdir())[-1])
     assert [entry.type for entry in preamble] == [17, 16, 16]
     assert [entry.type for entry in entries] == [7, 1, 2, 4, 3, 6, 5]
-    assert [row[1] for row in preamble[0].fields[0]] == ["m_histogram", "m_counter", "m_gauge"] * 2
-    assert preamble[1].fields[1] == [0, 0, 1, 1, 2, 2]
+    assert [row[1] for row in preamble[0].fields[0]] == ["m_histogram", "m_counter", "m_gauge", "m_column"] * 2
+    assert preamble[1].fields[1] == [0, 0, 1, 1, 2, 2, 3, 3]
     _, opened, defined, refused, frame, happened, closed = (entry.fields for entry in entries)
     assert opened[1:4] == ["shop", "host", 7]
-    assert [row[:2] for row in defined[1]] == [[0, 0], [1, 1], [2, 2], [3, 6]]
-    assert [row[2] is None for row in defined[1]] == [True, True, True, False]
+    assert [row[:2] for row in defined[1]] == [[0, 0], [1, 1], [2, 2], [3, 3], [4, 8]]
+    assert [row[2] is None for row in defined[1]] == [True, True, True, True, False]
     assert refused[6:] == [5, refused[3], 1]
     assert frame[5][0] - refused[5][0] == check_body(frame[6])
     assert happened[1:] == [4, 2, 1, [["e4", frame[3], {"session": "p0"}]]]

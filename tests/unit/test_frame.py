@@ -164,8 +164,7 @@ def test_definitions_round_trip() -> None:
 
 def test_definitions_of_another_minor_are_understood() -> None:
     """One that names no sketch keeps a loghist alone; what a later one adds is passed over."""
-    before = frame.definition_row(DEFINITION, minor=0)
-    assert len(before) == 8
+    before = frame.definition_row(DEFINITION)[: frame.DEFINITION_FIELDS_MIN]
     assert frame.read_definitions({"series": [before]}) == [DEFINITION._replace(sketch="loghist")]
     after = [*frame.definition_row(DEFINITION), "more"]
     assert frame.read_definitions({"series": [after]}) == [DEFINITION]
@@ -239,11 +238,11 @@ def test_one_minor_apart_is_understood_two_are_not() -> None:
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ProtocolError, match="99"):
-        frame.unpack(msgpack.packb({"v": 1, "m": 0, "k": 99}))
+        frame.unpack(msgpack.packb({"v": 1, "m": frame.MINOR, "k": 99}))
 
 
 def test_only_a_define_message_may_have_a_large_header() -> None:
-    large = {"v": 1, "m": 0, "pad": b"x" * HEADER_BYTES_MAX}
+    large = {"v": 1, "m": frame.MINOR, "pad": b"x" * HEADER_BYTES_MAX}
     assert frame.unpack(msgpack.packb({**large, "k": int(MessageKind.DEFINE)}))[0] is MessageKind.DEFINE
     with pytest.raises(CorruptData):
         frame.unpack(msgpack.packb({**large, "k": int(MessageKind.HELLO)}))

@@ -140,8 +140,8 @@ class TestBody:
                 pass
         assert accepted == 5  # nothing yet, and after each entry but the last
 
-    @pytest.mark.parametrize("body", [b"\x02", b"\x01\x00\x06"])
-    def test_other_versions_and_reserved_types_are_named_so(self, body):
+    @pytest.mark.parametrize("body", [b"\x02", b"\x01\x00\x06\x07\x03\x01\x06\x00\x08\x00\x00"])
+    def test_other_versions_and_parts_are_named_so(self, body):
         with pytest.raises(UnsupportedVersion):
             codec.check_body(body)
 
@@ -188,7 +188,7 @@ class TestSeriesMap:
 
     def test_what_it_cannot_hold_is_refused(self):
         series_map = SeriesMap()
-        for arguments in [(1 << 31, 0), (0, 0, 4), (0, 0, 1, 9)]:
+        for arguments in [(1 << 31, 0), (0, 0, 5), (0, 0, 1, 9)]:
             with pytest.raises(ValueError, match=r"above|outside|no kind"):
                 series_map.set(*arguments)
         for arguments in [(0, 1 << 32), (0, -1), (1 << 32, 0), (-1, 0)]:

@@ -335,14 +335,14 @@ def test_time_records_seconds(recorder: Recorder, histogram: Histogram) -> None:
 
 
 def test_definitions_are_numbered_and_checked(recorder: Recorder) -> None:
-    assert [recorder.define(kind) for kind in (1, 2, 3, 1)] == [0, 1, 2, 3]
+    assert [recorder.define(kind) for kind in (1, 2, 3, 4)] == [0, 1, 2, 3]
     assert recorder.counter(1).series == 1
-    for make in (recorder.histogram, recorder.gauge):
+    for make in (recorder.histogram, recorder.gauge, recorder.column):
         with pytest.raises(ValueError, match="another kind"):
             make(1)
     with pytest.raises(ValueError, match="not defined"):
         recorder.counter(4)
-    for kind, scale in ((0, 6), (4, 6), (1, 9), (1, -1)):
+    for kind, scale in ((0, 6), (5, 6), (1, 9), (1, -1)):
         with pytest.raises(ValueError, match="range"):
             recorder.define(kind, scale)
 

@@ -93,8 +93,13 @@ def test_format_md_says_what_the_constants_say() -> None:
     assert file_header[0].value == "`OBSSEGM\\n`" == f"`{layout.FILE_MAGIC.decode().encode('unicode_escape').decode()}`"
     assert header[0].value == f"`{layout.BLOCK_MAGIC.decode()}`"
     version, newer, newest = sorted(set(layout.VERSION_OF_KIND.values()))
-    assert file_header[1].value == f"{version}, compacted files {newer}, rolled-up files {newest}"
-    assert header[1].value == f"{version}, compacted blocks {newer}, rolled-up blocks {newest}"
+    columns = layout.VERSION_WITH_COLUMNS
+    assert file_header[1].value == (
+        f"{version}, compacted files {newer}, rolled-up files {newest}, files with columns {columns}"
+    )
+    assert header[1].value == (
+        f"{version}, compacted blocks {newer}, rolled-up blocks {newest}, blocks with columns {columns}"
+    )
     assert f"A version above {layout.FORMAT_VERSION} in a sound header" in text
     kinds = f"{layout.BLOCK_HEAD} head, {layout.BLOCK_CHECKPOINT} checkpoint, {layout.BLOCK_COMPACTED} compacted"
     assert header[2].value == f"{kinds}, {layout.BLOCK_ROLLED} rolled up"

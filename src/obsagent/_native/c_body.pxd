@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from obsagent._native.c_column cimport obs_column_t
 from obsagent._native.c_loghist cimport obs_loghist_t
 from obsagent._native.c_tdigest cimport obs_tdigest_t
 
@@ -23,5 +24,6 @@ cdef extern from "body.h" nogil:
     int obs_body_put_tdigest(obs_body_t *body, uint32_t series, obs_tdigest_t *digest)
     int obs_body_put_counter(obs_body_t *body, uint32_t series, uint64_t increments, double sum)
     int obs_body_put_gauge(obs_body_t *body, uint32_t series, double value)
-    int obs_body_copy_without_digests(obs_body_t *body, const uint8_t *bytes, size_t size)
+    int obs_body_put_column(obs_body_t *body, uint32_t series, const obs_loghist_t *hist, const obs_column_t *column)
+    int obs_body_copy_without_columns(obs_body_t *body, const uint8_t *bytes, size_t size, uint64_t *left_out)
     int obs_body_check(const uint8_t *bytes, size_t size, uint64_t *samples)

@@ -2,6 +2,13 @@
 
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from obsagent._native.c_column cimport obs_cuts_t
+
+
+cdef extern from "delta.h" nogil:
+    ctypedef struct obs_shape_t:
+        pass
+
 
 cdef extern from "batch_queue.h" nogil:
     ctypedef struct obs_accounts_t:
@@ -27,14 +34,23 @@ cdef extern from "open_batch.h" nogil:
     int OBS_KIND_HISTOGRAM
     int OBS_KIND_COUNTER
     int OBS_KIND_GAUGE
+    int OBS_KIND_COLUMN
+    ctypedef struct obs_categories_t:
+        pass
     ctypedef struct obs_series_t:
         uint8_t kind
         int8_t scale
         bint keeps_digest
+        obs_cuts_t *cuts
+        obs_categories_t *categories
     ctypedef struct obs_open_batch_t:
         pass
     int obs_open_batch_define(obs_open_batch_t *batch, int kind, int scale, bint keeps_digest, uint32_t *series)
     obs_series_t *obs_open_batch_series(const obs_open_batch_t *batch, uint32_t series)
+    int obs_series_set_cuts(obs_series_t *column, const double *cuts, uint32_t cut_count)
+    int obs_series_set_bins(obs_series_t *column, uint32_t bin_count)
+    int obs_series_add_category(obs_series_t *column, const void *key, size_t key_size, uint32_t *code)
+    obs_shape_t obs_series_shape(const obs_series_t *series)
     void obs_gauge_set(obs_series_t *gauge, double value)
     void obs_gauge_add(obs_series_t *gauge, double value)
     void obs_gauge_unset(obs_series_t *gauge)

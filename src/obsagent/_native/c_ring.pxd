@@ -2,17 +2,24 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from obsagent._native.c_drain cimport obs_drain_t
+from obsagent._native.c_drain cimport obs_drain_t, obs_shape_t
 
 
 cdef extern from "producer.h" nogil:
     int OBS_RECORD_SAMPLE
     int OBS_RECORD_INCREMENT
+    int OBS_RECORD_CATEGORY
+    int OBS_RECORD_HASH
+    int OBS_RECORD_NULLS
+    int OBS_RECORD_WRONG_TYPES
     uint64_t OBS_RECORD_TAG(int what, uint32_t series)
     ctypedef struct obs_producer_t:
         pass
     void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, bint keeps_digest,
                                const double *values, size_t value_count)
+    void obs_producer_add_column(obs_producer_t *producer, const obs_shape_t *shape, const void *values,
+                                 ptrdiff_t stride, size_t value_count)
+    int obs_producer_push_weighted(obs_producer_t *producer, uint64_t tag, uint64_t bits, uint64_t weight)
 
 
 cdef extern from "thread_producers.h" nogil:

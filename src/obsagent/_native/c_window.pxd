@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from obsagent._native.c_column cimport obs_column_t
 from obsagent._native.c_loghist cimport obs_loghist_t
 from obsagent._native.c_series_map cimport obs_series_map_t, obs_series_target_t
 from obsagent._native.c_tdigest cimport obs_tdigest_t
@@ -16,6 +17,7 @@ cdef extern from "accumulator.h" nogil:
         double sum
         double last
         int64_t last_ms
+        obs_column_t *column
 
     const obs_tdigest_t *obs_accumulator_digest(const obs_accumulator_t *accumulator)
     uint64_t obs_accumulator_samples(const obs_accumulator_t *accumulator)

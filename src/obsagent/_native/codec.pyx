@@ -15,6 +15,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from obsagent._native.c_body cimport *
+from obsagent._native.c_column cimport *
 from obsagent._native.c_crc32c cimport obs_crc32c
 from obsagent._native.c_envelope cimport *
 from obsagent._native.c_groups cimport *
@@ -146,6 +147,18 @@ def series_in_rows(rows):
     return found
 
 
+def has_columns(rows):
+    """True if a row of a column is among the rows of a window."""
+    cdef _View view = _View(rows)
+    cdef obs_rows_reader_t reader
+    cdef obs_row_t row
+    obs_rows_reader_init(&reader, view.data, view.size)
+    while check(obs_rows_next(&reader, &row)) > 0:
+        if row.kind == OBS_KIND_COLUMN:
+            return True
+    return False
+
+
 def check_body(body):
     """Samples in a sample body, after checking all of it."""
     cdef _View view = _View(body)
@@ -176,63 +189,6 @@ def row_sizes(rows):
 
 
 @cython.final
-cdef class BodyWriter:
-    """Writes a sample body entry by entry; `take` returns it and begins the next."""
-
-    cdef obs_body_t body
-
-    def __cinit__(self):
-        obs_body_init(&self.body)
-        check(obs_body_begin(&self.body))
-
-    def __dealloc__(self):
-        obs_body_free(&self.body)
-
-    def put_run(self, uint32_t series, values):
-        """Histogram samples as they are; 1 to 65,536 of them."""
-        cdef array.array column = array.array("d", values)
-        check(obs_body_put_run(&self.body, series, column.data.as_doubles, <size_t>len(column)))
-
-    def put_loghist(self, uint32_t series, values, int scale=6):
-        """Histogram samples as a loghist of a scale."""
-        cdef array.array column = array.array("d", values)
-        cdef obs_loghist_t hist
-        cdef int status
-        check(obs_loghist_init(&hist, scale))
-        status = obs_loghist_add_many(&hist, column.data.as_doubles, <size_t>len(column))
-        if status == OBS_OK:
-            status = obs_body_put_loghist(&self.body, series, &hist)
-        obs_loghist_free(&hist)
-        check(status)
-
-    def put_tdigest(self, uint32_t series, values, uint32_t compression=OBS_TDIGEST_SERIES_COMPRESSION):
-        """The values of the `put_loghist` just before, of the same series, once more as a t-digest."""
-        cdef array.array column = array.array("d", values)
-        cdef obs_tdigest_t digest
-        cdef int status
-        check(obs_tdigest_init(&digest, compression))
-        status = obs_tdigest_add_many(&digest, column.data.as_doubles, <size_t>len(column))
-        if status == OBS_OK:
-            status = obs_body_put_tdigest(&self.body, series, &digest)
-        obs_tdigest_free(&digest)
-        check(status)
-
-    def put_counter(self, uint32_t series, uint64_t increments, double sum):
-        """That many increments that add up to sum."""
-        check(obs_body_put_counter(&self.body, series, increments, sum))
-
-    def put_gauge(self, uint32_t series, double value):
-        """One sample of a gauge."""
-        check(obs_body_put_gauge(&self.body, series, value))
-
-    def take(self):
-        """The body; the writer begins an empty one."""
-        body = PyBytes_FromStringAndSize(<const char *>self.body.bytes, <Py_ssize_t>self.body.size)
-        check(obs_body_begin(&self.body))
-        return body
-
-
-@cython.final
 cdef class SeriesMap(_Shared):
     """Session series number -> store series id, with the kind, the scale and the digest that the store knows."""
 
@@ -255,7 +211,7 @@ cdef class SeriesMap(_Shared):
         cdef obs_series_target_t target
         if session_series > OBS_BODY_MAX_SERIES:
             raise ValueError(f"session series {session_series} is above {OBS_BODY_MAX_SERIES}")
-        if kind > OBS_KIND_GAUGE:
+        if kind > OBS_KIND_COLUMN:
             raise ValueError(f"{kind} is no kind of instrument")
         if scale > OBS_LOGHIST_MAX_SCALE:
             raise ValueError(f"scale {scale} is outside {OBS_LOGHIST_MIN_SCALE}..{OBS_LOGHIST_MAX_SCALE}")
@@ -282,6 +238,7 @@ cdef class SeriesMap(_Shared):
         return sorted([(self.map.numbers[at], self.map.targets[at].series) for at in range(self.map.count)])
 
 
+include "codec_body.pxi"
 include "codec_window.pxi"
 include "codec_groups.pxi"
 include "codec_transpose.pxi"

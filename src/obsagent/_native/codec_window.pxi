@@ -3,10 +3,11 @@
 
 @cython.final
 cdef class Window(_Shared):
-    """The series of one window in memory: store series id -> histogram, counter or gauge.
+    """The series of one window in memory: store series id -> histogram, counter, gauge or column.
 
     With `digests` it keeps the t-digests that come with histograms. One that missed samples of its series is
-    dropped: a window has the digest of all samples or none. No sample is lost for a digest's sake.
+    dropped: a window has the digest of all samples or none. No sample is lost for a digest's sake. It is the same with
+    what columns hold beside their histograms and counts.
     """
 
     cdef obs_window_t window

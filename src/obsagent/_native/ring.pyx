@@ -6,10 +6,12 @@ finds no room `dropped_ring`. The machinery is csrc/drain.h; here are arguments,
 """
 
 cimport cython
+from cpython cimport array
 from cpython.buffer cimport (
     PyBUF_FORMAT,
     PyBUF_FULL_RO,
     PyBUF_ND,
+    PyBUF_STRIDED_RO,
     PyBuffer_Release,
     PyBuffer_ToContiguous,
     PyObject_CheckBuffer,
@@ -20,18 +22,21 @@ from libc.float cimport DBL_MAX
 from libc.math cimport llround
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 from posix.unistd cimport getpid, pid_t
 
 from obsagent._native.c_body cimport (
-    obs_body_copy_without_digests,
+    obs_body_copy_without_columns,
     obs_body_free,
     obs_body_init,
     obs_body_t,
 )
+from obsagent._native.c_column cimport OBS_EDGES_MAX_BINS, OBS_TOPK_KEY_MAX, obs_hash_bytes
 from obsagent._native.c_drain cimport *
-from obsagent._native.c_obs cimport OBS_ERR_STATE, OBS_OK, check
+from obsagent._native.c_obs cimport OBS_ERR_RANGE, OBS_ERR_STATE, OBS_OK, check
 from obsagent._native.c_ring cimport *
 
+import array
 import sys
 import time
 
@@ -43,10 +48,12 @@ cdef extern from "Python.h":
     double long_as_double "PyLong_AsDouble"(object value)  # not raise
     void *PyErr_Occurred()
     void PyErr_Clear()
+    object PyUnicode_FromObject(object text)
 
 cdef enum:
     NO_SLOT = OBS_SLOTS
     BLOCK_VALUES = 512  # converted at a time
+    NUMBER_BYTES_MAX = 16  # of one item of a buffer of numbers
     WITHOUT_GIL_VALUES = 1 << 14  # below this, to let go of the GIL costs more than it gives
 
 cdef int64_t NS_PER_MS = 1_000_000
@@ -80,6 +87,7 @@ cdef class Recorder:
     cdef pid_t pid
     cdef object on_first_sample
     cdef dict functions
+    cdef dict columns
 
     def __cinit__(self, slot, ring_bytes=8 << 20, window_ms=10_000, batch_interval_ms=100, frame_bytes=256 << 10,
                   on_first_sample=None):
@@ -95,6 +103,7 @@ cdef class Recorder:
         check(obs_drain_create(&options, &self.drain))
         self.pid = getpid()
         self.functions = {}
+        self.columns = {}
         self.on_first_sample = on_first_sample
         self.is_disabled = ring_bytes == 0
         self.home_slot = slot
@@ -121,12 +130,55 @@ cdef class Recorder:
     def define(self, int kind, int scale=6, bint digest=False):
         """The number of a new series, from 0 upwards.
 
-        `kind` is a `samples.Kind`; `scale` (0..8) is that of a histogram, and `digest` asks for a t-digest beside
-        it. ValueError for any other.
+        `kind` is a `samples.Kind`; `scale` (0..8) is that of a histogram or column, and `digest` asks for a t-digest
+        beside a histogram. ValueError for any other.
         """
         cdef uint32_t series
         check(obs_open_batch_define(&self.drain.open, kind, scale, digest, &series))
+        if kind == OBS_KIND_COLUMN:
+            self.columns[series] = _ColumnState()
         return series
+
+    def set_edges(self, uint32_t series, edges):
+        """A column is of numbers, which are counted in these bins too; before its first sample.
+
+        k + 1 ascending finite edges (2 to 256) make k bins as in numpy.histogram, and one below and one above; no edges
+        make no bins. ValueError for any others, and if the column has edges or categories: another reference is
+        another series.
+        """
+        cdef obs_series_t *column = self.defined(series, OBS_KIND_COLUMN)
+        cdef array.array bounds = array.array("d", edges)
+        cdef int status = OBS_OK
+        if (<_ColumnState>self.columns[series]).expected != ANYTHING or column.categories != NULL:
+            raise ValueError(f"series {series} has edges or categories already: define another series")
+        if len(bounds) > 0:
+            status = obs_series_set_cuts(column, bounds.data.as_doubles, <uint32_t>len(bounds))
+        if status == OBS_ERR_RANGE:
+            raise ValueError("edges must be 2 to 256 finite numbers, each greater than the one before")
+        check(status)
+        (<_ColumnState>self.columns[series]).expected = NUMBERS
+
+    def set_categories(self, uint32_t series, names):
+        """A column is of categories, and each of these (256 at most) has a bin; before its first sample.
+
+        All others share one more bin. ValueError for more, for a name twice or of more than 256 bytes, and if the
+        column has edges or categories.
+        """
+        cdef obs_series_t *column = self.defined(series, OBS_KIND_COLUMN)
+        cdef _ColumnState state = self.columns[series]
+        cdef uint32_t code
+        keys = {name: name.encode("utf-8", "replace") for name in names}
+        if state.expected != ANYTHING or column.categories != NULL:
+            raise ValueError(f"series {series} has edges or categories already: define another series")
+        if len(keys) >= OBS_EDGES_MAX_BINS or len(keys) != len(names):
+            raise ValueError(f"categories must be different names, {OBS_EDGES_MAX_BINS - 1} at most")
+        if any(len(key) > OBS_TOPK_KEY_MAX for key in keys.values()):
+            raise ValueError(f"the name of a category has at most {OBS_TOPK_KEY_MAX} bytes")
+        check(obs_series_set_bins(column, <uint32_t>len(keys) + 1))
+        state.expected = CATEGORIES
+        for name, key in keys.items():
+            check(obs_series_add_category(column, PyBytes_AS_STRING(key), <size_t>len(key), &code))
+            state.codes[name] = code
 
     cdef obs_series_t *defined(self, uint32_t series, int kind) except NULL:
         cdef obs_series_t *found = obs_open_batch_series(&self.drain.open, series)
@@ -148,7 +200,18 @@ cdef class Recorder:
         """The gauge with this number; ValueError if it was not defined as one."""
         return Gauge(self, series)
 
+    def column(self, uint32_t series):
+        """The column with this number; ValueError if it was not defined as one."""
+        return Column(self, series)
+
     # Recording: the slow paths of the instruments
+
+    cdef obs_producer_t *producer(self) noexcept:
+        """The calling thread's, made if it has none; NULL if it cannot have one."""
+        cdef obs_producer_t *producer = obs_thread_producer(self.slot)
+        if producer == NULL and self.attach():
+            producer = obs_thread_producer(self.slot)
+        return producer
 
     cdef bint attach(self) noexcept:
         """Gives the calling thread a ring; False if it cannot have one."""
@@ -328,16 +391,17 @@ cdef class Batch:
     cdef readonly uint64_t rejected_value
     cdef readonly bytes body
 
-    def body_without_digests(self):
-        """The same samples for an agent that does not know t-digests."""
+    def body_without_columns(self):
+        """(What an agent that does not know columns can take, samples of columns that are left out)."""
         cdef obs_body_t body
+        cdef uint64_t left_out = 0
         cdef int status
         obs_body_init(&body)
         try:
-            status = obs_body_copy_without_digests(&body, <const uint8_t *>PyBytes_AS_STRING(self.body),
-                                                   <size_t>len(self.body))
+            status = obs_body_copy_without_columns(&body, <const uint8_t *>PyBytes_AS_STRING(self.body),
+                                                   <size_t>len(self.body), &left_out)
             check(status)
-            return PyBytes_FromStringAndSize(<const char *>body.bytes, <Py_ssize_t>body.size)
+            return PyBytes_FromStringAndSize(<const char *>body.bytes, <Py_ssize_t>body.size), left_out
         finally:
             obs_body_free(&body)
 
@@ -366,4 +430,5 @@ cdef int64_t floor_ms(int64_t ns) noexcept:
 
 include "ring_values.pxi"
 include "ring_instruments.pxi"
+include "ring_columns.pxi"
 include "ring_tokens.pxi"

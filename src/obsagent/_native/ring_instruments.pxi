@@ -43,9 +43,7 @@ cdef class Histogram:
 
     cdef void add(self, const double *values, size_t value_count) noexcept:
         cdef Recorder recorder = self.recorder
-        cdef obs_producer_t *producer = obs_thread_producer(recorder.slot)
-        if producer == NULL and recorder.attach():
-            producer = obs_thread_producer(recorder.slot)
+        cdef obs_producer_t *producer = recorder.producer()
         if producer == NULL:
             recorder.drop(value_count)
         elif value_count < WITHOUT_GIL_VALUES:

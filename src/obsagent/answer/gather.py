@@ -59,9 +59,9 @@ def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
             count = own.stop
     steps = plan.steps
     if steps:
-        groups = Groups(mapping, count, steps.first_ms, steps.step_ms, steps.count, digests=digests)
+        groups = Groups(mapping, count, steps.first_ms, steps.step_ms, steps.count, digests=digests, columns=False)
     else:
-        groups = Groups(mapping, count, digests=digests)
+        groups = Groups(mapping, count, digests=digests, columns=False)
     coverage = view.collect(plan.span.read_from_ms, plan.span.to_ms, groups, steps.step_ms if steps else 0)
     covered = None
     if coverage.first_ms is not None and coverage.last_ms is not None:

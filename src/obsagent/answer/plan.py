@@ -193,7 +193,7 @@ def _ratio(query: Query, series: list[Series]) -> Divided:
 
 def _operand_stat(query: Query, source: Source) -> Stat:
     """What a metric without a stat means in a ratio."""
-    if source.kind in (Kind.HISTOGRAM, CLASSIC):
+    if source.kind in (Kind.HISTOGRAM, Kind.COLUMN, CLASSIC):
         summary = (
             f"`{source.metric.text}` is a {source.kind.word}: say which stat of it, such as `mean {source.metric.text}`"
         )

@@ -131,7 +131,7 @@ class _Writer:
         return f"{text} and {word}({limit.count}, {first})"
 
     def _stat(self, source: Source, stat: Stat) -> str | None:
-        if source.kind is None:
+        if source.kind in (None, Kind.COLUMN):  # columns are not exported
             return None
         names = (label_name(each.text, source.metric.text) for each in self._plan.query.by)
         self._by = f" by ({', '.join(names)})" if self._plan.query.by else ""

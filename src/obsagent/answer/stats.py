@@ -34,20 +34,23 @@ class Scraped(Enum):
 CLASSIC = Scraped.CLASSIC
 MetricKind = Kind | Scraped
 
+_OF_OBSERVATIONS = {
+    QUANTILE: "value below which that percentage of the observations lies",
+    "mean": "sum of the observations / count",
+    "min": "smallest observation",
+    "max": "largest observation",
+    "sum": "sum of the observations",
+    "count": "number of observations",
+    "rate": "observations per second of the covered time",
+    "stddev": "standard deviation of the observations",
+    UNDER: "share of the observations that are at most the value",
+    OVER: "share of the observations that are above the value",
+    AGE: "time since the last observation",
+}
+
 MEANING: dict[MetricKind, dict[str, str]] = {
-    Kind.HISTOGRAM: {
-        QUANTILE: "value below which that percentage of the observations lies",
-        "mean": "sum of the observations / count",
-        "min": "smallest observation",
-        "max": "largest observation",
-        "sum": "sum of the observations",
-        "count": "number of observations",
-        "rate": "observations per second of the covered time",
-        "stddev": "standard deviation of the observations",
-        UNDER: "share of the observations that are at most the value",
-        OVER: "share of the observations that are above the value",
-        AGE: "time since the last observation",
-    },
+    Kind.HISTOGRAM: _OF_OBSERVATIONS,
+    Kind.COLUMN: {word: text.replace("observation", "number") for word, text in _OF_OBSERVATIONS.items()},
     Kind.COUNTER: {
         "rate": "increment per second of the covered time",
         "sum": "increment in the asked time",
@@ -83,6 +86,7 @@ MEANING: dict[MetricKind, dict[str, str]] = {
 
 DEFAULT: dict[MetricKind, tuple[str, ...]] = {
     Kind.HISTOGRAM: ("p50", "p99", "count"),
+    Kind.COLUMN: ("p50", "p99", "count"),
     Kind.COUNTER: ("rate",),
     Kind.GAUGE: ("last",),
     CLASSIC: ("p50", "p99", "count"),

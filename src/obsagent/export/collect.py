@@ -41,7 +41,7 @@ class Collector:
 
     def collect(self, view: View) -> Collected:
         """What is to be exported now; raises `StoreError`."""
-        every = view.series()
+        every = [series for series in view.series() if series.kind is not Kind.COLUMN]  # see `answer`, not a scrape
         groups = Groups({series.id: index for index, series in enumerate(every)}, len(every))
         self._totals.collect(view, groups)
         samples = {series.id: groups.samples(index) for index, series in enumerate(every)}

@@ -54,9 +54,14 @@ class Draft:
     row_bytes: Counter[int] = field(default_factory=Counter)
 
 
-def wants_file(writer: SegmentWriter, budgets: Budgets, now_ms: int) -> bool:
-    """True if the next block should begin a new file: there is none, or it is large or old enough."""
+def wants_file(writer: SegmentWriter, budgets: Budgets, now_ms: int, *, of_columns: bool) -> bool:
+    """True if the next block should begin a new file: there is none, or it is large or old enough.
+
+    With the first column, too: a file has one version from its beginning.
+    """
     if writer.bytes_in_file == 0 or writer.bytes_in_file >= budgets.segment_file_bytes:
+        return True
+    if of_columns and writer.version < layout.VERSION_WITH_COLUMNS:
         return True
     age_ms = now_ms - writer.created_ms  # below zero if the clock was set back: nobody knows then how old it is
     return not 0 <= age_ms < budgets.segment_file_age_ms

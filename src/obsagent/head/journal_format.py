@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 VERSION_WITH_SYNCED = 2
 
 FILE_SUFFIX = ".journal"

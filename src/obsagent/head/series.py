@@ -40,6 +40,8 @@ class SeriesTable:
         self._ids_of_metric: dict[str, array[int]] = {}
         self._next_id = 0
         self.refused: dict[str, int] = {}
+        self.has_columns = False
+        """True once a column is known."""
         self.wall_ms: Callable[[], int] = lambda: 0
         """The time of which new series are."""
 
@@ -106,6 +108,7 @@ class SeriesTable:
         if known is None or known.sketch != series.sketch:
             self._by_id[series.id] = series
             self._order.append(series.id)
+            self.has_columns = self.has_columns or series.kind is Kind.COLUMN
         return True
 
     def says(self, series: Series) -> bool:

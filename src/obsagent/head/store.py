@@ -393,7 +393,8 @@ class Store:
             position = self._journal.position
             if position == self._mark.high and not (self._state.windows or gaps or anew):
                 return None
-            new_file = wants_file(self._segments, self._budgets, now_ms)
+            of_columns = self._state.series.has_columns
+            new_file = wants_file(self._segments, self._budgets, now_ms, of_columns=of_columns)
             idle_before_ms = self._clock.monotonic_ms() - self._budgets.session_idle_ms
             detached = self._state.detach(up_to_ms, position, idle_before_ms)
             self._detached = detached

@@ -187,7 +187,7 @@ def _segment(where: StoreDirectory, file: ScannedFile, kind: str, damage: Iterab
 
 def file_version(headers: Iterable[BlockHeader]) -> int | None:
     """The format version of a segment file, from what it holds."""
-    return max((segment_format.VERSION_OF_KIND[header.kind] for header in headers), default=None)
+    return max((header.version for header in headers), default=None)
 
 
 def _time_of(damage: Damage) -> Report:

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from obsagent.errors import AccessDenied, CorruptData, ProtocolError
 from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 from obsagent.record.outbox import exact_ms
+from obsagent.samples import Kind
 from obsagent.wire.exemplars import SentExemplar, exemplar_fields
 from obsagent.wire.frame import (
     MINOR,
-    MINOR_WITH_DIGESTS,
+    MINOR_WITH_COLUMNS,
     SESSION_BYTES,
     Header,
     MessageKind,
@@ -334,14 +335,20 @@ class Conversation:
         assert self._socket is not None
         while self._defined < len(self._speaker.definitions):
             part = self._speaker.definitions[self._defined : self._defined + DEFINITIONS_PER_MESSAGE]
-            rows = [definition_row(definition, self._agent_minor) for definition in part]
-            if not self._socket.send(pack(MessageKind.DEFINE, s=self._session, series=rows)):
+            rows = [definition_row(definition) for definition in part if self._is_known(definition.kind)]
+            if rows and not self._socket.send(pack(MessageKind.DEFINE, s=self._session, series=rows)):
                 return False
             self._defined += len(part)
         return True
 
+    def _is_known(self, kind: Kind) -> bool:
+        """False for a kind that came later than the agent's protocol: it would refuse the whole message."""
+        return kind is not Kind.COLUMN or self._agent_minor >= MINOR_WITH_COLUMNS
+
     def _send_batch(self, entry: QueuedBatch) -> bool:
         assert self._socket is not None
+        if not self._is_known(Kind.COLUMN):
+            self._speaker.outbox.leave_out_columns(entry)
         batch, offset = entry.batch, self._speaker.clock.offset_ms
         start_ms, end_ms = int(exact_ms(batch.start_ns) + offset), int(exact_ms(batch.end_ns) + offset)
         header = pack(
@@ -351,12 +358,11 @@ class Conversation:
             f=self._first_kept,
             a=start_ms,
             b=end_ms,
-            n=batch.samples,
+            n=entry.samples,
             **counts_fields(self._of_session(self._speaker.batch_counts(batch))),
             **(_exemplars_of(entry, offset, start_ms, end_ms) if entry.exemplars else {}),
         )
-        knows_digests = self._agent_minor >= MINOR_WITH_DIGESTS
-        return self._socket.send(header, batch.body if knows_digests else batch.body_without_digests())
+        return self._socket.send(header, entry.body)
 
     @property
     def _first_kept(self) -> int:

@@ -29,9 +29,9 @@ def exact_ms(ns: int) -> float:
 
 
 class QueuedBatch:
-    """A batch with its sequence, and the exemplars that go with it."""
+    """A batch with its sequence, and the exemplars that go with it; `body` is what is sent of it."""
 
-    __slots__ = ("batch", "exemplars", "queued_ms", "sequence")
+    __slots__ = ("batch", "body", "exemplars", "queued_ms", "samples", "sequence")
 
     def __init__(self, sequence: int, batch: Batch, queued_ms: int, exemplars: Sequence[HeldExemplar] = ()) -> None:
         """`queued_ms`: monotonic milliseconds."""
@@ -39,6 +39,8 @@ class QueuedBatch:
         self.batch = batch
         self.queued_ms = queued_ms
         self.exemplars = exemplars
+        self.body = batch.body
+        self.samples = batch.samples
 
     @property
     def byte_size(self) -> int:
@@ -105,10 +107,17 @@ class Outbox:
         while len(self._queue) > self._sent:
             entry = self._queue.pop()
             self._bytes -= entry.byte_size
-            self.dropped_expired += entry.batch.samples
+            self.dropped_expired += entry.samples
+
+    def leave_out_columns(self, entry: QueuedBatch) -> None:
+        """Give up a batch's columns, for good: an agent that may take the batch now does not know them."""
+        if entry.body is entry.batch.body:
+            entry.body, left_out = entry.batch.body_without_columns()
+            entry.samples -= left_out
+            self.dropped_budget += left_out
 
     def _give_up(self) -> int:
-        return self._pop().batch.samples
+        return self._pop().samples
 
     def _pop(self) -> QueuedBatch:
         entry = self._queue.popleft()
@@ -133,6 +142,7 @@ class Outbox:
         self.acknowledged_sequence = max(self.acknowledged_sequence, sequence)
         batch = None
         while self._queue and self._queue[0].sequence <= sequence:
-            batch = self._pop().batch
-            self.acknowledged_samples += batch.samples
+            entry = self._pop()
+            batch = entry.batch
+            self.acknowledged_samples += entry.samples
         return batch

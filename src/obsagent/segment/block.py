@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import zstandard
 
-from obsagent._native.codec import crc32c
+from obsagent._native.codec import crc32c, has_columns
 from obsagent.errors import CorruptData, UnsupportedVersion
 from obsagent.fs import Buffer
 from obsagent.limits import WINDOW_MS
-from obsagent.samples import Series
+from obsagent.samples import Kind, Series
 from obsagent.segment import format as layout
 from obsagent.segment.tables import Tables
 
@@ -33,7 +33,7 @@ class Mark(NamedTuple):
 
 
 class BlockHeader(NamedTuple):
-    """The header of a block, in the order of its bytes (magic, version, reserved and crc left out)."""
+    """The header of a block, in the order of its bytes (magic, reserved and crc left out); its version comes last."""
 
     kind: int
     sequence: int
@@ -48,6 +48,12 @@ class BlockHeader(NamedTuple):
     tables_crc: int
     index_crc: int
     replaced: int = 0
+    has_columns: bool = False
+
+    @property
+    def version(self) -> int:
+        """The lowest version of the format that describes the block."""
+        return layout.VERSION_WITH_COLUMNS if self.has_columns else layout.VERSION_OF_KIND[self.kind]
 
     @property
     def first_sequence(self) -> int:
@@ -142,14 +148,23 @@ def encode_block(
 ) -> EncodedBlock:
     """Compress and lay out a head or checkpoint block."""
     compress = zstandard.ZstdCompressor(level=layout.ZSTD_LEVEL).compress
-    packed = [PackedFrame(*frame[:3], 0, len(frame.rows), compress(frame.rows)) for frame in frames]
-    return lay_out_block(kind, sequence, mark, written_ms, tables, packed)
+    packed, of_columns = [], False
+    for frame in frames:
+        packed.append(PackedFrame(*frame[:3], 0, len(frame.rows), compress(frame.rows)))
+        of_columns = of_columns or has_columns(frame.rows)
+    return lay_out_block(kind, sequence, mark, written_ms, tables, packed, of_columns)
 
 
 def lay_out_block(
-    kind: int, sequence: int, mark: Mark, written_ms: int, tables: Tables, frames: list[PackedFrame]
+    kind: int,
+    sequence: int,
+    mark: Mark,
+    written_ms: int,
+    tables: Tables,
+    frames: list[PackedFrame],
+    of_columns: bool = False,
 ) -> EncodedBlock:
-    """Lay out a head or checkpoint block whose frames are compressed already."""
+    """Lay out a head or checkpoint block whose frames are compressed already; `of_columns` if any has such rows."""
     packed_tables, raw_tables_size = pack_tables(tables)
     index = _encode_index(frames, layout.BLOCK_HEADER.size + len(packed_tables))
     windows = [*tables.dated_ms()]
@@ -169,8 +184,14 @@ def lay_out_block(
         frame_count=len(frames),
         tables_crc=crc32c(packed_tables),
         index_crc=crc32c(index),
+        has_columns=of_columns or names_columns(tables),
     )
     return EncodedBlock(header, [encode_header(header), packed_tables, index, *(frame.stored for frame in frames)])
+
+
+def names_columns(tables: Tables) -> bool:
+    """True if a column is among the series of the tables."""
+    return any(series.kind is Kind.COLUMN for series in tables.series)
 
 
 def pack_tables(tables: Tables) -> tuple[bytes, int]:
@@ -190,9 +211,9 @@ def _encode_index(frames: list[PackedFrame], index_offset: int) -> bytes:
 
 def encode_header(header: BlockHeader) -> bytes:
     """The header's bytes, its checksum included."""
-    kind, sequence, size, first, last, mark, *rest = header
-    version = layout.VERSION_OF_KIND[kind]
-    packed = layout.BLOCK_HEADER.pack(layout.BLOCK_MAGIC, version, kind, sequence, size, first, last, *mark, *rest, 0)
+    kind, sequence, size, first, last, mark, *rest, _ = header
+    magic, version = layout.BLOCK_MAGIC, header.version
+    packed = layout.BLOCK_HEADER.pack(magic, version, kind, sequence, size, first, last, *mark, *rest, 0)
     body = packed[: -layout.CRC.size]
     return body + layout.CRC.pack(crc32c(body))
 
@@ -213,7 +234,7 @@ def decode_header(data: Buffer) -> BlockHeader:
         raise CorruptData(f"block header: kind {kind} is unknown")
     header = BlockHeader(kind, sequence, size, first, last, Mark(low, high, cutoff), *rest[:-1])
     _check_sizes(header)
-    return header
+    return header._replace(has_columns=version >= layout.VERSION_WITH_COLUMNS)
 
 
 def _check_sizes(header: BlockHeader) -> None:

@@ -27,6 +27,7 @@ from obsagent.segment.block import (
     Mark,
     PackedFrame,
     encode_header,
+    names_columns,
     pack_tables,
 )
 from obsagent.segment.reader import read_frame
@@ -125,9 +126,15 @@ def write_by_series(
         tables_crc=crc32c(packed_tables),
         index_crc=crc32c(index),
         replaced=held.replaced,
+        has_columns=have_columns(frames) or names_columns(tables),
     )
     written.fill_in(begin, encode_header(header))
     return header
+
+
+def have_columns(frames: Iterable[SourceFrame]) -> bool:
+    """True if the blocks that frames are from may have rows of columns."""
+    return any(frame.block.header.has_columns for frame in frames)
 
 
 def _stripes(

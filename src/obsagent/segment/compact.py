@@ -17,8 +17,8 @@ from obsagent.errors import StoreError
 from obsagent.exemplars import kept_of
 from obsagent.fs import Fs
 from obsagent.segment import format as layout
-from obsagent.segment.block import EncodedBlock, FrameEntry, PackedFrame, decode_frame, lay_out_block
-from obsagent.segment.by_series import Held, Pause, SourceFrame, Writing, write_by_series
+from obsagent.segment.block import EncodedBlock, FrameEntry, PackedFrame, decode_frame, lay_out_block, names_columns
+from obsagent.segment.by_series import Held, Pause, SourceFrame, Writing, have_columns, write_by_series
 from obsagent.segment.catalog import Checkpoint
 from obsagent.segment.gaps import merged
 from obsagent.segment.reader import read_index, read_tables
@@ -33,8 +33,6 @@ from obsagent.segment.recover import (
     read_file_header,
 )
 from obsagent.segment.tables import Tables, add_up, pack_exemplars, unpack_exemplars
-
-VERSION = layout.VERSION_OF_KIND[layout.BLOCK_COMPACTED]
 
 
 class Input(NamedTuple):
@@ -94,7 +92,8 @@ def compact(blocks: Sequence[BlockRef], fs: Fs, store_id: bytes, frame_bytes: in
             created_ms = read_file_header(source).created_ms
             with fs.new_file(path) as descriptor:
                 written = Writing(fs, descriptor)
-                written.append([encode_file_header(FileHeader(store_id, created_ms), VERSION)])
+                version = _version(head, found, tables)
+                written.append([encode_file_header(FileHeader(store_id, created_ms), version)])
                 head_ref = BlockRef(path, written.end, head.header)
                 written.append(head.buffers)
                 kind = layout.BLOCK_COMPACTED
@@ -103,6 +102,13 @@ def compact(blocks: Sequence[BlockRef], fs: Fs, store_id: bytes, frame_bytes: in
     except OSError as error:
         raise StoreError(f"cannot compact {blocks[0].path}: {error.strerror}") from error
     return [head_ref, BlockRef(path, head_ref.offset + head.header.size, header)]
+
+
+def _version(head: EncodedBlock, found: Input, tables: Tables) -> int:
+    """The version of the file: the higher one of its two blocks."""
+    has_columns = have_columns(found.frames) or names_columns(tables)
+    of_block = layout.VERSION_WITH_COLUMNS if has_columns else layout.VERSION_OF_KIND[layout.BLOCK_COMPACTED]
+    return max(head.header.version, of_block)
 
 
 def _read_input(source: int, blocks: Sequence[BlockRef]) -> Input:
@@ -129,7 +135,8 @@ def _head_block(source: int, found: Input) -> EncodedBlock:
         previous=found.tables[0].previous,
     )
     totals = [_packed(source, found.head, entry) for entry in read_index(source, found.head)]
-    return lay_out_block(layout.BLOCK_HEAD, state.sequence, state.mark, state.written_ms, tables, totals)
+    of_columns = found.head.header.has_columns
+    return lay_out_block(layout.BLOCK_HEAD, state.sequence, state.mark, state.written_ms, tables, totals, of_columns)
 
 
 def _packed(source: int, block: BlockRef, entry: FrameEntry) -> PackedFrame:

@@ -8,8 +8,8 @@ from obsagent.limits import FRAME_COUNT_MAX as FRAME_COUNT_MAX
 from obsagent.limits import FRAME_RAW_BYTES_MAX as FRAME_RAW_BYTES_MAX
 from obsagent.limits import TABLES_RAW_BYTES_MAX as TABLES_RAW_BYTES_MAX
 
-FORMAT_VERSION = 3
-"""The newest version; what is written has the lowest one that describes it, by `VERSION_OF_KIND`."""
+FORMAT_VERSION = 4
+"""The newest version; what is written has the lowest one that describes it, see `VERSION_OF_KIND`."""
 
 FILE_SUFFIX = ".segment"
 FILE_NAME_DIGITS = 16
@@ -31,6 +31,9 @@ BLOCK_ROLLED = 4
 BY_SERIES = (BLOCK_COMPACTED, BLOCK_ROLLED)
 """Blocks that are cut by series: their frames are sections, and the index ends the block."""
 VERSION_OF_KIND = {BLOCK_HEAD: 1, BLOCK_CHECKPOINT: 1, BLOCK_COMPACTED: 2, BLOCK_ROLLED: 3}
+"""Of a block without columns."""
+VERSION_WITH_COLUMNS = 4
+"""Of any block that names a column among its series or has rows of one."""
 
 INDEX_ENTRY = Struct("<qIIQIIII")
 """window ms, first series, last series, offset in the block, size, raw size, crc32c, span ms."""

@@ -59,7 +59,7 @@ def write_anew(file: ScannedFile, fs: Fs, store_id: bytes) -> bool:
         if not kept or (file.is_compacted and not set(layout.BY_SERIES).intersection(kinds)):
             return False
         created_ms = file.header.created_ms if file.header else file.blocks[0].header.written_ms
-        version = max(layout.VERSION_OF_KIND[kind] for kind in kinds)
+        version = max(block.header.version for block in file.blocks)
         header = encode_file_header(FileHeader(store_id, created_ms, window_ms_of(file.path)), version)
         fs.close(fs.write_file(file.path, [header, *(buffer for buffers in kept for buffer in buffers)]))
     return True
@@ -103,7 +103,8 @@ def _encoded(
     header = block.header
     packed = [frame for _, frame in frames]
     if header.kind == layout.BLOCK_CHECKPOINT:
-        return lay_out_block(header.kind, header.sequence, header.mark, header.written_ms, tables, packed)
+        known = header.sequence, header.mark, header.written_ms
+        return lay_out_block(header.kind, *known, tables, packed, header.has_columns)
     tables.windows = sorted({each for entry, _ in frames for each in windows_in(descriptor, block, entry)})
     return _by_series(block, tables, packed)
 

@@ -21,7 +21,7 @@ from obsagent.exemplars import kept_of
 from obsagent.fs import Fs
 from obsagent.samples import Exemplar
 from obsagent.segment import format as layout
-from obsagent.segment.by_series import Held, Pause, SourceFrame, Writing, write_by_series
+from obsagent.segment.by_series import Held, Pause, SourceFrame, Writing, have_columns, write_by_series
 from obsagent.segment.compact import by_file
 from obsagent.segment.reader import (
     OnDamage,
@@ -36,8 +36,6 @@ from obsagent.segment.recover import BlockRef, FileHeader, encode_file_header, f
 from obsagent.segment.tables import Tables, add_up, pack_exemplars, unpack_exemplars
 from obsagent.segment.tiers import is_checkpoint
 from obsagent.segment.whole import created_at, end_before
-
-VERSION = layout.VERSION_OF_KIND[layout.BLOCK_ROLLED]
 
 
 class Range(NamedTuple):
@@ -75,9 +73,11 @@ def roll_up(what: RollUp, fs: Fs, store_id: bytes, frame_bytes: int, pause: Paus
             path = file_path(directory, range_.first, range_.last, window_ms)
             with fs.new_file(path) as descriptor:
                 written = Writing(fs, descriptor)
-                written.append([encode_file_header(FileHeader(store_id, created_ms, window_ms), VERSION)])
-                offset = written.end
                 kind = layout.BLOCK_ROLLED
+                of_columns = have_columns(sound.frames)
+                version = layout.VERSION_WITH_COLUMNS if of_columns else layout.VERSION_OF_KIND[kind]
+                written.append([encode_file_header(FileHeader(store_id, created_ms, window_ms), version)])
+                offset = written.end
                 header = write_by_series(written, kind, held, tables, sound.frames, frame_bytes, pause, window_ms)
             fs.close(descriptor)
     except OSError as error:

@@ -33,10 +33,13 @@ class SegmentWriter:
         self._descriptor = -1
         self._end = 0
         self.created_ms = 0
+        self.version = 0
+        """Of the file that is being written: no block of a higher one may be appended."""
         if last is not None and _may_go_on(last):
             assert last.header is not None
             self._path, self._end = last.path, last.end
             self.created_ms = last.header.created_ms
+            self.version = max(block.header.version for block in last.blocks)
             self._descriptor = fs.open_for_writing(last.path)
 
     @property
@@ -70,7 +73,8 @@ class SegmentWriter:
         Raises StoreError, and then nothing of it counts.
         """
         path = file_path(self._directory, first.header.sequence)
-        file_header = encode_file_header(FileHeader(self._store_id, created_ms))
+        version = max(head.header.version, first.header.version)
+        file_header = encode_file_header(FileHeader(self._store_id, created_ms), version)
         try:
             descriptor = self._fs.write_file(path, [file_header, *head.buffers, *first.buffers])
         except OSError as error:
@@ -79,7 +83,7 @@ class SegmentWriter:
         self.give_up()
         head_ref = BlockRef(path, len(file_header), head.header)
         first_ref = BlockRef(path, len(file_header) + head.header.size, first.header)
-        self._path, self._descriptor, self.created_ms = path, descriptor, created_ms
+        self._path, self._descriptor, self.created_ms, self.version = path, descriptor, created_ms, version
         self._end = first_ref.offset + first.header.size
         return [head_ref, first_ref]
 

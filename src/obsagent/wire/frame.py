@@ -42,8 +42,8 @@ from obsagent.wire.header import not_taken as not_taken
 from obsagent.wire.header import pack as pack
 from obsagent.wire.header import unpack as unpack
 
-MINOR_WITH_DIGESTS = 1
-"""From this minor on a definition names its sketch, and a body may hold t-digests."""
+MINOR_WITH_COLUMNS = 2
+"""From this minor on a series may be a column, and a body may hold columns."""
 SESSION_BYTES = 16
 DEFINITION_FIELDS_MIN = 8
 
@@ -245,9 +245,9 @@ def read_samples(fields: Header, body_bytes: int) -> SamplesHeader:
     return header
 
 
-def definition_row(definition: SeriesDefinition, minor: int = MINOR) -> list[Any]:
-    """A definition as it stands in a define message to a peer of that protocol minor."""
-    row = [
+def definition_row(definition: SeriesDefinition) -> list[Any]:
+    """A definition as it stands in a define message."""
+    return [
         definition.number,
         definition.metric,
         int(definition.kind),
@@ -256,8 +256,8 @@ def definition_row(definition: SeriesDefinition, minor: int = MINOR) -> list[Any
         definition.help,
         definition.scale,
         definition.across,
+        definition.sketch,
     ]
-    return [*row, definition.sketch] if minor >= MINOR_WITH_DIGESTS else row
 
 
 def read_definitions(fields: Header) -> list[SeriesDefinition]:

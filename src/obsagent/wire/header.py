@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAJOR = 1
-MINOR = 1
+MINOR = 2
 
 Header = dict[str, "Any"]
 

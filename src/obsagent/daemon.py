@@ -219,6 +219,7 @@ class Agent:
 
     def _apply(self, config: AgentConfig) -> None:
         self._ingest.set_scales(_scales(config))
+        self._ingest.rules.changed()
         self._store.set_budgets(_budgets(config))
         logs.adjust(config.log_format, config.log_level)
         self._rescrape(config)
@@ -319,6 +320,7 @@ class Agent:
 
     def _every_second(self) -> None:
         self._ingest.heed_clock()
+        self._ingest.tell_changed_rules()
         try:
             self._report.write()
         except StoreError as error:

@@ -36,9 +36,9 @@ def hello(**changes: Any) -> bytes:
     return packed(MessageKind.HELLO, **{**fields, **changes})
 
 
-def define(minor: int = frame.MINOR) -> bytes:
+def define(field_count: int = 9) -> bytes:
     """The definitions of three series."""
-    rows = [frame.definition_row(each, minor) for each in DEFINITIONS]
+    rows = [frame.definition_row(each)[:field_count] for each in DEFINITIONS]
     return packed(MessageKind.DEFINE, series=rows)
 
 
@@ -84,7 +84,8 @@ def welcome(**changes: Any) -> bytes:
 def header_seeds() -> Seeds:
     yield "hello", hello()
     yield "define", define()
-    yield "define_of_minor_0", define(0)
+    yield "define_without_sketches", define(8)
+    yield "model", packed(MessageKind.MODEL, model="fraud", version="4")
     yield "samples", samples()[0]
     yield "samples_with_exemplars", samples(x=EXEMPLARS)[0]
     yield "events", events()

@@ -19,6 +19,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from sys import intern
 
+from obsagent.limits import FEATURE_SERIES
 from obsagent.samples import Kind, Series
 
 OVERFLOW_LABEL = "overflow"
@@ -81,7 +82,7 @@ class SeriesTable:
         (the agent's own) finds room where overflow series do, and needs none of these.
         """
         found = self._find(metric, labels)
-        if found is None and not (self._has_room(metric) or (reserved and self._has_reserve())):
+        if found is None and not (self._has_room(metric, kind) or (reserved and self._has_reserve())):
             labels = _overflow_labels(labels)
             found = self._find(metric, labels)
             if found is None and not self._has_reserve():
@@ -144,8 +145,10 @@ class SeriesTable:
             return None
         return self._by_id.get(series_id) or self._planned[series_id]
 
-    def _has_room(self, metric: str) -> bool:
-        return len(self._by_digest) < self._total and len(self.ids_of(metric)) < self._per_metric
+    def _has_room(self, metric: str, kind: Kind) -> bool:
+        """Models have 1,000 features and more: columns have a cap of their own, where that is higher."""
+        per_metric = max(self._per_metric, FEATURE_SERIES) if kind is Kind.COLUMN else self._per_metric
+        return len(self._by_digest) < self._total and len(self.ids_of(metric)) < per_metric
 
     def _has_reserve(self) -> bool:
         return len(self._by_digest) < self._total + self._total // OVERFLOW_SHARE

@@ -45,6 +45,8 @@ class MessageKind(IntEnum):
     CATALOGUE = 18
     RELOAD = 19
     CHECKPOINT = 20
+    MODEL = 21
+    RULES = 22
 
 
 NOT_BUILT = frozenset(
@@ -63,6 +65,7 @@ WRITE_KINDS = frozenset(
         MessageKind.DEFINE,
         MessageKind.SAMPLES,
         MessageKind.EVENTS,
+        MessageKind.MODEL,
         MessageKind.HEARTBEAT,
         MessageKind.GOODBYE,
         *NOT_BUILT,

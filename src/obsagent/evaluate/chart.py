@@ -15,6 +15,8 @@ import math
 from dataclasses import dataclass
 
 NOTHING = -math.inf
+LITTLE = 2.0
+"""Evidence below this (e² is 7 to 1) comes and goes by chance: a change is not said to have begun with it."""
 
 
 @dataclass(slots=True)
@@ -24,7 +26,7 @@ class Chart:
     log_r: float = NOTHING
     log_m: float = NOTHING
     since_ms: int = 0
-    """Start of the window with which the largest term of R begins."""
+    """Start of the window with which the largest term of R begins, or began to be more than little."""
     count: int = 0
     """Windows that were judged."""
     last_ms: int = 0
@@ -40,7 +42,7 @@ class Chart:
     def update(self, log_e: float, from_ms: int, to_ms: int, samples: int) -> None:
         """One more window, with the logarithm of its e-value."""
         self.log_r = log_add(self.log_r, 0.0) + log_e
-        if self.log_m <= 0.0:
+        if self.log_m <= LITTLE:
             self.since_ms = from_ms
         self.log_m = max(self.log_m, 0.0) + log_e
         self.count += 1

@@ -1,15 +1,16 @@
-"""How a model is judged: what the configuration says under `[models.NAME.drift]`, and what holds where it is silent."""
+"""How a model is judged, in the units of those who judge; `[models.NAME.drift]` says it for each model."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from obsagent.answer.durations import format_duration
+from obsagent.drift_config import HOUR_OF_WEEK, REFERENCE, ROLLING, DriftConfig
 from obsagent.evaluate.levels import DAY_MS, LEVELS, Level
 
-REFERENCE = "reference"
-ROLLING = "rolling"
-HOUR_OF_WEEK = "hour-of-week"
-AGAINST = (REFERENCE, ROLLING, HOUR_OF_WEEK)
+__all__ = ["HOUR_OF_WEEK", "REFERENCE", "ROLLING", "Settings", "settings_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +35,31 @@ class Settings:
     @property
     def rate(self) -> str:
         """The rate in words."""
+        if self.days < 1:
+            return f"at most one false alarm in {format_duration(round(self.days * DAY_MS))}"
         days = f"{self.days:,.3g}"
         return f"at most one false alarm in {days} day{'' if days == '1' else 's'}"
+
+
+class Model(Protocol):
+    """What is configured of a model: `obsagent.models_config.ModelConfig`."""
+
+    @property
+    def drift(self) -> DriftConfig:
+        """How it is judged."""
+        ...
+
+
+def settings_of(models: Callable[[], Mapping[str, Model]]) -> Callable[[str], Settings]:
+    """How each model is judged, by what is configured at the time."""
+
+    def of(model: str) -> Settings:
+        known = models().get(model)
+        return _settings(known.drift) if known else Settings()
+
+    return of
+
+
+def _settings(config: DriftConfig) -> Settings:
+    days = config.false_alarms / DAY_MS
+    return Settings(config.alpha, days, config.tolerance, config.against, config.past)

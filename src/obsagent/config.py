@@ -77,6 +77,9 @@ class AgentConfig:
     """HOST:PORT, or `off`; None where nobody asked: then a default that may be taken."""
     http_token: Path | None = None
     """The file of the token that is asked for at the HTTP port."""
+    http_certificate: Path | None = None
+    http_key: Path | None = None
+    """With both the HTTP port speaks TLS."""
     series_per_metric: int = limits.SERIES_PER_METRIC
     series_total: int = limits.SERIES_TOTAL
     head_budget: int = limits.HEAD_BYTES
@@ -288,6 +291,8 @@ PARSERS = {
     "require_keys": _parse_flag,
     "http": _parse_http,
     "http_token": lambda key, value: Path(_parse_text(key, value)),
+    "http_certificate": lambda key, value: Path(_parse_text(key, value)),
+    "http_key": lambda key, value: Path(_parse_text(key, value)),
     "series_per_metric": _parse_count,
     "series_total": _parse_count,
     "head_budget": parse_bytes,

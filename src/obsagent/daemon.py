@@ -264,7 +264,7 @@ class Agent:
 
     def _load_again(self) -> AgentConfig:
         config = self._load()
-        self._http.refresh_token()
+        self._http.refresh()
         self._new_references = self._references.reload(config.models)
         self._keep_references()
         return config

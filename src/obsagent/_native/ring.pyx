@@ -18,6 +18,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
 from libc.float cimport DBL_MAX
 from libc.math cimport llround
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -41,14 +42,22 @@ import sys
 import time
 
 cdef extern from "Python.h":
-    bint PyFloat_CheckExact(object value)
-    double PyFloat_AS_DOUBLE(object value)
+    bint PyFloat_CheckExact(PyObject *value)
+    double PyFloat_AS_DOUBLE(PyObject *value)
     bint PyLong_CheckExact(object value)
     double float_as_double "PyFloat_AsDouble"(object value)  # these two say errors by PyErr_Occurred, they do
     double long_as_double "PyLong_AsDouble"(object value)  # not raise
     void *PyErr_Occurred()
     void PyErr_Clear()
     object PyUnicode_FromObject(object text)
+    int METH_FASTCALL
+    int METH_KEYWORDS
+    ctypedef void *PyCFunction
+    ctypedef struct PyMethodDef:
+        PyCFunction ml_meth
+        int ml_flags
+    ctypedef struct PyMethodDescrObject:
+        PyMethodDef *d_method
 
 cdef enum:
     NO_SLOT = OBS_SLOTS
@@ -74,7 +83,8 @@ cdef class Recorder:
     `slot` (0..7) is this recorder's place in every thread's table: ValueError if another recorder that is
     neither stopped nor garbage has it. `ring_bytes` bounds all rings together (but each
     thread gets 128 KiB in any case); 0 makes a recorder that records nothing. `on_first_sample` is called once, by
-    the thread that records first after construction or `abandon`; what it raises is swallowed.
+    the thread that records first after construction or `abandon`; `on_exemplar` with series, value and exemplar of
+    each observation that comes with one. What they raise is swallowed.
 
     Recording starts at construction; batches are sealed once `start` was called, or by `seal`. After `stop`,
     instruments count what they are given as dropped, until `start` is called again.
@@ -87,11 +97,12 @@ cdef class Recorder:
     cdef bint is_first_announced
     cdef pid_t pid
     cdef object on_first_sample
+    cdef object on_exemplar
     cdef dict functions
     cdef dict columns
 
     def __cinit__(self, slot, ring_bytes=8 << 20, window_ms=10_000, batch_interval_ms=100, frame_bytes=256 << 10,
-                  on_first_sample=None):
+                  on_first_sample=None, on_exemplar=None):
         cdef obs_drain_options_t options
         self.slot = self.home_slot = NO_SLOT
         if not 0 <= slot < OBS_SLOTS:
@@ -106,6 +117,7 @@ cdef class Recorder:
         self.functions = {}
         self.columns = {}
         self.on_first_sample = on_first_sample
+        self.on_exemplar = on_exemplar
         self.is_disabled = ring_bytes == 0
         self.home_slot = slot
         self.take_slot()
@@ -230,6 +242,14 @@ cdef class Recorder:
         try:
             self.on_first_sample()
         except BaseException:  # whoever records is not to be bothered
+            pass
+
+    cdef void lead_to(self, uint32_t series, double value, object exemplar) noexcept:
+        if self.on_exemplar is None or self.is_disabled:
+            return
+        try:
+            self.on_exemplar(series, value, exemplar)
+        except BaseException:
             pass
 
     cdef void push_slowly(self, uint64_t tag, double value) noexcept:

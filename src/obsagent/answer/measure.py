@@ -127,6 +127,8 @@ def _of_classic(hist: ClassicHistogram, stat: Stat, unit: str, seconds: float) -
         return exact(None if hist.sum is None else ratio(hist.sum, hist.count))
     if stat.name == "sum":
         return exact(hist.sum)
+    if stat.name == "stddev":
+        return bounded(hist.stddev())
     return exact(ratio(hist.count, seconds) if stat.name == "rate" else whole(hist.count))
 
 

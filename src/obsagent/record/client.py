@@ -79,13 +79,14 @@ class Client:
         self.version = version
         self._key = _read_key(key) if key and endpoint.startswith(TCP_PREFIX) and not disabled else None
         self._disabled = disabled
+        self._exemplars = ExemplarSlots()
         self._recorder = Recorder(
             slot,
             ring_bytes=0 if disabled else CLIENT_RING_BYTES,
             on_first_sample=None if disabled else self._start,
+            on_exemplar=self._exemplars.observed,
         )
         self._registry = Registry(self._recorder)
-        self._exemplars = ExemplarSlots()
         self._requests: RequestInstruments | None = None
         self._serving: Serving | None = None
         self._start_lock = threading.Lock()
@@ -126,8 +127,11 @@ class Client:
         "loghist", is the histogram alone.
 
         Without `labels` the result has `observe`, `observe_many` and `time`; with labels, bind a series first:
-        `.labels(step="build").observe(0.01)`. Raises `InstrumentError` if the name is malformed, built in, or
-        already defined differently, and for a sketch that there is not.
+        `.labels(step="build").observe(0.01)`. `observe(0.01, exemplar={"trace_id": …, "request_id": …})` says what
+        `obsagent query --exemplars` shows if no other was larger.
+
+        Raises `InstrumentError` if the name is malformed, built in, or already defined differently, and for a sketch
+        that there is not.
         """
         return self._registry.define(Kind.HISTOGRAM, name, help, unit, labels, sketch=sketch or "loghist")
 

@@ -46,7 +46,8 @@ class MemoryClient(Client):
     def _begin_session(self) -> None:
         super()._begin_session()
         self.clock = SettledClock()
-        self._exemplars.begin_session(self.clock, self._monotonic_ms() - self._agent.clock.duration_s() * 1e3)
+        duration_s = self._agent.clock.duration_s
+        self._exemplars.begin_session(self.clock, self._monotonic_ms() - duration_s() * 1e3, duration_s)
 
     def _start(self) -> None:
         if self._sender is None and not self._closed:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from fuzz.file_check import BASE
+from fuzz.seeds_features import sealed_seeds
 from fuzz.seeds_messages import body
 from fuzz.seeds_native import SPREADS, Seeds, filled_window, loghist_of, tdigest_of
 from obsagent.head import entries, journal_format
@@ -190,3 +191,4 @@ def sketch_seeds() -> Seeds:
     for name in ("empty", "latencies", "both_signs", "not_finite"):
         yield f"loghist_{name}", loghist_of(SPREADS[name]).to_bytes()
         yield f"tdigest_{name}", tdigest_of(SPREADS[name]).to_bytes()
+    yield from sealed_seeds()

@@ -21,6 +21,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -46,8 +47,10 @@ from obsagent.evaluate.settings import settings_of
 from obsagent.evaluation import Evaluation
 from obsagent.export.exporter import Exporter, Exposition
 from obsagent.fs import Fs
+from obsagent.hash_key import hash_key
 from obsagent.head.store import Budgets, Store
 from obsagent.http_port import HttpPort
+from obsagent.model_rules import ModelRules
 from obsagent.processes import pid_namespace
 from obsagent.readings import Reading
 from obsagent.receive.collected import Collected
@@ -110,7 +113,8 @@ class Agent:
         self._sink = StoreSink(self._store)
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
-        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
+        self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
+        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
         surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
@@ -273,6 +277,7 @@ class Agent:
         self._expected.forget()
         self._evaluation.references_changed()
         self._ingest.set_scales(_scales(config))
+        self._rules.models = config.models
         self._ingest.rules.changed()
         self._store.set_budgets(_budgets(config))
         logs.adjust(config.log_format, config.log_level)

@@ -67,6 +67,14 @@ def upkeep_problem(trouble: Trouble) -> Problem | None:
     return Problem(told) if told else None
 
 
+def evaluation_problem(trouble: Trouble, newer: str) -> Problem | None:
+    """Models are not judged, or what was judged cannot be remembered; everything else goes on."""
+    if newer:
+        return Problem(f"models are not judged for drift: {newer}; upgrade obsagent, or set the file aside")
+    told = _told(trouble, "features are stored, and judged when it can")
+    return Problem(told) if told else None
+
+
 def _told(trouble: Trouble, means: str) -> str | None:
     error = trouble.error
     if error is None:

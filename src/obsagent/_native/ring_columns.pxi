@@ -43,8 +43,8 @@ cdef class Column:
 
     def observe(self, value):
         """Records one value of any type."""
-        if PyFloat_CheckExact(value) and self.state.expected != CATEGORIES:
-            self.push(OBS_RECORD_SAMPLE, PyFloat_AS_DOUBLE(value))
+        if PyFloat_CheckExact(<PyObject *>value) and self.state.expected != CATEGORIES:
+            self.push(OBS_RECORD_SAMPLE, PyFloat_AS_DOUBLE(<PyObject *>value))
         else:
             self.observe_object(value, self.state.expected == CATEGORIES)
 
@@ -170,7 +170,7 @@ cdef inline double as_record_value(uint64_t bits) noexcept:
 
 cdef bint is_missing(object value) noexcept:
     """What stands for a missing value in a table, but for None."""
-    if PyFloat_CheckExact(value) or PyLong_CheckExact(value):
+    if PyFloat_CheckExact(<PyObject *>value) or PyLong_CheckExact(value):
         return False
     try:
         name = type(value).__name__

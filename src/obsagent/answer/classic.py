@@ -226,7 +226,7 @@ class ClassicHistogram:
 
     def _deviation(self, buckets: list[Bucket], square: Callable[[Bucket, float], float], centre: float) -> float:
         """The root of the mean of squared distances to a centre."""
-        return math.sqrt(math.fsum(square(each, centre) * each.counteded for each in buckets) / self.count)
+        return math.sqrt(math.fsum(square(each, centre) * each.counted for each in buckets) / self.count)
 
     def _centre(self, buckets: list[Bucket], mean: float | None) -> float:
         """The mean if it is known, else what all buckets together are nearest to: the squares' sum is convex."""
@@ -237,7 +237,7 @@ class ClassicHistogram:
         for _ in range(SEARCH_ROUNDS):
             third = (high - low) / 3
             left, right = low + third, high - third
-            squares = [math.fsum(each.nearest(at) ** 2 * each.counteded for each in buckets) for at in (left, right)]
+            squares = [math.fsum(each.nearest(at) ** 2 * each.counted for each in buckets) for at in (left, right)]
             low, high = (low, right) if squares[0] <= squares[1] else (left, high)
         return (low + high) / 2
 

@@ -16,7 +16,7 @@ from obsagent import environment
 from obsagent.config import AgentConfig, as_size, leaves, members, scalars
 from obsagent.toml_lines import nearest
 
-LIVE = frozenset({"metrics", "retention", "disk_budget", "head_budget", "log_format", "log_level", "scrape"})
+LIVE = frozenset({"metrics", "retention", "disk_budget", "head_budget", "log_format", "log_level", "models", "scrape"})
 """The keys that a reload brings into force; the others need a restart."""
 
 SAYS = {
@@ -41,6 +41,7 @@ SAYS = {
     "metrics": "The scale of a metric's histograms, 0 to 8: 6 means a relative error of 0.54 %, each step halves it.",
     "collect": "What the agent reads of the machine, its cgroups, GPUs and models' processes: a table for each.",
     "scrape": "Servers with a page of metrics that is read: vLLM, Triton, node_exporter, ...",
+    "models": "A model's reference (`obsagent reference`), what its process keeps to itself, which rows are kept.",
 }
 """A sentence for every key."""
 
@@ -55,6 +56,7 @@ EXAMPLES = {
     "metrics": "[metrics.latency]\nscale = 7",
     "collect": '[collect.gpu]\nenabled = true\ninterval = "5s"',
     "scrape": '[[scrape]]\nname = "vllm"\nurl = "http://127.0.0.1:8000/metrics"',
+    "models": '[models.fraud]\nreference = "/etc/obsagent/fraud.ref"\ndrop = ["email"]\nhash = ["card_id"]',
 }
 """What stands in the file for keys that have no default to show."""
 

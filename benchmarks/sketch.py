@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import floor, loads, peers
+from benchmarks import floor, loads, peers, sketch_features
 from benchmarks.measure import Arm, Effort, Timing, calls, interleave, repeating
 from benchmarks.report import Goal, Row, Table, at_most, byte_size, comparison, nanoseconds
 from benchmarks.sketch_kinds import LOGHIST, TDIGEST, SketchKind, all_kinds
@@ -20,7 +20,13 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 def run(effort: Effort) -> list[Table]:
     """One table an operation."""
     kinds = all_kinds()
-    return [_adding(kinds, effort), _adding_many(kinds, effort), _merging(kinds, effort), _asking(kinds, effort)]
+    of_quantiles = [
+        _adding(kinds, effort),
+        _adding_many(kinds, effort),
+        _merging(kinds, effort),
+        _asking(kinds, effort),
+    ]
+    return [*of_quantiles, *sketch_features.tables(effort)]
 
 
 def _adding(kinds: list[SketchKind], effort: Effort) -> Table:

@@ -8,7 +8,7 @@ go of it for large inputs, and therefore fills a sketch of its own and merges th
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
-from cpython.unicode cimport PyUnicode_FromObject
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_FromObject
 from libc.math cimport NAN, isfinite, isnan, sqrt
 from libc.stdint cimport INT32_MIN, UINT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy

@@ -1,27 +1,35 @@
-cdef uint64_t hash_of_bytes(const char *data, Py_ssize_t size) noexcept nogil:
+cdef uint64_t hash_of_bytes(bytes data) noexcept:
+    return obs_hash_bytes(PyBytes_AS_STRING(data), <size_t>len(data))
+
+
+cdef uint64_t hash_of_text(text) except? 0:
+    cdef Py_ssize_t size = 0
+    cdef const char *data
+    try:
+        data = PyUnicode_AsUTF8AndSize(text, &size)
+    except UnicodeEncodeError:
+        return hash_of_bytes(text.encode("utf-8", "replace"))
     return obs_hash_bytes(data, <size_t>size)
 
 
 cdef uint64_t hash_of_whole(number) except? 0:
     """Of its double where a double holds it, and of its digits where none does: 2**53 and 2**53 + 1 are two values."""
-    cdef bytes digits
     try:
         rounded = float(number)
         if rounded == number:
             return obs_hash_double(rounded)
     except OverflowError:
         pass
-    digits = b"%d" % number
-    return hash_of_bytes(PyBytes_AS_STRING(digits), len(digits))
+    return hash_of_bytes(b"%d" % number)
 
 
 cdef uint64_t hash_of(value) except? 0:
-    cdef bytes data
     if PyFloat_CheckExact(value):
         return obs_hash_double(PyFloat_AS_DOUBLE(value))
-    if isinstance(value, (str, bytes)):
-        data = PyUnicode_FromObject(value).encode("utf-8", "replace") if isinstance(value, str) else bytes(value)
-        return hash_of_bytes(PyBytes_AS_STRING(data), len(data))
+    if isinstance(value, str):
+        return hash_of_text(PyUnicode_FromObject(value))  # of a subclass the text alone
+    if isinstance(value, bytes):
+        return hash_of_bytes(bytes(value))
     if is_number(value) and hasattr(value, "__index__"):
         return hash_of_whole(operator.index(value))
     if is_number(value):

@@ -9,10 +9,17 @@ cdef str text_of(key):
     raise TypeError(f"a key must be text or a number, not {type(key).__name__}")
 
 
-cdef bytes key_of(key):
-    cdef bytes encoded = text_of(key).encode("utf-8", "replace")
-    if len(encoded) > OBS_TOPK_KEY_MAX:
-        raise ValueError(f"a key has at most {OBS_TOPK_KEY_MAX} bytes, not {len(encoded)}: shorten or hash it before")
+cdef object key_of(key):
+    """The key as what has its bytes at hand: text, or its bytes where UTF-8 cannot write it."""
+    cdef Py_ssize_t size = 0
+    cdef object encoded = text_of(key)
+    try:
+        PyUnicode_AsUTF8AndSize(encoded, &size)
+    except UnicodeEncodeError:
+        encoded = encoded.encode("utf-8", "replace")
+        size = len(encoded)
+    if size > OBS_TOPK_KEY_MAX:
+        raise ValueError(f"a key has at most {OBS_TOPK_KEY_MAX} bytes, not {size}: shorten or hash it before")
     return encoded
 
 
@@ -44,8 +51,17 @@ cdef class TopK:
     def __dealloc__(self):
         obs_topk_free(&self.topk)
 
-    cdef int add_key(self, bytes key, uint64_t weight) except -1:
-        return check_added(obs_topk_add(&self.topk, PyBytes_AS_STRING(key), len(key), weight))
+    cdef int add_key(self, key, uint64_t weight) except -1:
+        """What key_of made, or None."""
+        cdef Py_ssize_t size = 0
+        cdef const char *data
+        if key is None:
+            return check_added(apart_add(&self.nulls, weight))
+        if isinstance(key, str):
+            data = PyUnicode_AsUTF8AndSize(key, &size)
+        else:
+            data, size = PyBytes_AS_STRING(key), len(key)
+        return check_added(obs_topk_add(&self.topk, data, <size_t>size, weight))
 
     def add(self, key, weight=1):
         """Counts key, text, a number or None, weight times (0 changes nothing).
@@ -53,10 +69,7 @@ cdef class TopK:
         Raises TypeError if key is something else or weight not a whole number, ValueError if key is longer than 256
         bytes, weight is negative or 2**64 keys or more would be counted.
         """
-        if key is None:
-            check_added(apart_add(&self.nulls, weight_of(weight)))
-        else:
-            self.add_key(key_of(key), weight_of(weight))
+        self.add_key(None if key is None else key_of(key), weight_of(weight))
 
     def add_many(self, keys):
         """Counts each of keys, an iterable of what add takes.
@@ -65,12 +78,9 @@ cdef class TopK:
         """
         if isinstance(keys, (str, bytes, bytearray)):
             raise TypeError(f"keys must be an iterable of keys, not {type(keys).__name__}")
-        cdef list encoded = [key if key is None else key_of(key) for key in flat(keys)]
-        for key in encoded:
-            if key is None:
-                check_added(apart_add(&self.nulls, 1))
-            else:
-                self.add_key(key, 1)
+        cdef list taken = [None if key is None else key_of(key) for key in flat(keys)]
+        for key in taken:
+            self.add_key(key, 1)
 
     def merge(self, TopK other not None):
         """Adds everything that other counted; k becomes the smaller of the two.

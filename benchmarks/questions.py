@@ -14,6 +14,7 @@ NAMES = (
     "bulk",
     "scopes",
     "middleware",
+    "features",
     "sketch",
     "accuracy",
     "tokens",

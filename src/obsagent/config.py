@@ -26,6 +26,7 @@ from obsagent.toml_lines import lines_of, nearest
 
 if TYPE_CHECKING:
     from obsagent.collect.scrape_settings import ScrapeSettings
+    from obsagent.models_config import ModelConfig
 
 UNITS = {
     "": 1,
@@ -76,6 +77,9 @@ class AgentConfig:
     """HOST:PORT, or `off`; None where nobody asked: then a default that may be taken."""
     http_token: Path | None = None
     """The file of the token that is asked for at the HTTP port."""
+    http_certificate: Path | None = None
+    http_key: Path | None = None
+    """With both the HTTP port speaks TLS."""
     series_per_metric: int = limits.SERIES_PER_METRIC
     series_total: int = limits.SERIES_TOTAL
     head_budget: int = limits.HEAD_BYTES
@@ -89,6 +93,8 @@ class AgentConfig:
     """Name of a collector → its settings (`obsagent.collect.registry`); one that is not named is off."""
     scrape: tuple[ScrapeSettings, ...] = ()
     """Pages of servers that are not ours."""
+    models: Mapping[str, ModelConfig] = field(default_factory=dict)
+    """Name of a model → how it is watched."""
 
     @property
     def control_endpoint(self) -> str:
@@ -226,6 +232,12 @@ def _parse_scrape(key: str, value: object) -> tuple[ScrapeSettings, ...]:
     return parse_scrape(key, value)
 
 
+def _parse_models(key: str, value: object) -> dict[str, ModelConfig]:
+    from obsagent.models_config import parse_models
+
+    return parse_models(key, value)
+
+
 def _parse_disk_budget(key: str, value: object) -> int:
     size = parse_bytes(key, value)
     if size < limits.DISK_BYTES_MIN:
@@ -279,6 +291,8 @@ PARSERS = {
     "require_keys": _parse_flag,
     "http": _parse_http,
     "http_token": lambda key, value: Path(_parse_text(key, value)),
+    "http_certificate": lambda key, value: Path(_parse_text(key, value)),
+    "http_key": lambda key, value: Path(_parse_text(key, value)),
     "series_per_metric": _parse_count,
     "series_total": _parse_count,
     "head_budget": parse_bytes,
@@ -289,6 +303,7 @@ PARSERS = {
     "metrics": _parse_metrics,
     "collect": _parse_collect,
     "scrape": _parse_scrape,
+    "models": _parse_models,
 }
 
 
@@ -387,7 +402,7 @@ def read(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
     except ConfigError as error:
         mistakes += [Mistake(message.partition(": ")[2], message.partition(": ")[0]) for message in error.args]
     values, wrong = _parsed(table)
-    mistakes += [_placed(message, origins, path) for message in wrong.messages]
+    mistakes += [placed(message, origins, path) for message in wrong.messages]
     given = {key: value for key, value in overrides.items() if value is not None}
     origins |= {key: f"--{key.replace('_', '-')}" for key in given}
     return Reading(None if mistakes else replace(AgentConfig(**values), **given), mistakes, origins)
@@ -416,7 +431,7 @@ def _parsed(table: dict[str, Any]) -> tuple[dict[str, Any], Wrong]:
     return values, wrong
 
 
-def _placed(message: str, origins: dict[str, str], path: Path | None) -> Mistake:
+def placed(message: str, origins: dict[str, str], path: Path | None = None) -> Mistake:
     """The message with the place of the key that it begins with."""
     key = message.removeprefix("unknown key ").split(" ")[0].rstrip(":;")
     numbered = re.match(rf"{re.escape(key)} (\d+)\b", message)  # the tables of an array, as people count them

@@ -16,7 +16,7 @@ from obsagent import environment
 from obsagent.config import AgentConfig, as_size, leaves, members, scalars
 from obsagent.toml_lines import nearest
 
-LIVE = frozenset({"metrics", "retention", "disk_budget", "head_budget", "log_format", "log_level", "scrape"})
+LIVE = frozenset({"metrics", "retention", "disk_budget", "head_budget", "log_format", "log_level", "models", "scrape"})
 """The keys that a reload brings into force; the others need a restart."""
 
 SAYS = {
@@ -29,6 +29,8 @@ SAYS = {
     "require_keys": "Ask for keys on 127.0.0.1 too.",
     "http": "Where Prometheus scrapes, HOST:PORT or off; by default this port if it is free.",
     "http_token": "The file of the token that is asked for there; needed beyond this machine.",
+    "http_certificate": "A certificate with its chain, in PEM: with it and its key the port speaks TLS.",
+    "http_key": "The file of the certificate's private key.",
     "series_per_metric": 'How many series a metric may have; more of them share one, {overflow="true"}.',
     "series_total": "How many series there may be in all.",
     "head_budget": "How much memory windows may take before they are written into segments early.",
@@ -39,6 +41,7 @@ SAYS = {
     "metrics": "The scale of a metric's histograms, 0 to 8: 6 means a relative error of 0.54 %, each step halves it.",
     "collect": "What the agent reads of the machine, its cgroups, GPUs and models' processes: a table for each.",
     "scrape": "Servers with a page of metrics that is read: vLLM, Triton, node_exporter, ...",
+    "models": "A model's reference (`obsagent reference`), what its process keeps to itself, which rows are kept.",
 }
 """A sentence for every key."""
 
@@ -48,9 +51,12 @@ EXAMPLES = {
     "keys": '"/etc/obsagent/keys"',
     "http": '"127.0.0.1:9464"',
     "http_token": '"/etc/obsagent/http.token"',
+    "http_certificate": '"/etc/obsagent/http.crt"',
+    "http_key": '"/etc/obsagent/http.key"',
     "metrics": "[metrics.latency]\nscale = 7",
     "collect": '[collect.gpu]\nenabled = true\ninterval = "5s"',
     "scrape": '[[scrape]]\nname = "vllm"\nurl = "http://127.0.0.1:8000/metrics"',
+    "models": '[models.fraud]\nreference = "/etc/obsagent/fraud.ref"\ndrop = ["email"]\nhash = ["card_id"]',
 }
 """What stands in the file for keys that have no default to show."""
 

@@ -15,6 +15,7 @@ from obsagent.config import AgentConfig
 from obsagent.errors import UsageError
 from obsagent.http_address import DEFAULT_HTTP, HttpAddress, parse_http
 from obsagent.web.listener import Token, listen
+from obsagent.web.tls import Tls, tls_of
 
 if TYPE_CHECKING:
     from obsagent.web.app import Agent
@@ -32,12 +33,13 @@ class HttpPort:
         """Listens where the configuration says.
 
         Raises `UsageError` where somebody asked for an address that is taken or wrong, `ConfigError` for one that
-        other machines can reach without a token, and for a bad token.
+        other machines can reach without a token, and for a bad token, certificate or key.
         """
         self.trouble = ""
         self.address: HttpAddress | None = None
         self._listener: socket.socket | None = None
         self._token: Token | None = None
+        self._tls: Tls | None = None
         self._server: HttpServer | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -45,6 +47,7 @@ class HttpPort:
         address = parse_http(DEFAULT_HTTP if config.http is None else config.http)
         if address is None:
             return
+        self._tls = tls_of(config.http_certificate, config.http_key)
         try:
             self._listener, self._token = listen(address, config.http_token)
         except UsageError as error:
@@ -60,8 +63,10 @@ class HttpPort:
             self._thread = threading.Thread(target=self._serve, args=(agent, self._listener), name="obsagent-http")
             self._thread.start()
 
-    def refresh_token(self) -> None:
-        """Reads the token's file again; raises `ConfigError`, and then the old one counts."""
+    def refresh(self) -> None:
+        """Reads the token, the certificate and its key again; raises `ConfigError`, and then the old ones count."""
+        if self._tls is not None:
+            self._tls.refresh()
         if self._token is not None:
             self._token.refresh()
 
@@ -85,8 +90,9 @@ class HttpPort:
             with self._lock:
                 if self._stopping:
                     return
-                self._server = HttpServer(listener, agent, self._current_token, local_host)
-            logger.info("metrics for Prometheus: http://%s/metrics", self.address)
+                tls = self._tls.context if self._tls else None
+                self._server = HttpServer(listener, agent, self._current_token, local_host, tls)
+            logger.info("metrics for Prometheus: %s://%s/metrics", "https" if tls else "http", self.address)
             self._server.run()
         except ImportError as error:
             self._give_up(f"{error}: pip install '{NEEDS}', or --http off")

@@ -27,6 +27,13 @@ class Kind(IntEnum):
 ACROSS = ("sum", "max", "min", "mean", "last")
 """How the values that several workers hold of one gauge combine."""
 
+MACHINE = "host"
+"""The service that series of the machine itself belong to: they have no worker."""
+
+SHARED_OUT = frozenset({"gpu_memory_bytes"})
+"""Metrics of which the machine has what no other service has. Of all others it has the whole: what its processes take
+is in it already.
+"""
 
 SKETCHES = ("loghist", "tdigest")
 """What a histogram keeps of its samples: a loghist always, with "tdigest" a t-digest beside it."""

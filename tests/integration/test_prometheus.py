@@ -16,7 +16,9 @@ import pytest
 
 import obsagent
 from integration.agents import RunningAgent
+from integration.page_server import PageServer
 from integration.prometheus_server import Prometheus, free_port, need, prometheus
+from integration.threaded_agent import until
 
 BUCKET = 2 ** (1 / 64)  # the width of a bucket at scale 6
 LATENCY = "obsagent_request_duration_seconds"
@@ -151,6 +153,46 @@ def established(agent: RunningAgent, server: Prometheus, model: Model) -> None:
                 labels = tuple(sorted(row["labels"].items()))
                 assert is_same(stat, row["values"][stat], theirs[labels]), f"{text}: {stat}\n{promql}\n{theirs}"
     assert agent.ask(f"count latency {since}")["series"][0]["values"]["count"] == 100
+
+
+WAIT = "wait_seconds"
+SCRAPE = """
+[[scrape]]
+name = "vllm"
+url = "{url}"
+interval = "1s"
+"""
+PAGE = """# TYPE {name} histogram
+# HELP {name} How long
+{name}_bucket{{model="m",le="0.1"}} {fast}
+{name}_bucket{{model="m",le="1"}} {middle}
+{name}_bucket{{model="m",le="+Inf"}} {count}
+{name}_sum{{model="m"}} {sum}
+{name}_count{{model="m"}} {count}
+"""
+
+
+def test_a_scraped_histogram_goes_on_to_prometheus(stopped_agent: RunningAgent, tmp_path: Path) -> None:
+    """As the classic histogram that it was, with the numbers that the agent answers itself."""
+    agent, http = stopped_agent, f"127.0.0.1:{free_port()}"
+    config = tmp_path / "obsagent.toml"
+    with PageServer(PAGE.format(name=WAIT, fast=10, middle=20, count=30, sum=90)) as page:
+        config.write_text("[collect.host]\nenabled = false\n" + SCRAPE.format(url=page.url))
+        agent.start("--http", http, "--config", str(config))
+        with prometheus(tmp_path / "prometheus", http) as server:
+            server.wait(f"sum({WAIT}_count)", lambda value: value == 0)  # what was before nobody has seen
+            page.page = PAGE.format(name=WAIT, fast=70, middle=110, count=130, sum=150)
+            server.wait(f"sum({WAIT}_count)", lambda value: value == 100)
+            compare(agent, server, f"p50,p90,p99,mean,sum,count {WAIT} by model since 5m")
+            bounds = {dict(labels)["le"]: value for labels, value in server.ask(f"{WAIT}_bucket").items()}
+            assert bounds == {"0.1": 60, "1.0": 90, "+Inf": 100}
+            agent.kill()
+            asked = len(page.asked)
+            agent.start("--http", http, "--config", str(config))
+            until(lambda: len(page.asked) > asked + 1)  # what comes from now on is seen
+            page.page = PAGE.format(name=WAIT, fast=71, middle=111, count=131, sum=151)
+            server.wait(f"sum({WAIT}_count)", lambda value: value is not None and value > 100)
+            assert server.one(f"sum(resets({WAIT}_count[5m]))") == 0
 
 
 def test_counters_do_not_go_back_when_the_agent_restarts(

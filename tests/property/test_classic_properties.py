@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +48,20 @@ def test_a_quantile_lies_within_its_bounds(parts: list[tuple[list[float], list[f
 def test_a_share_lies_within_its_bounds(parts: list[tuple[list[float], list[float]]], limit: float) -> None:
     hist, every = observed(parts)
     assert_contains(hist.share(limit), sum(value <= limit for value in every) / len(every))
+
+
+@given(PARTS, st.booleans())
+def test_the_standard_deviation_lies_within_its_bounds(
+    parts: list[tuple[list[float], list[float]]], knows_sum: bool
+) -> None:
+    hist, every = observed(parts)
+    hist.sum = hist.sum if knows_sum else None
+    truth, slack = statistics.pstdev(every), 1e-9 * max(every)
+    bounds = hist.stddev()
+    assert bounds is not None
+    assert bounds.low - slack <= truth <= bounds.high + slack
+    assert bounds.low <= bounds.value <= bounds.high
+    assert math.isinf(bounds.high) is any(value > edges[-1] for edges, values in parts for value in values)
 
 
 @given(st.tuples(EDGES, VALUES))

@@ -125,8 +125,8 @@ def test_the_table_says_what_lies_beyond(view: FakeView, capsys: pytest.CaptureF
 
 
 def test_what_it_has_not_is_said(view: FakeView) -> None:
-    with pytest.raises(QueryError, match="is a classic histogram: it has no stddev"):
-        ask(view, f"stddev {NAME}")
+    with pytest.raises(QueryError, match="is a classic histogram: it has no last"):
+        ask(view, f"last {NAME}")
     with pytest.raises(QueryError, match="has no label `le`"):
         ask(view, f"p99 {NAME} by le")
     with pytest.raises(QueryError, match="is a classic histogram: say which stat"):
@@ -148,6 +148,28 @@ def test_its_counters_can_be_asked_for_by_themselves(view: FakeView) -> None:
 def test_age(view: FakeView) -> None:
     value, bound = number(view, f"age {NAME}")
     assert (value, bound) == (0.0, {"absolute": 10.0})
+
+
+def test_a_standard_deviation_has_the_bound_of_its_buckets() -> None:
+    """Ten of up to 1, ten from 1 to 3, of mean 1.25: at least 0.25 from it on the left, nothing on the right."""
+    view = FakeView()
+    add(view, {"1.0": 10, "3.0": 20, "+Inf": 20}, 25.0, service="a")
+    value, bound = number(view, f"stddev {NAME}")
+    assert value == pytest.approx(math.sqrt(((0.75**2 + 1 / 12) + (0.75**2 + 4 / 12)) / 2))
+    low, high = math.sqrt(0.25**2 / 2), math.sqrt((1.25**2 + 1.75**2) / 2)
+    assert bound["absolute"] == pytest.approx(max(value - low, high - value))
+    add(view, {"1.0": 0, "3.0": 0, "+Inf": 10}, 50.0, service="b")
+    value, bound = number(view, f"stddev {NAME}")
+    assert bound == {"above": value}
+    assert value == pytest.approx(math.sqrt((1.5**2 * 10 + 0.5**2 * 10) / 30))  # of mean 2.5: nearest to it in each
+    value, bound = number(view, f"stddev {NAME} service=b")
+    assert (value, bound) == (0.0, {"above": 0.0})  # all of them may be 5
+
+
+def test_counts_that_fall_bound_a_standard_deviation_by_nothing() -> None:
+    view = FakeView()
+    add(view, {"1.0": 5, "2.0": 3, "+Inf": 9}, 10.0, service="a")
+    assert number(view, f"stddev {NAME}") == (0.0, {"above": 0.0})
 
 
 def test_a_metric_of_ours_by_the_same_name_is_told_apart(view: FakeView) -> None:
@@ -216,12 +238,13 @@ def test_versions_of_everything_are_no_versions_of_the_service(view: FakeView) -
 
 def test_promql_that_asks_the_same(view: FakeView) -> None:
     found = answer(parse(f"p99,mean {NAME} model_name=llama by instance"), view, NOW_MS, Options(explain=True))
-    assert "reads its server's own page" in found["explain"]["notes"][0]
+    llama = '{model_name="llama"}'
+    come = {part: f"{NAME}_{part}{llama} - {NAME}_{part}{llama} offset 305250ms" for part in ("bucket", "sum", "count")}
     assert found["explain"]["promql"] == [
-        f'histogram_quantile(0.99, sum by (le, instance) (rate({NAME}_bucket{{model_name="llama"}}[305250ms])))',
-        f'sum by (instance) (rate({NAME}_sum{{model_name="llama"}}[305250ms])) '
-        f'/ sum by (instance) (rate({NAME}_count{{model_name="llama"}}[305250ms]))',
+        f"histogram_quantile(0.99, sum by (le, instance) ({come['bucket']}))",
+        f"sum by (instance) ({come['sum']}) / sum by (instance) ({come['count']})",
     ]
+    assert found["explain"]["notes"] == []
 
 
 def test_no_answer_has_an_infinity(view: FakeView) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from agent_in_process import config_in, running_agent
 from key_lab import made_key
+from reference_lab import whole
 
 import obsagent
 from obsagent import config as configuration
 from obsagent.ask import AgentClient, ControlClient
 from obsagent.config import AgentConfig
+from obsagent.daemon import Agent
 from obsagent.errors import ConfigError
 from obsagent.keyring import Keyring
+from obsagent.models_config import ModelConfig
 from obsagent.wire.header import MessageKind
 from obsagent.wire.zmtp import UnixDealer
 
@@ -100,8 +104,37 @@ def test_a_reload_that_fails_is_told_by_the_status_until_one_succeeds(place: Pla
         assert told["configuration"]["restart_needed"] == ["series_total"]
 
 
+def test_a_reload_reads_references_again(place: Place, tmp_path: Path) -> None:
+    path = tmp_path / "fraud.ref"
+    with ControlClient(place.config.control_endpoint) as control, AgentClient(place.config.serve) as agent:
+        assert agent.status()["agent"]["references"] == []
+        place.file.write_text(f'[models.fraud]\nreference = "{path}"\n')
+        with pytest.raises(ConfigError, match=r"models\.fraud\.reference: .*fraud\.ref cannot be read"):
+            control.reload()
+        whole().save(path)
+        done = control.reload()
+        assert (done["applied"], done["references"]) == (["models"], ["fraud"])
+        whole(rows=11).save(path)
+        done = control.reload()
+        assert (done["applied"], done["references"]) == ([], ["fraud"])
+        assert "references" not in control.reload()
+        (told,) = agent.status()["agent"]["references"]
+        assert (told["model"], told["id"], told["rows"]) == ("fraud", whole(rows=11).id, 11)
+        path.write_bytes(b"x")
+        with pytest.raises(ConfigError, match="this is no reference"):
+            control.reload()
+        assert agent.status()["agent"]["references"] == [told]
+
+
+def test_an_agent_does_not_start_with_a_damaged_reference(tmp_path: Path) -> None:
+    (tmp_path / "fraud.ref").write_bytes(b"x")
+    models = {"fraud": ModelConfig(tmp_path / "fraud.ref")}
+    with pytest.raises(ConfigError, match=r"models\.fraud\.reference: .*this is no reference"):
+        Agent(replace(config_in(tmp_path), models=models))
+
+
 def test_a_checkpoint_moves_everything_into_segments(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+    monkeypatch.setattr("obsagent.record.clients._clients", {})
     client = obsagent.connect("shop", endpoint=place.config.listen, version="checkpoint")
     client.counter("sold").inc(3)
     client.flush(10.0).raise_if_pending()

@@ -10,6 +10,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 from deployed import (
     COMPOSE,
     DEPLOY,
@@ -31,6 +32,7 @@ from integration.tmux import need
 from obsagent.config import scalars
 from obsagent.environment import CLIENTS, CONFIG_FILE, unread
 from obsagent.errors import ConfigError
+from obsagent.http_address import parse_http
 
 GROUP = 10001
 KUBERNETES = ("1.29", "1.37")
@@ -162,6 +164,61 @@ def test_the_volume_of_the_daemonset_is_the_node_s_and_that_of_the_sidecar_its_p
     assert volumes[0]["sockets"]["hostPath"]["path"] == "/run/obsagent"
     assert "emptyDir" in volumes[1]["sockets"]
     assert containers(beside)["agent"]["restartPolicy"] == "Always"
+
+
+TOKEN_SECRET = "obsagent-http"
+
+
+@pytest.mark.parametrize(("name", "pod", "agent", "model_pod", "model"), agent_and_model())
+def test_metrics_are_reached_beyond_the_pod_with_a_token_only(
+    name: str, pod: dict[str, Any], agent: dict[str, Any], model_pod: dict[str, Any], model: dict[str, Any]
+) -> None:
+    variables = environment_of(agent)
+    address = parse_http(variables["OBSAGENT_HTTP"])
+    assert address is not None
+    assert not address.is_loopback
+    assert agent["ports"] == [{"name": "metrics", "containerPort": address.port}]
+    (document,) = (each for each in documents(DEPLOY / "kubernetes" / f"{name}.yaml") if each["kind"] != "ConfigMap")
+    annotations = document["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": str(address.port)}
+    (volume,) = (each for each in pod["volumes"] if "secret" in each)
+    assert volume["secret"] == {"secretName": TOKEN_SECRET, "defaultMode": 0o400}
+    assert pod["securityContext"]["fsGroup"] == GROUP  # else it would be root's alone
+    (mount,) = (each for each in agent["volumeMounts"] if each["name"] == volume["name"])
+    assert mount["readOnly"]
+    assert variables["OBSAGENT_HTTP_TOKEN"] == f"{mount['mountPath']}/token"
+    others = [one for each in (pod, model_pod) for one in containers(each).values() if one is not agent]
+    assert not any(each["name"] == volume["name"] for one in others for each in one["volumeMounts"])
+
+
+def test_no_manifest_holds_a_secret_and_the_operator_is_told_the_same() -> None:
+    assert not any(document["kind"] == "Secret" for path in MANIFESTS for document in documents(path))
+    text = (DEPLOY / "kubernetes" / "daemonset.yaml").read_text()
+    commented = text[text.index("#   apiVersion: monitoring") : text.index("# Without it")]
+    monitor = yaml.safe_load(re.sub(r"^#   ", "", commented, flags=re.MULTILINE))
+    assert monitor["kind"] == "PodMonitor"
+    (daemonset,) = (each for each in documents(DEPLOY / "kubernetes" / "daemonset.yaml") if each["kind"] == "DaemonSet")
+    assert monitor["spec"]["selector"] == daemonset["spec"]["selector"]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint == {
+        "port": "metrics",
+        "honorLabels": True,
+        "authorization": {"credentials": {"name": TOKEN_SECRET, "key": "token"}},
+    }
+    assert f"secret generic {TOKEN_SECRET} --from-literal=token=" in text
+
+
+def test_compose_publishes_metrics_on_this_machine_with_a_token() -> None:
+    (compose,) = documents(COMPOSE)
+    agent, model = compose["services"]["agent"], compose["services"]["model"]
+    address = parse_http(agent["environment"]["OBSAGENT_HTTP"])
+    assert address is not None
+    assert agent["ports"] == [f"127.0.0.1:{address.port}:{address.port}"]
+    (secret,) = agent["secrets"]
+    assert agent["environment"]["OBSAGENT_HTTP_TOKEN"] == f"/run/secrets/{secret}"
+    assert "secrets" not in model
+    path = Path(compose["secrets"][secret]["file"])
+    assert path.is_absolute()  # what lies here is packed into images and wheels
 
 
 def test_compose_takes_the_example() -> None:

@@ -193,6 +193,57 @@ def test_a_gauge_by_worker_is_each_worker_s_own(view, depth):
     assert value(view, "max depth by host") == 6.0
 
 
+def test_a_gauge_without_workers_is_answered_beside_those_of_workers(view, depth):
+    """A server's own gauge, and a worker's that was never combined: no form of one series hides another's."""
+    view.set_gauge(view.add_series("depth", Kind.GAUGE, service="vllm", host="b"), NOW_MS - 1000, 7.0)
+    view.set_gauge(view.add_series("depth", Kind.GAUGE, service="new", host="a", worker="0"), NOW_MS - 1000, 1.0)
+    rows = ask(view, "last depth by host")["series"]
+    assert [(row["labels"]["host"], row["values"]["last"]) for row in rows] == [("a", 9.0), ("b", 7.0)]
+    rows = ask(view, "last depth by service")["series"]
+    assert [(row["labels"]["service"], row["values"]["last"]) for row in rows] == [
+        ("fraud", 8.0),
+        ("new", 1.0),
+        ("vllm", 7.0),
+    ]
+    rows = ask(view, "last depth worker not 0 by worker")["series"]  # the combined one is none without a worker
+    assert [(row["labels"]["worker"], row["values"]["last"]) for row in rows] == [("", 7.0), ("1", 5.0)]
+
+
+@pytest.fixture
+def memory(view):
+    """A machine's memory, and that of a model's two workers on it."""
+    for labels, used in (
+        ({"service": "host", "host": "a"}, 10.0),
+        ({"service": "fraud", "host": "a", "worker": "0"}, 2.0),
+        ({"service": "fraud", "host": "a", "worker": "1"}, 3.0),
+        ({"service": "fraud"}, 5.0),
+    ):
+        view.set_gauge(view.add_series("memory_bytes", Kind.GAUGE, "bytes", **labels), NOW_MS - 1000, used)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("last memory_bytes", [({}, 5.0), ({"service": "host"}, 10.0)]),
+        ("last memory_bytes by host", [({"host": "a"}, 5.0), ({"host": "a", "service": "host"}, 10.0)]),
+        ("last memory_bytes by service", [({"service": "fraud"}, 5.0), ({"service": "host"}, 10.0)]),
+        ("last memory_bytes service=host", [({}, 10.0)]),
+        ("last memory_bytes service=fraud by host", [({"host": "a"}, 5.0)]),
+        ("last memory_bytes top 1", [({"service": "host"}, 10.0)]),
+    ],
+)
+def test_what_the_machine_has_is_not_added_to_what_its_processes_have(view, memory, text, expected):
+    rows = ask(view, text)["series"]
+    assert [(row["labels"], row["values"]["last"]) for row in rows] == expected
+
+
+def test_what_is_shared_out_is_added_up(view):
+    for service, held in (("host", 1.0), ("fraud", 2.0)):
+        series = view.add_series("gpu_memory_bytes", Kind.GAUGE, "bytes", service=service, gpu="0")
+        view.set_gauge(series, NOW_MS - 1000, held)
+    assert value(view, "last gpu_memory_bytes") == 3.0
+
+
 def test_a_worker_that_has_gone_no_longer_counts_in_the_last_value(view, depth):
     (worker, _), _ = depth
     view.set_gauge(worker, NOW_MS + 16_000, 9.0)

@@ -14,7 +14,7 @@ from obsagent._native.codec import BodyWriter
 from obsagent.errors import StoreError
 from obsagent.export.collect import NOT_DESCRIBED, Collector, exported_labels
 from obsagent.export.exporter import Exporter
-from obsagent.export.family import Exemplar, Family
+from obsagent.export.family import ClassicBuckets, Exemplar, Family
 from obsagent.head.entries import Define, DefinedSeries
 from obsagent.head.store import Store
 from obsagent.head.view import View
@@ -204,6 +204,47 @@ def test_metrics_that_share_a_name_have_labels_of_their_own(place: Place, monkey
         place.write(place.series(metric, Kind.HISTOGRAM), 1.0)
     (family,) = place.families().values()
     assert [dict(point.labels)["gen_ai_token_type"] for point in family.points] == ["input", "output"]
+
+
+def classic_of(place: Place, **at: float) -> None:
+    """One more page of a histogram `wait_seconds`: what its parts have grown by, by edge (`e_1`), `sum` and `count`."""
+    scraped = {"service": "vllm", "host": "a", "instance": "x:1"}
+    for part, grown in at.items():
+        name, labels = f"wait_seconds_{part}", dict(scraped)
+        if part.startswith("e_"):
+            name, labels["le"] = "wait_seconds_bucket", part.removeprefix("e_").replace("_", ".")
+        series = place.series(name, Kind.COUNTER, "seconds" if part == "sum" else "", "Waited", **labels)
+        if grown:
+            place.write(series, grown)
+
+
+def test_a_scraped_histogram_is_exported_as_one(place: Place) -> None:
+    classic_of(place, e_0_1=0.0, e_1=3.0, **{"e_+Inf": 4.0}, sum=7.5, count=4.0)
+    place.later(WINDOW_MS)
+    classic_of(place, e_1_0=2.0, **{"e_+Inf": 2.0}, sum=0.5, count=2.0)  # the server came to write 1 as 1.0
+    (family,) = place.families().values()
+    assert (family.name, family.kind, family.unit, family.help) == ("wait_seconds", Kind.HISTOGRAM, "seconds", "Waited")
+    (point,) = family.points
+    assert point.labels == (("host", "a"), ("instance", "x:1"), ("service", "vllm"))
+    assert point.value == ClassicBuckets((0.1, 1.0, math.inf), (0, 5, 6), 8.0)
+    assert point.created_ms == BEGIN_MS
+    place.begin_anew()
+    assert place.families()["wait_seconds"].points == [point]
+    place.store.close()
+
+
+def test_of_a_scraped_histogram_what_is_not_kept_is_not_made_up(place: Place) -> None:
+    classic_of(place, e_1=5.25, e_2=3.0, count=9.0)  # 3 is less than there was up to 1; no +Inf, no sum
+    assert place.value("wait_seconds") == ClassicBuckets((1.0, 2.0, math.inf), (5, 5, 9), None)
+    place.later(EXPORT_KEEP_MS + WINDOW_MS)
+    assert place.families() == {}
+
+
+def test_counters_that_only_sound_like_a_histogram_stay(place: Place) -> None:
+    place.write(place.series("ice_bucket", Kind.COUNTER, **place.own), 1.0)
+    place.write(place.series("page_count", Kind.COUNTER, **place.own), 2.0)
+    place.write(place.series("odd_bucket", Kind.COUNTER, service="a", le="many"), 3.0)
+    assert set(place.families()) == {"ice_bucket", "page_count", "odd_bucket"}
 
 
 def test_labels_that_become_one_are_joined() -> None:

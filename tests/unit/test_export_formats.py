@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_cla
 from obsagent.export import protobuf, text
 from obsagent.export.buckets import EXPONENTS, ZERO_THRESHOLD, cumulative, exponents_of, native
 from obsagent.export.exporter import encoded
-from obsagent.export.family import Exemplar, Family, Point
+from obsagent.export.family import ClassicBuckets, Exemplar, Family, Point
 from obsagent.export.protobuf import varint, zigzag
 from obsagent.samples import Kind
 from obsagent.sketches import LogHist
@@ -66,6 +66,39 @@ def test_a_histogram_in_both_texts() -> None:
     assert opened.unit == "seconds"
     assert samples(opened)["x_seconds_created", None] == 1_700_000_000.25
     assert ("x_seconds_created", None) not in samples(plain)
+
+
+CLASSIC = ClassicBuckets((0.1, 2.5, math.inf), (1, 3, 4), 9.25)
+
+
+def a_classic(value: ClassicBuckets) -> Family:
+    return Family("x_seconds", Kind.HISTOGRAM, "seconds", ODD, [Point((("a", ODD),), value, 1_700_000_000_250)])
+
+
+def test_a_classic_histogram_keeps_its_bounds_in_all_formats() -> None:
+    (opened,), (plain,) = openmetrics(a_classic(CLASSIC)), classic(a_classic(CLASSIC))
+    for read in (opened, plain):
+        assert read.type == "histogram"
+        found = samples(read)
+        bounds = {edge: count for (name, edge), count in found.items() if name == "x_seconds_bucket"}
+        assert bounds == {"0.1": 1, "2.5": 3, "+Inf": 4}
+        assert (found["x_seconds_count", None], found["x_seconds_sum", None]) == (4, 9.25)
+    assert samples(opened)["x_seconds_created", None] == 1_700_000_000.25
+    message = one_message(a_classic(CLASSIC))
+    read = message.metric[0].histogram
+    assert message.type == 4
+    assert [(each.upper_bound, each.cumulative_count) for each in read.bucket] == [(0.1, 1), (2.5, 3), (math.inf, 4)]
+    assert (read.sample_count, read.sample_sum, read.created_timestamp.seconds) == (4, 9.25, 1_700_000_000)
+    assert not read.HasField("schema")  # else Prometheus takes it for a native one, without a bucket
+    assert not read.HasField("zero_threshold")
+
+
+def test_a_classic_histogram_without_a_sum() -> None:
+    family = a_classic(CLASSIC._replace(sum=None))
+    (opened,), (plain,) = openmetrics(family), classic(family)
+    assert samples(plain)["x_seconds_count", None] == 4
+    assert {name for name, _ in samples(opened)} == {"x_seconds_bucket", "x_seconds_created"}  # no count without a sum
+    assert not one_message(family).metric[0].histogram.HasField("sample_sum")
 
 
 def test_a_counter_and_a_gauge_in_both_texts() -> None:

@@ -179,3 +179,14 @@ def test_exported_names(metric, kind, unit, name):
 def test_strings_are_quoted_for_promql(view):
     (query,) = explained(view, 'sum requests endpoint not "a\\"b\\\\c"')["promql"]
     assert 'endpoint!="a\\"b\\\\c"' in query
+
+
+def test_the_machine_and_what_runs_on_it_are_asked_apart(view):
+    for service, labels in (("host", {"host": "a"}), ("fraud", {"host": "a", "worker": "0"}), ("fraud", {})):
+        series = view.add_series("memory_bytes", Kind.GAUGE, "bytes", service=service, **labels)
+        view.set_gauge(series, NOW_MS, 1.0)
+    assert explained(view, "last memory_bytes")["promql"] == [
+        'sum (memory_bytes{service!="host"})',
+        'sum by (service) (memory_bytes{service="host"})',
+    ]
+    assert explained(view, "last memory_bytes service=host")["promql"] == ['sum (memory_bytes{service="host"})']

@@ -156,6 +156,45 @@ def test_the_slowest_request_is_found_by_its_ids(memory: Memory) -> None:
     assert memory.clock.wall_ms() - slow.time_ms == pytest.approx(2_210, abs=2)
 
 
+def test_an_observation_brings_its_own_ids(memory: Memory) -> None:
+    client = obsagent.connect("fraud")
+    step = client.histogram("step", labels=["step"]).labels(step="build")
+    for number, value in enumerate((0.1, 0.4, 0.2)):
+        step.observe(value, exemplar={"request_id": f"r-{number}", "trace_id": TRACE})
+    client.histogram("size").observe(3, {"request_id": 17})
+    (found,) = memory.exemplars("step", step="build")
+    assert (found.request_id, found.trace_id, found.value) == ("r-1", TRACE, 0.4)
+    assert ids(memory.exemplars("size")) == ["17"]
+    assert memory.count("step") == 3
+
+
+@pytest.mark.parametrize("exemplar", ["r-1", 7, {"requestid": "r-1"}, {1: 2}])
+def test_what_is_no_exemplar_costs_no_sample_and_is_said_once(
+    memory: Memory, caplog: pytest.LogCaptureFixture, exemplar: Any
+) -> None:
+    step = obsagent.connect("fraud").histogram("step")
+    for _ in range(3):
+        step.observe(0.1, exemplar=exemplar)
+    step.observe(float("nan"), exemplar={"request_id": "r"})
+    step.observe("much", exemplar={"request_id": "r"})
+    assert memory.exemplars("step") == []
+    assert memory.count("step") == 4  # NaN is a number
+    assert [record.message for record in caplog.records if "exemplar" in record.message] == [
+        f'observe(…, exemplar={exemplar!r}) leads to nothing: expected {{"trace_id": …}}, {{"request_id": …}} or both'
+    ]
+
+
+def test_without_label_values_an_exemplar_is_rejected_with_its_value(memory: Memory) -> None:
+    with pytest.warns(RuntimeWarning, match="without labels"):
+        obsagent.connect("fraud").histogram("step", labels=["step"]).observe(0.1, exemplar={"request_id": "r"})
+
+
+@pytest.mark.parametrize(("arguments", "named"), [((), {}), ((1, 2, 3), {}), ((1,), {"trace_id": "t"})])
+def test_arguments_that_observe_does_not_take(memory: Memory, arguments: tuple, named: dict) -> None:
+    with pytest.raises(TypeError, match="observe"):
+        obsagent.connect("fraud").histogram("step").observe(*arguments, **named)
+
+
 def test_questions_about_exemplars_that_make_no_sense(memory: Memory) -> None:
     with obsagent.connect("fraud").request("/score", id="r"):
         memory.clock.advance(0.1)
@@ -172,6 +211,7 @@ def test_a_disabled_client_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     client = obsagent.connect("disabled, with exemplars")
     with client.request("/score", id="r"):
         pass
+    client.histogram("step").observe(1.0, exemplar={"request_id": "r"})
     assert client._exemplars.take(float("inf")) == []
 
 

@@ -122,6 +122,29 @@ def test_labels_that_only_some_rows_have_are_missing_in_the_others() -> None:
     assert table.column("worker").to_pylist() == [None, "1"]
 
 
+def with_exemplars() -> answers.Answer:
+    """One row with two exemplars, one without any."""
+    first, second = answers.row("/score", 0.1), answers.row("/rank", 0.2)
+    largest = {"value": 0.9, "time": "2026-01-01T10:01:02.500Z", "trace_id": "t<1>", "request_id": None, "labels": {}}
+    first["exemplars"] = [largest, {**largest, "value": 0.5, "request_id": "r"}]
+    return answers.answer_of(first, {**second, "exemplars": []})
+
+
+def test_the_largest_exemplar_stands_in_columns_of_its_own() -> None:
+    frame = Result(with_exemplars()).to_pandas()
+    assert list(frame.columns)[-4:] == [f"exemplar_{name}" for name in ("value", "time", "trace_id", "request_id")]
+    assert frame.exemplar_value[0] == 0.9
+    assert frame.exemplar_time[0] == datetime(2026, 1, 1, 10, 1, 2, 500_000, tzinfo=UTC)
+    assert (frame.exemplar_trace_id[0], frame.exemplar_request_id[0]) == ("t<1>", None)
+    assert frame.loc[1, "exemplar_value":].isna().all()
+    table = Result(with_exemplars()).to_arrow()
+    assert table.column("exemplar_time").to_pylist() == [frame.exemplar_time[0].to_pydatetime(), None]
+    html = Result(with_exemplars())._repr_html_()
+    assert "900 ms" in html
+    assert "t&lt;1&gt;" in html
+    assert "exemplar_value" not in Result(answers.PLAIN).to_pandas().columns
+
+
 @pytest.mark.parametrize("answer", [answers.PLAIN, answers.STEPS, answers.VERSUS, answers.METRICS])
 def test_an_arrow_table_has_the_columns_of_the_data_frame(answer: answers.Answer) -> None:
     result = Result(answer)

@@ -36,8 +36,8 @@ class FakeSource:
         self.agent = agent
         self.log = log
 
-    def query(self, text):
-        self.log.append(text)
+    def query(self, text, **options):
+        self.log.append((text, options) if options else text)
         if text == "dead":
             raise AgentUnreachable("nobody")
         if text == "stop":
@@ -140,6 +140,19 @@ def test_timing_goes_to_stderr(session, capsys):
     assert err.count("Time") == 1
 
 
+def test_exemplars_are_switched_on_for_one_query_or_for_all(session, around, capsys):
+    for entry in ("max latency --exemplars", "\\exemplars on", "min latency --explain", "\\exemplars", "p50 latency"):
+        session.run(entry)
+    assert around.log == [
+        ("max latency", {"exemplars": True}),
+        ("min latency", {"explain": True, "exemplars": True}),
+        "p50 latency",
+    ]
+    assert "exemplars are on\n" in capsys.readouterr().out
+    with pytest.raises(UsageError):  # switches stand behind a query
+        session.run("--exemplars")
+
+
 def test_another_agent_is_asked_from_then_on(session, around, capsys):
     session.run("max latency")
     session.run("\\agent ipc://other")
@@ -185,6 +198,7 @@ def test_watch_asks_until_it_is_interrupted(session, around, monkeypatch, capsys
         ("\\watch", "INTERVAL QUERY: expected a duration"),
         ("\\watch 2s", "expected a query behind the interval"),
         ("\\timing maybe", "expected `\\\\timing on` or"),
+        ("\\exemplars maybe", "expected `\\\\exemplars on` or"),
         ("\\format xml", "`xml` is no format: expected table, json or csv"),
         ("\\stauts", "did you mean `status`"),
         ("\\help latncy", "nothing is known of `latncy`; did you mean `latency`"),
@@ -250,6 +264,7 @@ def test_without_a_place_for_it_there_is_no_history(tmp_path, monkeypatch):
         ("p99 lat", [("latency", -3)]),
         ("latency endpoint=", [("/a", 0), ("/b", 0)]),
         ("\\ti", [("timing", -2)]),
+        ("\\exemplars o", [("on", -1), ("off", -1)]),
         ("\\watch 2s max la", [("latency", -2)]),
         ("\\format t", [("table", -1)]),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from obsagent.http_port import HttpPort
 from obsagent.limits import HTTP_CONNECTIONS
 from obsagent.web.connection import Connection
 from obsagent.web.guard import is_local_host
+from obsagent.web.secrets import refuse_shared
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 WAIT_S = 60.0
@@ -94,6 +96,29 @@ def test_a_token_that_others_can_read_is_not_used(token: Path, mode: int) -> Non
     assert TOKEN not in str(caught.value)
 
 
+@pytest.mark.threat("W1")
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "is_used"),
+    [
+        (0o440, 0, 10_001, True),  # as Kubernetes mounts a secret
+        (0o640, 0, 10_001, True),
+        (0o400, 10_001, 10_001, True),
+        (0o440, 0, 100, False),
+        (0o440, 10_001, 10_001, False),
+        (0o460, 0, 10_001, False),
+        (0o444, 0, 10_001, False),
+    ],
+)
+def test_what_root_hands_out_to_the_agent_s_group_is_used(
+    monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, group: int, is_used: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 10_001)
+    monkeypatch.setattr(os, "getegid", lambda: 10_001)
+    status = os.stat_result((stat.S_IFREG | mode, 0, 0, 1, owner, group, 40, 0, 0, 0))
+    with contextlib.nullcontext() if is_used else pytest.raises(ConfigError, match=f"mode {mode:04o}"):
+        refuse_shared("http_token", Path("/etc/token"), status)
+
+
 @pytest.mark.parametrize("content", ["", "short", "two words of a token that is long", "ü" * 20, "x" * 5_000])
 def test_a_file_without_a_token_says_how_one_is_made(token: Path, content: str) -> None:
     token.write_text(content)
@@ -108,12 +133,12 @@ def test_a_token_is_read_again_at_a_reload_and_never_shown(token: Path) -> None:
     with served(http_token=token) as port:
         token.write_text("another-token-of-32-characters-xx")
         assert port.get("/metrics", Authorization=f"Bearer {TOKEN}").status == 200
-        port.port.refresh_token()
+        port.port.refresh()
         assert port.get("/metrics", Authorization=f"Bearer {TOKEN}").status == 401
         assert port.get("/metrics", Authorization="Bearer another-token-of-32-characters-xx").status == 200
         token.write_text("")
         with pytest.raises(ConfigError):
-            port.port.refresh_token()
+            port.port.refresh()
         assert port.get("/metrics", Authorization="Bearer another-token-of-32-characters-xx").status == 200
         assert "another-token" not in repr(port.port._token)
 
@@ -151,7 +176,7 @@ def test_who_says_nothing_or_does_not_read_is_hung_up_on(monkeypatch: pytest.Mon
 def test_no_scraper_keeps_the_agent_from_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More connections than are served: they wait or are refused, and samples go in as ever."""
     config = config_in(tmp_path, http="127.0.0.1:0")
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+    monkeypatch.setattr("obsagent.record.clients._clients", {})
     with running_agent(config) as agent, contextlib.ExitStack() as held:
         assert agent._http.address is not None
         port = agent._http.address.port

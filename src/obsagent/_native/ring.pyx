@@ -18,6 +18,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
 from libc.float cimport DBL_MAX
 from libc.math cimport llround
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -41,18 +42,27 @@ import sys
 import time
 
 cdef extern from "Python.h":
-    bint PyFloat_CheckExact(object value)
-    double PyFloat_AS_DOUBLE(object value)
+    bint PyFloat_CheckExact(PyObject *value)
+    double PyFloat_AS_DOUBLE(PyObject *value)
     bint PyLong_CheckExact(object value)
     double float_as_double "PyFloat_AsDouble"(object value)  # these two say errors by PyErr_Occurred, they do
     double long_as_double "PyLong_AsDouble"(object value)  # not raise
     void *PyErr_Occurred()
     void PyErr_Clear()
     object PyUnicode_FromObject(object text)
+    int METH_FASTCALL
+    int METH_KEYWORDS
+    ctypedef void *PyCFunction
+    ctypedef struct PyMethodDef:
+        PyCFunction ml_meth
+        int ml_flags
+    ctypedef struct PyMethodDescrObject:
+        PyMethodDef *d_method
 
 cdef enum:
     NO_SLOT = OBS_SLOTS
     BLOCK_VALUES = 512  # converted at a time
+    NAMES_JUDGED = 200  # of new categories, as near_unique.py has it for labels
     NUMBER_BYTES_MAX = 16  # of one item of a buffer of numbers
     WITHOUT_GIL_VALUES = 1 << 14  # below this, to let go of the GIL costs more than it gives
 
@@ -73,7 +83,8 @@ cdef class Recorder:
     `slot` (0..7) is this recorder's place in every thread's table: ValueError if another recorder that is
     neither stopped nor garbage has it. `ring_bytes` bounds all rings together (but each
     thread gets 128 KiB in any case); 0 makes a recorder that records nothing. `on_first_sample` is called once, by
-    the thread that records first after construction or `abandon`; what it raises is swallowed.
+    the thread that records first after construction or `abandon`; `on_exemplar` with series, value and exemplar of
+    each observation that comes with one. What they raise is swallowed.
 
     Recording starts at construction; batches are sealed once `start` was called, or by `seal`. After `stop`,
     instruments count what they are given as dropped, until `start` is called again.
@@ -86,11 +97,12 @@ cdef class Recorder:
     cdef bint is_first_announced
     cdef pid_t pid
     cdef object on_first_sample
+    cdef object on_exemplar
     cdef dict functions
     cdef dict columns
 
     def __cinit__(self, slot, ring_bytes=8 << 20, window_ms=10_000, batch_interval_ms=100, frame_bytes=256 << 10,
-                  on_first_sample=None):
+                  on_first_sample=None, on_exemplar=None):
         cdef obs_drain_options_t options
         self.slot = self.home_slot = NO_SLOT
         if not 0 <= slot < OBS_SLOTS:
@@ -105,6 +117,7 @@ cdef class Recorder:
         self.functions = {}
         self.columns = {}
         self.on_first_sample = on_first_sample
+        self.on_exemplar = on_exemplar
         self.is_disabled = ring_bytes == 0
         self.home_slot = slot
         self.take_slot()
@@ -231,6 +244,14 @@ cdef class Recorder:
         except BaseException:  # whoever records is not to be bothered
             pass
 
+    cdef void lead_to(self, uint32_t series, double value, object exemplar) noexcept:
+        if self.on_exemplar is None or self.is_disabled:
+            return
+        try:
+            self.on_exemplar(series, value, exemplar)
+        except BaseException:
+            pass
+
     cdef void push_slowly(self, uint64_t tag, double value) noexcept:
         """A thread's first sample here, or one after the recorder was stopped."""
         if not self.attach() or obs_thread_push(self.slot, tag, value) == OBS_ERR_STATE:
@@ -247,6 +268,10 @@ cdef class Recorder:
     def reject(self, value_count=1):
         """Counts values that reach no series as rejected."""
         self.reject_values(value_count)
+
+    def drop_samples(self, uint64_t sample_count):
+        """Counts samples that nobody will record any more as dropped."""
+        self.drop(sample_count)
 
     # Delivery
 
@@ -431,4 +456,5 @@ cdef int64_t floor_ms(int64_t ns) noexcept:
 include "ring_values.pxi"
 include "ring_instruments.pxi"
 include "ring_columns.pxi"
+include "ring_rows.pxi"
 include "ring_tokens.pxi"

@@ -12,13 +12,17 @@ lower bound of r or more. It is answered by linear interpolation between the two
 the error bound reaches to both. Beyond the last edge nothing is known but that.
 
 Observations are taken not to be below zero where the lowest edge is above it, as Prometheus does.
+
+The variance lies between those of the observations as near to the mean as their buckets let them be, and as far from
+it; it is answered for such as lie evenly in each bucket, in keeping with the quantiles. Where no sum is kept the mean
+is not known: then the nearest are near to whatever one number they are nearest to, the farthest far from the middle.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import NamedTuple
@@ -28,6 +32,8 @@ from obsagent.samples import Kind, Series
 BUCKET, SUM, COUNT = "_bucket", "_sum", "_count"
 SUFFIXES = (BUCKET, SUM, COUNT)
 EDGE = "le"
+SEARCH_ROUNDS = 100
+"""Each takes a third of where the centre may be: as fine as doubles are."""
 
 Edges = tuple[float, ...]
 Identity = tuple[tuple[str, str], ...]
@@ -95,6 +101,27 @@ def _is_bucket(series: Series) -> bool:
         return False
 
 
+class Bucket(NamedTuple):
+    """So many observations, above `low` and at most `high`."""
+
+    low: float
+    high: float
+    counted: float
+
+    @property
+    def middle(self) -> float:
+        """Half way between its edges."""
+        return (self.low + self.high) / 2
+
+    def nearest(self, value: float) -> float:
+        """The distance to what in it is nearest to a value."""
+        return max(self.low - value, value - self.high, 0.0)
+
+    def farthest(self, value: float) -> float:
+        """The distance to what in it is farthest."""
+        return max(abs(self.low - value), abs(self.high - value))
+
+
 @dataclass(slots=True)
 class Layout:
     """Cumulative counts at edges, of all series that have these; `at[i]` belongs to `edges[i]`."""
@@ -108,6 +135,16 @@ class Layout:
         highest = list(accumulate(self.at, max))
         self._is_whole = highest == self.at
         self.at = highest
+
+    def buckets(self, floor: float) -> Iterator[Bucket]:
+        """The buckets with observations. Where not all counts were kept, some may have lain in any."""
+        if not self._is_whole:
+            yield Bucket(floor, math.inf, self.at[-1])
+            return
+        lows = (floor, *self.edges)
+        for low, high, before, at in zip(lows, self.edges, (0.0, *self.at), self.at, strict=False):
+            if at > before:
+                yield Bucket(low, high, at - before)
 
     def below(self, value: float) -> float:
         """How many are certainly at most `value`."""
@@ -169,6 +206,41 @@ class ClassicHistogram:
         inside = (limit - left) / (edges[index] - left)
         return Bounds(low + (high - low) * inside, low, high)
 
+    def stddev(self) -> Bounds | None:
+        """The standard deviation; `high` is infinite with observations beyond the last edge. None without buckets."""
+        edges = self.edges
+        if not edges or not self.count:
+            return None
+        buckets = [each for layout in self.layouts for each in layout.buckets(self._floor(edges))]
+        unseen = self.count - math.fsum(each.counted for each in buckets)
+        if unseen > 0:
+            buckets.append(Bucket(self._floor(edges), math.inf, unseen))
+        mean = None if self.sum is None else self.sum / self.count
+        low = self._deviation(buckets, lambda each, centre: each.nearest(centre) ** 2, self._centre(buckets, mean))
+        if any(not math.isfinite(each.middle) for each in buckets):
+            return Bounds(low, low, math.inf)
+        middle = math.fsum(each.middle * each.counted for each in buckets) / self.count if mean is None else mean
+        value = self._deviation(buckets, _even_square, middle)
+        high = self._deviation(buckets, lambda each, centre: each.farthest(centre) ** 2, middle)
+        return Bounds(min(max(value, low), high), low, high)
+
+    def _deviation(self, buckets: list[Bucket], square: Callable[[Bucket, float], float], centre: float) -> float:
+        """The root of the mean of squared distances to a centre."""
+        return math.sqrt(math.fsum(square(each, centre) * each.counted for each in buckets) / self.count)
+
+    def _centre(self, buckets: list[Bucket], mean: float | None) -> float:
+        """The mean if it is known, else what all buckets together are nearest to: the squares' sum is convex."""
+        if mean is not None:
+            return mean
+        ends = [end for each in buckets for end in (each.low, each.high) if math.isfinite(end)]
+        low, high = min(ends), max(ends)
+        for _ in range(SEARCH_ROUNDS):
+            third = (high - low) / 3
+            left, right = low + third, high - third
+            squares = [math.fsum(each.nearest(at) ** 2 * each.counted for each in buckets) for at in (left, right)]
+            low, high = (low, right) if squares[0] <= squares[1] else (left, high)
+        return (low + high) / 2
+
     def _floor(self, edges: list[float]) -> float:
         return 0.0 if edges[0] > 0 else -math.inf
 
@@ -179,6 +251,11 @@ class ClassicHistogram:
     def _at_most(self, value: float) -> float:
         """An upper bound of it."""
         return self.count - math.fsum(layout.above(value) for layout in self.layouts)
+
+
+def _even_square(bucket: Bucket, centre: float) -> float:
+    """The mean squared distance to a centre of what lies evenly in a bucket."""
+    return (bucket.middle - centre) ** 2 + (bucket.high - bucket.low) ** 2 / 12
 
 
 def histogram_of(parts: Sequence[Part], total: Callable[[int], float | None]) -> ClassicHistogram | None:

@@ -17,26 +17,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from obsagent.answer.classic import SUFFIXES
+from obsagent.answer import classic
+from obsagent.answer.classic import BUCKET, EDGE
 from obsagent.answer.durations import format_duration
+from obsagent.answer.of_features import OfFeatures
 from obsagent.answer.plan import RATIO_NAME, Direct, Divided, Output, Plan
 from obsagent.answer.query import EQUAL, MATCHES, Filter
 from obsagent.answer.ranges import Span
-from obsagent.answer.select import WORKER_LABELS, Source
+from obsagent.answer.select import SERVICE, WORKER_LABELS, Source
 from obsagent.answer.stats import CLASSIC, OVER, UNDER, Stat
 from obsagent.exported import constant_labels, exported_name, label_name
 from obsagent.limits import EXPORT_KEEP_MS
-from obsagent.samples import Kind
+from obsagent.samples import MACHINE, Kind
 
+OF_OTHERS, OF_MACHINE = f'{SERVICE}!="{MACHINE}"', f'{SERVICE}="{MACHINE}"'
 ACROSS = {"sum": "sum", "max": "max", "min": "min", "mean": "avg", "last": "max"}
-CLASSIC_HISTOGRAM = {
-    "mean": "sum{by} (rate({m_sum})) / sum{by} (rate({m_count}))",
-    "sum": "sum{by} (increase({m_sum}))",
-    "count": "sum{by} (increase({m_count}))",
-    "rate": "sum{by} (rate({m_count}))",
-}
-"""Of what another server's page has, with the name that it has there and its labels: all of them are kept."""
-
 COUNT, SUM, SHAPE = "histogram_count", "histogram_sum", "rate"
 GAUGE = {"mean": ("avg", "avg_over_time"), "min": ("min", "min_over_time"), "max": ("max", "max_over_time")}
 COUNTED = ("sum", "count", "rate")
@@ -57,13 +52,10 @@ def promql(plan: Plan, *, is_past: bool, covered: Span | None = None) -> tuple[l
     writer = _Writer(plan, is_past, covered or Span(plan.span.read_from_ms, plan.span.to_ms))
     for output, limit in zip(plan.outputs, plan.limits, strict=True):
         for stat in output.shown:
-            text = writer.text(output, stat)
-            if text is None:
+            texts = list(writer.texts(output, stat, limit))
+            queries += texts
+            if not texts:
                 writer.note(_has_no(output, stat))
-            else:
-                queries.append(writer.with_clauses(text, output, stat, limit))
-    if any(source.kind is CLASSIC for source in plan.sources):
-        writer.note("a classic histogram is asked of a Prometheus that reads its server's own page")
     if plan.steps:
         writer.note(
             f"as a range query with a step of {format_duration(plan.steps.step_ms)}, at times that are multiples of it"
@@ -72,6 +64,8 @@ def promql(plan: Plan, *, is_past: bool, covered: Span | None = None) -> tuple[l
 
 
 def _has_no(output: Output, stat: Stat) -> str:
+    if isinstance(output, OfFeatures):
+        return f"`{output.name}` is computed from columns of features, which the exporter does not have"
     of_what = f"a {output.kind}" if output.kind else f"`{output.name}`, which is not known"
     return f"PromQL has no {stat.word} of {of_what}"
 
@@ -86,15 +80,26 @@ class _Writer:
         self._range = format_range(self._length_ms)
         self._at = f" @ {plan.span.to_ms / 1000:.3f}" if is_past and not plan.steps else ""
         self._by = ""
+        self._only = ""
         self.notes: list[str] = []
 
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
 
+    def texts(self, output: Output, stat: Stat, limit: float) -> Iterable[str]:
+        """One, or one for what runs on the machine and one for the machine; none if PromQL cannot say it."""
+        sides = [OF_OTHERS, OF_MACHINE] if all(source.is_apart for source in output.sources) else [""]
+        for self._only in sides:
+            text = self.text(output, stat)
+            if text is not None:
+                yield self.with_clauses(text, output, stat, limit)
+
     def text(self, output: Output, stat: Stat) -> str | None:
         if isinstance(output, Direct):
             return self._stat(output.source, stat)
+        if isinstance(output, OfFeatures):
+            return None
         bottom = self._stat(output.denominator, output.denominator_stat)
         top = self._stat(output.numerator, output.numerator_stat)
         if bottom is not None and output.numerator_stat.name in COUNTED and output.numerator.kind is not Kind.GAUGE:
@@ -133,16 +138,18 @@ class _Writer:
     def _stat(self, source: Source, stat: Stat) -> str | None:
         if source.kind in (None, Kind.COLUMN):  # columns are not exported
             return None
-        names = (label_name(each.text, source.metric.text) for each in self._plan.query.by)
-        self._by = f" by ({', '.join(names)})" if self._plan.query.by else ""
+        names = [label_name(each.text, source.metric.text) for each in self._plan.query.by]
+        if self._only == OF_MACHINE:
+            names.append(SERVICE)
+        self._by = f" by ({', '.join(names)})" if names else ""
+        is_young = any(series.created_ms and series.created_ms >= self._from_ms for series in source.series)
         if source.kind is CLASSIC:
-            return self._of_classic(source, stat)
+            return self._of_classic(source, stat, is_young=is_young)
         metric = exported_name(source.metric.text, source.kind, source.unit) + self._labels(source.metric.text)
         if source.kind is Kind.GAUGE:
             return self._of_gauge(source, stat, metric)
-        is_young = any(series.created_ms and series.created_ms >= self._from_ms for series in source.series)
         if source.kind is Kind.COUNTER:
-            return self._counted(stat, self._come(metric, "", is_young=is_young))
+            return self._counted(stat, self._come(metric, is_young=is_young))
         return self._of_histogram(source, stat, metric, is_young=is_young)
 
     def _counted(self, stat: Stat, come: str) -> str | None:
@@ -150,15 +157,16 @@ class _Writer:
             return f"{come} / {self._rate_ms / 1000:.15g}"
         return come if stat.name in ("sum", "count") else None
 
-    def _come(self, metric: str, part: str, *, is_young: bool) -> str:
-        """How much has come within the time, summed up."""
+    def _come(self, metric: str, part: str = "", *, is_young: bool, by: str | None = None) -> str:
+        """How much has come within the time, summed up; `by` are other labels than the query's."""
+        by = self._by if by is None else by
         if self._length_ms > EXPORT_KEEP_MS:
             inner = self._grown(metric, "increase", is_young=is_young)
-            return f"sum{self._by} ({part}({inner}))" if part else f"sum{self._by} ({inner})"
+            return f"sum{by} ({part}({inner}))" if part else f"sum{by} ({inner})"
         now, then = f"{metric}{self._at}", f"{metric}{self._at} offset {self._range}"
         if part:
             now, then = f"{part}({now})", f"{part}({then})"
-        return f"sum{self._by} ({now} - {then} or {now})" if is_young else f"sum{self._by} ({now} - {then})"
+        return f"sum{by} ({now} - {then} or {now})" if is_young else f"sum{by} ({now} - {then})"
 
     def _grown(self, metric: str, function: str, *, is_young: bool) -> str:
         """Each series' growth; of one that has begun within the time, its total."""
@@ -184,17 +192,18 @@ class _Writer:
         outer, inner = GAUGE[stat.name]
         return f"{outer}{self._by} ({inner}({metric}[{self._range}]{self._at}))"
 
-    def _of_classic(self, source: Source, stat: Stat) -> str | None:
+    def _of_classic(self, source: Source, stat: Stat, *, is_young: bool) -> str | None:
+        name = exported_name(source.metric.text, Kind.HISTOGRAM, source.unit)
+        labels = self._labels(source.metric.text)
         q = {"min": 0.0, "max": 1.0}.get(stat.name, stat.q)
         if q is not None:
-            by = ", ".join(["le", *(label_name(each.text) for each in self._plan.query.by)])
-            template = f"histogram_quantile({q:.15g}, sum by ({by}) (rate({{m_bucket}})))"
-        else:
-            template = CLASSIC_HISTOGRAM.get(stat.name, "")
-        for suffix in SUFFIXES:
-            selector = f"{source.metric.text}{suffix}{self._labels(source.metric.text)}"
-            template = template.replace(f"{{m{suffix}}}", f"{selector}[{self._range}]{self._at}")
-        return template.replace("{by}", self._by) or None
+            by = ", ".join([EDGE, *(label_name(each.text) for each in self._plan.query.by)])
+            buckets = self._come(f"{name}{BUCKET}{labels}", is_young=is_young, by=f" by ({by})")
+            return f"histogram_quantile({q:.15g}, {buckets})"
+        total, count = (self._come(f"{name}{part}{labels}", is_young=is_young) for part in (classic.SUM, classic.COUNT))
+        if stat.name in ("count", "rate"):
+            return self._counted(stat, count)
+        return {"sum": total, "mean": f"{total} / {count}"}.get(stat.name)
 
     def _of_histogram(self, source: Source, stat: Stat, metric: str, *, is_young: bool) -> str | None:
         if stat.name in ("count", "rate"):
@@ -217,7 +226,8 @@ class _Writer:
 
     def _labels(self, metric: str) -> str:
         constant = (f"{name}={_quoted(value)}" for name, value in constant_labels(metric))
-        matchers = [*constant, *_matchers(self._plan.query.filters, metric)]
+        only = [self._only] if self._only else []
+        matchers = [*constant, *_matchers(self._plan.query.filters, metric), *only]
         return f"{{{', '.join(matchers)}}}" if matchers else ""
 
 

@@ -14,10 +14,11 @@ from obsagent.answer.mistakes import QueryError, did_you_mean, listing
 from obsagent.answer.patterns import matching
 from obsagent.answer.query import EQUAL, MATCHES, Filter, Name, Query
 from obsagent.answer.stats import CLASSIC, MetricKind
-from obsagent.samples import Kind, Series
+from obsagent.samples import MACHINE, SHARED_OUT, Kind, Series
 
 WORKER_LABELS = frozenset({"worker", "host"})
 OVERFLOW = "overflow"
+SERVICE = "service"
 
 Key = tuple[tuple[str, str], ...]
 """The labels of a row in the order of `by`, with their values."""
@@ -38,12 +39,16 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A metric as a query reads it. `kind` is None if the store does not know the metric."""
+    """A metric as a query reads it. `kind` is None if the store does not know the metric.
+
+    `is_apart`: the machine's own series are rows of their own, as what the others have is part of it.
+    """
 
     metric: Name
     kind: MetricKind | None = None
     unit: str = ""
     groups: tuple[Group, ...] = ()
+    is_apart: bool = False
 
     @property
     def series(self) -> Iterable[Series]:
@@ -60,9 +65,10 @@ def select(query: Query, metric: Name, every_series: Iterable[Series]) -> Source
     matching_series = _matching(of_metric, query.filters)
     kind = _only_kind(query, metric, matching_series or of_metric)
     if kind is Kind.GAUGE:
-        matching_series = _choose_gauges(query, matching_series)
+        matching_series = _choose_gauges(query, matching_series, of_metric)
     unit = next((series.unit for series in of_metric if series.unit), "")
-    return Source(metric, kind, unit, _group(query.by, matching_series))
+    is_apart = _is_apart(query, metric, matching_series)
+    return Source(metric, kind, unit, _group(query.by, matching_series, is_apart=is_apart), is_apart)
 
 
 def series_of(name: str, every_series: Iterable[Series]) -> list[Series]:
@@ -124,22 +130,39 @@ def _only_kind(query: Query, metric: Name, series: list[Series]) -> MetricKind:
     raise QueryError(summary, query.text, metric.start, metric.end)
 
 
-def _choose_gauges(query: Query, series: list[Series]) -> list[Series]:
+def _choose_gauges(query: Query, series: list[Series], of_metric: Iterable[Series]) -> list[Series]:
     """The gauges combined across workers, or each worker's own if the query is about workers or hosts.
 
-    A gauge that has only one of the two forms is answered from that one.
+    What there is in only one of the two forms is answered from that one: the machine's own gauges have no workers.
     """
     named = {each.label for each in query.filters} | {each.text for each in query.by}
     per_worker = not named.isdisjoint(WORKER_LABELS)
-    chosen = [each for each in series if ("worker" in each.labels) is per_worker]
-    return chosen or series
+    has_form = {_combined(each) for each in of_metric if ("worker" in each.labels) is per_worker}
+    return [each for each in series if ("worker" in each.labels) is per_worker or _combined(each) not in has_form]
 
 
-def _group(by: tuple[Name, ...], series: list[Series]) -> tuple[Group, ...]:
+def _combined(series: Series) -> Key:
+    """The labels of the combined series that a worker's gauge is part of; of one without a worker its own."""
+    is_own = "worker" not in series.labels
+    return tuple(sorted(label for label in series.labels.items() if is_own or label[0] not in WORKER_LABELS))
+
+
+def _is_apart(query: Query, metric: Name, series: Iterable[Series]) -> bool:
+    """True if the machine's series would be added to those of what runs on it."""
+    if metric.text in SHARED_OUT or any(each.text == SERVICE for each in query.by):
+        return False
+    return len({_is_machine(each) for each in series}) > 1
+
+
+def _is_machine(series: Series) -> bool:
+    return series.labels.get(SERVICE) == MACHINE and "worker" not in series.labels
+
+
+def _group(by: tuple[Name, ...], series: list[Series], *, is_apart: bool) -> tuple[Group, ...]:
     """Groups by the values of the `by` labels, in the order of those values.
 
     What overflowed its budget has lost its labels; it stays a row of its own, marked `overflow`, rather than
-    be mistaken for samples with empty labels.
+    be mistaken for samples with empty labels. So does what belongs to the machine, marked `service`, if it `is_apart`.
     """
     members: dict[Key, list[Series]] = {}
     for each in series:
@@ -147,6 +170,8 @@ def _group(by: tuple[Name, ...], series: list[Series]) -> tuple[Group, ...]:
         lost_labels = any(label.text not in each.labels for label in by)
         if OVERFLOW in each.labels and lost_labels:
             key.append((OVERFLOW, each.labels[OVERFLOW]))
+        if is_apart and _is_machine(each):
+            key.append((SERVICE, MACHINE))
         members.setdefault(tuple(key), []).append(each)
     ordered = sorted(members, key=lambda key: [value for _, value in key])
     return tuple(Group(dict(key), tuple(members[key])) for key in ordered)

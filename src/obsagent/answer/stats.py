@@ -77,6 +77,7 @@ MEANING: dict[MetricKind, dict[str, str]] = {
         "sum": "sum of the observations",
         "count": "number of observations",
         "rate": "observations per second of the covered time",
+        "stddev": "standard deviation of observations that lie evenly in their buckets",
         UNDER: "share of the observations that are at most the value: exact at an edge",
         OVER: "share of the observations that are above the value: exact at an edge",
         AGE: "time since the last observation",

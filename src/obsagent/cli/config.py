@@ -5,7 +5,8 @@
 
 FILE is by default the one that OBSAGENT_CONFIG names, and `check` looks for obsagent.toml here if there is none.
 Variables (OBSAGENT_DATA, ...) are checked and shown with it, as they win over the file. `check` also says what would
-keep the agent from listening on this machine: a group that is missing, keys that tcp needs.
+keep the agent from starting on this machine: a group that is missing, keys that tcp needs, a reference that is damaged
+or another model's.
 
 Exit codes: 0 if all is well, 78 if something is wrong.
 """
@@ -64,11 +65,13 @@ def _check(args: Namespace) -> int:
 
 def _of_this_machine(reading: Reading) -> list[Mistake]:
     """What the agent would refuse to begin with here."""
-    from obsagent import doors
-    from obsagent.config import Mistake
+    from obsagent import config, doors
+    from obsagent.reference.registry import read_all
 
     assert reading.config is not None
-    return [Mistake(each, "on this machine") for each in doors.objections(reading.config)]
+    _, wrong = read_all(reading.config.models)
+    here = [config.Mistake(each, "on this machine") for each in doors.objections(reading.config)]
+    return here + [config.placed(each, reading.origins) for each in wrong]
 
 
 def _warnings() -> list[str]:

@@ -52,6 +52,8 @@ def _reloaded(done: dict[str, Any]) -> str:
     lines = [f"reloaded: {done['keys']} keys; settings for metrics: {metrics}"]
     if done.get("applied"):
         lines.append(f"in force now: {', '.join(done['applied'])}")
+    if done.get("references"):
+        lines.append(f"new references: {', '.join(done['references'])}")
     if done["restart_needed"]:
         lines.append(f"a restart is needed for: {', '.join(done['restart_needed'])}")
     return "\n".join(lines)

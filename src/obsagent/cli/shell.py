@@ -26,13 +26,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Where to ask, how to print."""
     add_source_arguments(parser)
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="(default: table)")
+    parser.add_argument("--exemplars", action="store_true", help="add the slowest requests to every answer")
 
 
 def run(args: Namespace) -> int:
     """Runs until the input ends."""
     from obsagent.shell.session import Session
 
-    session = Session(CommandLine(args), args.format)
+    session = Session(CommandLine(args), args.format, exemplars=args.exemplars)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return session.run_lines(sys.stdin)
     from obsagent.shell.prompt import interact

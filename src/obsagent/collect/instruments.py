@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from obsagent.samples import Instrument, Kind
+from obsagent.samples import MACHINE, Instrument, Kind
 
-HOST = {"service": "host"}
+HOST = {"service": MACHINE}
 """The labels of what belongs to the machine itself."""
 
 

@@ -3,16 +3,19 @@
 Native buckets are those of the loghist: the same bounds, its scale is their schema, and index i is native index
 i + 1, since Prometheus counts a bucket by its upper bound. The classic ones are cumulative counts at fixed bounds.
 These are powers of two, as each of them is a bound of a bucket at every scale: so a classic count is exact, and counts
-of series with different scales may be added.
+of series with different scales may be added. What came as a classic histogram keeps its own bounds, and has no native
+buckets: nobody knows where within its buckets the observations lie.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 from typing import NamedTuple
 
+from obsagent.export.family import ClassicBuckets
 from obsagent.limits import EXPORT_BUCKETS_MAX
 from obsagent.sketches import LogHist
 
@@ -69,6 +72,15 @@ def _sides(hist: LogHist) -> tuple[Side, Side]:
 def exponents_of(unit: str) -> range:
     """The classic bounds of a family, as exponents of two; `unit` is the suffix of its name."""
     return EXPONENTS.get(unit, OTHER_EXPONENTS)
+
+
+def classic_of(value: LogHist | ClassicBuckets, unit: str) -> ClassicBuckets:
+    """The classic buckets of a histogram; `unit` is the suffix of its family's name."""
+    if isinstance(value, ClassicBuckets):
+        return value
+    exponents = exponents_of(unit)
+    bounds = (*(math.ldexp(1.0, exponent) for exponent in exponents), math.inf)
+    return ClassicBuckets(bounds, (*cumulative(value, exponents), value.count), value.sum)
 
 
 def cumulative(hist: LogHist, exponents: Iterable[int]) -> list[int]:

@@ -1,6 +1,7 @@
 """From a view of the store to the families that are exported.
 
 counters, histograms   their totals since the store began, whatever of it is still kept; they never go back
+classic histograms     of other servers' pages: the totals of their parts, put together again
 gauges                 the last value, combined over workers as the agent does once a second; none that is stale
 """
 
@@ -10,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from obsagent._native.codec import Groups
-from obsagent.export.family import Exemplar, Family, Labels, Point
+from obsagent.export.family import Exemplar, Family, Labels, Point, Value
 from obsagent.export.presence import Presence
+from obsagent.export.scraped import assembled
 from obsagent.exported import constant_labels, family_name, label_name, unit_word
 from obsagent.head.totals import RunningTotals
 from obsagent.head.view import View
@@ -47,9 +49,13 @@ class Collector:
         samples = {series.id: groups.samples(index) for index, series in enumerate(every)}
         present = self._presence.present(view, samples, every)
         combined = {_combined(series) for series in every if _is_of_worker(series)}
-        shown: list[tuple[Series, float | LogHist]] = []
+        index_of = {series.id: index for index, series in enumerate(every)}
+        classic = assembled(every, present, lambda part: self._counted(groups, index_of[part.id], part))
+        shown: list[tuple[Series, Value]] = [*classic.histograms]
         for index, series in enumerate(every):
-            value: float | LogHist | None
+            if series.id in classic.parts:
+                continue
+            value: Value | None
             if series.kind is Kind.GAUGE:
                 value = _gauge(groups, index, series, combined, view.now_ms)
             else:
@@ -60,10 +66,13 @@ class Collector:
 
     def _total(self, groups: Groups, index: int, series: Series) -> float | LogHist | None:
         if series.kind is Kind.COUNTER:
-            count, total = groups.counter(index)
-            return self._not_back(series.id, count, total)
+            return self._counted(groups, index, series)
         encoded = groups.histogram(index)
         return None if encoded is None else LogHist._from_compact(encoded)
+
+    def _counted(self, groups: Groups, index: int, series: Series) -> float:
+        count, total = groups.counter(index)
+        return self._not_back(series.id, count, total)
 
     def _not_back(self, series_id: int, count: int, total: float) -> float:
         """A sum of floats depends in its last bit on its order, and less would be read as a counter that began anew."""
@@ -101,7 +110,7 @@ def _exemplars(view: View, histograms: Sequence[int]) -> dict[int, tuple[Exempla
     return found
 
 
-def _families(shown: Iterable[tuple[Series, float | LogHist]], exemplars: dict[int, tuple[Exemplar, ...]]) -> Collected:
+def _families(shown: Iterable[tuple[Series, Value]], exemplars: dict[int, tuple[Exemplar, ...]]) -> Collected:
     families: dict[str, Family] = {}
     owners: dict[str, str] = {}
     taken: set[tuple[str, Labels]] = set()

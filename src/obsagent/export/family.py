@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from obsagent.exported import TOTAL
 from obsagent.samples import Kind
@@ -21,6 +22,25 @@ class Exemplar:
     at_ms: int | None = None
 
 
+class ClassicBuckets(NamedTuple):
+    """A histogram by upper bounds: how many observations were at most each of them. The last bound is infinity.
+
+    `sum` is None where nobody has kept it.
+    """
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float | None
+
+    @property
+    def total(self) -> int:
+        """All observations."""
+        return self.counts[-1]
+
+
+Value = float | LogHist | ClassicBuckets
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One series: the total of a counter, the value of a gauge, the histogram of all observations.
@@ -29,7 +49,7 @@ class Point:
     """
 
     labels: Labels
-    value: float | LogHist
+    value: Value
     created_ms: int | None = None
     exemplars: tuple[Exemplar, ...] = ()
 

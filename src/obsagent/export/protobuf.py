@@ -5,17 +5,18 @@ handful of messages and nothing to read, where a library would want generated co
 tests read it with Google's parser.
 
 Histograms are written with both kinds of buckets: a Prometheus that takes native ones passes the classic ones over.
+Those that came with classic ones have no others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from struct import Struct
 
 from obsagent.export.buckets import ZERO_THRESHOLD, Side, cumulative, exponents_of, native
-from obsagent.export.family import Exemplar, Family, Labels, Point
+from obsagent.export.family import ClassicBuckets, Exemplar, Family, Labels, Point
 from obsagent.export.text import by_bound
 from obsagent.samples import Kind
 from obsagent.sketches import LogHist
@@ -46,6 +47,8 @@ def _metric(family: Family, point: Point) -> bytes:
     labels = _labels(point.labels)
     if isinstance(point.value, LogHist):
         return labels + _message(7, _histogram(family, point, point.value))
+    if isinstance(point.value, ClassicBuckets):
+        return labels + _message(7, _classic_histogram(point, point.value))
     if family.kind is Kind.GAUGE:
         return labels + _message(2, _double(1, point.value))
     exemplar = _message(2, _exemplar(point.exemplars[0])) if point.exemplars else b""
@@ -58,7 +61,7 @@ def _histogram(family: Family, point: Point, hist: LogHist) -> bytes:
         [
             _integer(1, hist.count),
             _double(2, hist.sum),
-            *_classic(family, point, hist),
+            *_classic(point, _bounds(family.unit), [*cumulative(hist, exponents_of(family.unit)), hist.count]),
             _integer(5, zigzag(buckets.schema)),
             _double(6, ZERO_THRESHOLD),
             _integer(7, buckets.zero_count),
@@ -70,9 +73,13 @@ def _histogram(family: Family, point: Point, hist: LogHist) -> bytes:
     )
 
 
-def _classic(family: Family, point: Point, hist: LogHist) -> Iterable[bytes]:
-    bounds = _bounds(family.unit)
-    counts = [*cumulative(hist, exponents_of(family.unit)), hist.count]
+def _classic_histogram(point: Point, hist: ClassicBuckets) -> bytes:
+    bounds = [(bound, _double(2, bound)) for bound in hist.bounds]
+    total = b"" if hist.sum is None else _double(2, hist.sum)
+    return b"".join([_integer(1, hist.total), total, *_classic(point, bounds, hist.counts), _created(15, point)])
+
+
+def _classic(point: Point, bounds: list[tuple[float, bytes]], counts: Sequence[int]) -> Iterable[bytes]:
     exemplars = by_bound(point.exemplars, [bound for bound, _ in bounds]) if point.exemplars else {}
     for (bound, encoded), count in zip(bounds, counts, strict=True):
         bucket = _BUCKET_COUNT + varint(count) + encoded

@@ -6,10 +6,10 @@ What OpenMetrics has beyond the other: the unit, when a total was zero (`_create
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from obsagent.export.buckets import cumulative, exponents_of
-from obsagent.export.family import Exemplar, Family, Labels, Point
+from obsagent.export.buckets import classic_of
+from obsagent.export.family import ClassicBuckets, Exemplar, Family, Labels, Point
 from obsagent.samples import Kind
 from obsagent.sketches import LogHist
 
@@ -45,28 +45,27 @@ def _encoded(lines: Iterable[str]) -> bytes:
 
 def _samples(family: Family, point: Point, *, is_open: bool) -> Iterator[str]:
     name, labels = family.name, _pairs(point.labels)
-    if isinstance(point.value, LogHist):
-        yield from _histogram(family, point, point.value, labels, is_open=is_open)
+    if isinstance(point.value, (LogHist, ClassicBuckets)):
+        yield from _histogram(family, point, classic_of(point.value, family.unit), labels, is_open=is_open)
     else:
         yield f"{family.sample_name}{_braced(labels)} {number(point.value)}{_first_exemplar(family, point, is_open)}"
     if is_open and point.created_ms is not None:
         yield f"{name}_created{_braced(labels)} {point.created_ms / 1000:.3f}"
 
 
-def _histogram(family: Family, point: Point, hist: LogHist, labels: str, *, is_open: bool) -> Iterator[str]:
-    exponents = exponents_of(family.unit)
-    bounds = [*(math.ldexp(1.0, exponent) for exponent in exponents), math.inf]
-    counts = [*cumulative(hist, exponents), hist.count]
-    exemplars = by_bound(point.exemplars, bounds) if is_open else {}
+def _histogram(family: Family, point: Point, hist: ClassicBuckets, labels: str, *, is_open: bool) -> Iterator[str]:
+    exemplars = by_bound(point.exemplars, hist.bounds) if is_open else {}
     lead = f"{labels}," if labels else ""
-    for bound, count in zip(bounds, counts, strict=True):
+    for bound, count in zip(hist.bounds, hist.counts, strict=True):
         line = f'{family.name}_bucket{{{lead}le="{number(bound)}"}} {count}'
         yield line + (exemplar_text(exemplars[bound]) if bound in exemplars else "")
-    yield f"{family.name}_count{_braced(labels)} {hist.count}"
-    yield f"{family.name}_sum{_braced(labels)} {number(hist.sum)}"
+    if hist.sum is not None or not is_open:  # OpenMetrics has both or none
+        yield f"{family.name}_count{_braced(labels)} {hist.total}"
+    if hist.sum is not None:
+        yield f"{family.name}_sum{_braced(labels)} {number(hist.sum)}"
 
 
-def by_bound(exemplars: Iterable[Exemplar], bounds: list[float]) -> dict[float, Exemplar]:
+def by_bound(exemplars: Iterable[Exemplar], bounds: Sequence[float]) -> dict[float, Exemplar]:
     """Bound of a bucket → the largest exemplar in it: a bucket has room for one."""
     found: dict[float, Exemplar] = {}
     for exemplar in sorted(exemplars, key=lambda each: each.value):

@@ -7,16 +7,22 @@ slowest one of the window before.
 
 from __future__ import annotations
 
+import logging
+import math
 import sys
 import threading
+import time
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from obsagent.limits import CLIENT_EXEMPLARS, EXEMPLAR_ID_BYTES_MAX, EXEMPLARS_PER_MESSAGE, WINDOW_MS
 from obsagent.record.agent_clock import AgentClock
 
+logger = logging.getLogger(__name__)
 TRACING = "opentelemetry.trace"
 """The module that knows the active span; it is asked only where the program has loaded it."""
 loaded_modules = sys.modules
+IDS = frozenset({"trace_id", "request_id"})
 
 
 class HeldExemplar(NamedTuple):
@@ -36,16 +42,34 @@ class ExemplarSlots:
         """Empty, and made ready by `begin_session`."""
         self.begin_session(AgentClock(0.0), 0.0)
 
-    def begin_session(self, clock: AgentClock, ahead_ms: float) -> None:
+    def begin_session(self, clock: AgentClock, ahead_ms: float, now_s: Callable[[], float] = time.perf_counter) -> None:
         """Forgets everything, for a session that is over or, after a fork, the parent's.
 
         `clock` says what the agent's time is ahead of the monotonic one, and cuts the windows; `ahead_ms` what the
-        monotonic one is ahead of that of durations: both run at one pace, and are most often the same.
+        monotonic one is ahead of that of durations, `now_s`: both run at one pace, and are most often the same.
         """
         self._lock = threading.RLock()
         self._clock = clock
         self._ahead_ms = ahead_ms
+        self._now_s = now_s
         self._held: dict[tuple[int, int], HeldExemplar] = {}
+        self._is_warned = False
+
+    def observed(self, series: int, value: float, exemplar: Mapping[str, object]) -> None:
+        """Holds what was observed just now with `exemplar=`, if it is the largest; what is no exemplar is said once."""
+        if not isinstance(exemplar, Mapping) or not IDS.issuperset(exemplar):
+            self._warn(exemplar)
+            return
+        if math.isfinite(value):
+            self.offer(series, value, self._now_s(), exemplar.get("trace_id"), exemplar.get("request_id"))
+
+    def _warn(self, exemplar: object) -> None:
+        if not self._is_warned:
+            self._is_warned = True
+            logger.warning(
+                'observe(…, exemplar=%.80r) leads to nothing: expected {"trace_id": …}, {"request_id": …} or both',
+                exemplar,
+            )
 
     def offer(self, series: int, value: float, ended_s: float, trace_id: object, request_id: object) -> None:
         """Holds a request that ended just now and has an id if it is the slowest; an active trace lends its id.

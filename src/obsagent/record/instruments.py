@@ -96,7 +96,7 @@ class HistogramFamily(LabelledInstrument[BoundT]):
 
     __slots__ = ()
 
-    def observe(self, _value: object) -> None:
+    def observe(self, _value: object, exemplar: object = None) -> None:
         """Rejected: bind the labels first."""
         self._unbound("observe")
 

@@ -7,6 +7,7 @@ One line for each row of the answer, or for each of its steps. The columns, in t
     time          only with `step`: the step's start, ISO 8601 in UTC
     statistics    in base units; with `vs` each is followed by `…_vs` and `…_change`, the difference of the two
     count         samples; with `vs` also `count_vs`; not a second time if the query asks for `count`
+    exemplar_…    only with `exemplars`: `value`, `time`, `trace_id`, `request_id` of the line's largest one
 
 What an answer does not have is None.
 """
@@ -20,6 +21,8 @@ Kind = Literal["text", "time", "count", "value"]
 Answer = dict[str, Any]
 
 COUNT = "count"
+EXEMPLAR: dict[str, Kind] = {"value": "value", "time": "time", "trace_id": "text", "request_id": "text"}
+"""What is told of an exemplar."""
 LABEL_SUFFIX = "_label"
 
 
@@ -49,7 +52,7 @@ def lines_of(answer: Answer) -> list[Line]:
 def columns_of(answer: Answer) -> list[Column]:
     """Every column, each with a value for every line."""
     lines = lines_of(answer)
-    measured = list(_measured(answer, lines))
+    measured = [*_measured(answer, lines), *_exemplars(answer, lines)]
     taken = {column.name for column in measured}
     return [*_metric(answer, lines), *_labels(lines, taken), *_time(answer, lines), *measured]
 
@@ -83,6 +86,15 @@ def _measured(answer: Answer, lines: list[Line]) -> Iterator[Column]:
         yield Column(COUNT, "count", [line.part["count"] for line in lines], COUNT)
         if compares:
             yield Column(f"{COUNT}_vs", "count", _values(lines, lambda part: _other(part).get("count")), COUNT)
+
+
+def _exemplars(answer: Answer, lines: list[Line]) -> Iterator[Column]:
+    """Of the largest of each line: the answer has it first."""
+    if not any("exemplars" in row for row in answer["series"]):
+        return
+    largest: list[Answer] = [next(iter(line.part.get("exemplars", ())), {}) for line in lines]
+    for name, kind in EXEMPLAR.items():
+        yield Column(f"exemplar_{name}", kind, [each.get(name) for each in largest], "max")
 
 
 def _statistic(stat: str, lines: list[Line], compares: bool) -> Iterator[Column]:

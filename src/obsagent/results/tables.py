@@ -38,7 +38,7 @@ def _arrow_values(library: Any, column: Column) -> Any:
     if column.kind == "time":
         from datetime import datetime
 
-        times = [datetime.fromisoformat(text) for text in column.values]
+        times = [datetime.fromisoformat(text) if text else None for text in column.values]
         return library.array(times, library.timestamp("ms", tz="UTC"))
     if column.kind == "text":
         return library.array(column.values, library.string())

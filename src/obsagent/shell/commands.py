@@ -27,10 +27,21 @@ def quit_shell(session: Session, _argument: str) -> None:
 
 def timing(session: Session, argument: str) -> None:
     """[on|off]: say how long each query took."""
-    if argument not in ("", "on", "off"):
-        raise UsageError(f"expected `\\timing on` or `\\timing off`, not `{argument}`")
-    session.timing = not session.timing if not argument else argument == "on"
+    session.timing = _switched("timing", session.timing, argument)
     print(f"timing is {'on' if session.timing else 'off'}")
+
+
+def exemplars(session: Session, argument: str) -> None:
+    """[on|off]: add the slowest requests to every answer, with their ids."""
+    session.exemplars = _switched("exemplars", session.exemplars, argument)
+    print(f"exemplars are {'on' if session.exemplars else 'off'}")
+
+
+def _switched(name: str, is_on: bool, argument: str) -> bool:
+    """What a switch is set to; without an argument the other way round."""
+    if argument not in ("", "on", "off"):
+        raise UsageError(f"expected `\\{name} on` or `\\{name} off`, not `{argument}`")
+    return not is_on if not argument else argument == "on"
 
 
 def form(session: Session, argument: str) -> None:
@@ -89,6 +100,7 @@ COMMANDS: dict[str, Command] = {
     "list": listing,
     "status": status,
     "watch": watch,
+    "exemplars": exemplars,
     "timing": timing,
     "format": form,
     "agent": agent,

@@ -17,7 +17,8 @@ def overview() -> str:
     """The grammar, the words and the commands."""
     from obsagent.shell.commands import COMMANDS
 
-    commands = [f"  \\{name:<8} {command.__doc__}" for name, command in COMMANDS.items()]
+    width = max(map(len, COMMANDS))
+    commands = [f"  \\{name:<{width}} {command.__doc__}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "A query, on one line or on several (a line that ends in \\ or in an open quote goes on):",
@@ -26,6 +27,8 @@ def overview() -> str:
             "",
             f"  stats    {', '.join(STATS)}",
             f"  clauses  {', '.join(CLAUSES)}",
+            "",
+            "Behind a query --exemplars adds the slowest requests, --explain what was read, and PromQL.",
             "",
             "Commands:",
             "",

@@ -27,6 +27,7 @@ PROMPT = "obsagent> "
 GOES_ON = "......... "
 STYLE = Style.from_dict({"bottom-toolbar": "noreverse dim", "prompt": "bold"})
 QUERY_COMMANDS = ("watch",)
+SWITCH_COMMANDS = ("exemplars", "timing")
 
 
 class EntryCompleter(Completer):
@@ -61,6 +62,8 @@ class EntryCompleter(Completer):
             yield from self._of_query(argument.partition(" ")[2])
         elif name == "format":
             yield from (Completion(form, -len(argument)) for form in FORMATS if form.startswith(argument))
+        elif name in SWITCH_COMMANDS:
+            yield from (Completion(word, -len(argument)) for word in ("on", "off") if word.startswith(argument))
 
 
 def interact(session: Session, *, coloured: bool) -> int:
@@ -111,6 +114,7 @@ def _run(session: Session, text: str) -> None:
 def toolbar(session: Session) -> str:
     """How answers are shown, how long the last one took, whom is asked (last, as it may be long)."""
     facts = [session.form]
+    facts += ["exemplars on"] if session.exemplars else []
     facts += ["timing on"] if session.timing else []
     facts += [f"{session.took_s * 1000:.1f} ms"] if session.took_s is not None else []
     return f" {' · '.join([*facts, session.surroundings.name(session.agent)])} "

@@ -11,6 +11,8 @@ from obsagent.errors import ObsagentError, UsageError
 from obsagent.shell.lines import entries
 
 FORMATS = ("table", "json", "csv")
+SWITCHES = {"--exemplars": "exemplars", "--explain": "explain"}
+"""What may stand behind a query, as behind `obsagent query`, and the option of it."""
 CATALOGUE_AGE_S = 5.0
 
 Answer = dict[str, Any]
@@ -19,8 +21,8 @@ Answer = dict[str, Any]
 class Source(Protocol):
     """Where answers come from. Each question raises `ObsagentError`s."""
 
-    def query(self, text: str) -> Answer:
-        """The answer to one query."""
+    def query(self, text: str, *, explain: bool = False, exemplars: bool = False) -> Answer:
+        """The answer to one query, with what was read, with the slowest requests."""
         ...
 
     def catalogue(self) -> Answer:
@@ -55,10 +57,11 @@ class Surroundings(Protocol):
 class Session:
     """One run of the shell. `exit_code` is that of the first entry that failed, 0 if none did."""
 
-    def __init__(self, surroundings: Surroundings, form: str = "table") -> None:
-        """Nothing is asked yet."""
+    def __init__(self, surroundings: Surroundings, form: str = "table", *, exemplars: bool = False) -> None:
+        """Nothing is asked yet. With `exemplars` every answer has them."""
         self.surroundings = surroundings
         self.form = form
+        self.exemplars = exemplars
         self.timing = False
         self.agent: str | None = None
         self.exit_code = 0
@@ -94,9 +97,12 @@ class Session:
             self.ask(entry)
 
     def ask(self, text: str) -> None:
-        """Prints the answer to one query."""
+        """Prints the answer to one query, behind which switches may stand."""
+        query, options = _without_switches(text)
+        if self.exemplars:
+            options["exemplars"] = True
         began = time.monotonic()
-        answer = self.source().query(text)
+        answer = self.source().query(query, **options)
         self.took_s = time.monotonic() - began
         self.surroundings.show(answer, self.form)
         if self.timing:
@@ -151,6 +157,16 @@ class Session:
         if form not in FORMATS:
             raise UsageError(f"`{form}` is no format: expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
         self.form = form
+
+
+def _without_switches(text: str) -> tuple[str, dict[str, bool]]:
+    """A query, and the options of the switches behind it."""
+    options: dict[str, bool] = {}
+    while True:
+        head, _, last = text.rpartition(" ")
+        if last not in SWITCHES or not head.strip():
+            return text, options
+        text, options[SWITCHES[last]] = head.rstrip(), True
 
 
 Command = Callable[[Session, str], None]

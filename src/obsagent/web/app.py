@@ -7,6 +7,8 @@ POST /-/reload                               reads keys, token and configuration
 GET  /api/v1/obsagent/query?query=…          the answer as `obsagent query --format json` prints it; 400 and where the
 POST /api/v1/obsagent/query query=…          mistake is; the command's options are `explain=true`, `exemplars=true`,
                                              `sketch=tdigest`
+
+Metrics and answers are compressed for whoever sends `Accept-Encoding: gzip`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from starlette.routing import Route
 
 from obsagent.errors import ConfigError, ObsagentError, ProtocolError, UsageError
 from obsagent.limits import HTTP_BODY_BYTES_MAX, QUERY_BYTES_MAX
+from obsagent.web.compression import compressed
 
 logger = logging.getLogger(__name__)
 
@@ -97,10 +100,14 @@ class _Pages:
     async def metrics(self, request: Request) -> Response:
         accept = ",".join(request.headers.getlist("accept"))
         try:
-            content_type, body = await self._scrapes(self._agent.scrape, accept)
+            content_type, body, headers = await self._scrapes(self._scrape, accept, _encodings(request))
         except ObsagentError as error:
             return PlainTextResponse(f"{error}\n", 503)
-        return Response(body, headers={"Content-Type": content_type})
+        return Response(body, headers={"Content-Type": content_type, **headers})
+
+    def _scrape(self, accept: str, encodings: str) -> tuple[str, bytes, dict[str, str]]:
+        content_type, body = self._agent.scrape(accept)
+        return content_type, *compressed(body, encodings)
 
     async def healthy(self, _: Request) -> Response:
         is_alive = await self._others(self._agent.is_alive)
@@ -124,13 +131,18 @@ class _Pages:
     async def query(self, request: Request) -> Response:
         try:
             fields = _fields(await _parameters(request))
-            answer = await self._others(self._answer, fields)
+            answer, headers = await self._others(self._answer, fields, _encodings(request))
         except ObsagentError as error:
             return _error(error)
-        return Response(answer, media_type="application/json")
+        return Response(answer, media_type="application/json", headers=headers)
 
-    def _answer(self, fields: Mapping[str, Any]) -> bytes:
-        return json.dumps(self._agent.query(fields), allow_nan=False, ensure_ascii=False).encode()
+    def _answer(self, fields: Mapping[str, Any], encodings: str) -> tuple[bytes, dict[str, str]]:
+        answer = json.dumps(self._agent.query(fields), allow_nan=False, ensure_ascii=False)
+        return compressed(answer.encode(), encodings)
+
+
+def _encodings(request: Request) -> str:
+    return ",".join(request.headers.getlist("accept-encoding"))
 
 
 def _error(error: ObsagentError) -> Response:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from obsagent.errors import ConfigError, UsageError
 from obsagent.http_address import HttpAddress
 from obsagent.limits import HTTP_CONNECTIONS, HTTP_TOKEN_BYTES_MAX, HTTP_TOKEN_BYTES_MIN
-
-OTHERS_MAY = stat.S_IRWXG | stat.S_IRWXO
+from obsagent.web.secrets import refuse_shared
 
 
 @dataclass(slots=True)
@@ -35,15 +33,10 @@ def read_token(path: Path) -> bytes:
     """The one line of a token's file; raises `ConfigError`, which never quotes it, for one that others can read."""
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            refuse_shared("http_token", path, os.fstat(file.fileno()))
             content = file.read(HTTP_TOKEN_BYTES_MAX + 1).strip()
     except OSError as error:
         raise ConfigError(f"http_token: {path} cannot be read: {error.strerror}. {how_to_make(path)}") from None
-    if stat.S_ISREG(mode) and mode & OTHERS_MAY:
-        raise ConfigError(
-            f"http_token: {path} has the mode {stat.S_IMODE(mode):04o}, so others can read or change it: "
-            f"chmod 600 {path}"
-        )
     if not HTTP_TOKEN_BYTES_MIN <= len(content) <= HTTP_TOKEN_BYTES_MAX or not content.isascii():
         raise ConfigError(
             f"http_token: {path} holds no token: expected one line of at least {HTTP_TOKEN_BYTES_MIN} ASCII characters"

@@ -12,6 +12,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from ssl import SSLContext
 from typing import Any, TypeVar
 
 import uvicorn
@@ -29,8 +30,15 @@ GRACE_S = 2
 class HttpServer:
     """Serves one socket in the thread that calls `run`."""
 
-    def __init__(self, listener: socket.socket, agent: Agent, token: GetToken, local_host: str | None) -> None:
-        """`token` is asked for each request; `local_host` as `Guard`'s."""
+    def __init__(
+        self,
+        listener: socket.socket,
+        agent: Agent,
+        token: GetToken,
+        local_host: str | None,
+        tls: SSLContext | None = None,
+    ) -> None:
+        """`token` is asked for each request; `local_host` as `Guard`'s. With `tls` it speaks nothing else."""
         self._listener = listener
         self._workers = [
             ThreadPoolExecutor(1, thread_name_prefix="obsagent-http-scrape"),
@@ -54,6 +62,8 @@ class HttpServer:
             timeout_keep_alive=HTTP_IDLE_S,
             timeout_graceful_shutdown=GRACE_S,
         )
+        config.load()
+        config.ssl = tls  # not by its files' names: these may be renewed
         self._server = uvicorn.Server(config)
 
     def run(self) -> None:

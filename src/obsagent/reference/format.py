@@ -1,0 +1,29 @@
+"""The constants of the reference format and nothing else; FORMAT.md explains them, a test compares the two."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+FORMAT_VERSION = 1
+
+MAGIC = b"OBSREFR\n"
+HEADER = Struct("<8sHHQI32sIII")
+"""magic, version, reserved, content size, about size, sha256 of the content, content crc, about crc, header crc."""
+
+CRC = Struct("<I")
+
+ID_DIGITS = 16
+LABEL_DIGITS = 8
+"""Hexadecimal digits of the content's hash in an id, and in the label `reference` of a series."""
+
+CONTENT_KEYS = ("model", "version", "rows", "windows", "features", "outputs", "truth", "joint", "left_out")
+ABOUT_KEYS = ("created_ms", "source", "writer")
+FEATURE_KEYS = (
+    *("kind", "type", "count", "nulls", "nans", "positive_infinities", "negative_infinities", "wrong_types"),
+    *("edges", "counts", "sums", "categories", "category_counts", "distinct", "distinct_exact", "spread"),
+    *("tdigest", "kappa0", "importance"),
+)
+SPREAD_FIELDS = ("mean", "m2", "m3", "m4", "min", "max")
+JOINT_KEYS = ("score_low", "score_high", "score_bins", "predicted", "truths", "cells")
+KINDS = ("number", "category")
+TYPES = ("float", "int", "bool", "text", "null")

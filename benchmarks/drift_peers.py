@@ -17,7 +17,7 @@ from typing import Any
 
 REQUIREMENTS = {
     "evidently": ["evidently==0.7.*", "pandas<3"],
-    "nannyml": ["nannyml==0.13.*"],
+    "nannyml": ["nannyml==0.13.*", "statsmodels"],
     "whylogs": ["whylogs[viz]==1.6.*", "numpy<2", "pandas<3", "scipy", "ipython", "setuptools<80"],
     "river": ["river==0.26.*"],
 }

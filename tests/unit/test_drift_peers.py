@@ -54,9 +54,19 @@ EVIDENTLY: dict[str, Callable[[Case], float]] = {
         stddev_floor=0.001,
     ),
 }
+NANNYML: dict[str, Callable[[Case], float]] = {
+    "js": lambda case: js_distance(*counts(case)),
+    "hellinger": lambda case: hellinger(*counts(case)),
+    "linf": lambda case: linf(*counts(case)),
+    "chi_squared": lambda case: chi_squared(*counts(case), yates=True),
+    "ks": lambda case: ks(*counts(case)),
+    "wasserstein": lambda case: wasserstein(*counts(case), case["edges"], mass="lower"),
+}
 
 
-@pytest.mark.parametrize(("peer", "ours"), [("evidently", EVIDENTLY)], ids=["evidently"])
+@pytest.mark.parametrize(
+    ("peer", "ours"), [("evidently", EVIDENTLY), ("nannyml", NANNYML)], ids=["evidently", "nannyml"]
+)
 def test_numbers_of_peers(peer: str, ours: dict[str, Callable[[Case], float]]) -> None:
     cases = json.loads((DIRECTORY / f"{peer}.json").read_text(encoding="utf-8"))["cases"]
     assert {case["function"] for case in cases} == set(ours)

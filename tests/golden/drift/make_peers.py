@@ -112,11 +112,21 @@ def _atoms(first: pd.Series, second: pd.Series) -> dict[str, Any]:
 
 def nannyml_cases() -> Iterator[dict[str, Any]]:
     """js, hellinger, linf, chi-squared, KS and Wasserstein, as nannyml defines them; the last two by its estimates."""
+    from nannyml.chunk import DefaultChunker
     from nannyml.drift.univariate.methods import FeatureType, MethodFactory
+    from nannyml.thresholds import ConstantThreshold
+
+    estimate = {"calculation_method": "estimated", "n_bins": 24}
 
     def value(key: str, kind: Any, before: pd.Series, after: pd.Series) -> float:
-        method = MethodFactory.create(key, kind, calculation_method="estimated")
-        return float(method.fit(before.copy()).calculate(after.copy()))
+        method = MethodFactory.create(
+            key,
+            kind,
+            chunker=DefaultChunker(),
+            threshold=ConstantThreshold(upper=0.1),
+            computation_params={key: None, **estimate},  # it asks for the one and reads the other
+        )
+        return float(method.fit(before.rename("x")).calculate(after.rename("x")))
 
     names = {"js": "jensen_shannon", "hellinger": "hellinger", "linf": "l_infinity", "chi_squared": "chi2"}
     for name, (before, after) in CATEGORIES.items():
@@ -132,11 +142,10 @@ def nannyml_cases() -> Iterator[dict[str, Any]]:
         case = {"name": name, "reference": binned(first, edges), "current": binned(second, edges)}
         for function in ("js", "hellinger"):
             yield {**case, "function": function, "value": value(names[function], FeatureType.CONTINUOUS, *sides)}
-        edges = np.quantile(first, np.arange(0, 1 + 1 / 24, 1 / 24))
+        edges = np.linspace(first.min(), first.max(), 25)
         case = {"name": name, "reference": binned(first, edges), "current": binned(second, edges)}
         yield {**case, "function": "ks", "value": value("kolmogorov_smirnov", FeatureType.CONTINUOUS, *sides)}
         inside = sides[0], pd.Series(np.clip(second, first.min(), first.max()), name="x")
-        edges = np.histogram(first, bins=24)[1]
         case = {"name": name, "reference": binned(first, edges), "current": binned(inside[1], edges)}
         found = value("wasserstein", FeatureType.CONTINUOUS, *inside)
         yield {**case, "function": "wasserstein", "edges": edges.tolist(), "value": found}

@@ -14,4 +14,5 @@ INSTRUMENTED = {
     "identity": ["obsagent.head.directory"],
     "exposition": ["obsagent.collect.exposition", "obsagent.collect.families", "obsagent.collect.restarts"],
     "sketch": ["obsagent.sketches"],
+    "reference": ["obsagent.reference"],
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fuzz import seeds_files, seeds_messages, seeds_native
+from fuzz import seeds_features, seeds_files, seeds_messages, seeds_native
 
 CORPUS = Path(__file__).parent / "corpus"
 SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
@@ -21,6 +21,10 @@ SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
     "record": seeds_native.record_seeds,
     "loghist": seeds_native.loghist_seeds,
     "tdigest": seeds_native.tdigest_seeds,
+    "edges": seeds_features.edges_seeds,
+    "hll": seeds_features.hll_seeds,
+    "moments": seeds_features.moments_seeds,
+    "topk": seeds_features.topk_seeds,
     "body": seeds_native.body_seeds,
     "rows": seeds_native.rows_seeds,
     "sections": seeds_native.sections_seeds,
@@ -37,6 +41,7 @@ SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
     "identity": seeds_files.identity_seeds,
     "exposition": seeds_files.exposition_seeds,
     "sketch": seeds_files.sketch_seeds,
+    "reference": seeds_files.reference_seeds,
 }
 
 

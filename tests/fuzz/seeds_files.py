@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from fuzz.file_check import BASE
+from fuzz.seeds_features import sealed_seeds
 from fuzz.seeds_messages import body
 from fuzz.seeds_native import SPREADS, Seeds, filled_window, loghist_of, tdigest_of
 from obsagent.head import entries, journal_format
@@ -17,6 +18,8 @@ from obsagent.head.directory import IDENTITY_NAME
 from obsagent.head.entries import Define, DefinedSeries, Entry, Frame
 from obsagent.head.journal import encode_file_header, to_record
 from obsagent.head.store import Store
+from obsagent.reference import FeatureReference, Joint, Reference, Spread
+from obsagent.reference.writer import pack
 from obsagent.samples import Event, Exemplar, Kind, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import Mark, RawFrame, encode_block
@@ -186,7 +189,21 @@ def exposition_seeds() -> Seeds:
     yield "names_in_quotes", b'{"a.b","c d"="e"} 1\n'
 
 
+def reference_seeds() -> Seeds:
+    digest = tdigest_of([0.5, 1.0, 3.0]).to_bytes()
+    spread = Spread(1.5, 3.5, 3.0, 6.125, 0.5, 3.0)
+    bins = {"edges": (0.5, 2.0, 3.0), "counts": (0, 2, 1, 0), "sums": (0.0, 1.5, 3.0, 0.0)}
+    number = FeatureReference("number", "float", 3, 1, **bins, distinct=3.0, spread=spread, tdigest=digest, kappa0=4.0)
+    classes = FeatureReference("category", "text", 4, categories=("0", "1"), category_counts=(3, 1, 0), distinct=2.0)
+    joint = Joint(0.0, 1.0, 1024, ("0", "1"), ("0", "1"), {(0, 0, 0): 3, (700, 1, 1): 1})
+    outputs = {"prediction.value": classes, "prediction.score": number}
+    yield "empty", pack(Reference("m"))
+    yield "features", pack(Reference("m", "4", 4, {"amount": number, "country": classes}, left_out={"when": "a date"}))
+    yield "joint", pack(Reference("m", "", 4, {"x": number}, outputs, classes, joint, source="train.csv"))
+
+
 def sketch_seeds() -> Seeds:
     for name in ("empty", "latencies", "both_signs", "not_finite"):
         yield f"loghist_{name}", loghist_of(SPREADS[name]).to_bytes()
         yield f"tdigest_{name}", tdigest_of(SPREADS[name]).to_bytes()
+    yield from sealed_seeds()

@@ -6,13 +6,14 @@ The kernels below have targets of their own in C (tests/c/fuzz_*.c), which go de
 from __future__ import annotations
 
 import math
+import struct
 from random import Random
 
 from fuzz.block_parts import Mutate
 from obsagent._native import codec
 from obsagent._native.codec import Groups, SeriesMap, Transpose, Window, crc32c
 from obsagent.errors import CorruptData, UnsupportedVersion
-from obsagent.sketches import LogHist, TDigest
+from obsagent.sketches import Edges, HyperLogLog, LogHist, Moments, TDigest, TopK
 
 NOT_TAKEN = (CorruptData, UnsupportedVersion)
 SERIES = range(64)
@@ -21,7 +22,35 @@ SEAL_BYTES = 4
 
 
 def check_sketch(data: bytes) -> None:
-    """A histogram or a digest that is written again as the same, or one of the two errors; `mutate_sketch` seals."""
+    """A sketch that is written again as the same, or one of the two errors; `mutate_sketch` seals."""
+    _check_quantile_sketches(data)
+    for kind in (Edges, HyperLogLog, Moments, TopK):
+        try:
+            sketch = kind.from_bytes(data)
+        except NOT_TAKEN:
+            continue
+        assert sketch.to_bytes() == data
+        assert sketch.copy() == sketch == kind.from_bytes(data)
+        _check_feature_answers(sketch)
+
+
+def _check_feature_answers(sketch: Edges | HyperLogLog | Moments | TopK) -> None:
+    if isinstance(sketch, Edges):
+        assert len(sketch.counts) == len(sketch.sums) == len(sketch.edges) + 1
+        assert sum(sketch.counts) == sketch.count
+    elif isinstance(sketch, Moments):
+        assert sketch.count == 0 or sketch.min <= sketch.mean <= sketch.max
+        assert not sketch.variance < 0
+    elif isinstance(sketch, TopK):
+        counts = [count for _, count in sketch.items()]
+        assert counts == sorted(counts, reverse=True)
+        assert sum(counts) + sketch.other == sketch.total
+        assert sketch.error <= sketch.total
+    else:
+        assert sketch.count() >= 0
+
+
+def _check_quantile_sketches(data: bytes) -> None:
     for kind in (LogHist, TDigest):
         try:
             sketch = kind.from_bytes(data)
@@ -68,6 +97,38 @@ def check_tdigest(data: bytes) -> None:
         return
     assert sketch._to_compact() == data
     _check_answers(sketch)
+
+
+def check_moments(data: bytes) -> None:
+    """The compact form, of which there is one for the same moments."""
+    _check_compact(Moments, data)
+
+
+def check_topk(data: bytes) -> None:
+    """The compact form, of which there is one for each summary."""
+    _check_compact(TopK, data)
+
+
+def check_hll(data: bytes) -> None:
+    """The compact form, of which there is one for the same registers."""
+    _check_compact(HyperLogLog, data)
+
+
+def check_edges(data: bytes) -> None:
+    """The compact form, with as many edges as it has bins."""
+    bins = data[0] if data and 3 <= data[0] < 0x80 else 3
+    edges = struct.pack(f"<{bins - 1}d", *range(bins - 1))
+    sealed = b"OBED\x01" + bytes((0, 0, 0, 0, bins - 1)) + edges + data
+    check_sketch(sealed + crc32c(sealed).to_bytes(SEAL_BYTES, "little"))
+
+
+def _check_compact(kind: type[HyperLogLog | Moments | TopK], data: bytes) -> None:
+    try:
+        sketch = kind._from_compact(data)
+    except NOT_TAKEN:
+        return
+    assert sketch._to_compact() == data
+    _check_feature_answers(sketch)
 
 
 def check_body(data: bytes) -> None:

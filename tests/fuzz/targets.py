@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from fuzz import config_check, exposition_check, file_check, sketch_check, trees, wire_check
+from fuzz import config_check, exposition_check, file_check, reference_check, sketch_check, trees, wire_check
 from fuzz.block_parts import Mutate
 
 Mutation = Callable[[bytes, int, Random, Mutate], bytes]
@@ -42,8 +42,13 @@ TARGETS = {
     "identity": Target(config_check.check_identity, size_max=512),
     "exposition": Target(exposition_check.check_exposition, exposition_check.mutate_exposition),
     "sketch": Target(sketch_check.check_sketch, sketch_check.mutate_sketch),
+    "reference": Target(reference_check.check_reference, reference_check.mutate_reference, size_max=8_192),
     "loghist": Target(sketch_check.check_loghist, in_c=True),
     "tdigest": Target(sketch_check.check_tdigest, in_c=True),
+    "edges": Target(sketch_check.check_edges, in_c=True),
+    "hll": Target(sketch_check.check_hll, in_c=True),
+    "moments": Target(sketch_check.check_moments, in_c=True),
+    "topk": Target(sketch_check.check_topk, in_c=True),
     "body": Target(sketch_check.check_body, in_c=True),
     "rows": Target(sketch_check.check_rows, in_c=True),
     "sections": Target(sketch_check.check_sections, in_c=True),

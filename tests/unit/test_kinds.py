@@ -35,6 +35,8 @@ VALID: dict[MessageKind, Header] = {
     MessageKind.HEARTBEAT: {"s": SESSION, "f": 1, **COUNTS},
     MessageKind.GOODBYE: {"s": SESSION, "f": 1, **COUNTS},
     MessageKind.QUERY: {"text": "count latency"},
+    MessageKind.DRIFT: {"text": "since 1h"},
+    MessageKind.QUALITY: {"text": "since 1h"},
 }
 """Fields that make a message of a kind whole; the other kinds need none."""
 TAKEN = {"writers'": WRITE_KINDS - NOT_BUILT, "readers'": READ_KINDS, "control": CONTROL_KINDS}

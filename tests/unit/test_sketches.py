@@ -35,8 +35,8 @@ def filled(kind: type[Sketch], *values: float) -> Sketch:
     return sketch
 
 
-def test_the_module_exports_the_two_sketches() -> None:
-    assert obsagent.sketches.__all__ == ["LogHist", "TDigest"]
+def test_the_module_exports_the_sketches() -> None:
+    assert obsagent.sketches.__all__ == ["Edges", "HyperLogLog", "LogHist", "Moments", "TDigest", "TopK"]
 
 
 # ---- Adding ----

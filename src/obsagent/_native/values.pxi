@@ -67,7 +67,9 @@ cdef bint widen_native(str code, const char *items, double *out, size_t count):
 
 @cython.final
 cdef class _Values:
-    """The argument of add_many as doubles: borrowed from its buffer where possible, converted otherwise."""
+    """The argument of add_many as doubles: borrowed from its buffer where possible, converted otherwise. None is
+    counted apart where nulls are allowed, and no number elsewhere.
+    """
 
     cdef Py_buffer buffer
     cdef bint borrowed
@@ -75,8 +77,11 @@ cdef class _Values:
     cdef double *converted
     cdef const double *data
     cdef size_t count
+    cdef bint allow_nulls
+    cdef size_t null_count
 
-    def __cinit__(self, source):
+    def __cinit__(self, source, bint allow_nulls=False):
+        self.allow_nulls = allow_nulls
         if isinstance(source, (str, bytes, bytearray)):
             raise TypeError(f"values must be a buffer or a sequence of numbers, not {type(source).__name__}")
         if PyObject_CheckBuffer(source):
@@ -108,6 +113,8 @@ cdef class _Values:
         code = self.buffer.format.decode("ascii") if self.buffer.format != NULL else "B"
         if len(code) == 2 and code[0] in NATIVE_PREFIXES and (code[0] == "@" or code[1] in "dfbBhHiIqQ"):
             code = code[1]
+        if code == "O" and self.allow_nulls:
+            return self.take_sequence(source)
         self.count = self.buffer.len // self.buffer.itemsize
         if code == "d":
             self.data = <const double *>items
@@ -137,9 +144,14 @@ cdef class _Values:
             name = type(source).__name__
             raise TypeError(f"values must be a buffer or a sequence of numbers, not {name}") from error
         self.reserve(len(items))
+        self.count = 0
         for i, item in enumerate(items):
+            if item is None and self.allow_nulls:
+                self.null_count += 1
+                continue
             try:
-                self.converted[i] = item
+                self.converted[self.count] = item
             except TypeError:
                 raise TypeError(f"values must be numbers: item {i} is {item!r}") from None
+            self.count += 1
         return 0

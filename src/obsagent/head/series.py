@@ -28,6 +28,10 @@ OVERFLOW_SHARE = 10
 """One tenth of the total on top of it, for overflow series: metrics times services is not bounded either."""
 
 
+OF_FEATURES = frozenset({"drift_evalue", "drift_alarms"})
+"""Metrics that the agent derives of every feature."""
+
+
 class SeriesTable:
     """Series by id and by identity."""
 
@@ -146,8 +150,9 @@ class SeriesTable:
         return self._by_id.get(series_id) or self._planned[series_id]
 
     def _has_room(self, metric: str, kind: Kind) -> bool:
-        """Models have 1,000 features and more: columns have a cap of their own, where that is higher."""
-        per_metric = max(self._per_metric, FEATURE_SERIES) if kind is Kind.COLUMN else self._per_metric
+        """Models have 1,000 features and more: columns, and what is judged of each, have a cap of their own."""
+        is_of_features = kind is Kind.COLUMN or metric in OF_FEATURES
+        per_metric = max(self._per_metric, FEATURE_SERIES) if is_of_features else self._per_metric
         return len(self._by_digest) < self._total and len(self.ids_of(metric)) < per_metric
 
     def _has_reserve(self) -> bool:

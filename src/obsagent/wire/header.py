@@ -47,6 +47,8 @@ class MessageKind(IntEnum):
     CHECKPOINT = 20
     MODEL = 21
     RULES = 22
+    DRIFT = 23
+    QUALITY = 24
 
 
 NOT_BUILT = frozenset(
@@ -71,7 +73,9 @@ WRITE_KINDS = frozenset(
         *NOT_BUILT,
     }
 )
-READ_KINDS = frozenset({MessageKind.QUERY, MessageKind.STATUS, MessageKind.CATALOGUE})
+READ_KINDS = frozenset(
+    {MessageKind.QUERY, MessageKind.STATUS, MessageKind.CATALOGUE, MessageKind.DRIFT, MessageKind.QUALITY}
+)
 CONTROL_KINDS = frozenset({MessageKind.RELOAD, MessageKind.CHECKPOINT})
 """What each of the agent's endpoints takes; every other kind is refused there."""
 

@@ -12,7 +12,7 @@ import pytest
 import obsagent
 from obsagent._native.codec import Groups
 from obsagent._native.ring import Recorder, observe_matrix, observe_row
-from obsagent.errors import FeatureError
+from obsagent.errors import FeatureError, UsageError
 from obsagent.limits import SAMPLE_PAST_LIMIT_MS
 from obsagent.samples import Kind
 from obsagent.testing.memory import FOREVER_MS, Memory
@@ -249,3 +249,23 @@ def test_a_client_that_is_off_takes_anything(monkeypatch: pytest.MonkeyPatch) ->
         request.features(object())
         request.prediction(1)
     assert obs.flush() == (0, 0, 0, 0, 0, 0)
+
+
+def test_features_can_be_asked_by_their_name(obsagent_memory: Memory) -> None:
+    obs, fraud = served(obsagent_memory, RULES)
+    fraud.features({"amount": [1.0, 3.0, None, "x"], "merchant": ["a", "b", "a", None]})
+    with obs.request("/score", model=fraud) as request:
+        request.slice(country="DE")
+        request.features({"amount": 5.0})
+        request.prediction("ok")
+    features = obsagent_memory.features(model="fraud")
+    assert list(features) == ["amount", "merchant", "prediction.value"]
+    amount, merchant = features["amount"], features["merchant"]
+    assert (amount.samples, amount.numbers, amount.nulls, amount.wrong_types) == (5, 3, 1, 1)
+    assert (amount.mean, amount.min, amount.max) == (3.0, 1.0, 5.0)
+    assert (merchant.categories, merchant.other_categories, merchant.nulls) == ({"a": 2, "b": 1}, 0, 1)
+    assert merchant.mean is None
+    assert round(merchant.distinct) == 2
+    assert list(obsagent_memory.features(country="DE")) == ["amount", "prediction.value"]
+    with pytest.raises(UsageError, match="no label `land`"):
+        obsagent_memory.features(land="DE")

@@ -151,9 +151,12 @@ cdef class Column:
             return OBS_RECORD_CATEGORY
         key = text.encode("utf-8", "replace")
         cdef obs_series_t *cell = obs_open_batch_series(&self.recorder.drain.open, self.series)
+        cdef int status = OBS_ERR_STATE
         if self.state.refuses_new:
             self.state.refused += 1
-        if self.state.refuses_new or obs_series_add_category(cell, PyBytes_AS_STRING(key), <size_t>len(key), &code) != OBS_OK:
+        else:
+            status = obs_series_add_category(cell, PyBytes_AS_STRING(key), <size_t>len(key), &code)
+        if status != OBS_OK:
             bits[0] = obs_hash_bytes(PyBytes_AS_STRING(key), <size_t>len(key))
             return OBS_RECORD_HASH
         self.state.codes[text] = code

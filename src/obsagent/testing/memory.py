@@ -19,9 +19,11 @@ from obsagent.sketches import LogHist
 from obsagent.testing.agent import MemoryAgent
 from obsagent.testing.client import MemoryClient
 from obsagent.testing.clock import ManualClock
+from obsagent.testing.features import feature_of
 
 if TYPE_CHECKING:
     from obsagent.record.client import Client
+    from obsagent.testing.features import Feature
     from obsagent.testing.predictions import Prediction
 
 FOREVER_MS = 1 << 60
@@ -125,6 +127,16 @@ class Memory:
     def predictions(self) -> list[Prediction]:
         """Every prediction so far, those of one client in their order; one of a request once that has ended."""
         return [prediction for client in self._clients for prediction in client.predictions]
+
+    def features(self, **labels: object) -> dict[str, Feature]:
+        """What models were given, by the name of the feature; of predictions `prediction.value` and `prediction.score`.
+
+        Labels restrict it: `obsagent_memory.features(model="fraud", country="DE")["amount"].mean`.
+        """
+        self._take_in()
+        chosen = _chosen("feature", _texts(labels), self._agent.store.view().series())
+        names = sorted({series.labels["feature"] for series in chosen if "feature" in series.labels})
+        return {name: feature_of(self._read("feature", {**labels, "feature": name})[1]) for name in names}
 
     def _read(self, metric: str, labels: dict[str, object]) -> tuple[Kind, Groups]:
         """The kind of a metric, and all samples of its series with these labels, as one group."""

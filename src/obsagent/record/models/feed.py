@@ -48,13 +48,25 @@ class Feed:
         "_series",
         "_value",
         "columns",
+        "is_strict",
         "rules",
     )
 
     def __init__(
-        self, recorder: Recorder, series: ModelSeries, categories: Categories, labels: dict[str, str], rules: Rules
+        self,
+        recorder: Recorder,
+        series: ModelSeries,
+        categories: Categories,
+        labels: dict[str, str],
+        rules: Rules,
+        *,
+        is_strict: bool = False,
     ) -> None:
-        """`labels` are those of the model and the slice; `categories` judge those of new columns."""
+        """`labels` are those of the model and the slice; `categories` judge those of new columns.
+
+        `is_strict` says that whoever records is to check the names of features first.
+        """
+        self.is_strict = is_strict
         self._recorder = recorder
         self._categories = categories
         self._series = series
@@ -66,6 +78,12 @@ class Feed:
         self._predicted: Counter | None = None
         self._value: ColumnLike | None = None
         self._score: ColumnLike | None = None
+
+    def known_plan(self, names: Any) -> tuple[ColumnLike, ...] | None:
+        """The columns of a row with these names, if one came before; names may be given as a list."""
+        if type(names) is list:
+            names = tuple(names)
+        return self._plans.get(names) if type(names) is tuple else None
 
     def plan(self, names: tuple[str, ...]) -> tuple[ColumnLike, ...]:
         """The columns of a row that has these names, in their order."""

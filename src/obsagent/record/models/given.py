@@ -14,7 +14,7 @@ from obsagent.errors import FeatureError
 from obsagent.limits import FEATURES_PER_ROW
 from obsagent.record.models import frames
 from obsagent.record.models.feed import Feed, reserved
-from obsagent.wire.rules import OUTPUTS
+from obsagent.wire.rules import OUTPUTS, SCORE, VALUE
 
 ROW_BYTES = 100  # of a value in a dict, about
 BUFFER_BYTES = 8
@@ -202,6 +202,32 @@ class Columns:
         feed.rows.inc(self.rows)
         for column, source in zip(feed.plan(self.names), self.sources, strict=True):
             frames.observe(column, source)
+
+
+def recorded_at_once(feed: Feed, features: Any, names: Any) -> bool:
+    """Records what needs no closer look: a mapping of single values, a matrix of numbers whose names are known.
+
+    False if nothing was recorded; a feed that is strict wants to look at everything.
+    """
+    if feed.is_strict:
+        return False
+    if names is None:
+        if type(features) is not dict or VALUE in features or SCORE in features:
+            return False
+        for first in features.values():
+            if type(first) in frames.SCALARS:
+                feed.rows.inc()
+                observe_row(feed.columns, features)
+                return True
+            break
+        return False
+    shape = frames.shape_of_numbers(features)
+    plan = feed.known_plan(names) if shape is not None and len(shape) == 2 else None
+    if plan is None or shape is None or shape[1] != len(plan):
+        return False
+    feed.rows.inc(shape[0])
+    observe_matrix(plan, features)
+    return True
 
 
 def given(features: Any, names: Any = None) -> Given:

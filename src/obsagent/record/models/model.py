@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from obsagent.errors import FeatureError
 from obsagent.limits import LABEL_VALUE_BYTES_MAX
 from obsagent.record.models import predictions
-from obsagent.record.models.given import given
+from obsagent.record.models.given import given, recorded_at_once
 from obsagent.record.models.slices import WHOLE
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ class Model:
         Never raises for a value. Raises `FeatureError` for what is no row and no rows, names that do not fit it, and,
         with `OBSAGENT_STRICT=1`, features that are unknown or missing.
         """
+        feed = self.feeds.get(WHOLE)
+        if feed is not None and recorded_at_once(feed, features, names):
+            return
         models = self._models
         if models.is_off:
             return

@@ -179,7 +179,14 @@ class Models:
         if is_turn:
             for each in list(self._models.values()):
                 each.feeds = {}
-        feed = Feed(self._recorder, self._series, self._categories, {**model.labels, **labels}, rules)
+        feed = Feed(
+            self._recorder,
+            self._series,
+            self._categories,
+            {**model.labels, **labels},
+            rules,
+            is_strict=self.is_strict,
+        )
         with self._settled:
             if rules is model.rules and "overflow" not in labels:  # of those that are refused there is no end
                 model.feeds[slice_key] = feed

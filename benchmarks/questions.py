@@ -14,6 +14,7 @@ NAMES = (
     "bulk",
     "scopes",
     "middleware",
+    "features",
     "sketch",
     "accuracy",
     "tokens",
@@ -27,6 +28,8 @@ NAMES = (
     "restart",
     "memory",
     "cpu",
+    "drift",
+    "drift_delay",
 )
 
 

@@ -44,7 +44,7 @@ client = obsagent.connect(service="x", endpoint="ipc:///nowhere/at/all.sock")
 client.histogram("step").observe(1.0)
 time.sleep(0.3)
 """
-    loaded = modules_after(source + "import atexit; atexit.unregister(obsagent.record.client._close_all)")
+    loaded = modules_after(source + "import atexit; atexit.unregister(obsagent.record.clients._close_all)")
     assert not {name.split(".")[1] for name in loaded if name.startswith("obsagent.")} & AGENT
     assert not loaded & {"numpy", "zstandard", "rich", "argparse", "tomllib"}
     assert ("zmq" in loaded) == (disabled == "0")

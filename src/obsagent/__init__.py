@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from obsagent.reading import query, query_async, status
-    from obsagent.record.client import Client, FlushResult, connect
+    from obsagent.record.client import Client, FlushResult
+    from obsagent.record.clients import connect
     from obsagent.record.middleware.asgi import ASGIMiddleware
     from obsagent.record.middleware.wsgi import WSGIMiddleware
     from obsagent.record.request import Request, current_request
@@ -41,7 +42,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"Client", "FlushResult", "connect"}:
+    if name == "connect":
+        from obsagent.record.clients import connect
+
+        return connect
+    if name in {"Client", "FlushResult"}:
         from obsagent.record import client
 
         return getattr(client, name)

@@ -116,9 +116,7 @@ class AgentClient(_Asking):
         `sketch` (`loghist`, `tdigest`) chooses what answers quantiles; `explain` adds what was read; `exemplars` the
         largest observations that have an id.
         """
-        from obsagent.zone import local_offset, local_zone_name
-
-        fields: dict[str, Any] = {"text": text, "zone": local_zone_name(), "offset": local_offset()}
+        fields = _asked(text)
         if sketch is not None:
             fields["sketch"] = sketch
         if explain:
@@ -126,6 +124,14 @@ class AgentClient(_Asking):
         if exemplars:
             fields["exemplars"] = True
         return self._ask("QUERY", **fields)
+
+    def drift(self, text: str) -> dict[str, Any]:
+        """What has drifted, as documented in `obsagent.evaluate.drift_report`; `text` has filters, range and `top`."""
+        return self._ask("DRIFT", **_asked(text))
+
+    def quality(self, text: str) -> dict[str, Any]:
+        """What is wrong with the data, as documented in `obsagent.evaluate.quality_report`; `text` as of `drift`."""
+        return self._ask("QUALITY", **_asked(text))
 
     def status(self) -> dict[str, Any]:
         """The agent's accounts and state."""
@@ -153,6 +159,13 @@ class ControlClient(_Asking):
     def checkpoint(self) -> dict[str, Any]:
         """Has the agent move everything from memory into a segment."""
         return self._ask("CHECKPOINT")
+
+
+def _asked(text: str) -> dict[str, Any]:
+    """The fields of a question in words, whose times are this machine's."""
+    from obsagent.zone import local_offset, local_zone_name
+
+    return {"text": text, "zone": local_zone_name(), "offset": local_offset()}
 
 
 def _decode(header: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ query         the readers' socket          2.
 control       the control socket           2.
 checkpoint    nothing                      3.
 upkeep        nothing                      3. gives up what it is at
+evaluate      the state of drift           3. after the look in hand
 commit        nothing                      4. after a last sync
 main          the store, signals           5. after a last checkpoint: exit 0
 """
@@ -20,11 +21,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from obsagent import __version__, health, logs, selfmetrics
-from obsagent.answer.serve import QueryServer, answer_fields
+from obsagent.answer.serve import QueryServer, answer_fields, text_of, zone_asked
 from obsagent.clock import Clock, SystemClock
 from obsagent.collect import registry
 from obsagent.collect.collector import Collector
@@ -36,11 +38,22 @@ from obsagent.control import ControlServer
 from obsagent.doors import open_doors
 from obsagent.endpoints import IPC_PREFIX, is_loopback
 from obsagent.errors import ConfigError, StoreError
+from obsagent.evaluate.drift_report import drift_report
+from obsagent.evaluate.kept import Kept, KnownOrKept
+from obsagent.evaluate.quality_report import quality_report
+from obsagent.evaluate.readings import ALARMS
+from obsagent.evaluate.references import FromFiles
+from obsagent.evaluate.settings import settings_of
+from obsagent.evaluation import Evaluation
 from obsagent.export.exporter import Exporter, Exposition
 from obsagent.fs import Fs
+from obsagent.hash_key import hash_key
 from obsagent.head.store import Budgets, Store
 from obsagent.http_port import HttpPort
+from obsagent.model_rules import ModelRules
 from obsagent.processes import pid_namespace
+from obsagent.pulses import Pulses
+from obsagent.readings import Reading
 from obsagent.receive.collected import Collected
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_accounts import OwnAccounts
@@ -81,6 +94,8 @@ class Agent:
         self._load = load_again or (lambda: config)
         self._references = References(config.models)
         self._new_references: list[str] = []
+        self._fs = fs or Fs()
+        self._settings = settings_of(lambda: self._reloads.config.models)
         self._reloads = Reloads(config, self._load_again, self._clock, self._apply)
         budgets = budgets or _budgets(config)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
@@ -99,7 +114,8 @@ class Agent:
         self._sink = StoreSink(self._store)
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
-        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps)
+        self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
+        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
         surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
@@ -109,7 +125,16 @@ class Agent:
         durations = Durations()
         self._committer = Committer(self._store, writers.wake, durations.of(selfmetrics.SYNC_DURATION))
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
-        self._query = QueryServer(self._doors.readers, self._store.view, self.status, self._clock.wall_ms)
+        self._expected = FromFiles(KnownOrKept(self._references, Kept(config.data)))
+        self._evaluation = self._make_evaluation(config, collected.put)
+        self._query = QueryServer(
+            self._doors.readers,
+            self._store.view,
+            self.status,
+            self._clock.wall_ms,
+            self._expected,
+            {"drift": self.drift, "quality": self.quality},
+        )
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
         self._control = ControlServer(self._doors.control, self.reload, self.checkpoint)
         self._control_thread = threading.Thread(target=self._control.run, name="obsagent-control")
@@ -131,7 +156,32 @@ class Agent:
             problem_count=lambda: len(list(self._problems())),
             durations=durations,
         )
+        self._pulses_by_thread = {
+            self._committer.thread.name: self._committer.pulse,
+            self._checkpointer.thread.name: self._checkpointer.pulse,
+            self._upkeeper.thread.name: self._upkeeper.pulse,
+            self._query_thread.name: self._query.pulse,
+            self._control_thread.name: self._control.pulse,
+            self._server.thread.name: self._server.pulse,
+        }
+        self._pulses = Pulses(self._pulses_by_thread)
         self._started = False
+
+    def _make_evaluation(self, config: AgentConfig, put: Callable[[list[Reading]], None]) -> Evaluation:
+        self._keep_references()
+        return Evaluation(
+            config.data,
+            self._fs,
+            self._clock,
+            self._store.view,
+            self._expected,
+            self._settings,
+            put,
+            self._sink.counted(ALARMS.name),
+        )
+
+    def _keep_references(self) -> None:
+        Kept(self._reloads.config.data).keep(loaded.reference for loaded in self._references)
 
     @property
     def _threads(self) -> list[threading.Thread]:
@@ -139,6 +189,7 @@ class Agent:
             self._committer.thread,
             self._checkpointer.thread,
             self._upkeeper.thread,
+            self._evaluation.thread,
             self._query_thread,
             self._control_thread,
             self._server.thread,
@@ -146,6 +197,8 @@ class Agent:
 
     def start(self) -> None:
         """Starts every thread."""
+        for pulse in self._pulses_by_thread.values():
+            pulse.begin()
         for thread in self._threads:
             thread.start()
         self._collection.start()
@@ -156,6 +209,15 @@ class Agent:
     def failed(self) -> bool:
         """True if a thread that must live has died, or the store needs to be opened again."""
         return bool(self._store.broken) or not all(thread.is_alive() for thread in self._threads)
+
+    def goes_on(self) -> bool:
+        """False while a thread that must live hangs; what hangs is logged, once, with where. For one thread."""
+        before = {each.thread for each in self._pulses.hanging}
+        self._pulses.look()
+        for each in self._pulses.hanging:
+            if each.thread not in before:
+                logger.error("%s\n%s", health.silence_problem(each).says, self._pulses.where(each.thread))
+        return not self._pulses.hanging
 
     def stop(self) -> None:
         """Ends the threads in order and leaves everything in segments; raises `StoreError` if that cannot be done."""
@@ -168,6 +230,7 @@ class Agent:
         self._control_thread.join()
         self._checkpointer.stop()
         self._upkeeper.stop()
+        self._evaluation.stop()
         try:
             self._own.close()
         except StoreError as error:
@@ -185,7 +248,20 @@ class Agent:
 
     def query(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """The answer to a query message; raises `UsageError` for a mistake in it."""
-        return answer_fields(fields, self._store.view(), self._clock.wall_ms())
+        return answer_fields(fields, self._store.view(), self._clock.wall_ms(), self._expected)
+
+    def drift(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What has drifted, as `obsagent.evaluate.drift_report` says; raises `UsageError`."""
+        text, zone, view = text_of(fields), zone_asked(fields), self._store.view()
+        now_ms = self._clock.wall_ms()
+        return self._evaluation.read(
+            lambda state: drift_report(text, view, self._expected, state, self._settings, now_ms, zone)
+        )
+
+    def quality(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is wrong with the data, as `obsagent.evaluate.quality_report` says; raises `UsageError`."""
+        text, zone = text_of(fields), zone_asked(fields)
+        return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone)
 
     def is_alive(self) -> bool:
         """True while everything runs that must."""
@@ -215,10 +291,15 @@ class Agent:
         config = self._load()
         self._http.refresh()
         self._new_references = self._references.reload(config.models)
+        self._keep_references()
         return config
 
     def _apply(self, config: AgentConfig) -> None:
+        self._expected.forget()
+        self._evaluation.references_changed()
         self._ingest.set_scales(_scales(config))
+        self._rules.models = config.models
+        self._ingest.rules.changed()
         self._store.set_budgets(_budgets(config))
         logs.adjust(config.log_format, config.log_level)
         self._rescrape(config)
@@ -245,7 +326,7 @@ class Agent:
                  denied           attempts to come in without a key, or with one that may not
                  unread_replies   dropped because their client does not read
                  overloaded_ms    time in which clients were not read, because the disk was too slow
-                 failures         {sync, checkpoint, upkeep}
+                 failures         {sync, checkpoint, upkeep, evaluation}
                  configuration    {since_ms, reloads, error, restart_needed}: what `Reloads.status` says
                  clock_steps      {forward, back}; last_clock_step null or {by_ms, at_ms: on the clock as it was set}
                  collectors       {name: what `Rounds.status` says}
@@ -279,6 +360,7 @@ class Agent:
                 "sync": self._committer.trouble.count,
                 "checkpoint": self._checkpointer.trouble.count,
                 "upkeep": self._upkeeper.trouble.count,
+                "evaluation": self._evaluation.trouble.count,
             },
             "configuration": self._reloads.status(),
             "clock_steps": dict(self._ingest.steps),
@@ -296,6 +378,7 @@ class Agent:
             health.journal_problem(self._committer.trouble),
             health.head_problem(self._checkpointer.trouble),
             health.upkeep_problem(self._upkeeper.trouble),
+            health.evaluation_problem(self._evaluation.trouble, self._evaluation.newer),
             health.clock_problem(self._ingest.step, self._clock.monotonic_ms()),
             health.http_problem(self._http.trouble),
             health.left_out_problem(self._exporter.left_out),
@@ -308,6 +391,7 @@ class Agent:
         if self._committer.overloaded():
             yield health.overload_problem(self._store.unsynced_bytes())
         yield from (health.Problem(trouble) for trouble in self._collection.troubles())
+        yield from map(health.silence_problem, self._pulses.found)
         if self._started:
             yield from (health.thread_problem(each.name) for each in self._threads if not each.is_alive())
 
@@ -319,6 +403,7 @@ class Agent:
 
     def _every_second(self) -> None:
         self._ingest.heed_clock()
+        self._ingest.tell_changed_rules()
         try:
             self._report.write()
         except StoreError as error:
@@ -398,9 +483,10 @@ def run(config: AgentConfig, load_again: LoadConfig | None = None, make: Callabl
 
 
 def _watch(agent: Agent, signals: SimpleQueue[int], supervisor: Supervisor) -> None:
-    """Returns when the agent has failed or is to end; only one that has not failed is reported as alive."""
+    """Returns when the agent has failed or is to end; only one that has not failed, and goes on, is called alive."""
     while not agent.failed:
-        supervisor.ping()
+        if agent.goes_on():
+            supervisor.ping()
         supervisor.status(agent.condition)
         with suppress(Empty):
             if signals.get(timeout=min(LOOK_S, (supervisor.watchdog_s or LOOK_S) / 4)) != signal.SIGHUP:

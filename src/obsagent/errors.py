@@ -65,6 +65,10 @@ class InstrumentError(ObsagentError, ValueError):
     """An instrument is defined wrongly or differently from before, or its labels do not fit."""
 
 
+class FeatureError(ObsagentError, ValueError):
+    """What is given as features, predictions or a slice does not fit; the message says what would."""
+
+
 class EventError(ObsagentError, ValueError):
     """An event's name or labels do not fit; the message says what would."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from obsagent import limits
 from obsagent.config import Wrong, shown, shown_key
+from obsagent.drift_config import DriftConfig, parse_drift
 from obsagent.errors import ConfigError
 
 ERRORS_ONLY = "errors"
@@ -35,6 +36,8 @@ class ModelConfig:
     keep_rows: float | str | None = None
     """The share of the rows that are kept whole, or `errors`; None keeps none."""
     versions: Mapping[str, VersionConfig] = field(default_factory=dict)
+    drift: DriftConfig = DriftConfig()  # noqa: RUF009 - immutable
+    """How it is judged."""
 
     def reference_of(self, version: str) -> Path | None:
         """The file for a version: its own, else the model's."""
@@ -134,5 +137,6 @@ MODEL_KEYS: dict[str, Callable[[str, object], Any]] = {
     "hash": _columns,
     "keep_rows": _keep_rows,
     "versions": _versions,
+    "drift": parse_drift,
 }
 VERSION_KEYS: dict[str, Callable[[str, object], Any]] = {"reference": _path}

@@ -14,7 +14,8 @@ class Reading:
     With `begins_at` a counter is counted from there at its first reading too, and not from that reading. One that is
     known to have begun `from_nothing` since the reading before says so; else that is seen where it falls.
 
-    `labels` name the `service` that it belongs to: "host" for the machine itself. `host` is added.
+    `at_ms` is when it was (of a gauge), since the epoch; 0 is now. `labels` name the `service` that it belongs to:
+    "host" for the machine itself. `host` is added.
     """
 
     instrument: Instrument
@@ -22,3 +23,4 @@ class Reading:
     labels: dict[str, str] = field(default_factory=dict)
     begins_at: float | None = None
     from_nothing: bool = False
+    at_ms: int = 0

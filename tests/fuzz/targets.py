@@ -32,6 +32,7 @@ TARGETS = {
     "header": Target(wire_check.check_header, trees.mutate_msgpack),
     "conversation": Target(wire_check.check_conversation, trees.mutate_conversation),
     "answer": Target(wire_check.check_answer, trees.mutate_msgpack),
+    "rules": Target(wire_check.check_rules, trees.mutate_msgpack),
     "zmtp": Target(wire_check.check_zmtp),
     "entry": Target(file_check.check_entry, trees.mutate_entry),
     "journal": Target(file_check.check_journal, file_check.mutate_journal),

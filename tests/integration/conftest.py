@@ -19,7 +19,7 @@ def own_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The clients of one test; closed also when it fails, or they would keep the slots of all that follow."""
     clients: dict[Any, Client] = {}
     monkeypatch.setattr(
-        "obsagent.record.client._clients", clients
+        "obsagent.record.clients._clients", clients
     )  # else a closed one would take its slot in later forks
     yield
     for client in clients.values():

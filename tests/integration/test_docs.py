@@ -40,7 +40,9 @@ def shown_commands() -> list[str]:
     return [line.split("#")[0].strip() for line in lines if line.strip()]
 
 
-QUESTIONS = sorted({line for line in shown_commands() if re.match(r"obsagent (query|status|list|top)", line)})
+QUESTIONS = sorted(
+    {line for line in shown_commands() if re.match(r"obsagent (drift|quality|query|status|list|top)", line)}
+)
 MAKE = sorted({line for line in shown_commands() if line.startswith("make ")})
 
 

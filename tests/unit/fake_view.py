@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from obsagent._native.codec import Window
+from obsagent._native.codec import BodyWriter, SeriesMap, Window
 from obsagent.clock import window_start
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Event, Kind, Series
@@ -67,6 +67,13 @@ class FakeView:
     def increment(self, series, at_ms, amount=1.0, increments=1):
         self._window(series, at_ms).add_counter(series.id, increments, amount)
 
+    def give(self, series, at_ms, numbers=(), categories=(), **others):
+        """Values of a feature: `edges` or `names` of its reference, `nulls`, `wrong_types`."""
+        body, known = BodyWriter(), SeriesMap()
+        body.put_column(series.id, numbers, categories, **others)
+        known.set(series.id, series.id, Kind.COLUMN)
+        self._window(series, at_ms).apply(body.take(), known, at_ms)
+
     def set_gauge(self, series, at_ms, value):
         self._window(series, at_ms).add_value(series.id, Kind.GAUGE, value, time_ms=at_ms)
 
@@ -103,6 +110,10 @@ class FakeView:
         if not starts:
             return FakeCoverage(None, None, to_ms)
         return FakeCoverage(min(starts), max(starts) + WINDOW_MS, to_ms, FakeReads(head_windows=len(starts)))
+
+    def starts(self, from_ms, to_ms, step_ms):
+        starts = {start - start % step_ms for start in self._windows}
+        return sorted(start for start in starts if from_ms <= start < to_ms)
 
     def last_samples(self, series_ids, from_ms):
         found = {}

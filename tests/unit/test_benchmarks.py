@@ -11,7 +11,15 @@ from benchmarks import questions, readme
 from benchmarks.measure import QUICK, Arm, Effort, Ratio, Timing, calls, interleave, ratio_of
 from benchmarks.report import Row, Table, at_least, at_most, byte_size, comparison, duration
 
-NEED_THE_FLOOR = {"record", "bulk", "scopes", "tokens", "sketch", "apply"}  # built with Cython at the first run
+NEED_THE_FLOOR = {
+    "record",
+    "bulk",
+    "scopes",
+    "features",
+    "tokens",
+    "sketch",
+    "apply",
+}  # built with Cython at the first run
 NEED_AN_AGENT = {"delivery", "query", "startup", "restart", "memory", "cpu"}
 ALONE = {
     "accuracy": "LogHist(6)",
@@ -19,6 +27,8 @@ ALONE = {
     "stored": "LogHist(6)",
     "history": "**rolled up**",
     "scrape": "**protobuf**",
+    "drift": "e_bh",
+    "drift_delay": "DyadicESR",
 }  # and what they tell of
 
 

@@ -21,9 +21,9 @@ LIMIT_S = 10.0
 
 @pytest.fixture(autouse=True)
 def no_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+    monkeypatch.setattr("obsagent.record.clients._clients", {})
     yield
-    obsagent.record.client._close_all()
+    obsagent.record.clients._close_all()
 
 
 def hello(listen: str, number: int) -> tuple[MessageKind, Header]:

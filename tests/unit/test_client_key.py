@@ -13,7 +13,7 @@ import obsagent
 from obsagent.errors import ConfigError
 from obsagent.keyring import Keyring
 from obsagent.keys import ClientKey
-from obsagent.record import client as module
+from obsagent.record import clients as module
 from obsagent.testing.memory import Memory
 from obsagent.wire.socket import ServerSocket
 

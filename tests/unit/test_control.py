@@ -134,7 +134,7 @@ def test_an_agent_does_not_start_with_a_damaged_reference(tmp_path: Path) -> Non
 
 
 def test_a_checkpoint_moves_everything_into_segments(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+    monkeypatch.setattr("obsagent.record.clients._clients", {})
     client = obsagent.connect("shop", endpoint=place.config.listen, version="checkpoint")
     client.counter("sold").inc(3)
     client.flush(10.0).raise_if_pending()

@@ -21,6 +21,7 @@ from obsagent.samples import Kind
 from obsagent.wire import frame
 from obsagent.wire.exemplars import read_exemplars
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
+from obsagent.wire.rules import Rules, rules_body
 
 SESSION = bytes(16)
 COUNTS = SessionCounts(5, 1, 0, 0, 2)
@@ -66,6 +67,7 @@ class FakeSocket:
 class FakeSpeaker:
     def __init__(self) -> None:
         self.outbox = Outbox()
+        self.models: Any = None
         self.events = EventQueue()
         self.definitions: list[SeriesDefinition] = []
         self.clock = AgentClock(0.0)
@@ -103,6 +105,19 @@ class FakeSpeaker:
             batch.counts = self.grown
             batch.body_without_columns = lambda: (b"plain", 1)
             self.outbox.put(batch, 0)
+
+
+class FakeModels:
+    def __init__(self) -> None:
+        self.names = [("fraud", "4")]
+        self.heard: list[bool] = []
+        self.rules: list[tuple[str, str, Rules]] = []
+
+    def welcomed(self, *, takes_columns: bool) -> None:
+        self.heard.append(takes_columns)
+
+    def take_rules(self, model: str, version: str, rules: Rules) -> None:
+        self.rules.append((model, version, rules))
 
 
 class Stage:
@@ -201,19 +216,41 @@ def test_an_agent_that_knows_no_columns_is_told_of_none(stage: Stage) -> None:
         SeriesDefinition(0, "m", Kind.HISTOGRAM, {}, "", "", 6, "sum", "tdigest"),
         SeriesDefinition(1, "feature", Kind.COLUMN, {}, "", "", 6, "sum"),
     ]
+    stage.speaker.models = models = FakeModels()
     stage.welcome(minor=1)
     (_, define, _), (_, samples, body) = stage.socket.sent[-2:]
     assert define["series"] == [[0, "m", 1, {}, "", "", 6, "sum", "tdigest"]]
     assert (samples["n"], body) == (1, b"plain")
     assert stage.speaker.outbox.dropped_budget == 1
+    assert not stage.conversation.awaits_rules
     stage.socket.is_gone = True  # and is replaced by one that does
     stage.welcome()
-    (_, define, _), (_, samples, body) = stage.socket.sent[-2:]
+    (_, asked, _), (_, define, _), (_, samples, body) = stage.socket.sent[-3:]
+    assert (asked["model"], asked["version"]) == ("fraud", "4")
     assert [row[1] for row in define["series"]] == ["m", "feature"]
     assert (samples["n"], body) == (1, b"plain")
     assert stage.speaker.outbox.dropped_budget == 1
+    assert models.heard == [False, True]
     stage.say(MessageKind.ACK, q=1, clock=stage.now)
     assert stage.speaker.outbox.acknowledged_samples == 1
+
+
+def test_rules_are_asked_for_in_every_conversation_and_taken_whenever_they_come(stage: Stage) -> None:
+    stage.speaker.models = models = FakeModels()
+    stage.welcome()
+    assert stage.socket.kinds() == [MessageKind.HELLO, MessageKind.MODEL]
+    assert stage.conversation.awaits_rules
+    rules = Rules(reference="abc", drop=frozenset({"email"}))
+    stage.say(MessageKind.RULES, model="fraud", version="4", body=rules_body(rules))
+    assert not stage.conversation.awaits_rules
+    models.names.append(("other", ""))
+    stage.step()
+    assert stage.socket.sent[-1][1]["model"] == "other"
+    stage.say(MessageKind.RULES, model="fraud", version="4", body=rules_body(Rules()))
+    assert models.rules == [("fraud", "4", rules), ("fraud", "4", Rules())]
+    stage.socket.is_gone = True
+    stage.welcome()
+    assert stage.socket.kinds() == [MessageKind.HELLO, MessageKind.MODEL, MessageKind.MODEL]
 
 
 def test_batches_are_stamped_in_the_agents_time(stage: Stage) -> None:
@@ -413,12 +450,14 @@ def test_a_full_socket_leaves_events_in_their_queue(stage: Stage) -> None:
         (MessageKind.WELCOME, {"clock": 1, "applied": 0, "scales": ["latency"]}),
         (MessageKind.ACK, {"clock": 1}),
         (MessageKind.ACK, {"clock": 1, "q": None}),
+        (MessageKind.RULES, {"model": "fraud", "version": ""}),
+        (MessageKind.RULES, {"model": "fraud", "version": "", "body": b"no map"}),
     ],
 )
 def test_an_answer_that_is_none_ends_the_conversation_and_not_the_thread(
     stage: Stage, kind: MessageKind, fields: dict[str, Any]
 ) -> None:
-    if kind is MessageKind.ACK:
+    if kind is not MessageKind.WELCOME:
         stage.welcome()
     stage.step()
     stage.say(kind, m=frame.MINOR, **fields)

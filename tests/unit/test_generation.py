@@ -389,7 +389,7 @@ def test_built_in_names_are_refused_and_there_without_being_fed(obs: Client, obs
 
 
 def test_a_disabled_client_takes_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    from obsagent.record import client as clients
+    from obsagent.record import clients
 
     monkeypatch.setattr(clients, "_clients", {})
     monkeypatch.setenv("OBSAGENT_DISABLED", "1")

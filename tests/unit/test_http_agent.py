@@ -46,7 +46,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     made = Place(tmp_path)
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+    monkeypatch.setattr("obsagent.record.clients._clients", {})
     with running_agent(made.config, made.load) as made.agent:
         client = obsagent.connect("shop", endpoint=made.config.listen)
         for number in range(40):

@@ -31,13 +31,22 @@ VALID: dict[MessageKind, Header] = {
     MessageKind.DEFINE: {"s": SESSION, "series": []},
     MessageKind.SAMPLES: {"s": SESSION, "q": 1, "f": 1, "a": 0, "b": 0, "n": 0, **COUNTS},
     MessageKind.EVENTS: {"s": SESSION, "q": 1, "f": 1, "events": [["deploy", 1, {}]]},
+    MessageKind.MODEL: {"s": SESSION, "model": "fraud", "version": "4"},
     MessageKind.HEARTBEAT: {"s": SESSION, "f": 1, **COUNTS},
     MessageKind.GOODBYE: {"s": SESSION, "f": 1, **COUNTS},
     MessageKind.QUERY: {"text": "count latency"},
+    MessageKind.DRIFT: {"text": "since 1h"},
+    MessageKind.QUALITY: {"text": "since 1h"},
 }
 """Fields that make a message of a kind whole; the other kinds need none."""
 TAKEN = {"writers'": WRITE_KINDS - NOT_BUILT, "readers'": READ_KINDS, "control": CONTROL_KINDS}
-OWN = frozenset({MessageKind.WELCOME, MessageKind.ACK, MessageKind.ANSWER, MessageKind.ERROR})
+OWN = frozenset({MessageKind.WELCOME, MessageKind.RULES, MessageKind.ACK, MessageKind.ANSWER, MessageKind.ERROR})
+ANSWERED_BY = {
+    MessageKind.HELLO: MessageKind.WELCOME,
+    MessageKind.DEFINE: None,
+    MessageKind.MODEL: MessageKind.RULES,
+}
+"""What a writer's message is answered with; the others with an acknowledgement."""
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +93,7 @@ def test_a_kind_is_taken_where_it_belongs_and_refused_elsewhere(
         return
     if place == "writers'":
         ask(config, place, MessageKind.HELLO, **HELLO)
-        expected = {MessageKind.HELLO: MessageKind.WELCOME, MessageKind.DEFINE: None}.get(kind, MessageKind.ACK)
+        expected = ANSWERED_BY.get(kind, MessageKind.ACK)
     else:
         expected = MessageKind.ANSWER
     if expected is not None:

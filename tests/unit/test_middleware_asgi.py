@@ -348,7 +348,7 @@ def test_one_middleware_serves_test_after_test() -> None:
 
 
 def test_without_a_client_to_be_had_the_app_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+    monkeypatch.setattr("obsagent.record.clients._clients", {})
     monkeypatch.setenv("OBSAGENT_ENDPOINT", "nonsense")
     app = watched(answers(b"x"))
     with pytest.warns(RuntimeWarning, match="does not watch this server: endpoint 'nonsense'"):
@@ -357,7 +357,7 @@ def test_without_a_client_to_be_had_the_app_is_served(monkeypatch: pytest.Monkey
 
 
 def test_switched_off_it_still_tells_the_current_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+    monkeypatch.setattr("obsagent.record.clients._clients", {})
     monkeypatch.setenv("OBSAGENT_DISABLED", "1")
     seen = []
 

@@ -13,8 +13,9 @@ from obsagent import cli
 from obsagent.cli.references.loaded import reference_lines
 from obsagent.config import load, read
 from obsagent.config_guide import shown
+from obsagent.drift_config import DAY_MS, DriftConfig
 from obsagent.errors import ConfigError
-from obsagent.models_config import ModelConfig, VersionConfig
+from obsagent.models_config import ModelConfig, VersionConfig, parse_models
 from obsagent.reference.registry import References
 
 TEXT = """\
@@ -65,7 +66,7 @@ def test_all_of_it() -> None:
         ("models = 3", "agent.toml:1: models: expected tables such as [models.fraud]"),
         (
             "[models]\nfraud = 3",
-            "models.fraud: expected a table with reference, drop, hash, keep_rows, versions, got 3",
+            "models.fraud: expected a table with reference, drop, hash, keep_rows, versions, drift, got 3",
         ),
         (
             "[models.fraud]\nrefrence = 'x'",
@@ -179,3 +180,33 @@ def test_a_reload_says_what_is_new_and_changes_nothing_if_anything_is_wrong() ->
     assert found.lookup("fraud", "5") == whole(version="")
     assert found.reload({}) == ["fraud", "fraud/4"]
     assert (len(found), found.lookup("fraud")) == (0, None)
+
+
+def test_how_a_model_is_judged_has_defaults_and_is_checked() -> None:
+    assert parse_models("models", {"fraud": {}})["fraud"].drift == DriftConfig()
+    told = {"alpha": 0.01, "false_alarms": "90d", "tolerance": 0.002, "against": "rolling", "past": "14d"}
+    drift = parse_models("models", {"fraud": {"drift": told}})["fraud"].drift
+    assert drift == DriftConfig(0.01, 90 * DAY_MS, 0.002, "rolling", 14 * DAY_MS)
+    weeks = parse_models("models", {"fraud": {"drift": {"against": "hour-of-week"}}})["fraud"].drift
+    assert weeks.past == 28 * DAY_MS
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (3, "expected a table with alpha, false_alarms"),
+        ({"alfa": 0.1}, "unknown key models.fraud.drift.alfa"),
+        ({"alpha": 0}, "models.fraud.drift.alpha: expected a share"),
+        ({"alpha": True}, "models.fraud.drift.alpha: expected a share"),
+        ({"tolerance": -1}, "models.fraud.drift.tolerance: expected a divergence"),
+        ({"tolerance": float("nan")}, "models.fraud.drift.tolerance: expected a divergence"),
+        ({"against": "yesterday"}, "expected reference, rolling or hour-of-week"),
+        ({"past": "10s"}, 'expected from "1h" to "366d"'),
+        ({"false_alarms": 30}, "models.fraud.drift.false_alarms: expected a time"),
+        ({"false_alarms": "1m"}, "models.fraud.drift.false_alarms: expected a time between"),
+        ({"against": "hour-of-week", "past": "3d"}, "hours of the week need a week"),
+    ],
+)
+def test_mistakes_about_judging_say_where(table: object, says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        parse_models("models", {"fraud": {"drift": table}})

@@ -10,8 +10,9 @@ import pytest
 from obsagent._native.codec import Groups
 from obsagent.errors import StoreError
 from obsagent.head.store import Store
+from obsagent.readings import Reading
 from obsagent.receive.own_session import OwnSession
-from obsagent.samples import Kind
+from obsagent.samples import Instrument, Kind
 from obsagent.selfmetrics import MESSAGES, SERIES, SYNC_DURATION
 from obsagent.store_sink import StoreSink
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
@@ -108,3 +109,19 @@ def test_gauges_of_two_workers_become_one_series(store: Store) -> None:
     assert combined.labels == {"service": "fraud"}
     last = groups_of(store, combined.id).gauge(0)
     assert last == (8.0, NOW_MS)
+
+
+def test_what_was_found_of_an_earlier_window_is_a_sample_of_that(store: Store) -> None:
+    own = OwnSession(StoreSink(store), FixedClock(), "host")
+    evalue = Instrument("drift_evalue", Kind.GAUGE, across="max")
+    earlier_ms = NOW_MS - 600_000
+    for at_ms in (earlier_ms, 0, earlier_ms):
+        own.stage(Reading(evalue, 2.5, {"feature": "amount"}, at_ms=at_ms))
+    own.write()
+    (series,) = [series for series in store.view().series() if series.metric == "drift_evalue"]
+    for from_ms, samples in ((earlier_ms, 2), (NOW_MS, 1)):
+        groups = Groups({series.id: 0}, 1)
+        store.view().collect(from_ms, from_ms + 1, groups)
+        assert groups.samples(0) == samples
+    accounts = store.status()["accounts"]["services"]["obsagent"]
+    assert (accounts["observed"], accounts["stored"], accounts["pending"]) == (3, 3, 0)

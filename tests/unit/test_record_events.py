@@ -88,7 +88,7 @@ def test_text_that_is_no_unicode_is_replaced() -> None:
 
 def test_a_disabled_client_keeps_no_event_and_refuses_a_wrong_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OBSAGENT_DISABLED", "1")
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+    monkeypatch.setattr("obsagent.record.clients._clients", {})
     client = obsagent.connect(service="off")
     client.event("deploy", version="4")
     assert client.flush() == (0, 0, 0, 0, 0, 0)

@@ -13,6 +13,7 @@ class Speaker:
     def __init__(self) -> None:
         self.outbox = Outbox()
         self.events = EventQueue()
+        self.models = None
 
 
 class Conversation:

@@ -167,3 +167,13 @@ def memory_of_series(prefix: str, count: int = 4_000) -> float:
         return tracemalloc.get_traced_memory()[0] / count
     finally:
         tracemalloc.stop()
+
+
+def test_what_is_judged_of_every_feature_has_the_room_of_features() -> None:
+    table = SeriesTable(10, 50_000)
+    for number in range(1_000):
+        for window in ("10s", "1h", "1d"):
+            series = table.resolve("drift_evalue", Kind.GAUGE, {"feature": str(number), "window": window})
+            assert series is not None
+            assert "overflow" not in series.labels
+    assert len(table.ids_of("drift_evalue")) == 3_000

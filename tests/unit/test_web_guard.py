@@ -176,7 +176,7 @@ def test_who_says_nothing_or_does_not_read_is_hung_up_on(monkeypatch: pytest.Mon
 def test_no_scraper_keeps_the_agent_from_its_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More connections than are served: they wait or are refused, and samples go in as ever."""
     config = config_in(tmp_path, http="127.0.0.1:0")
-    monkeypatch.setattr("obsagent.record.client._clients", {})
+    monkeypatch.setattr("obsagent.record.clients._clients", {})
     with running_agent(config) as agent, contextlib.ExitStack() as held:
         assert agent._http.address is not None
         port = agent._http.address.port

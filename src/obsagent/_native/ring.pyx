@@ -62,6 +62,7 @@ cdef extern from "Python.h":
 cdef enum:
     NO_SLOT = OBS_SLOTS
     BLOCK_VALUES = 512  # converted at a time
+    NAMES_JUDGED = 200  # of new categories, as near_unique.py has it for labels
     NUMBER_BYTES_MAX = 16  # of one item of a buffer of numbers
     WITHOUT_GIL_VALUES = 1 << 14  # below this, to let go of the GIL costs more than it gives
 
@@ -268,6 +269,10 @@ cdef class Recorder:
         """Counts values that reach no series as rejected."""
         self.reject_values(value_count)
 
+    def drop_samples(self, uint64_t sample_count):
+        """Counts samples that nobody will record any more as dropped."""
+        self.drop(sample_count)
+
     # Delivery
 
     def start(self):
@@ -451,4 +456,5 @@ cdef int64_t floor_ms(int64_t ns) noexcept:
 include "ring_values.pxi"
 include "ring_instruments.pxi"
 include "ring_columns.pxi"
+include "ring_rows.pxi"
 include "ring_tokens.pxi"

@@ -12,10 +12,20 @@ cdef double WEIGHT_MAX = 4294967296.0  # 2^32 nulls in one call: more is a mista
 
 @cython.final
 cdef class _ColumnState:
-    """What all instruments of one column share: what its reference expects, and the codes of its categories."""
+    """What all instruments of one column share: what its reference expects, and the codes of its categories.
+
+    `judge` is asked after every 200 new names that hardly any repetition was among: whether new ones are to be counted
+    by their hashes alone from then on.
+    """
 
     cdef int expected
     cdef dict codes
+    cdef object judge
+    cdef uint64_t texts
+    cdef uint64_t texts_judged
+    cdef uint32_t new_names
+    cdef bint refuses_new
+    cdef uint64_t refused
 
     def __cinit__(self):
         self.expected = ANYTHING
@@ -67,6 +77,17 @@ cdef class Column:
             self.recorder.reject_values(1)
         elif number > 0.0:
             self.push_weighted(OBS_RECORD_NULLS, <uint64_t>number)
+
+    def watch_names(self, judge):
+        """`judge` gets the newest 200 names of categories if 98 % of the texts since the 200 before were new ones; if
+        it returns true, no new name is kept any more: such texts count by their hash alone.
+        """
+        self.state.judge = judge
+
+    @property
+    def refused_names(self):
+        """Texts that had no name of their own because of that."""
+        return self.state.refused
 
     # Objects
 
@@ -123,18 +144,31 @@ cdef class Column:
     cdef int code_of(self, str text, uint64_t *bits) except -1:
         """What tells the category in a record: its code, or its hash if there are no more codes."""
         cdef uint32_t code
+        self.state.texts += 1
         known = self.state.codes.get(text)
         if known is not None:
             bits[0] = <uint64_t>known
             return OBS_RECORD_CATEGORY
         key = text.encode("utf-8", "replace")
         cdef obs_series_t *cell = obs_open_batch_series(&self.recorder.drain.open, self.series)
-        if obs_series_add_category(cell, PyBytes_AS_STRING(key), <size_t>len(key), &code) != OBS_OK:
+        if self.state.refuses_new:
+            self.state.refused += 1
+        if self.state.refuses_new or obs_series_add_category(cell, PyBytes_AS_STRING(key), <size_t>len(key), &code) != OBS_OK:
             bits[0] = obs_hash_bytes(PyBytes_AS_STRING(key), <size_t>len(key))
             return OBS_RECORD_HASH
         self.state.codes[text] = code
+        self.state.new_names += 1
+        if self.state.new_names % NAMES_JUDGED == 0:
+            self.judge_names()
         bits[0] = code
         return OBS_RECORD_CATEGORY
+
+    cdef int judge_names(self) except -1:
+        cdef uint64_t texts = self.state.texts - self.state.texts_judged
+        self.state.texts_judged = self.state.texts
+        if self.state.judge is not None and 98 * texts <= 100 * NAMES_JUDGED:
+            self.state.refuses_new = bool(self.state.judge(list(self.state.codes)[-NAMES_JUDGED:]))
+        return 0
 
     # Records
 
@@ -226,9 +260,26 @@ cdef bint column_view(Column column, const Py_buffer *view) noexcept:
         return False
     if format[0] == c"d" and order in (c"@", c"=", NATIVE_ORDER):
         column.add(<const char *>view.buf, stride, value_count)
+    elif format[0] == c"f" and order in (c"@", c"=", NATIVE_ORDER):
+        column_floats(column, <const char *>view.buf, stride, value_count)
     else:
         column_numbers(column, order, format[0], <const char *>view.buf, stride, value_count)
     return True
+
+
+cdef void column_floats(Column column, const char *items, Py_ssize_t stride, size_t value_count) noexcept:
+    """Singles, as most features are that do not come as doubles; they may lie anywhere."""
+    cdef double[BLOCK_VALUES] block
+    cdef float single
+    cdef size_t block_count, i
+    while value_count > 0:
+        block_count = value_count if value_count < BLOCK_VALUES else BLOCK_VALUES
+        for i in range(block_count):
+            memcpy(&single, items + <Py_ssize_t>i * stride, sizeof(single))
+            block[i] = single
+        column.add(<const char *>block, sizeof(double), block_count)
+        items += <Py_ssize_t>block_count * stride
+        value_count -= block_count
 
 
 cdef void column_numbers(Column column, char order, char letter, const char *items, Py_ssize_t stride,

@@ -34,5 +34,5 @@ DERIVED = {
     ),
 }
 
-NOT_BUILT = frozenset({"psi", "js_distance", "roc_auc", "recall", "accuracy", "truth_maturity"})
-"""Derived metrics of models, which the product will have."""
+NOT_BUILT = frozenset({"roc_auc", "recall", "accuracy", "truth_maturity"})
+"""Derived metrics of models, which the product will have. Those of features are in `feature_metrics.py`."""

@@ -8,6 +8,7 @@ from datetime import tzinfo
 from obsagent.answer import classic
 from obsagent.answer.durations import format_duration
 from obsagent.answer.mistakes import did_you_mean, listing, nearest, there_are
+from obsagent.answer.of_features import FEATURE, REFERENCE
 from obsagent.answer.plan import Divided, Plan, unit_of
 from obsagent.answer.query import DEFAULT_RANGE, EQUAL, Query, Since
 from obsagent.answer.rows import Row
@@ -32,6 +33,34 @@ def why_empty(plan: Plan, view: View, now_ms: int, zone: tzinfo | None, measured
     if source is not None:
         return writer.nothing_passes(source)
     return writer.nothing_in_range(_divisor(plan))
+
+
+def no_reference(plan: Plan, rows: Sequence[Row]) -> str:
+    """One line for features that there are, and nothing to compare them with."""
+    keys = {row.key for row in rows}
+    return no_reference_of(
+        [each for source in plan.sources for group in source.groups if group.key in keys for each in group.series]
+    )
+
+
+def no_reference_of(every: Sequence[Series]) -> str:
+    """The same of their series."""
+    series = [each for each in every if FEATURE in each.labels]
+    features = sorted({each.labels.get(FEATURE, "") for each in series})
+    models = sorted({each.labels["model"] for each in series if each.labels.get("model")}) or ["NAME"]
+    what = f"{listing([f'`{name}`' for name in features], 3, 'and')} of {listing(models, last='and')}"
+    have = "has" if len(features) == 1 else "have"
+    made = sorted({each.labels[REFERENCE] for each in series if each.labels.get(REFERENCE)})
+    if made:
+        known = "is not known here" if len(made) == 1 else "are not known here"
+        ids = f"reference {listing(made, 3, 'and')}"
+        return (
+            f"{what}: the {ids} {known}; the agent knows those that its configuration names under [models.{models[0]}]"
+        )
+    return (
+        f"{what} {have} no reference: make one with `obsagent reference fit FILE --model {models[0]}`, and name it in "
+        f'the agent\'s configuration: [models.{models[0]}] reference = "PATH"'
+    )
 
 
 def _divisor(plan: Plan) -> Source:
@@ -63,6 +92,8 @@ class _Writer:
 
     def unknown_metric(self, source: Source) -> str:
         name = source.metric.text
+        if name == FEATURE:
+            return f"no features {self._range()}, nor ever; `request.features(…)` and `model.features(…)` bring them"
         every = list(self._view.series())
         metrics = {series.metric for series in every} | classic.names(every)
         said = f"no `{name}` {self._range()}"

@@ -24,6 +24,10 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
                     error_bound  {stat: 0 if exact, else {"relative" | "absolute" | "rank": bound}, or of a classic
                                  histogram beyond its last edge {"above": edge}, before its first {"below": edge}}
                     [not_finite] if NaN or infinities were observed: {"nan" | "positive_infinity" | …: samples}
+                    [reference]  id of the reference that a feature is compared with, of a metric that needs one; null
+                                 if there is none
+                    [left_out]   {reference: samples} that count over the bins of another reference ("": of none), and
+                                 so not here
                     [points]     {"from", "to", "count", "values", "error_bound"} of each step that has samples
                     [vs]         {"count", "values", "error_bound", [points]} of the other side, or null
                     [change]     {stat: {"absolute", "relative", "beyond_error"}}
@@ -39,7 +43,7 @@ import time
 from typing import Any
 
 from obsagent.answer.compare import changes, other_key, other_query, other_span, with_gone
-from obsagent.answer.empty import why_empty
+from obsagent.answer.empty import no_reference, why_empty
 from obsagent.answer.exemplars import add_exemplars
 from obsagent.answer.explain import explain
 from obsagent.answer.gather import gather
@@ -49,7 +53,7 @@ from obsagent.answer.options import TDIGEST, Options
 from obsagent.answer.plan import Output, Plan, plan
 from obsagent.answer.query import Query
 from obsagent.answer.ranges import Span, resolve
-from obsagent.answer.rows import Row, limited, passing, rows_of
+from obsagent.answer.rows import Row, limited, passing, rows_of, with_reference
 from obsagent.answer.stats import Stat
 from obsagent.answer.view import View
 from obsagent.errors import UsageError
@@ -69,7 +73,7 @@ class _Side:
         self.plan = planned
         digests = options.sketch == TDIGEST
         self.gathered = gather(planned, view, digests=digests)
-        self.rows = rows_of(planned, self.gathered, digest=digests)
+        self.rows = rows_of(planned, self.gathered, digest=digests, references=options.references)
 
     @property
     def covered(self) -> dict[str, str] | None:
@@ -91,7 +95,8 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
     other = None
     if versus is not None:
         other = _Side(plan(other_query(query, versus), series, before, window_ms), view, options)
-    measured = with_gone(side.rows, other.rows, query) if other else side.rows
+    compared, alone = with_reference(side.rows)
+    measured = with_gone(compared, other.rows, query) if other else compared
     rows = limited(planned, passing(planned, measured))
     result = _head(planned, side, view, window_ms)
     if other is not None:
@@ -101,7 +106,9 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
         _compare(planned, rows, other.rows, result["series"])
     if options.exemplars:
         add_exemplars(planned, view, rows, result["series"])
-    if not rows:
+    if not rows and alone and not measured:
+        result["empty"] = no_reference(planned, alone)
+    elif not rows:
         result["empty"] = why_empty(planned, view, now_ms, options.zone, measured)
     if options.explain:
         took_ms = (time.perf_counter() - began) * 1000
@@ -167,6 +174,7 @@ def _row(planned: Plan, row: Row) -> Answer:
     result |= {"labels": dict(row.key), **_numbers(row.measured, shown)}
     if row.measured.not_finite:
         result["not_finite"] = row.measured.not_finite
+    result |= row.measured.stated
     if planned.steps:
         result["points"] = _points(row)
     return result

@@ -8,6 +8,7 @@ from operator import itemgetter
 
 from obsagent._native.codec import Groups
 from obsagent.answer.classic import Part, parts_of
+from obsagent.answer.of_features import REFERENCE, OfFeatures
 from obsagent.answer.plan import Plan
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Group, Key, Source
@@ -26,6 +27,8 @@ class Members:
     """Start and end (ms) of the newest window with a sample, if that was asked for."""
     parts: tuple[Part, ...] = ()
     """What each native group is, of a classic histogram."""
+    references: tuple[str, ...] = ()
+    """Over the bins of which reference each native group counts, of a column; empty for those of none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +54,21 @@ def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
     for source in plan.sources:
         for group in source.groups:
             places, parts = _places(source, group)
+            references = _references(group) if source.kind is Kind.COLUMN else ()
             mapping |= {series.id: count + place for series, place in zip(group.series, places, strict=True)}
             found = (last[series.id] for series in group.series if series.id in last)
             newest = max(found, key=itemgetter(1), default=None)
             own = range(count, count + max(places) + 1)
-            members[source.metric.text, group.key] = Members(tuple(own), group.series[0].across, newest, parts)
+            members[source.metric.text, group.key] = Members(
+                tuple(own), group.series[0].across, newest, parts, references
+            )
             count = own.stop
     steps = plan.steps
+    columns = any(isinstance(output, OfFeatures) for output in plan.outputs)
     if steps:
-        groups = Groups(mapping, count, steps.first_ms, steps.step_ms, steps.count, digests=digests, columns=False)
+        groups = Groups(mapping, count, steps.first_ms, steps.step_ms, steps.count, digests=digests, columns=columns)
     else:
-        groups = Groups(mapping, count, digests=digests, columns=False)
+        groups = Groups(mapping, count, digests=digests, columns=columns)
     coverage = view.collect(plan.span.read_from_ms, plan.span.to_ms, groups, steps.step_ms if steps else 0)
     covered = None
     if coverage.first_ms is not None and coverage.last_ms is not None:
@@ -74,11 +81,18 @@ def _places(source: Source, group: Group) -> tuple[list[int], tuple[Part, ...]]:
     """Which of the row's native groups each series goes into: one for all, if they merge."""
     if source.kind is Kind.GAUGE:  # last values combine by a rule of their own, not by merging
         return list(range(len(group.series))), ()
+    if source.kind is Kind.COLUMN:  # the bins of one reference are not those of another
+        references = _references(group)
+        return [references.index(series.labels.get(REFERENCE, "")) for series in group.series], ()
     if source.kind is not CLASSIC:
         return [0] * len(group.series), ()
     parts = parts_of(group.series)
     places = {part: place for place, part in enumerate(dict.fromkeys(parts))}
     return [places[part] for part in parts], tuple(places)
+
+
+def _references(group: Group) -> tuple[str, ...]:
+    return tuple(sorted({series.labels.get(REFERENCE, "") for series in group.series}))
 
 
 def _last_samples(plan: Plan, view: View) -> Mapping[int, tuple[int, int]]:

@@ -37,6 +37,8 @@ class Measured:
     count: int
     estimates: dict[str, Estimate]
     not_finite: dict[str, int] = field(default_factory=dict)
+    stated: dict[str, Any] = field(default_factory=dict)
+    """What else the answer says of it, by key."""
 
 
 def exact(value: float | int | None) -> Estimate:
@@ -54,16 +56,23 @@ def within(value: float, absolute: float) -> Estimate:
 
 
 def measure_histogram(
-    groups: Groups, group: int, steps: Steps, stats: Iterable[Stat], unit: str, seconds: float, *, digest: bool = False
+    groups: Groups,
+    members: Sequence[int],
+    steps: Steps,
+    stats: Iterable[Stat],
+    unit: str,
+    seconds: float,
+    *,
+    digest: bool = False,
 ) -> Measured | None:
-    """A histogram's row, or None if the group has no sample. `seconds` is the covered time.
+    """A histogram's row, or None if its groups have no sample. `seconds` is the covered time.
 
     With `digest` quantiles are answered from the t-digest, with their error in rank; null where none is kept.
     """
-    hist = merged_histogram(groups, [group], steps)
+    hist = merged_histogram(groups, members, steps)
     if hist is None:
         return None
-    tdigest = _merged_digest(groups, group, steps) if digest else None
+    tdigest = _merged_digest(groups, members[0], steps) if digest else None
     estimates = {}
     for stat in stats:
         if digest and stat.q is not None:

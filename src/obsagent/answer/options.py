@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from obsagent.answer.expected import NO_REFERENCES, References
 from obsagent.errors import UsageError
 from obsagent.samples import SKETCHES
 
@@ -15,13 +16,15 @@ LOGHIST, TDIGEST = SKETCHES
 class Options:
     """`sketch` answers quantiles, `zone` is the reader's (None: this machine's), `explain` adds what was read.
 
-    `exemplars` adds to each row the largest observations that have an id.
+    `exemplars` adds to each row the largest observations that have an id. `references` are what features are compared
+    with.
     """
 
     sketch: str = LOGHIST
     explain: bool = False
     zone: tzinfo | None = None
     exemplars: bool = False
+    references: References = NO_REFERENCES
 
     def __post_init__(self) -> None:
         if self.sketch not in SKETCHES:

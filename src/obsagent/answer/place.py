@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from obsagent.answer.words import CLAUSES, DERIVED, OTHERS, STATS, Word
+from obsagent.answer.words import CLAUSES, DERIVED, OTHERS, STATS, Word, sources_of
 
 Catalogue = Mapping[str, Any]
 
@@ -152,8 +152,9 @@ class Place:
         for metric in self._catalogue.get("metrics", ()):
             if metric["name"] not in self._metrics:
                 yield metric["name"], _metric_description(metric)
-        if {"errors", "requests"} <= {metric["name"] for metric in self._catalogue.get("metrics", ())}:
-            yield from _described(DERIVED)
+        there = {metric["name"] for metric in self._catalogue.get("metrics", ())}
+        known = {name: word for name, word in DERIVED.items() if there.issuperset(sources_of(name))}
+        yield from _described({name: word for name, word in known.items() if name not in self._metrics})
 
     _expected_more_metrics = _expected_stat
 
@@ -201,7 +202,8 @@ class Place:
 
     def _expected_where(self) -> Iterator[tuple[str, str]]:
         asked = [stat for stat in self._stats if stat in STATS]
-        yield from _described({name: STATS[name] for name in asked or STATS})
+        derived = {name: DERIVED[name] for name in self._metrics if name in DERIVED}
+        yield from _described(derived or {name: STATS[name] for name in asked or STATS})
 
     def _expected_comparison(self) -> Iterator[tuple[str, str]]:
         yield from _described({name: OTHERS[name] for name in ("above", "below")})
@@ -220,7 +222,8 @@ class Place:
     def _labels(self) -> dict[str, Any]:
         """The labels of the metrics that were named, with their values; of all metrics if none is known."""
         metrics = self._catalogue.get("metrics", ())
-        named = [metric for metric in metrics if metric["name"] in self._metrics]
+        asked = {source for name in self._metrics for source in (sources_of(name) if name in DERIVED else (name,))}
+        named = [metric for metric in metrics if metric["name"] in asked]
         found: dict[str, Any] = {}
         for metric in named or metrics:
             for label, values in metric["labels"].items():

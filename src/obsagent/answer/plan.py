@@ -2,6 +2,7 @@
 
     Query ──► Source (metric, its series by group) ──► Output: Direct (statistics of one source)
                                                            or Divided (one statistic by another)
+                                                           or OfFeatures (columns, against their reference)
 
 A query that asks for something meaningless (a quantile of a counter, bytes of a latency) ends here, in an error
 that points at the word. One that merely finds nothing gets sources without groups.
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from math import lcm
 
 from obsagent.answer import derived
+from obsagent.answer.feature_metrics import FIGURES
 from obsagent.answer.mistakes import QueryError, did_you_mean, listing
+from obsagent.answer.of_features import OfFeatures, of_features
 from obsagent.answer.query import Name, Query, Term
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source, select
@@ -96,7 +99,7 @@ class Divided:
         return (self.numerator, self.denominator)
 
 
-Output = Direct | Divided
+Output = Direct | Divided | OfFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +144,15 @@ def plan(query: Query, every_series: Iterable[Series], span: Span, window_ms: in
 
 def _output(query: Query, term: Term, series: list[Series]) -> Output:
     quotient = derived.DERIVED.get(term.metric.text)
+    is_of_features = term.metric.text in FIGURES
     stored = any(each.metric == term.metric.text for each in series)
-    if quotient is None or stored:
+    if stored or (quotient is None and not is_of_features):
         return _direct(query, term, series)
     if term.stats:
         summary = f"`{term.metric.text}` is computed from other metrics: ask for it without a stat"
         raise QueryError(summary, query.text, term.stats[0].start, term.stats[-1].end)
+    if quotient is None:
+        return of_features(query, term, series)
     top, bottom = quotient.numerator, quotient.denominator
     place = term.metric.start, term.metric.end
     numerator = select(query, Name(top.metric, *place), series)
@@ -253,7 +259,7 @@ def _limit(query: Query, output: Output) -> float:
         return 0.0
     if output.kind is None:
         return where.value.number
-    if isinstance(output, Divided) and where.stat.name not in (output.stat.name, RATIO_NAME, COUNT.name):
+    if not isinstance(output, Direct) and where.stat.name not in _stats_of(output):
         summary = f"`{output.name}` has no {where.stat.name}: expected {output.stat.name} or count"
         raise QueryError(summary, query.text, where.stat.start, where.stat.end)
     try:
@@ -262,8 +268,15 @@ def _limit(query: Query, output: Output) -> float:
         raise QueryError(str(error), query.text, where.value_start, where.value_end) from None
 
 
+def _stats_of(output: Divided | OfFeatures) -> tuple[str, ...]:
+    """What `where` may ask of a derived metric."""
+    return (output.stat.name, COUNT.name, *([RATIO_NAME] if isinstance(output, Divided) else []))
+
+
 def unit_of(stat: Stat, output: Output) -> str:
     """The unit in which a statistic of an output is measured."""
+    if isinstance(output, OfFeatures):
+        return output.unit if stat.name != COUNT.name else ""
     if isinstance(output, Divided):
         return RATIO if stat.name != COUNT.name else ""
     if stat.word in SHARES:
@@ -295,5 +308,6 @@ def _steps(query: Query, span: Span, outputs: tuple[Output, ...], window_ms: int
 
 def keys_of(output: Output) -> list[Key]:
     """The rows that an output may have, in their order."""
-    keys = {group.key for source in output.sources for group in source.groups}
+    sources = (output.source,) if isinstance(output, OfFeatures) else output.sources
+    keys = {group.key for source in sources for group in source.groups}
     return sorted(keys, key=lambda key: [value for _, value in key])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from obsagent.answer.expected import NO_REFERENCES, Expected, References
 from obsagent.answer.gather import Gathered, Members
 from obsagent.answer.measure import (
     Estimate,
@@ -18,12 +19,14 @@ from obsagent.answer.measure import (
     measure_histogram,
     within,
 )
+from obsagent.answer.of_features import OfFeatures, choose, compared, key_of_rows, measured
 from obsagent.answer.plan import COUNT, Direct, Divided, Output, Plan, keys_of
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source
 from obsagent.answer.stats import AGE, CLASSIC, Stat
 from obsagent.samples import Kind
 
+SUM = Stat("sum")
 COUNTED = ("sum", "count", "rate")
 """Statistics that are 0 where there is nothing."""
 
@@ -46,18 +49,22 @@ class Row:
     points: list[Point] = field(default_factory=list)
 
 
-def rows_of(plan: Plan, gathered: Gathered, *, digest: bool = False) -> list[Row]:
+def rows_of(
+    plan: Plan, gathered: Gathered, *, digest: bool = False, references: References = NO_REFERENCES
+) -> list[Row]:
     """The rows that have samples, or an age, by output and labels."""
-    reader = _Reader(plan, gathered, digest)
+    reader = _Reader(plan, gathered, digest, references)
     rows = (reader.row(output, key) for output in plan.outputs for key in keys_of(output))
     return [row for row in rows if row is not None]
 
 
 class _Reader:
-    def __init__(self, plan: Plan, gathered: Gathered, digest: bool) -> None:
+    def __init__(self, plan: Plan, gathered: Gathered, digest: bool, references: References) -> None:
         self._plan = plan
         self._gathered = gathered
         self._digest = digest
+        self._references = references
+        self._chosen: dict[Key, Expected | None] = {}
         self._all_steps: Sequence[int] = range(plan.steps.count) if plan.steps else (0,)
 
     def row(self, output: Output, key: Key) -> Row | None:
@@ -83,7 +90,32 @@ class _Reader:
         seconds = max(0, covered.to_ms - covered.from_ms) / 1000 if covered else 0.0
         if isinstance(output, Direct):
             return self._source(output.source, key, output.needed, steps, seconds)
+        if isinstance(output, OfFeatures):
+            return self._of_features(output, key, steps)
         return self._divided(output, key, steps, seconds)
+
+    def _of_features(self, output: OfFeatures, key: Key, steps: Sequence[int]) -> Measured | None:
+        """A row exists where there are columns: they are merged, and then compared."""
+        members = self._gathered.of(output.source, key)
+        if members is None:
+            return None
+        places = dict(zip(members.references, members.groups, strict=True))
+        row = compared(self._gathered.groups, places, steps, self._reference(output.source, key, places))
+        if row is None:
+            return None
+        if output.rows is None:
+            return measured(output, row, None)
+        rows = self._source(output.rows, key_of_rows(key), [SUM], steps, 0.0)
+        return measured(output, row, int(rows.estimates[SUM.name].value or 0) if rows else None)
+
+    def _reference(self, source: Source, key: Key, places: Mapping[str, int]) -> Expected | None:
+        """What a row is compared with, in all of its steps."""
+        if key not in self._chosen:
+            groups, steps = self._gathered.groups, self._all_steps
+            samples = {name: sum(groups.samples(place, step) for step in steps) for name, place in places.items()}
+            series = next(group.series for group in source.groups if group.key == key)
+            self._chosen[key] = choose(series, samples, self._references)
+        return self._chosen[key]
 
     def _divided(self, output: Divided, key: Key, steps: Sequence[int], seconds: float) -> Measured | None:
         """A row exists where there is something to divide by; what was never counted above it is 0."""
@@ -112,10 +144,9 @@ class _Reader:
             return measure_gauge(groups, members.groups, steps, stats, source.unit, members.across)
         if source.kind is CLASSIC:
             return measure_classic(groups, members.groups, members.parts, steps, stats, source.unit, seconds)
-        (group,) = members.groups
         if source.kind is Kind.COUNTER:
-            return measure_counter(groups, group, steps, stats, seconds)
-        return measure_histogram(groups, group, steps, stats, source.unit, seconds, digest=self._digest)
+            return measure_counter(groups, members.groups[0], steps, stats, seconds)
+        return measure_histogram(groups, members.groups, steps, stats, source.unit, seconds, digest=self._digest)
 
     def _with_age(self, output: Direct, key: Key, measured: Measured | None) -> Measured | None:
         """With the time since the last sample, which may lie before the asked time: then all else is null."""
@@ -133,6 +164,14 @@ class _Reader:
         return measured
 
 
+def with_reference(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows, and those of a metric that needs a reference where none of its rows has one."""
+    compared = {row.output.name for row in rows if row.measured.stated.get("reference")}
+    alone = [row for row in rows if "reference" in row.measured.stated and row.output.name not in compared]
+    left = {id(row) for row in alone}
+    return [row for row in rows if id(row) not in left], alone
+
+
 def _of_nothing(stat: Stat) -> Estimate:
     return exact(0) if stat.name in COUNTED else Estimate(None)
 
@@ -145,7 +184,9 @@ def passing(plan: Plan, rows: list[Row]) -> list[Row]:
     limits = {output.name: limit for output, limit in zip(plan.outputs, plan.limits, strict=True)}
 
     def passes(output: Output, measured: Measured) -> bool:
-        name = output.stat.name if isinstance(output, Divided) and where.stat.name != COUNT.name else where.stat.name
+        name = where.stat.name
+        if not isinstance(output, Direct) and name != COUNT.name:
+            name = output.stat.name
         return where.accepts(_certain(measured.estimates[name], is_above=where.is_above), limits[output.name])
 
     if plan.steps is None:

@@ -98,8 +98,91 @@ OTHERS = {
 
 DERIVED = {
     "error_rate": Word("errors / requests", "Errors as a share of the requests.", "error_rate by service since 30m"),
+    "psi": Word(
+        "how far a feature is from its reference",
+        "Population stability index: Σ (p - q) ln(p / q) over the reference's bins, nulls and infinities among them. A "
+        "bin that only one side has seen counts half an observation.",
+        "psi model=fraud by feature since 7d top 10",
+    ),
+    "js_distance": Word(
+        "the same, from 0 to 1",
+        "Jensen-Shannon distance, base 2: 0 is the reference, 1 has nothing in common with it.",
+        "js_distance model=fraud by feature since 1d where js_distance above 0.1",
+    ),
+    "kl": Word(
+        "Kullback-Leibler divergence",
+        "Of the reference from what is now, in nats; empty bins as of psi.",
+        "kl model=fraud by feature since 1d",
+    ),
+    "hellinger": Word("Hellinger distance", "From the reference, from 0 to 1.", "hellinger model=fraud by feature"),
+    "total_variation": Word(
+        "the share that lies elsewhere",
+        "Half the sum of the differences between the shares of the bins.",
+        "total_variation model=fraud by feature",
+    ),
+    "linf": Word(
+        "the largest change of a bin", "The largest difference of a bin's share.", "linf model=fraud by feature"
+    ),
+    "chi_squared": Word(
+        "chi-squared statistic",
+        "Pearson's, of the counts and the reference's (homogeneity). It grows with the samples.",
+        "chi_squared model=fraud by feature since 1h",
+    ),
+    "cramers_v": Word(
+        "chi-squared, whatever the samples", "Cramér's V, from 0 to 1.", "cramers_v model=fraud by feature since 1h"
+    ),
+    "ks": Word(
+        "Kolmogorov-Smirnov distance",
+        "Of numbers: the largest difference of the distribution functions at the reference's edges. The error bound "
+        "says how much larger it may be between them.",
+        "ks model=fraud by feature since 1d",
+    ),
+    "wasserstein": Word(
+        "how far the numbers have moved",
+        "Wasserstein distance (W1) of numbers, in their own unit, from counts and sums.",
+        "wasserstein model=fraud feature=amount since 7d step 1d",
+    ),
+    "drift_severity": Word(
+        "what matters first",
+        "The feature's importance × its Jensen-Shannon distance as a multiple of what chance makes at so many samples.",
+        "drift_severity model=fraud by feature since 1d top 10",
+    ),
+    "null_share": Word("share of nulls", "Nulls among the values.", "null_share model=fraud by feature since 1d"),
+    "nan_share": Word("share of NaN", "NaN among the values.", "nan_share model=fraud by feature since 1d"),
+    "infinite_share": Word("share of infinities", "Of both signs.", "infinite_share model=fraud by feature since 1d"),
+    "wrong_type_share": Word(
+        "share of values of the wrong type",
+        "Text where the reference has numbers, for example.",
+        "wrong_type_share model=fraud by feature since 1d",
+    ),
+    "unseen_share": Word(
+        "share of unknown categories",
+        "Categories that the reference does not know.",
+        "unseen_share model=fraud by feature since 1d where unseen_share above 1%",
+    ),
+    "out_of_range_share": Word(
+        "share of numbers out of range",
+        "Numbers below or above all of the reference's.",
+        "out_of_range_share model=fraud by feature since 1d",
+    ),
+    "missing_share": Word(
+        "share of rows without the feature",
+        "Rows that were given without it. A null is there; a feature that never came has no row.",
+        "missing_share model=fraud by feature since 1d",
+    ),
+    "constant": Word("1 if there is one value only", "1 or 0.", "constant model=fraud by feature since 1d"),
+    "distinct": Word("how many different values", "About, with its error.", "distinct model=fraud by feature since 1d"),
 }
 """Metrics that are computed from others."""
+
+DERIVED_FROM = {"error_rate": ("errors", "requests"), "missing_share": ("feature", "feature_rows")}
+"""What they are computed from, if that is not `feature` alone."""
+
+
+def sources_of(derived: str) -> tuple[str, ...]:
+    """The metrics that a derived one is computed from."""
+    return DERIVED_FROM.get(derived, ("feature",))
+
 
 GRAMMAR = """\
 [STAT,...] METRIC,... | [STAT] METRIC / [STAT] METRIC

@@ -36,10 +36,12 @@ COMMANDS = {
     "config": "check a configuration, or show what is in force",
     "control": "have a running agent reload, or write a checkpoint",
     "demo": "serve a real model under load and watch it",
+    "drift": "show which features of a model have drifted from its reference",
     "fsck": "check a store for damage, and repair it",
     "init": "write a configuration file with every key, its meaning and its default",
     "keys": "make, list and revoke keys for tcp",
     "list": "list what there is to ask about",
+    "quality": "show what is wrong with the data that models are given",
     "query": "ask for quantiles, rates and counts",
     "reference": "freeze training data as a model's reference; show and compare references",
     "shell": "ask interactively, with completion and help",
@@ -50,8 +52,7 @@ COMMANDS = {
 
 # fmt: off
 NOT_BUILT = (
-    "logs", "traces", "drift", "performance", "quality", "alerts", "show", "truth", "forget",
-    "export",
+    "logs", "traces", "performance", "alerts", "show", "truth", "forget", "export",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any
 
+REPORT_TIMEOUT_S = 60.0
+"""A report on a thousand features of a week takes its time."""
+
 
 def add_source_arguments(parser: ArgumentParser) -> None:
     """`--agent ENDPOINT` or `--data DIR`."""
@@ -35,6 +38,16 @@ def ask_query(args: Namespace, text: str, **options: Any) -> dict[str, Any]:
     from obsagent.cli.stored import StoreSource
 
     return StoreSource(args.data).query(text, **options)
+
+
+def ask_report(args: Namespace, name: str, text: str) -> dict[str, Any]:
+    """A report (`drift` or `quality`) on what `text` chooses, from the source that the command line names."""
+    from contextlib import closing
+
+    from obsagent.cli.stored import open_source
+
+    with closing(open_source(args, REPORT_TIMEOUT_S)) as source:
+        return source.drift(text) if name == "drift" else source.quality(text)
 
 
 def ask_status(args: Namespace) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from obsagent.answer.expected import References
     from obsagent.head.store import ReadOnlyStore
 
 
@@ -16,6 +18,14 @@ class Source(Protocol):
         self, text: str, sketch: str | None = None, explain: bool = False, exemplars: bool = False
     ) -> dict[str, Any]:
         """The answer to one query."""
+        ...
+
+    def drift(self, text: str) -> dict[str, Any]:
+        """What has drifted."""
+        ...
+
+    def quality(self, text: str) -> dict[str, Any]:
+        """What is wrong with the data."""
         ...
 
     def status(self) -> dict[str, Any]:
@@ -48,8 +58,31 @@ class StoreSource:
         from obsagent.clock import SystemClock
 
         query = parse(text)
-        options = Options(sketch or LOGHIST, explain, exemplars=exemplars)
+        options = Options(sketch or LOGHIST, explain, exemplars=exemplars, references=self._references())
         return answer(query, self._open().view(), SystemClock().wall_ms(), options)
+
+    def drift(self, text: str) -> dict[str, Any]:
+        """What has drifted; what it was judged to be the agent has left in the store."""
+        from obsagent.clock import SystemClock
+        from obsagent.evaluate.drift_report import drift_report
+        from obsagent.evaluate.state import State, read_state
+
+        view, references = self._open().view(), self._references()
+        state = read_state(Path(self._directory)) or State()
+        return drift_report(text, view, references, state, state.settings_of, SystemClock().wall_ms())
+
+    def quality(self, text: str) -> dict[str, Any]:
+        """What is wrong with the data."""
+        from obsagent.clock import SystemClock
+        from obsagent.evaluate.quality_report import quality_report
+
+        return quality_report(text, self._open().view(), self._references(), SystemClock().wall_ms())
+
+    def _references(self) -> References:
+        """The references that the agent has used."""
+        from obsagent.evaluate.kept import kept_references
+
+        return kept_references(Path(self._directory))
 
     def status(self) -> dict[str, Any]:
         """The store's accounts and state."""
@@ -66,8 +99,6 @@ class StoreSource:
 
     def _open(self) -> ReadOnlyStore:
         """The store as it is now; raises `StoreError` if there is none."""
-        from pathlib import Path
-
         from obsagent.head.store import Store
 
         return Store.open_read_only(Path(self._directory))

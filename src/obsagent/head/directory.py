@@ -32,6 +32,11 @@ from obsagent.segment.recover import decode_file_header
 STORE_VERSION = 1
 IDENTITY_NAME = "store.json"
 LOCK_NAME = "store.lock"
+DRIFT_STATE_NAME = "drift.state"
+"""What the evaluation of drift remembers (`obsagent/evaluate/FORMAT.md`)."""
+GUESTS = frozenset({DRIFT_STATE_NAME, "references"})
+"""What is not the store's, and at home in its directory."""
+
 CORRUPT_SUFFIX = ".corrupt"
 
 

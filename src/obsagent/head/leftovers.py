@@ -15,7 +15,7 @@ from pathlib import Path
 
 from obsagent.fs import TEMPORARY_SUFFIX, Fs
 from obsagent.head import journal_format
-from obsagent.head.directory import IDENTITY_NAME, LOCK_NAME, StoreDirectory, set_aside
+from obsagent.head.directory import DRIFT_STATE_NAME, GUESTS, IDENTITY_NAME, LOCK_NAME, StoreDirectory, set_aside
 from obsagent.head.journal import base_of
 from obsagent.segment import format as segment_format
 from obsagent.segment.recover import FILE_NAME
@@ -23,7 +23,7 @@ from obsagent.segment.recover import FILE_NAME
 
 def temporary_files(directory: StoreDirectory) -> Iterator[Path]:
     """Files that were not finished."""
-    names = (IDENTITY_NAME + TEMPORARY_SUFFIX,)
+    names = (IDENTITY_NAME + TEMPORARY_SUFFIX, DRIFT_STATE_NAME + TEMPORARY_SUFFIX)
     yield from (directory.root / name for name in names if (directory.root / name).is_file())
     for folder, suffix in _folders(directory):
         if folder.is_dir():
@@ -50,7 +50,7 @@ def is_named(path: Path) -> bool:
 
 def foreign(directory: StoreDirectory) -> Iterator[Path]:
     """Files and directories that are not the store's."""
-    own = {IDENTITY_NAME, LOCK_NAME, directory.journal.name, directory.segments.name}
+    own = {IDENTITY_NAME, LOCK_NAME, *GUESTS, directory.journal.name, directory.segments.name}
     leftovers = {*temporary_files(directory)}
     for folder in (directory.root, directory.journal, directory.segments):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():

@@ -19,12 +19,17 @@ from dataclasses import replace
 from hashlib import blake2b
 from sys import intern
 
+from obsagent.limits import FEATURE_SERIES
 from obsagent.samples import Kind, Series
 
 OVERFLOW_LABEL = "overflow"
 DIGEST_BYTES = 16
 OVERFLOW_SHARE = 10
 """One tenth of the total on top of it, for overflow series: metrics times services is not bounded either."""
+
+
+OF_FEATURES = frozenset({"drift_evalue", "drift_alarms"})
+"""Metrics that the agent derives of every feature."""
 
 
 class SeriesTable:
@@ -81,7 +86,7 @@ class SeriesTable:
         (the agent's own) finds room where overflow series do, and needs none of these.
         """
         found = self._find(metric, labels)
-        if found is None and not (self._has_room(metric) or (reserved and self._has_reserve())):
+        if found is None and not (self._has_room(metric, kind) or (reserved and self._has_reserve())):
             labels = _overflow_labels(labels)
             found = self._find(metric, labels)
             if found is None and not self._has_reserve():
@@ -144,8 +149,11 @@ class SeriesTable:
             return None
         return self._by_id.get(series_id) or self._planned[series_id]
 
-    def _has_room(self, metric: str) -> bool:
-        return len(self._by_digest) < self._total and len(self.ids_of(metric)) < self._per_metric
+    def _has_room(self, metric: str, kind: Kind) -> bool:
+        """Models have 1,000 features and more: columns, and what is judged of each, have a cap of their own."""
+        is_of_features = kind is Kind.COLUMN or metric in OF_FEATURES
+        per_metric = max(self._per_metric, FEATURE_SERIES) if is_of_features else self._per_metric
+        return len(self._by_digest) < self._total and len(self.ids_of(metric)) < per_metric
 
     def _has_reserve(self) -> bool:
         return len(self._by_digest) < self._total + self._total // OVERFLOW_SHARE

@@ -155,6 +155,16 @@ class View:
         starts.update(each.start_ms for each in self.windows if from_ms <= each.start_ms < to_ms)
         return {start_ms - start_ms % window_ms for start_ms in starts}
 
+    def starts(self, from_ms: int, to_ms: int, step_ms: int) -> list[int]:
+        """The multiples of `step_ms` in the range behind which anything is stored, in order; reads indexes only."""
+        found: set[int] = set()
+        for piece in self.tiers.pieces(from_ms, to_ms, step_ms):
+            with _files_that_stay():
+                found |= self.reader.windows(self.tiers.chosen(piece.window_ms), piece.from_ms, piece.to_ms)
+            found.update(each.start_ms for each in self.windows if _holds(piece, each.start_ms))
+        steps = {start_ms - start_ms % step_ms for start_ms in found}
+        return sorted(start_ms for start_ms in steps if from_ms <= start_ms < to_ms)
+
     def last_samples(self, series_ids: Collection[int], from_ms: int) -> dict[int, tuple[int, int]]:
         """Series → start and end (ms) of the newest window that holds a sample of it, not before `from_ms`.
 

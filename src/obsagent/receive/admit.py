@@ -6,6 +6,7 @@ import logging
 
 from obsagent.receive.complaints import Complaints
 from obsagent.receive.sink import LiveSession, Mapped, Sink
+from obsagent.samples import Kind
 from obsagent.wire.frame import Hello, SeriesDefinition
 
 
@@ -39,7 +40,7 @@ class Admission:
         for definition in definitions:
             if session.knows(definition.number):
                 continue
-            series = self._sink.resolve(definition, _joined(definition.labels, labels))
+            series = self._sink.resolve(definition, _joined(definition, labels))
             if series is None:
                 line = "service %s: %s is refused: it is defined with another kind, or there is no room for its series"
                 self._complaints.say(logging.WARNING, line, session.service, definition.metric)
@@ -48,9 +49,15 @@ class Admission:
             self._sink.write_definitions(session.name, mapped)
 
 
-def _joined(of_series: dict[str, str], of_session: dict[str, str]) -> dict[str, str]:
-    """The labels of a series in the store: who sends is the session's to say, but a model's version the series'."""
-    joined = {**of_series, **of_session}
-    if "version" in of_series:
-        joined["version"] = of_series["version"]
+def _joined(definition: SeriesDefinition, of_session: dict[str, str]) -> dict[str, str]:
+    """The labels of a series in the store: who sends is the session's to say, but a model's version the series'.
+
+    Columns belong to no worker: 1,000 features of eight workers would be 8,000 series, and what one worker was given
+    nobody asks.
+    """
+    joined = {**definition.labels, **of_session}
+    if "version" in definition.labels:
+        joined["version"] = definition.labels["version"]
+    if definition.kind is Kind.COLUMN:
+        joined.pop("worker", None)
     return joined

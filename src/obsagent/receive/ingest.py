@@ -20,6 +20,7 @@ from obsagent.receive.admit import Admission
 from obsagent.receive.complaints import Complaints
 from obsagent.receive.events import is_timely, take_events
 from obsagent.receive.exemplars import ExemplarAdmission
+from obsagent.receive.rules import Reply, RulesDesk, RulesFor, no_rules
 from obsagent.receive.settle import settle
 from obsagent.receive.sink import LiveSession, Refusal, Sink
 from obsagent.wire.frame import (
@@ -37,13 +38,13 @@ from obsagent.wire.frame import (
     session_of,
     unpack,
 )
+from obsagent.wire.rules import read_model
 
 if TYPE_CHECKING:
     from obsagent.wire.socket import Parts
 
 logger = logging.getLogger(__name__)
 
-Reply = Callable[[bytes, bytes], object]
 CODES = (
     (StoreError, "again"),
     (UnsupportedVersion, "version"),
@@ -72,10 +73,12 @@ class Ingest:
         reply: Reply,
         scales: Mapping[str, int],
         series_caps: tuple[int, int] = (SERIES_PER_METRIC, SERIES_TOTAL),
+        rules_for: RulesFor = no_rules,
     ) -> None:
         """`reply(identity, header)` sends to a peer; `scales` are the histogram scales by metric.
 
-        `series_caps` are the budgets of a metric and of all, which clients are told.
+        `series_caps` are the budgets of a metric and of all, which clients are told. `rules_for` knows what is wanted
+        of a model and version.
         """
         self._sink = sink
         self._clock = clock
@@ -86,6 +89,7 @@ class Ingest:
         self._admission = Admission(sink, self._complaints)
         self.exemplars = ExemplarAdmission(sink, self._complaints)
         self._acks = PendingAcks()
+        self.rules = RulesDesk(rules_for, reply, self._complaints)
         self._steps = ClockSteps(clock)
         self.step: Step | None = None
         self.steps = Counter({"forward": 0, "back": 0})
@@ -96,6 +100,7 @@ class Ingest:
             MessageKind.DEFINE: self._define,
             MessageKind.SAMPLES: self._samples,
             MessageKind.EVENTS: self._events,
+            MessageKind.MODEL: self._model,
             MessageKind.HEARTBEAT: self._heartbeat,
             MessageKind.GOODBYE: self._goodbye,
         }
@@ -258,6 +263,15 @@ class Ingest:
             self._sink.write_events(session.name, taken)
         self._acknowledge_later(identity, session)
 
+    def _model(self, identity: bytes, fields: Header, _body: Any) -> None:
+        asked = read_model(fields)
+        if self._known(identity, fields) is not None:
+            self.rules.tell(identity, asked)
+
+    def tell_changed_rules(self) -> None:
+        """To be called once a second: sessions are told which rules of their models have changed."""
+        self.rules.tell_changes(lambda name: self._sink.session(name) is not None)
+
     def _heartbeat(self, identity: bytes, fields: Header, _body: Any) -> None:
         counts, refused = read_counts(fields), read_refused_labels(fields)
         session = self._known(identity, fields)
@@ -276,6 +290,7 @@ class Ingest:
             raise CorruptData("the counts of the goodbye contradict those of the batches before it")
         self._sink.refused_labels(session.name, refused)
         self._sink.write_close(session.name, settled, self._clock.wall_ms())
+        self.rules.forget(session.name)
         self._acknowledge_later(identity, session, goodbye=True)
 
     def _acknowledge_later(self, identity: bytes, session: LiveSession, *, goodbye: bool = False) -> None:

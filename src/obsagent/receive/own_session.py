@@ -1,7 +1,8 @@
 """The agent's own session: what it measures about itself and what it derives goes the journalled way.
 
 Samples are gathered like a client's and written once a second as a frame of a session of service `obsagent`, so that
-a replay gives the same windows and the accounts hold for them too.
+a replay gives the same windows and the accounts hold for them too. What was found out of an earlier window is written
+as a sample of that.
 
 What is counted is told as a total (`count`); the increment is worked out when it is written, and what could not be
 written is in the next one. So no count is lost while the store takes nothing.
@@ -29,13 +30,17 @@ REFUSED = -1
 
 
 class Staged(NamedTuple):
-    """One sample of the next frame. Of a counter `total` is what it has been counted to with it."""
+    """One sample of the next frame. Of a counter `total` is what it has been counted to with it.
+
+    `at_ms` is when it was, if that is not now: such samples go into a frame of their own.
+    """
 
     number: int
     kind: Kind
     value: float
     key: SeriesKey
     total: float = 0.0
+    at_ms: int = 0
 
 
 class OwnSession:
@@ -101,7 +106,7 @@ class OwnSession:
         if number == REFUSED:
             return
         if instrument.kind is not Kind.COUNTER:
-            self._staged.append(Staged(number, instrument.kind, reading.value, key))
+            self._staged.append(Staged(number, instrument.kind, reading.value, key, at_ms=reading.at_ms))
             return
         begin = reading.value if reading.begins_at is None else reading.begins_at
         before = self._counted.get(key, begin)
@@ -183,16 +188,23 @@ class OwnSession:
         if not staged:
             return
         self._observed += len(staged)
+        waiting = sorted(staged, key=lambda each: each.at_ms)  # what is of now comes first
         try:
             self._define()
-            self._write_frame(staged)
+            while waiting:
+                frame = [each for each in waiting if each.at_ms == waiting[0].at_ms]
+                self._write_frame(frame)
+                waiting = waiting[len(frame) :]
+                self._written(frame)
         except StoreError:
-            self._dropped += len(staged)
+            self._dropped += len(waiting)
             raise
-        for each in staged:
+        self._begun.clear()
+
+    def _written(self, frame: list[Staged]) -> None:
+        for each in frame:
             if each.kind is Kind.COUNTER and each.key in self._numbers:
                 self._counted[each.key] = each.total
-        self._begun.clear()
 
     def _define(self) -> None:
         if self._undefined:
@@ -201,16 +213,16 @@ class OwnSession:
 
     def _write_frame(self, staged: list[Staged]) -> None:
         body = BodyWriter()
-        for number, kind, value, *_ in staged:
+        for number, kind, value, *_ in staged:  # all at one time
             if kind is Kind.HISTOGRAM:
                 body.put_run(number, [value])
             elif kind is Kind.COUNTER:
                 body.put_counter(number, 1, value)
             else:
                 body.put_gauge(number, value)
-        now = self._clock.wall_ms()
+        at_ms = staged[0].at_ms or self._clock.wall_ms()
         sequence = self._session.last_applied + 1
-        header = SamplesHeader(self._name, sequence, sequence, now, now, len(staged), self._counts())
+        header = SamplesHeader(self._name, sequence, sequence, at_ms, at_ms, len(staged), self._counts())
         self._sink.write_frame(header, header.counts, body.take())
 
     def _counts(self) -> SessionCounts:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 import threading
 import time
 import warnings
@@ -13,11 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from obsagent._native.ring import Histogram, Recorder
-from obsagent.endpoints import TCP_PREFIX, check_endpoint, default_key, default_listen
-from obsagent.errors import InstrumentError, PendingSamples
-from obsagent.limits import CLIENT_RING_BYTES, CLIENTS_PER_PROCESS, EXIT_FLUSH_TIMEOUT_S
+from obsagent.endpoints import TCP_PREFIX
+from obsagent.errors import PendingSamples
+from obsagent.limits import CLIENT_RING_BYTES, EXIT_FLUSH_TIMEOUT_S
 from obsagent.processes import pid_namespace
 from obsagent.record.agent_clock import AgentClock
+from obsagent.record.at_exit import close_with_multiprocessing
 from obsagent.record.conversation import Conversation, monotonic_ms, open_socket
 from obsagent.record.events import EventQueue, checked_event
 from obsagent.record.exemplars import ExemplarSlots
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from obsagent.record.generation import Generation
     from obsagent.record.generation_instruments import GenerationInstruments
     from obsagent.record.middleware.serving import Serving
+    from obsagent.record.models.model import Model
+    from obsagent.record.models.models import Models
     from obsagent.record.refusals import Refusals
     from obsagent.record.runtime import RuntimeWatch
 
@@ -58,12 +59,6 @@ class FlushResult(NamedTuple):
         if self.pending or self.pending_events:
             events = f" and {self.pending_events} events" if self.pending_events else ""
             raise PendingSamples(f"{self.pending} samples{events} are not acknowledged by the agent yet")
-
-
-def default_service() -> str:
-    """`OTEL_SERVICE_NAME`, else the name of the program."""
-    program = os.path.basename(sys.argv[0]) if sys.argv else ""  # noqa: PTH119  (pathlib is slow to import)
-    return os.environ.get("OTEL_SERVICE_NAME") or program.removesuffix(".py") or "python"
 
 
 class Client:
@@ -97,6 +92,8 @@ class Client:
         self._start_lock = threading.Lock()
         self._generations: GenerationInstruments | None = None
         self._runtime: RuntimeWatch | None = None
+        self.models: Models | None = None
+        """Those that `model` has made; None before the first."""
         self._may_watch_runtime = True
         self._begin_session()
 
@@ -106,6 +103,8 @@ class Client:
     def _begin_session(self) -> None:
         recorder = self._recorder
         self._base = SessionCounts(recorder.observed, recorder.dropped_ring, 0, 0, recorder.rejected_value)
+        if self.models is not None:
+            self.models.begin_session()
         self.session = os.urandom(16)
         self.outbox = Outbox(exemplars=self._exemplars)
         self.events = EventQueue()
@@ -163,22 +162,63 @@ class Client:
         id: str | None = None,
         queued_at: float | None = None,
         trace_id: str | None = None,
+        model: Model | None = None,
     ) -> Request:
         """One request of a model server, as a context manager (`with` or `async with`).
 
         Feeds `latency`, `requests`, `errors`, `in_flight` and, with `queued_at` (seconds since the epoch),
-        `queue_delay`. The slowest of the requests that have an `id`, a `trace_id`, or an active trace of OpenTelemetry
-        are kept with these, and shown by `obsagent query --exemplars`; ids are cut after 128 bytes.
+        `queue_delay`; with `model`, by its name, version and variant too, but one that a shadow model answers is no
+        request, and only its features and predictions count. The slowest of the requests that have an `id`, a
+        `trace_id`, or an active trace of OpenTelemetry are kept with these, and shown by `obsagent query --exemplars`;
+        ids are cut after 128 bytes.
         """
         requests = self._requests
         if requests is None:
             requests = self.request_instruments()
-        return Request(requests.endpoint(endpoint), id, queued_at, trace_id)
+        return Request(requests.endpoint(endpoint, model), id, queued_at, trace_id, model)
+
+    def model(self, name: str, version: str | None = None, variant: str = "live") -> Model:
+        """A model that this process serves; the same arguments give the same object.
+
+        `version` defaults to the client's. `variant` is `live`, `canary` or `shadow`. What the agent's configuration
+        wants of the model (columns that are dropped or hashed, its reference) is asked for now, and nothing of its
+        features is sent before that is known. Raises `FeatureError` for a name or a variant that is none.
+        """
+        return self._all_models().model(name, self.version if version is None else version, variant)
+
+    def _all_models(self) -> Models:
+        if self.models is None:
+            from obsagent.record.models.models import Models
+
+            with self._start_lock:
+                self.models = self.models or Models(
+                    self._recorder,
+                    self._registry,
+                    is_strict=os.environ.get("OBSAGENT_STRICT", "0") not in {"", "0"},
+                    is_off=self._disabled,
+                    begin=self._ask_for_rules,
+                    learn=self._learn_rules,
+                    clock=lambda: self.clock,
+                    wall_s=self._wall_s,
+                )
+        return self.models
+
+    def _ask_for_rules(self) -> None:
+        """A model is new, or something waits for its rules."""
+        if not self._disabled and not self._closed:
+            self._start()
+            self._recorder.wake()
+
+    def _wall_s(self) -> float:
+        return time.time()
+
+    def _learn_rules(self) -> None:
+        """Somebody is going to wait for rules: they come by themselves."""
 
     def request_instruments(self) -> RequestInstruments:
         """The built-ins that requests feed, for a middleware."""
         if self._requests is None:
-            self._requests = RequestInstruments(self._registry, exemplars=self._slots)
+            self._requests = RequestInstruments(self._registry, exemplars=self._slots, models=self._all_models)
         return self._requests
 
     @property
@@ -256,6 +296,8 @@ class Client:
         return self._runtime
 
     def _before_sampling(self) -> None:
+        if self.models is not None:
+            self.models.each_second()
         if self._serving is not None:
             self._serving.sample()
         self._observe_noted()
@@ -301,6 +343,8 @@ class Client:
         last_event = self.events.last_sequence
         self._start()
         self._observe_noted()
+        if self.models is not None:
+            self.models.wait_for_rules(None, timeout)
         self._recorder.seal(int(timeout * 1000))
         samples = self._sealed_samples()
         if self._sender is not None:
@@ -319,7 +363,8 @@ class Client:
             sealed = self._sealed_samples()
         acknowledged, counts = self.outbox.acknowledged_samples, self.counts()
         given_up = counts.dropped_budget + counts.dropped_expired
-        pending = max(sealed - given_up - acknowledged, 0)
+        held = self.models.held_samples if self.models is not None else 0
+        pending = max(sealed - given_up - acknowledged, 0) + held
         dropped = counts.dropped_ring + given_up
         events = self.events
         return FlushResult(acknowledged, pending, dropped, counts.rejected_value, events.pending, events.dropped)
@@ -328,9 +373,12 @@ class Client:
         """Flushes, says goodbye and stops the threads; called by itself at a normal exit."""
         if self._closed or self._disabled:
             return self._result()
-        if self._sender is None and self.counts().observed == 0 and not self.events.pending:
+        held = self.models is not None and self.models.held_samples
+        if self._sender is None and self.counts().observed == 0 and not self.events.pending and not held:
             return self._result()
         self.flush(timeout)
+        if self.models is not None:
+            self.models.close()
         if self._runtime is not None:
             self._runtime.stop()
         self._recorder.stop()
@@ -343,6 +391,8 @@ class Client:
         """`connect` was called: begins a new session if the last one was closed."""
         if self._closed:
             self._begin_session()
+            if self.models is not None:
+                self.models.open()
         self._start()
 
     def _choose_runtime(self, is_wanted: bool | None) -> None:
@@ -365,7 +415,7 @@ class Client:
             conversation = Conversation(self.endpoint, self.session, self, partial(open_socket, key=self._key))
             self._sender = Sender(self._recorder, self, conversation, self._before_sampling)
             self._sender.start()
-        _close_with_multiprocessing(self)
+        close_with_multiprocessing(self)
 
     # What the conversation asks of its client
 
@@ -392,11 +442,18 @@ class Client:
 
     def counts(self) -> SessionCounts:
         """Cumulative counts of the session."""
-        return self._counts(self._recorder)
+        counts = self._counts(self._recorder)
+        backfilled = self.models.backfilled_samples if self.models is not None else 0
+        return counts._replace(observed=counts.observed + backfilled)
 
     def batch_counts(self, batch: Batch) -> SessionCounts:
         """Cumulative counts of the session up to and including a sealed batch."""
         return self._counts(batch)
+
+    @property
+    def base_counts(self) -> SessionCounts:
+        """What the recorder had counted before the session began."""
+        return self._base
 
     def _counts(self, at: Recorder | Batch) -> SessionCounts:
         base = self._base
@@ -431,6 +488,8 @@ class Client:
         self._start_lock = threading.Lock()
         self._registry.renew_lock()
         self._recorder.abandon()
+        if self.models is not None:
+            self.models.after_fork()
         if self._serving is not None:
             self._serving.after_fork()
         self._begin_session()
@@ -440,85 +499,7 @@ class Client:
             self._generations.after_fork()
 
 
-_clients: dict[tuple[str, str, str, bool, str | None], Client] = {}
-_make_client: Callable[..., Client] = Client
-_clients_lock = threading.Lock()
-
-
 def _read_key(path: str) -> ClientKey:
     from obsagent.keys import read_client_key
 
     return read_client_key(path)
-
-
-def connect(
-    service: str | None = None,
-    *,
-    endpoint: str | None = None,
-    version: str = "",
-    key: str | os.PathLike[str] | None = None,
-    runtime_metrics: bool | None = None,
-) -> Client:
-    """The client for a service: the same arguments give the same client.
-
-    `service` defaults to `OTEL_SERVICE_NAME`, else the program's name; `endpoint` to `OBSAGENT_ENDPOINT`, else
-    `ingest.sock` in the per-user runtime directory. Never waits for the agent. With `OBSAGENT_DISABLED=1` the
-    client has the same types and neither thread nor socket. `key` is the file of the key that is shown over tcp, made
-    by `obsagent keys new`; it defaults to `OBSAGENT_KEY`. `runtime_metrics` says if Python itself is watched: garbage
-    collection, threads, event loops; it defaults to `OBSAGENT_RUNTIME_METRICS` (1 or 0), else they are where a
-    middleware serves, or `watch_runtime` or `watch_loop` is called: a script or a notebook is left as it is.
-
-    Raises `UsageError` for a malformed endpoint, `ConfigError` for a file that is no key or that others can read, and
-    `InstrumentError` beyond 8 different clients in one process.
-    """
-    service = service or default_service()
-    endpoint = endpoint or default_listen()
-    disabled = os.environ.get("OBSAGENT_DISABLED", "0") not in {"", "0"}
-    key_path = default_key() if key is None else os.fspath(key)
-    identity = (service, endpoint, version, disabled, key_path)
-    with _clients_lock:
-        client = _clients.get(identity)
-        if client is None:
-            if len(_clients) >= CLIENTS_PER_PROCESS:
-                raise InstrumentError(
-                    f"this process has {CLIENTS_PER_PROCESS} clients already; connect with the same arguments again"
-                )
-            check_endpoint(endpoint)
-            client = _make_client(service, endpoint, version, len(_clients), disabled=disabled, key=key_path)
-            _clients[identity] = client
-        client._open()
-        client._choose_runtime(_runtime_metrics() if runtime_metrics is None else runtime_metrics)
-    return client
-
-
-def _runtime_metrics() -> bool | None:
-    text = os.environ.get("OBSAGENT_RUNTIME_METRICS", "").strip().lower()
-    return text not in {"0", "false", "no", "off"} if text else None
-
-
-def _close_all() -> None:
-    for client in list(_clients.values()):
-        client.close()
-
-
-def _after_fork_in_child() -> None:
-    global _clients_lock
-    _clients_lock = threading.Lock()
-    for client in list(_clients.values()):
-        client._after_fork()
-
-
-def _close_with_multiprocessing(client: Client) -> None:
-    """atexit does not run in a child that multiprocessing forked; its own finalizers do.
-
-    It forgets them when a child begins, which may be after `connect` (forkserver imports the main module
-    first): so they are registered again then.
-    """
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.Finalize(None, client.close, exitpriority=10)
-        util.register_after_fork(client, _close_with_multiprocessing)
-
-
-atexit.register(_close_all)
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -37,12 +37,14 @@ from obsagent.wire.frame import (
     read_welcome,
     refused_labels_fields,
 )
+from obsagent.wire.rules import read_rules
 
 if TYPE_CHECKING:
     from obsagent._native.ring import Batch
     from obsagent.keys import ClientKey
     from obsagent.record.agent_clock import AgentClock
     from obsagent.record.events import EventQueue
+    from obsagent.record.models.models import Models
     from obsagent.record.outbox import Outbox, QueuedBatch
     from obsagent.record.refusals import Refusals
 
@@ -99,6 +101,7 @@ class Speaker(Protocol):
     outbox: Outbox
     events: EventQueue
     clock: AgentClock
+    models: Models | None
 
     @property
     def refused_labels(self) -> Refusals:
@@ -120,6 +123,11 @@ class Speaker(Protocol):
 
     def batch_counts(self, batch: Batch) -> SessionCounts:
         """What had been counted when the batch was sealed."""
+        ...
+
+    @property
+    def base_counts(self) -> SessionCounts:
+        """What the recorder had counted before the session began."""
         ...
 
     def clock_changed(self) -> None:
@@ -167,6 +175,8 @@ class Conversation:
         self._takes_events = False
         self._agent_minor = MINOR
         self._defined = 0
+        self._asked = 0
+        self._answered = 0
         self._opened_ms = 0.0
         self._heard_ms = 0.0
         self._heartbeat_ms = 0.0
@@ -182,6 +192,11 @@ class Conversation:
     def welcomed(self) -> bool:
         """True while the agent has answered the hello and the connection stands."""
         return self._welcomed
+
+    @property
+    def awaits_rules(self) -> bool:
+        """True while the agent has been asked for the rules of a model, and has not answered."""
+        return self._welcomed and self._answered < self._asked
 
     def poll(self, timeout_ms: int) -> None:
         """Waits until the agent says something, at most `timeout_ms`."""
@@ -216,7 +231,7 @@ class Conversation:
         self._socket = self._connect(self._endpoint)
         self._opened_ms = self._heard_ms = now
         self._welcomed = False
-        self._defined = 0
+        self._defined = self._asked = self._answered = 0
         self._told_refusals = 0
         self._speaker.outbox.rewind()
         self._speaker.events.rewind()
@@ -247,6 +262,8 @@ class Conversation:
                 self._speaker.clock_changed()
             self._acknowledge(ack.sequence, ack.event)
             self.goodbye_answered = self.goodbye_answered or ack.goodbye
+        elif kind is MessageKind.RULES:
+            self._take_rules(fields)
         elif kind is MessageKind.ERROR and fields.get("code") in BEGIN_AGAIN:
             self._pause_until_ms = now + self._again_pause_ms
             self._again_pause_ms = min(2 * self._again_pause_ms, REFUSED_PAUSE_MS)
@@ -266,6 +283,15 @@ class Conversation:
         self._agent_minor = minor
         self._welcomed = True
         self._heartbeat_ms = now
+
+    def _take_rules(self, fields: Header) -> None:
+        body = fields.get("body")
+        if not isinstance(body, bytes):
+            raise CorruptData("the rules of a model are missing")
+        model, version, rules = read_rules(fields, body)
+        self._answered += 1
+        if self._speaker.models is not None:
+            self._speaker.models.take_rules(model, version, rules)
 
     def _acknowledge(self, sequence: int, event: int) -> None:
         batch = self._speaker.outbox.acknowledge(self._before.sequence + sequence)
@@ -296,7 +322,7 @@ class Conversation:
         self.close()
 
     def _speak(self, now: float) -> None:
-        if not self._send_events() or not self._define():
+        if not self._send_events() or not self._ask_for_rules() or not self._define():
             return
         while entry := self._speaker.outbox.next_unsent():
             if not self._send_batch(entry):
@@ -328,6 +354,23 @@ class Conversation:
             if not self._socket.send(header):
                 return False
             events.mark_sent(sequence + len(unsent) - 1)
+        return True
+
+    def _ask_for_rules(self) -> bool:
+        """Of every model that this conversation has not asked for; an agent that knows no columns is not asked."""
+        assert self._socket is not None
+        models = self._speaker.models
+        if models is None or self._asked == len(models.names):
+            return True
+        takes_columns = self._agent_minor >= MINOR_WITH_COLUMNS
+        models.welcomed(takes_columns=takes_columns)
+        if not takes_columns:
+            self._asked = self._answered = len(models.names)
+        while self._asked < len(models.names):
+            model, version = models.names[self._asked]
+            if not self._socket.send(pack(MessageKind.MODEL, s=self._session, model=model, version=version)):
+                return False
+            self._asked += 1
         return True
 
     def _define(self) -> bool:

@@ -50,14 +50,14 @@ class Refusals:
         for refused in self._refused.values():
             refused.count = 0
 
-    def count(self, metric: str, refusal: Refusal) -> bool:
-        """One more; True for the first of its metric, label and reason in this process."""
+    def count(self, metric: str, refusal: Refusal, times: int = 1) -> bool:
+        """One more, or several; True for the first of its metric, label and reason in this process."""
         key = metric, refusal.label, refusal.reason
         refused = self._refused.get(key)
         is_first = refused is None
         if refused is None:
             refused = self._refused[key] = Refused()
-        refused.count += 1
+        refused.count += times
         example = shortened(refusal.value)
         if example not in refused.examples:
             refused.examples.append(example)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from obsagent._native.ring import Counter, Gauge, Histogram, Recorder
@@ -39,6 +39,8 @@ BUILT_IN = frozenset({"latency", "queue_delay", "requests", "errors", "in_flight
     "request_bytes",
     "response_bytes",
 }
+OF_A_MODEL = ("model", "version", "variant")
+OF_MODELS = frozenset({"feature", "feature_rows", "predictions"})
 SET_BY_AGENT = frozenset({"service", "host", "worker", "model", "version", "variant", "overflow"})
 FAMILIES = {Kind.HISTOGRAM: HistogramFamily, Kind.COUNTER: CounterFamily, Kind.GAUGE: GaugeFamily}
 OF_GENERATIONS = frozenset(
@@ -135,9 +137,40 @@ class Registry:
             raise InstrumentError(f"{name} is already defined as {_describe(known[0])}, not as {_describe(instrument)}")
         return known[1]
 
+    @property
+    def series_per_metric(self) -> int:
+        """How many series a metric may have; those of models have a cap of their own, if that is higher."""
+        return self._series_per_metric
+
+    def add_series(
+        self,
+        instrument: Instrument,
+        labels: dict[str, str],
+        prepare: Callable[[int], None] | None = None,
+        *,
+        is_overflow: bool = False,
+    ) -> Any:
+        """A new series of a metric of models; None if there is no room. The caller sees to it that it is new.
+
+        `prepare` gets its number before anything is recorded. For an overflow series there is always room.
+        """
+        with self._lock:
+            if len(self.definitions) >= self._series_total and not is_overflow:
+                return None
+            texts = {name: value.encode("utf-8", "replace").decode() for name, value in labels.items()}
+            return self._number(instrument, texts, prepare)
+
+    def refuse(self, metric: str, refusal: Refusal, text: str, times: int = 1) -> None:
+        """Counts a refused label of a metric of models; the log gets the text with the first of its kind."""
+        with self._lock:
+            is_first = self.refusals.count(metric, refusal, times)
+        if is_first:
+            _warn(text)
+
     def _make(self, instrument: Instrument, is_judged: bool) -> AnyInstrument:
         if not instrument.label_names:
-            return self._number(instrument, {})
+            bound: AnyInstrument = self._number(instrument, {})
+            return bound
         series = MetricSeries(instrument.label_names, self._has_function, is_judged=is_judged)
         self._families[instrument.name] = series
         return FAMILIES[instrument.kind](instrument, series, self._bind, self._recorder.reject)
@@ -194,11 +227,15 @@ class Registry:
         labels = dict(zip(instrument.label_names, texts, strict=True))
         if instrument.name in OF_GENERATIONS and not labels["version"]:
             del labels["version"]
+        if instrument.name in BUILT_IN:  # a request's model is only named where the program does
+            labels = {name: value for name, value in labels.items() if value or name not in OF_A_MODEL}
         bound = self._number(instrument, labels)
         series.add(key, bound)
         return bound
 
-    def _number(self, instrument: Instrument, labels: dict[str, str]) -> Histogram | Counter | Gauge:
+    def _number(
+        self, instrument: Instrument, labels: dict[str, str], prepare: Callable[[int], None] | None = None
+    ) -> Any:
         """A new series; the caller holds the lock, so that numbers and definitions stay in step."""
         scale = self._scales.get(instrument.name, instrument.scale)
         number = self._recorder.define(int(instrument.kind), scale, instrument.keeps_digest)
@@ -215,9 +252,9 @@ class Registry:
                 instrument.sketch,
             )
         )
-        if instrument.kind is Kind.HISTOGRAM:
-            return self._recorder.histogram(number)
-        return self._recorder.counter(number) if instrument.kind is Kind.COUNTER else self._recorder.gauge(number)
+        if prepare is not None and instrument.kind is Kind.COLUMN:
+            prepare(number)
+        return getattr(self._recorder, instrument.kind.word)(number)
 
 
 def _too_long(names: Sequence[str], key: Key) -> str | None:
@@ -250,6 +287,8 @@ def _check(instrument: Instrument) -> None:
         )
     if name in BUILT_IN:
         raise InstrumentError(f"{name} is built in: it is fed by client.request() and the middleware")
+    if name in OF_MODELS:
+        raise InstrumentError(f"{name} is built in: it is fed by client.model() and what requests give to models")
     if name in OF_GENERATIONS:
         raise InstrumentError(f"{name} is built in: it is fed by client.generation()")
     if name in OF_RUNTIME:

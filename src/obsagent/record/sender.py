@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from obsagent.limits import GAUGE_INTERVAL_MS
 from obsagent.record.conversation import Conversation, Speaker, monotonic_ms
@@ -20,6 +20,20 @@ ACK_WAIT_MS = 5
 IDLE_WAIT_MS = 500
 UNWELCOME_WAIT_MS = 20
 GOODBYE_WAIT_MS = 200
+
+
+class Counted:
+    """A batch of the drain with counts that include what was queued beside it before."""
+
+    __slots__ = ("_batch", "observed")
+
+    def __init__(self, batch: Any, backfilled: int) -> None:
+        """`backfilled`: samples."""
+        self._batch = batch
+        self.observed = batch.observed + backfilled
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
 
 
 class Sender:
@@ -40,6 +54,8 @@ class Sender:
         self._stopping = False
         self._settled = threading.Condition()
         self._functions_ms = 0.0
+        self._last: Any = None
+        self._backfilled = 0
         self._thread = threading.Thread(target=self._run, name="obsagent-sender", daemon=True)
 
     def start(self) -> None:
@@ -73,12 +89,12 @@ class Sender:
         self._part()
 
     def _wait(self) -> None:
-        if self._speaker.outbox.waiting or self._speaker.events.waiting:
+        if self._speaker.outbox.waiting or self._speaker.events.waiting or self._conversation.awaits_rules:
             self._conversation.poll(ACK_WAIT_MS)
             return
         batch = self._recorder.take(IDLE_WAIT_MS if self._conversation.welcomed else UNWELCOME_WAIT_MS)
         if batch is not None:
-            self._speaker.outbox.put(batch, int(monotonic_ms()))
+            self._queue(batch, int(monotonic_ms()))
 
     def _collect(self) -> None:
         now = monotonic_ms()
@@ -87,8 +103,29 @@ class Sender:
             self._before_sampling()
             self._recorder.sample_functions()
         while (batch := self._recorder.take(0)) is not None:
-            self._speaker.outbox.put(batch, int(now))
+            self._queue(batch, int(now))
+        self._queue_backfilled(int(now))
         self._speaker.outbox.expire(int(now))
+
+    def _queue(self, batch: Any, now_ms: int) -> None:
+        """A batch of the drain, whose counts know nothing of what was queued beside them."""
+        self._last = batch
+        self._put(Counted(batch, self._backfilled) if self._backfilled else batch, now_ms)
+
+    def _put(self, batch: Any, now_ms: int) -> None:
+        self._speaker.outbox.put(batch, now_ms)
+
+    def _queue_backfilled(self, now_ms: int) -> None:
+        """Batches of another time than now: their counts are those of the last batch before them, and their own."""
+        models = self._speaker.models
+        if models is None or models.backfill is None:
+            return
+        for batch in models.backfill.take():
+            self._backfilled += batch.samples
+            before = self._last or self._speaker.base_counts
+            batch.observed = before.observed + self._backfilled
+            batch.dropped_ring, batch.rejected_value = before.dropped_ring, before.rejected_value
+            self._put(batch, now_ms)
 
     def _part(self) -> None:
         self._collect()  # what was sealed between the last round and the stop

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,10 +19,15 @@ from obsagent.receive.own_session import OwnSession
 from obsagent.segment.reader import BlockReader
 from obsagent.segment.tiers import Tiers
 from obsagent.store_sink import StoreSink
+from obsagent.wire.rules import Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from obsagent.testing.clock import ManualClock
     from obsagent.wire.socket import Parts
+
+    Answer = Callable[[bytes, bytes | None], object]
 
 PEER = b"client"
 
@@ -101,13 +105,20 @@ class MemoryAgent:
         self.clock = clock
         self.store = MemoryStore(clock)
         self._lock = threading.RLock()
-        self._answer: Callable[[bytes], object] = lambda _header: None
+        self._answer: Answer = lambda _header, _body: None
+        self.rules: dict[tuple[str, str], Rules] = {}
         sink = StoreSink(self.store)
-        self._ingest = Ingest(sink, clock, lambda _identity, header: self._answer(header), {})
+        self._ingest = Ingest(sink, clock, self._reply, {}, rules_for=self._rules_for)
         self._own = OwnSession(sink, clock, os.uname().nodename)
 
-    def hear(self, parts: Parts, answer: Callable[[bytes], object]) -> None:
-        """One message of a client; `answer` gets the headers of what is said to it."""
+    def _reply(self, _identity: bytes, header: bytes, body: bytes | None = None, /) -> None:
+        self._answer(header, body)
+
+    def _rules_for(self, model: str, version: str) -> Rules:
+        return self.rules.get((model, version)) or self.rules.get((model, "")) or Rules()
+
+    def hear(self, parts: Parts, answer: Answer) -> None:
+        """One message of a client; `answer` gets header and body of what is said to it."""
         with self._lock:
             self._answer = answer
             self._ingest.handle(PEER, parts)

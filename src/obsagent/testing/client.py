@@ -17,13 +17,16 @@ from obsagent.record.request import RequestInstruments
 from obsagent.record.sender import Sender
 from obsagent.record.timing import timed
 from obsagent.testing.clock import ManualClock, SettledClock
+from obsagent.testing.predictions import each_of
 from obsagent.wire.frame import Header, MessageKind, unpack
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from obsagent._native.ring import Batch, Histogram
+    from obsagent.record.models.models import Models
     from obsagent.testing.agent import MemoryAgent
+    from obsagent.testing.predictions import Prediction
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -37,6 +40,7 @@ class MemoryClient(Client):
         """`agent` takes what is recorded."""
         self._agent = agent
         self._stepping = threading.RLock()
+        self.predictions: list[Prediction] = []
         super().__init__(service, endpoint, version, _free_slot())
 
     def _begin_session(self) -> None:
@@ -67,11 +71,27 @@ class MemoryClient(Client):
         """As `Client.request_instruments`, with the latency by the test's clock."""
         if self._requests is None:
             clock = self._agent.clock
-            self._requests = RequestInstruments(self._registry, clock.duration_s, clock.arrival_s, self._slots)
+            self._requests = RequestInstruments(
+                self._registry, clock.duration_s, clock.arrival_s, self._slots, self._all_models
+            )
         return self._requests
 
     def _clocks(self) -> tuple[Callable[[], float], Callable[[], float]]:
         return self._agent.clock.duration_s, self._agent.clock.arrival_s
+
+    def _all_models(self) -> Models:
+        models = super()._all_models()
+        models.on_predictions = self._note_predictions
+        return models
+
+    def _note_predictions(self, *call: Any) -> None:
+        self.predictions += each_of(*call)
+
+    def _wall_s(self) -> float:
+        return self._agent.clock.wall_ms() / 1000
+
+    def _learn_rules(self) -> None:
+        self.step()
 
     def timed(self, name: str, help: str = "") -> Callable[[FunctionT], FunctionT]:
         """As `Client.timed`, with the duration by the test's clock."""
@@ -148,6 +168,10 @@ class SteppedSender(Sender):
     def step(self) -> None:
         """Everything recorded so far is with the agent afterwards."""
         self._client._before_sampling()
+        models = self._client.models
+        if models is not None and not models.is_settled:
+            self._conversation.step()  # says hello, and asks
+            self._conversation.step()
         self._recorder.seal(SEAL_TIMEOUT_MS)
         self._collect()
         self._conversation.step()
@@ -156,9 +180,9 @@ class SteppedSender(Sender):
     def _collect(self) -> None:
         self._recorder.sample_functions()
         now_ms = self._agent.clock.wall_ms()
-        outbox: Any = self._client.outbox
         while (batch := self._recorder.take(0)) is not None:
-            outbox.put(StampedBatch(batch, now_ms), 0)
+            self._queue(StampedBatch(batch, now_ms), 0)
+        self._queue_backfilled(0)
 
     def wait_settled(self, samples: int, last_event: int, timeout_s: float) -> bool:
         """Nothing has to be waited for."""
@@ -176,16 +200,23 @@ class MemorySocket:
     def __init__(self, agent: MemoryAgent) -> None:
         """Answers come back in the same call."""
         self._agent = agent
-        self._answers: deque[bytes] = deque()
+        self._answers: deque[tuple[bytes, bytes | None]] = deque()
 
     def send(self, header: bytes, body: bytes | None = None) -> bool:
         """Hands one message over."""
-        self._agent.hear([header] if body is None else [header, body], self._answers.append)
+        self._agent.hear([header] if body is None else [header, body], self._take)
         return True
+
+    def _take(self, header: bytes, body: bytes | None) -> None:
+        self._answers.append((header, body))
 
     def receive(self) -> tuple[MessageKind, Header] | None:
         """The next answer, or None if there is none."""
-        return unpack(self._answers.popleft()) if self._answers else None
+        if not self._answers:
+            return None
+        header, body = self._answers.popleft()
+        kind, fields = unpack(header)
+        return kind, fields if body is None else {**fields, "body": body}
 
     def poll(self, timeout_ms: int) -> bool:
         """Does not wait: whatever comes is here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from obsagent._native.codec import Groups
 from obsagent.answer.execute import answer
@@ -12,7 +12,7 @@ from obsagent.answer.mistakes import did_you_mean, listing
 from obsagent.answer.options import Options
 from obsagent.errors import UsageError
 from obsagent.exemplars import rank
-from obsagent.record import client as clients
+from obsagent.record import clients
 from obsagent.results import Result
 from obsagent.samples import Event, Exemplar, Kind, Series
 from obsagent.sketches import LogHist
@@ -22,6 +22,7 @@ from obsagent.testing.clock import ManualClock
 
 if TYPE_CHECKING:
     from obsagent.record.client import Client
+    from obsagent.testing.predictions import Prediction
 
 FOREVER_MS = 1 << 60
 PER_WORKER_LABELS = ("worker", "host")
@@ -121,9 +122,9 @@ class Memory:
         return Result(answer(query, self._agent.store.view(), now_ms, Options(exemplars=exemplars)))
 
     @property
-    def predictions(self) -> NoReturn:
-        """Not recorded in this version: raises `NotImplementedError`."""
-        raise NotImplementedError("predictions are not recorded by this version of obsagent")
+    def predictions(self) -> list[Prediction]:
+        """Every prediction so far, those of one client in their order; one of a request once that has ended."""
+        return [prediction for client in self._clients for prediction in client.predictions]
 
     def _read(self, metric: str, labels: dict[str, object]) -> tuple[Kind, Groups]:
         """The kind of a metric, and all samples of its series with these labels, as one group."""

@@ -45,6 +45,10 @@ class MessageKind(IntEnum):
     CATALOGUE = 18
     RELOAD = 19
     CHECKPOINT = 20
+    MODEL = 21
+    RULES = 22
+    DRIFT = 23
+    QUALITY = 24
 
 
 NOT_BUILT = frozenset(
@@ -63,12 +67,15 @@ WRITE_KINDS = frozenset(
         MessageKind.DEFINE,
         MessageKind.SAMPLES,
         MessageKind.EVENTS,
+        MessageKind.MODEL,
         MessageKind.HEARTBEAT,
         MessageKind.GOODBYE,
         *NOT_BUILT,
     }
 )
-READ_KINDS = frozenset({MessageKind.QUERY, MessageKind.STATUS, MessageKind.CATALOGUE})
+READ_KINDS = frozenset(
+    {MessageKind.QUERY, MessageKind.STATUS, MessageKind.CATALOGUE, MessageKind.DRIFT, MessageKind.QUALITY}
+)
 CONTROL_KINDS = frozenset({MessageKind.RELOAD, MessageKind.CHECKPOINT})
 """What each of the agent's endpoints takes; every other kind is refused there."""
 

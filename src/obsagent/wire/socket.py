@@ -188,7 +188,10 @@ class ClientSocket:
             parts = self._socket.recv_multipart(zmq.NOBLOCK)
         except zmq.Again:
             return None
-        return unpack(parts[0])
+        kind, fields = unpack(parts[0])
+        if len(parts) > 1:
+            fields["body"] = parts[1]
+        return kind, fields
 
     def close(self) -> None:
         """Drops whatever is unsent and closes."""

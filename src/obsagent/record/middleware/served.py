@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from obsagent.record.middleware.serving import Serving
     from obsagent.record.middleware.watching import Watching
+    from obsagent.record.models.model import Model
+    from obsagent.record.models.models import Models
+    from obsagent.record.models.observed import Observed
     from obsagent.record.request import EndpointInstruments
 
 
@@ -30,6 +33,8 @@ class ServedRequest(Request):
     route: str | None = None
     is_ended = False
     """True once the response is complete, or never will be."""
+    model: Model | None = None
+    _observed: Observed | None = None
     _outer: Request | None = None
     _bound: EndpointInstruments | None = None
     _first_byte_s: float | None = None
@@ -60,6 +65,14 @@ class ServedRequest(Request):
     def _end_scope(self) -> None:
         if _current.get() is self:
             _current.set(self._outer)
+
+    @property
+    def _models(self) -> Models | None:
+        return self._serving.models
+
+    @property
+    def _will_end(self) -> bool:
+        return not self.is_ended
 
     def queued(self, text: str) -> None:
         """Takes `X-Request-Start`."""
@@ -104,6 +117,8 @@ class ServedRequest(Request):
             return
         ended_s = self._serving.duration_s()
         self.status = status
+        if self._observed is not None:
+            self._observed.end()
         endpoint = self.endpoint()
         if endpoint is not None:
             self._observe(self._serving.endpoint(endpoint), ended_s, status)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from obsagent._native.ring import Gauge, Histogram
     from obsagent.record.instruments import HistogramFamily
     from obsagent.record.middleware.served import ServedRequest
+    from obsagent.record.models.models import Models
     from obsagent.record.request import EndpointInstruments, RequestInstruments
 
 
@@ -45,6 +46,11 @@ class Serving:
             Kind.HISTOGRAM, name, help_text, unit, ("endpoint",), built_in=True, is_judged=False
         )
         return family
+
+    @property
+    def models(self) -> Models | None:
+        """Those of the client."""
+        return self._requests.models() if self._requests.models is not None else None
 
     def endpoint(self, name: str) -> EndpointInstruments:
         """The built-ins of an endpoint, whose `served` are the instruments of middlewares."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from obsagent.errors import ObsagentError, UsageError
-from obsagent.record import client as clients
+from obsagent.record import clients
 
 if TYPE_CHECKING:
     from obsagent.record.client import Client

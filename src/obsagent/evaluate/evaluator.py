@@ -1,0 +1,212 @@
+"""Judges every window that has come to its end, and every hour and day.
+
+What is due is found in the view: of each stream the windows behind the last one that was judged. So it does not matter
+how long nobody has looked, or whether the time is now or that of a replay. What comes for a window after it was judged
+counts in its hour and in its day.
+
+A stream that fails does not keep the others from being judged, and none takes more than its share of the time: what is
+left over is judged at the next look.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from obsagent.answer.expected import References
+from obsagent.evaluate.baselines import Baselines
+from obsagent.evaluate.counts import Bins, Stream, View, collect, expects, streams_of
+from obsagent.evaluate.family import Alarm, ChartKey, Evidence, Family
+from obsagent.evaluate.levels import LEVELS, WINDOW, Level
+from obsagent.evaluate.settings import Settings
+from obsagent.evaluate.state import Counted, Judged, State
+from obsagent.limits import DRIFT_LOOK_S, DRIFT_SAMPLES_MIN, TIER_RETENTION_MS
+
+logger = logging.getLogger(__name__)
+
+FORGET_MS = 30 * 86_400_000
+"""Charts of features that have not come for so long are forgotten."""
+IDLE_LOOK_MAX_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One e-value, to be stored: `log_e` natural, at the time of the window that it is of."""
+
+    judged: Judged
+    key: ChartKey
+    level: Level
+    to_ms: int
+    log_e: float
+
+
+@dataclass(slots=True)
+class Look:
+    """What one look has found."""
+
+    told: list[Told] = field(default_factory=list)
+    raised: list[tuple[Judged, Alarm]] = field(default_factory=list)
+    windows: int = 0
+    troubles: dict[Judged, str] = field(default_factory=dict)
+    is_behind: bool = False
+    """True if the time did not do for all that is due."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What is known of a stream in this process."""
+
+    baselines: Baselines
+    newest_ms: int = 0
+    """End of the newest window with a sample."""
+    grown_at_ms: int = 0
+    """When, on the monotonic clock, that was found."""
+    quiet_until_ms: int = 0
+    """Until when, on the monotonic clock, nobody looks again."""
+
+
+class Evaluator:
+    """Judges streams and keeps their state. One thread after the other may look."""
+
+    def __init__(
+        self,
+        state: State,
+        references: References,
+        settings: Callable[[str], Settings],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        counts_again: bool = True,
+    ) -> None:
+        """`settings` says how a model is judged. Without `counts_again` alarms up to the first look's now are known.
+
+        They are those that a lost state had counted.
+        """
+        self.state = state
+        self.references = references
+        self._settings = settings
+        self._monotonic = monotonic
+        self._counted_up_to_ms = 0 if counts_again else -1
+        self._watched: dict[Judged, _Watched] = {}
+        self._streams: tuple[int, dict[Judged, Stream]] = (-1, {})
+        self._turn = 0
+
+    def look(self, view: View, now_ms: int, budget_s: float = DRIFT_LOOK_S) -> Look:
+        """Judges what is due, as of `now_ms` on the wall clock; the state is then another, if there were windows."""
+        if self._counted_up_to_ms < 0:
+            self._counted_up_to_ms = now_ms
+        found = Look()
+        streams = self._streams_of(view)
+        end = self._monotonic() + budget_s
+        for left, (judged, stream) in zip(range(len(streams), 0, -1), self._turned(streams), strict=True):
+            until = self._monotonic() + max(0.0, end - self._monotonic()) / left
+            try:
+                self._judge(view, stream, now_ms, until, found)
+            except Exception as error:  # whatever it is: the other streams are judged, and this one is tried again
+                logger.debug("%s cannot be judged", judged, exc_info=True)
+                found.troubles[judged] = f"{type(error).__name__}: {error}"
+        return found
+
+    def _streams_of(self, view: View) -> dict[Judged, Stream]:
+        series = list(view.series())
+        if self._streams[0] != len(series):
+            self._streams = len(series), streams_of(series)
+        return self._streams[1]
+
+    def _turned(self, streams: dict[Judged, Stream]) -> list[tuple[Judged, Stream]]:
+        """In another order every time, so that the first one does not always come first."""
+        every = sorted(streams.items())
+        self._turn += 1
+        turn = self._turn % len(every) if every else 0
+        return every[turn:] + every[:turn]
+
+    def forget_references(self) -> None:
+        """References or settings are others now: what was made of them is made anew."""
+        self._watched = {judged: _Watched(Baselines(self.references)) for judged in self._watched}
+
+    def _judge(self, view: View, stream: Stream, now_ms: int, until: float, found: Look) -> None:
+        watched = self._watched.setdefault(stream.judged, _Watched(Baselines(self.references)))
+        settings = self._settings(stream.judged.model)
+        watched.baselines.take(settings)
+        self.state.settings[stream.judged.model] = settings
+        families = self.state.families(stream.judged)
+        self._look_for_news(view, stream, watched)
+        for level in LEVELS:
+            family = families[level.name]
+            for from_ms in self._due(view, family, watched, now_ms):
+                if self._monotonic() > until and found.windows:
+                    found.is_behind = True
+                    return
+                self._judge_window(view, stream, family, from_ms, settings, found)
+
+    def _look_for_news(self, view: View, stream: Stream, watched: _Watched) -> None:
+        """Looks for the newest sample; seldom where nothing has come for long."""
+        now = int(self._monotonic() * 1000)
+        if now < watched.quiet_until_ms:
+            return
+        seen = view.last_samples([series.id for series in stream.series], watched.newest_ms)
+        newest_ms = max((end_ms for _, end_ms in seen.values()), default=0)
+        if newest_ms > watched.newest_ms or not watched.grown_at_ms:
+            watched.newest_ms, watched.grown_at_ms = max(newest_ms, watched.newest_ms), now
+        else:
+            watched.quiet_until_ms = now + min(IDLE_LOOK_MAX_MS, (now - watched.grown_at_ms) // 10)
+
+    def _due(self, view: View, family: Family, watched: _Watched, now_ms: int) -> Sequence[int]:
+        """The windows of a level that have ended and that nothing more is expected for, of which anything is stored."""
+        level, newest_ms = family.level, watched.newest_ms
+        if not newest_ms:
+            return ()
+        if not family.next_ms:
+            family.next_ms = _up(max(0, min(newest_ms, now_ms) - level.again_ms), level.window_ms)
+        first_ms = family.next_ms
+        if level is WINDOW:  # windows that are older have been rolled up
+            first_ms = max(first_ms, _up(now_ms - TIER_RETENTION_MS[0] + level.again_ms, level.window_ms))
+        idle_ms = int(self._monotonic() * 1000) - watched.grown_at_ms
+        complete_ms = newest_ms if idle_ms > level.idle_ms else newest_ms - level.window_ms
+        to_ms = min(now_ms - level.delay_ms - level.window_ms + 1, complete_ms)
+        return view.starts(first_ms, to_ms, level.window_ms) if first_ms < to_ms else ()
+
+    def _judge_window(
+        self, view: View, stream: Stream, family: Family, from_ms: int, settings: Settings, found: Look
+    ) -> None:
+        """One window; whatever comes of it, it is over with."""
+        level, to_ms = family.level, from_ms + family.level.window_ms
+        family.next_ms = to_ms
+        counts = collect(view, stream, from_ms, to_ms, expects(self.references))
+        evidence = dict(self._evidence(view, stream, counts, from_ms))
+        if not evidence:
+            return
+        found.windows += 1
+        run_length = settings.run_length(level)
+        raised, ended = family.judge(evidence, from_ms, to_ms, alpha=settings.alpha, run_length=run_length)
+        family.forget(to_ms - FORGET_MS)
+        self.state.has_ended(stream.judged, ended)
+        found.told += [Told(stream.judged, key, level, to_ms, each.log_e) for key, each in evidence.items()]
+        for alarm in raised:
+            self._raise(stream.judged, alarm, found)
+
+    def _evidence(
+        self, view: View, stream: Stream, counts: dict[ChartKey, Bins], from_ms: int
+    ) -> Iterator[tuple[ChartKey, Evidence]]:
+        baselines = self._watched[stream.judged].baselines
+        for key, bins in counts.items():
+            samples = int(sum(bins))
+            if samples < DRIFT_SAMPLES_MIN:
+                continue  # it says next to nothing; its hour and its day will
+            null = baselines.null(view, stream, key, from_ms)
+            if null is not None:
+                yield key, Evidence(null.log_e_value(bins), samples)
+
+    def _raise(self, judged: Judged, alarm: Alarm, found: Look) -> None:
+        """An alarm counts once, at the first level that raises it."""
+        families = self.state.families(judged)
+        others = [family for name, family in families.items() if name != alarm.level]
+        if any(alarm.key in family.alarms for family in others) or alarm.raised_ms <= self._counted_up_to_ms:
+            return
+        self.state.totals[Counted(judged, alarm.feature, alarm.slice, alarm.level)] += 1
+        found.raised.append((judged, alarm))
+
+
+def _up(at_ms: int, step_ms: int) -> int:
+    return -(-at_ms // step_ms) * step_ms

@@ -1,0 +1,104 @@
+"""One model and version that this process serves: what a program holds after `client.model(...)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from obsagent.errors import FeatureError
+from obsagent.limits import LABEL_VALUE_BYTES_MAX
+from obsagent.record.models import predictions
+from obsagent.record.models.given import given
+from obsagent.record.models.slices import WHOLE
+
+if TYPE_CHECKING:
+    from obsagent.record.models.feed import Feed
+    from obsagent.record.models.models import Models
+    from obsagent.record.models.slices import SliceKey
+    from obsagent.wire.rules import Rules
+
+VARIANTS = ("live", "canary", "shadow")
+
+
+class Model:
+    """`client.model("fraud", version="4")`: the same arguments give the same object. Thread-safe.
+
+    `features` and `predictions` count at once and under no slice, as batches and backfills do. What belongs to a
+    request is given to that: `request.features(…)`, `request.prediction(…, model=fraud)`.
+    """
+
+    __slots__ = ("_models", "feeds", "name", "rules", "seen", "variant", "version")
+
+    def __init__(self, models: Models, name: str, version: str, variant: str) -> None:
+        """Use `client.model`."""
+        self._models = models
+        self.name = name
+        self.version = version
+        self.variant = variant
+        self.rules: Rules | None = None
+        """What the agent has told of this model; None until it has."""
+        self.feeds: dict[SliceKey, Feed] = {}
+        self.seen: frozenset[str] | None = None
+        """The names of the features that were given first, for `OBSAGENT_STRICT`."""
+
+    def __repr__(self) -> str:
+        return f"<obsagent model {self.name!r} version={self.version!r} variant={self.variant!r}>"
+
+    @property
+    def is_shadow(self) -> bool:
+        """True if what it serves is no request of anybody's."""
+        return self.variant == "shadow"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Of its series and, with `request(model=…)`, of the request's."""
+        version = {"version": self.version} if self.version else {}
+        return {"model": self.name, **version, "variant": self.variant}
+
+    def features(self, features: Any, *, names: Any = None) -> None:
+        """Rows of features, counted column by column; the values do not leave this process one by one.
+
+        A mapping is a row, or, from names to sequences, rows. A sequence or an array of one dimension is a row, one of
+        two dimensions rows, with `names=[…]`. Frames of pandas, polars and Arrow bring their names along; there `names`
+        chooses columns. What is no number is counted as a category (text), a null (None, NA), or a wrong type.
+
+        Never raises for a value. Raises `FeatureError` for what is no row and no rows, names that do not fit it, and,
+        with `OBSAGENT_STRICT=1`, features that are unknown or missing.
+        """
+        models = self._models
+        if models.is_off:
+            return
+        found = given(features, names)
+        if models.is_strict:
+            models.check(self, found)
+        models.record(self, WHOLE, found)
+
+    def prediction(self, value: object, score: object = None, *, id: object = None, at: object = None) -> None:
+        """One prediction, outside of a request; as `predictions`."""
+        if not self._models.is_off:
+            self._models.predicted(self, WHOLE, predictions.one(value, score, id), self._models.times_of(at, 1))
+
+    def predictions(self, values: Any, scores: Any = None, ids: Any = None, *, at: Any = None) -> None:
+        """A batch of predictions: values, their scores, and the ids by which truths will find them.
+
+        Each is a sequence, an array of one dimension or a series, all of one length. `at` is when they were made: for
+        all, or of each, seconds since the epoch or a datetime, at most two hours ago; by default now.
+
+        Never raises for a value. Raises `FeatureError` for columns that are none or of different lengths, and for ids
+        that are neither text nor whole numbers.
+        """
+        if not self._models.is_off:
+            made = predictions.many(values, scores, ids)
+            self._models.predicted(self, WHOLE, made, self._models.times_of(at, made.size))
+
+
+def checked_identity(name: object, version: object, variant: object) -> tuple[str, str, str]:
+    """Name, version and variant of a model as text; raises `FeatureError`."""
+    texts = str(name), str(version), str(variant)
+    if not isinstance(name, str) or not name:
+        raise FeatureError(f"a model is called by a text that is not empty, not {name!r}")
+    if variant not in VARIANTS:
+        raise FeatureError(f"variant={variant!r}; expected one of {', '.join(VARIANTS)}")
+    for text in texts:
+        if len(text.encode("utf-8", "replace")) > LABEL_VALUE_BYTES_MAX:
+            raise FeatureError(f"{text[:40]!r}… is longer than {LABEL_VALUE_BYTES_MAX:,} bytes")
+    return texts

@@ -1,0 +1,114 @@
+"""What one request was given: kept until its end, when its slice and its models are known, then counted.
+
+So the order of `slice`, `features` and `prediction` does not matter, features that belong to the models which made the
+request's predictions need not be told so, and a request that raises delivers what it has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from obsagent.errors import FeatureError
+from obsagent.limits import OBSERVED_AT_ONCE_VALUES
+from obsagent.record.models.given import Given, Row, given
+from obsagent.record.models.predictions import Predictions, many, one
+from obsagent.record.models.slices import WHOLE, slice_key
+
+if TYPE_CHECKING:
+    from obsagent.record.models.model import Model
+    from obsagent.record.models.models import Models
+
+
+class Observed:
+    """Of one request; any thread of it may call."""
+
+    __slots__ = ("_features", "_is_over", "_model", "_models", "_predictions", "_slice")
+
+    def __init__(self, models: Models, model: Model | None, *, is_over: bool) -> None:
+        """`model` is that of the request. What comes when it `is_over` is counted at once."""
+        self._models = models
+        self._model = model
+        self._slice: dict[str, object] = {}
+        self._features: list[tuple[Model | None, Given]] = []
+        self._predictions: list[tuple[Model, Predictions, list[int] | None]] = []
+        self._is_over = is_over
+
+    def slice(self, labels: dict[str, object]) -> None:
+        """The request belongs to a slice; a label that was given before is given anew."""
+        joined = {**self._slice, **labels}
+        slice_key(joined)
+        self._slice = joined
+
+    def features(self, features: Any, names: Any, model: Model | None) -> None:
+        """Rows of the model, else of that of the request, else of those that predict in it."""
+        found = given(features, names)
+        model = model or self._model
+        if self._models.is_strict and (model or self._models.only):
+            self._models.check(model or self._models.only, found)  # type: ignore[arg-type]
+        is_large = found.values > OBSERVED_AT_ONCE_VALUES and model is not None
+        self._features.append((model, found if is_large or self._is_over else found.copied()))
+        if is_large or self._is_over:
+            self.deliver()
+
+    def prediction(self, value: object, score: object, id: object, model: Model | None, at: object) -> None:
+        """One prediction of the model, else of that of the request, else of the only one that there is."""
+        self._predicted(one(value, score, id), model, at)
+
+    def predictions(self, values: Any, scores: Any, ids: Any, model: Model | None, at: object) -> None:
+        """A batch of them."""
+        self._predicted(many(values, scores, ids), model, at)
+
+    def _predicted(self, made: Predictions, model: Model | None, at: object) -> None:
+        model = model or self._model or self._models.only
+        if model is None:
+            raise FeatureError("which model has predicted this? Give prediction(…, model=…) or request(…, model=…)")
+        times_ms = self._models.times_of(at, made.size)
+        self._predictions.append((model, made if self._is_over else made.copied(), times_ms))
+        if self._is_over:
+            self.deliver()
+
+    def end(self) -> None:
+        """The request is over, however it ended."""
+        self._is_over = True
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Counts what has come so far."""
+        features, made = self._features, self._predictions
+        self._features, self._predictions = [], []
+        key = slice_key(self._slice) if self._slice else WHOLE
+        for model, rows in self._by_model(features, made):
+            self._models.record(model, key, rows)
+        for model, batch, times_ms in made:
+            self._models.predicted(model, key, batch, times_ms)
+
+    def _by_model(
+        self,
+        features: list[tuple[Model | None, Given]],
+        made: list[tuple[Model, Predictions, list[int] | None]],
+    ) -> list[tuple[Model, Given]]:
+        predicting = list(dict.fromkeys(model for model, _, _ in made))
+        if not predicting and (only := self._models.only):
+            predicting = [only]
+        if len(features) == 1 and len(owners := predicting if features[0][0] is None else [features[0][0]]) == 1:
+            return [(owners[0], features[0][1])]  # as most requests do
+        rows: dict[Model, list[Given]] = {}
+        for model, found in features:
+            owners = predicting if model is None else [model]
+            if not owners:
+                self._models.lost(found.values + found.rows)
+            for owner in owners:
+                rows.setdefault(owner, []).append(found)
+        return [(model, row) for model, of_model in rows.items() for row in joined(of_model)]
+
+
+def joined(found: list[Given]) -> list[Given]:
+    """Rows that came in parts, put together: parts are rows that follow each other and share no name."""
+    whole: list[Given] = []
+    for each in found:
+        last = whole[-1] if whole else None
+        if isinstance(each, Row) and isinstance(last, Row) and not last.mapping.keys() & each.mapping.keys():
+            whole[-1] = Row({**last.mapping, **each.mapping})
+        else:
+            whole.append(each)
+    return whole

@@ -1,0 +1,44 @@
+"""What the models of a test have predicted, one by one: an agent keeps columns, a test wants to see each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from obsagent.record.models.backfill import items
+
+if TYPE_CHECKING:
+    from obsagent.record.models.model import Model
+    from obsagent.record.models.predictions import Predictions
+    from obsagent.record.models.slices import SliceKey
+
+
+class Prediction(NamedTuple):
+    """One prediction; `slice` are the labels of its request, `at` seconds since the epoch, None for now."""
+
+    model: str
+    version: str
+    variant: str
+    value: Any
+    score: Any = None
+    id: str | None = None
+    slice: dict[str, str] = {}  # noqa: RUF012
+    at: float | None = None
+
+
+def each_of(
+    model: Model, slice_key: SliceKey, made: Predictions, times_ms: Sequence[int] | None
+) -> Iterator[Prediction]:
+    """The predictions of one call."""
+    values, scores = items(made.values, made), items(made.scores, made)
+    for index in range(made.size):
+        yield Prediction(
+            model.name,
+            model.version,
+            model.variant,
+            values[index],
+            scores[index] if scores else None,
+            made.ids[index] if made.ids else None,
+            dict(slice_key),
+            times_ms[index] / 1000 if times_ms is not None else None,
+        )

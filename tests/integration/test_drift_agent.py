@@ -1,0 +1,260 @@
+"""Drift and quality in a whole agent: judged in its thread, through restarts, asked over its socket and on disk."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.threaded_agent import until
+from obsagent import cli
+from obsagent._native.codec import BodyWriter
+from obsagent.ask import AgentClient
+from obsagent.clock import SystemClock
+from obsagent.config import AgentConfig
+from obsagent.daemon import Agent
+from obsagent.drift_config import DriftConfig
+from obsagent.evaluate.state import NAME, Judged, read_state
+from obsagent.head.accounts import SessionAccounts
+from obsagent.head.entries import Define, DefinedSeries, Frame, SessionOpen
+from obsagent.limits import WINDOW_MS
+from obsagent.models_config import ModelConfig
+from obsagent.reference import NUMBER, FeatureReference, Reference, Spread
+from obsagent.samples import Kind
+from unit.agent_in_process import config_in, running_agent
+from unit.feature_lab import EDGES, binned, needs_columns
+
+pytestmark = needs_columns
+
+JUDGED = Judged("fraud", "4", "live")
+HOUR_MS = 3_600_000
+
+
+def reference(names: list[str], seed: int = 1) -> Reference:
+    chance = random.Random(seed)
+    features = {}
+    for name in names:
+        values = [chance.gauss(0, 1) for _ in range(20_000)]
+        counts, sums = binned(values)
+        spread = Spread(0.0, 20_000.0, 0.0, 60_000.0, min(values), max(values))
+        binned_counts = tuple(map(int, counts))
+        features[name] = FeatureReference(
+            NUMBER, "float", 20_000, edges=EDGES, counts=binned_counts, sums=sums, distinct=20_000.0, spread=spread
+        )
+    return Reference("fraud", "4", 20_000, features)
+
+
+class Feeder:
+    """Writes columns for windows of the last hour straight into a running agent's store, like an ended client's."""
+
+    def __init__(self, label: str, names: list[str]) -> None:
+        self.label, self.names = label, names
+        self.chance = random.Random(7)
+        now_ms = SystemClock().wall_ms()
+        self.begin_ms = now_ms - now_ms % WINDOW_MS - 50 * 60_000
+        self.sessions = 0
+
+    def feed(self, agent: Agent, first: int, count: int, samples: int = 60, **means: float) -> None:
+        store = agent._store
+        self.sessions += 1
+        session = f"feeder {self.sessions}".encode().ljust(16, b"\0")
+        store.write(SessionOpen(session, "shop", "host", 7, self.begin_ms, 0, ""))
+        labels = {"service": "shop", "model": "fraud", "version": "4", "variant": "live", "reference": self.label}
+        series = []
+        for name in self.names:
+            found = store.series.resolve("feature", Kind.COLUMN, {**labels, "feature": name})
+            assert found is not None
+            series.append(found)
+        store.write(Define(session, [DefinedSeries(number, one.id, one) for number, one in enumerate(series)]))
+        observed = 0
+        for window in range(first, first + count):
+            body = BodyWriter()
+            for number, name in enumerate(self.names):
+                mean = means.get(name, 0.0)
+                body.put_column(number, [self.chance.gauss(mean, 1) for _ in range(samples)], edges=EDGES)
+            observed += samples * len(self.names)
+            at_ms = self.begin_ms + window * WINDOW_MS
+            accounts = SessionAccounts(observed=observed)
+            store.write(Frame(session, window - first + 1, 1, at_ms, at_ms + 1, accounts, body.take(), ()))
+
+    def until_judged(self, agent: Agent, windows: int) -> None:
+        """All windows but the newest, which waits for five silent seconds."""
+        end_ms = self.begin_ms + (windows - 1) * WINDOW_MS
+
+        def is_judged() -> bool:
+            return agent._evaluation.read(lambda state: state.families(JUDGED)["10s"].next_ms) >= end_ms
+
+        until(is_judged, "the windows are not judged")
+
+
+def config_for(directory: Path, known: Reference, **drift: Any) -> AgentConfig:
+    path = directory / "fraud.ref"
+    if not path.exists():
+        known.save(path)
+    models = {"fraud": ModelConfig(path, drift=DriftConfig(**drift))}
+    return config_in(directory, models=models)
+
+
+def alarms_counted(config: AgentConfig) -> dict[str, float]:
+    """What the stored counter says, by feature."""
+    with AgentClient(config.serve) as client:
+        rows = client.query("sum drift_alarms by feature since 2h")["series"]
+    return {row["labels"]["feature"]: row["values"]["sum"] for row in rows}
+
+
+def test_a_stable_stream_of_twenty_features_raises_no_alarm_and_a_shift_raises_one(tmp_path: Path) -> None:
+    names = [f"x{number}" for number in range(20)]
+    known = reference(names)
+    config = config_for(tmp_path, known)
+    feeder = Feeder(known.label, names)
+    with running_agent(config) as agent, AgentClient(config.serve, 60) as client:
+        feeder.feed(agent, 0, 120)
+        feeder.until_judged(agent, 120)
+        report = client.drift("model=fraud since 2h")
+        assert [each["feature"] for each in report["features"] if each["alarm"]] == []
+        assert len(report["features"]) == 20
+        feeder.feed(agent, 120, 20, x3=1.0)
+        feeder.until_judged(agent, 140)
+        until(lambda: alarms_counted(config) == {"x3": 1.0}, "the alarm is not counted")
+        report = client.drift("model=fraud since 2h top 1")
+        (worst,) = report["features"]
+        assert (worst["feature"], worst["alarm"]["window"]) == ("x3", "10s")
+        (row,) = client.query("max drift_evalue feature=x3 since 2h")["series"]
+        assert row["values"]["max"] > 2
+        (row,) = client.query("psi model=fraud feature=x3 since 2h")["series"]
+        assert row["reference"] == known.label
+        assert row["values"]["psi"] == pytest.approx(worst["psi"])
+        assert agent.status()["agent"]["problems"] == []
+
+
+def test_restarts_neither_forget_an_alarm_nor_raise_it_twice(tmp_path: Path) -> None:
+    names = ["amount", "age"]
+    known = reference(names)
+    config = config_for(tmp_path, known)
+    feeder = Feeder(known.label, names)
+    for part in range(5):
+        with running_agent(config) as agent:
+            shift = {"amount": 1.0} if part >= 2 else {}
+            feeder.feed(agent, part * 12, 12, **shift)
+            feeder.until_judged(agent, part * 12 + 12)
+            if part >= 2:
+                until(lambda: alarms_counted(config) == {"amount": 1.0}, "the alarm is not counted once")
+    state = read_state(config.data)
+    assert state is not None
+    (alarm,) = state.families(JUDGED)["10s"].alarms.values()
+    assert abs(alarm.since_ms - (feeder.begin_ms + 24 * WINDOW_MS)) <= 2 * WINDOW_MS
+    assert sum(state.totals.values()) == 1
+
+
+def test_a_state_that_is_lost_or_damaged_is_made_again_and_counts_nothing_twice(tmp_path: Path) -> None:
+    names = ["amount"]
+    known = reference(names)
+    config = config_for(tmp_path, known)
+    feeder = Feeder(known.label, names)
+    with running_agent(config) as agent:
+        feeder.feed(agent, 0, 20)
+        feeder.feed(agent, 20, 10, amount=1.0)
+        feeder.until_judged(agent, 30)
+        until(lambda: alarms_counted(config) == {"amount": 1.0})
+    path = config.data / NAME
+    path.write_bytes(path.read_bytes()[:-3] + b"xyz")
+    with running_agent(config) as agent, AgentClient(config.serve, 60) as client:
+        feeder.until_judged(agent, 30)
+        (feature,) = client.drift("since 2h")["features"]
+        assert feature["alarm"]
+        assert alarms_counted(config) == {"amount": 1.0}
+    assert (config.data / f"{NAME}.corrupt").exists()
+    path.unlink()
+    with running_agent(config) as agent:
+        feeder.until_judged(agent, 30)
+        assert alarms_counted(config) == {"amount": 1.0}
+
+
+def test_what_a_newer_version_wrote_is_left_alone_and_said(tmp_path: Path) -> None:
+    known = reference(["amount"])
+    config = config_for(tmp_path, known)
+    config.data.mkdir(parents=True)
+    newer = b"OBSDRFT\n\x09\x00" + bytes(40)
+    (config.data / NAME).write_bytes(newer)
+    with running_agent(config) as agent:
+        (problem,) = agent.status()["agent"]["problems"]
+        assert "newer obsagent" in problem
+        assert agent.status()["agent"]["health"] == "degraded"
+    assert (config.data / NAME).read_bytes() == newer
+
+
+def test_a_thousand_features(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"feature {number:04}" for number in range(1_000)]
+    known = reference(names[:10])
+    many = Reference(
+        "fraud", "4", 20_000, {name: known.features[names[index % 10]] for index, name in enumerate(names)}
+    )
+    config = config_for(tmp_path, many)
+    feeder = Feeder(many.label, names)
+    with running_agent(config) as agent:
+        feeder.feed(agent, 0, 3, samples=40)
+        feeder.until_judged(agent, 3)
+        assert cli.main(["drift", "since", "2h", "--agent", config.serve, "--format", "json"]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert len(report["features"]) == 1_000
+        assert not any(each["alarm"] for each in report["features"])
+        assert cli.main(["quality", "since", "2h", "--agent", config.serve]) == 0
+        assert "nothing is wrong with the data" in capsys.readouterr().out
+        assert not agent._evaluation.trouble.error
+
+
+def test_a_store_is_read_without_its_agent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known = reference(["amount"])
+    config = config_for(tmp_path, known, false_alarms=90 * 86_400_000)
+    feeder = Feeder(known.label, ["amount"])
+    with running_agent(config) as agent:
+        feeder.feed(agent, 0, 20, amount=1.0)
+        feeder.until_judged(agent, 20)
+    (tmp_path / "fraud.ref").unlink()
+    data = ["--data", str(config.data)]
+    assert cli.main(["drift", "since", "2h", "--exit-match", *data]) == 3
+    shown = capsys.readouterr().out
+    assert "at most one false alarm in 90 days" in shown
+    assert "amount" in shown
+    assert cli.main(["query", "psi", "by", "feature", "since", "2h", "--format", "json", *data]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["series"]
+    assert row["values"]["psi"] > 0.1
+    assert cli.main(["fsck", str(config.data)]) == 0
+    assert "foreign" not in capsys.readouterr().out
+
+
+def test_values_of_every_kind_are_findings(tmp_path: Path) -> None:
+    known = reference(["amount", "gone"])
+    config = config_for(tmp_path, known)
+    with running_agent(config) as agent, AgentClient(config.serve, 60) as client:
+        store = agent._store
+        session = b"odd".ljust(16, b"\0")
+        now_ms = SystemClock().wall_ms() - 60_000
+        store.write(SessionOpen(session, "shop", "host", 7, now_ms, 0, ""))
+        given = {"service": "shop", "model": "fraud", "version": "4", "variant": "live"}
+        amount = store.series.resolve("feature", Kind.COLUMN, {**given, "feature": "amount", "reference": known.label})
+        extra = store.series.resolve("feature", Kind.COLUMN, {**given, "feature": "extra"})
+        assert amount is not None
+        assert extra is not None
+        store.write(Define(session, [DefinedSeries(0, amount.id, amount), DefinedSeries(1, extra.id, extra)]))
+        body = BodyWriter()
+        odd = [float("nan"), float("inf"), float("-inf"), 1e300, -1e300, *[0.1] * 50]
+        body.put_column(0, odd, edges=EDGES, nulls=20, wrong_types=30)
+        body.put_column(1, [], ["a", "b"])
+        counts = SessionAccounts(observed=107)
+        store.write(Frame(session, 1, 1, now_ms, now_ms + 1, counts, body.take(), ()))
+        report = client.quality("model=fraud since 10m")
+        found = {(each["feature"], each["finding"]) for each in report["findings"]}
+        assert found == {
+            ("amount", "nan"),
+            ("amount", "infinite"),
+            ("amount", "null"),
+            ("amount", "wrong_type"),
+            ("amount", "out_of_range"),
+            ("gone", "missing_feature"),
+            ("extra", "extra_feature"),
+        }
+        assert client.drift("since 10m")["features"][0]["histogram"]

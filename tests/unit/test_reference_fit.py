@@ -392,9 +392,9 @@ def test_importances_add_up_to_one(tmp_path: Path) -> None:
 def test_importances_by_permutation(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     chance = Random(8)
-    strong = [chance.gauss(0, 1) for _ in range(3_000)]
-    weak = [chance.choice("ab") for _ in range(3_000)]
-    noise = ["" if chance.random() < 0.1 else chance.gauss(0, 1) for _ in range(3_000)]
+    strong = [chance.gauss(0, 1) for _ in range(1_500)]
+    weak = [chance.choice("ab") for _ in range(1_500)]
+    noise = ["" if chance.random() < 0.1 else chance.gauss(0, 1) for _ in range(1_500)]
     scores = [1 / (1 + math.exp(-2 * s - 0.7 * (w == "a"))) for s, w in zip(strong, weak, strict=True)]
     truths = [int(chance.random() < score) for score in scores]
     columns = {"noise": noise, "strong": strong, "weak": weak, "s": scores, "t": truths}

@@ -19,7 +19,7 @@ from obsagent.errors import ObsagentError
 
 AGENT_TIMEOUT_S = 0.15
 FILES = 3
-FILE_OPTIONS = frozenset({"--data", "--config", "--key", "--keys", "--out", "--output", "--importance"})
+FILE_OPTIONS = frozenset({"--data", "--config", "--key", "--keys", "--like", "--out", "--output", "--importance"})
 FILE_ACTIONS = {"reference": ("fit", "show", "diff"), "config": ("check", "show")}
 """Commands whose words behind these actions are files."""
 SHELLS = ("bash", "zsh", "fish")

@@ -133,7 +133,7 @@ class Cells:
     def texts(self) -> Sequence[str | None]:
         """The cells themselves, `1.0` as `1`."""
         different = set(self._cells)
-        unlike = {cell: self._text(cell) for cell in different if cell[-1:] in MAY_CHANGE}
+        unlike = {cell: self._text(cell) for cell in different if cell[-1:] in MAY_CHANGE and "." in cell}
         unlike |= dict.fromkeys(different & (MISSING | self._missing))
         if not unlike:
             return self._cells

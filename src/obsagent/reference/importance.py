@@ -19,10 +19,10 @@ from obsagent.reference.columns import Chunk
 from obsagent.reference.counting import CategoryCounter, NumberCounter
 from obsagent.reference.options import FitOptions, shares_of
 
-ROWS_MAX = 20_000
+ROWS_MAX = 10_000
 CELLS_MAX = 20_000_000
 ROWS_MIN = 100
-REPEATS = 5
+REPEATS = 3
 POOR_FIT = 0.5
 NO_FIT = 0.05
 
@@ -69,6 +69,13 @@ class Sample:
     def importances(self, progress: Callable[[float], None]) -> tuple[dict[str, float], str | None]:
         """Shares that add up to 1, or none, and a remark; raises `ObsagentError` if there are too few rows."""
         numpy, ensemble = load_sklearn()
+        threads = importlib.import_module("threadpoolctl")  # scikit-learn brings it
+        with threads.threadpool_limits(1):  # on busy processors its threads would wait for each other for minutes
+            return self._estimated(numpy, ensemble, progress)
+
+    def _estimated(
+        self, numpy: Any, ensemble: Any, progress: Callable[[float], None]
+    ) -> tuple[dict[str, float], str | None]:
         matrix = numpy.column_stack([numpy.frombuffer(self._columns[name]) for name in self._names])
         scores = numpy.frombuffer(self._columns[str(self._options.score)])
         truths = numpy.frombuffer(self._columns[str(self._options.truth)])

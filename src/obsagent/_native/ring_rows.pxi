@@ -17,8 +17,8 @@ def observe_row(columns not None, dict row not None):
 cdef inline void observe_in(Column column, object value) noexcept:
     """As Column.observe, without a call by name."""
     cdef bint by_text = column.state.expected == CATEGORIES
-    if PyFloat_CheckExact(value) and not by_text:
-        column.push(OBS_RECORD_SAMPLE, PyFloat_AS_DOUBLE(value))
+    if PyFloat_CheckExact(<PyObject *>value) and not by_text:
+        column.push(OBS_RECORD_SAMPLE, PyFloat_AS_DOUBLE(<PyObject *>value))
     else:
         column.observe_object(value, by_text)
 

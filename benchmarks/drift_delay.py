@@ -46,9 +46,9 @@ def _delays(effort: Effort) -> Table:
         found = [_delay(divergence, seed, most) for seed in seeds]
         cells.append([f"{divergence:g}", *(_shown([run[name] for run in found], most) for name in names)])
     note = (
-        f"Median of {len(seeds)} runs; {OBSERVATIONS:,} observations a window in {BINS} bins, {BEFORE} windows without a "
-        f"change before the shift, a reference of {REFERENCE:,}. Both detectors are set to at most one false alarm in "
-        f"{1 / ALPHA:,.0f} windows. An alarm of the others in a window after the shift counts as found, though "
+        f"Median of {len(seeds)} runs; {OBSERVATIONS:,} observations a window in {BINS} bins, {BEFORE} windows without "
+        f"a change before the shift, a reference of {REFERENCE:,}. Both detectors are set to at most one false alarm "
+        f"in {1 / ALPHA:,.0f} windows. An alarm of the others in a window after the shift counts as found, though "
         "they give it without a shift too, as the next table shows. The three-sigma rule is nannyml's: the distance is "
         f"above the mean and three standard deviations of that of {REFERENCE_WINDOWS} windows of the reference's time."
     )

@@ -28,6 +28,8 @@ NAMES = (
     "restart",
     "memory",
     "cpu",
+    "drift",
+    "drift_delay",
 )
 
 

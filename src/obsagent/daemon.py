@@ -52,6 +52,7 @@ from obsagent.head.store import Budgets, Store
 from obsagent.http_port import HttpPort
 from obsagent.model_rules import ModelRules
 from obsagent.processes import pid_namespace
+from obsagent.pulses import Pulses
 from obsagent.readings import Reading
 from obsagent.receive.collected import Collected
 from obsagent.receive.ingest import Ingest
@@ -155,6 +156,15 @@ class Agent:
             problem_count=lambda: len(list(self._problems())),
             durations=durations,
         )
+        self._pulses_by_thread = {
+            self._committer.thread.name: self._committer.pulse,
+            self._checkpointer.thread.name: self._checkpointer.pulse,
+            self._upkeeper.thread.name: self._upkeeper.pulse,
+            self._query_thread.name: self._query.pulse,
+            self._control_thread.name: self._control.pulse,
+            self._server.thread.name: self._server.pulse,
+        }
+        self._pulses = Pulses(self._pulses_by_thread)
         self._started = False
 
     def _make_evaluation(self, config: AgentConfig, put: Callable[[list[Reading]], None]) -> Evaluation:
@@ -187,6 +197,8 @@ class Agent:
 
     def start(self) -> None:
         """Starts every thread."""
+        for pulse in self._pulses_by_thread.values():
+            pulse.begin()
         for thread in self._threads:
             thread.start()
         self._collection.start()
@@ -197,6 +209,15 @@ class Agent:
     def failed(self) -> bool:
         """True if a thread that must live has died, or the store needs to be opened again."""
         return bool(self._store.broken) or not all(thread.is_alive() for thread in self._threads)
+
+    def goes_on(self) -> bool:
+        """False while a thread that must live hangs; what hangs is logged, once, with where. For one thread."""
+        before = {each.thread for each in self._pulses.hanging}
+        self._pulses.look()
+        for each in self._pulses.hanging:
+            if each.thread not in before:
+                logger.error("%s\n%s", health.silence_problem(each).says, self._pulses.where(each.thread))
+        return not self._pulses.hanging
 
     def stop(self) -> None:
         """Ends the threads in order and leaves everything in segments; raises `StoreError` if that cannot be done."""
@@ -370,6 +391,7 @@ class Agent:
         if self._committer.overloaded():
             yield health.overload_problem(self._store.unsynced_bytes())
         yield from (health.Problem(trouble) for trouble in self._collection.troubles())
+        yield from map(health.silence_problem, self._pulses.found)
         if self._started:
             yield from (health.thread_problem(each.name) for each in self._threads if not each.is_alive())
 
@@ -461,9 +483,10 @@ def run(config: AgentConfig, load_again: LoadConfig | None = None, make: Callabl
 
 
 def _watch(agent: Agent, signals: SimpleQueue[int], supervisor: Supervisor) -> None:
-    """Returns when the agent has failed or is to end; only one that has not failed is reported as alive."""
+    """Returns when the agent has failed or is to end; only one that has not failed, and goes on, is called alive."""
     while not agent.failed:
-        supervisor.ping()
+        if agent.goes_on():
+            supervisor.ping()
         supervisor.status(agent.condition)
         with suppress(Empty):
             if signals.get(timeout=min(LOOK_S, (supervisor.watchdog_s or LOOK_S) / 4)) != signal.SIGHUP:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from obsagent.answer.durations import format_duration
+from obsagent.pulses import Silence
 from obsagent.receive.ingest import Step
 from obsagent.upkeep import Trouble
 
@@ -123,6 +124,15 @@ def broken_problem(reason: str) -> Problem:
 def thread_problem(name: str) -> Problem:
     """A thread that must live has ended; the agent is about to end with it."""
     return Problem(f"the thread {name} has ended: the agent stops, and its log says why", stops=True)
+
+
+def silence_problem(silence: Silence) -> Problem:
+    """A thread that must live has not gone on for long."""
+    at = f" at {silence.what}" if silence.what else ""
+    what = f"the thread {silence.thread} has been{at or ' in one turn'} for {silence.lasts_s:.0f} s"
+    if silence.is_disk:
+        return Problem(f"{what}: it waits for the disk, and goes on by itself (dmesg says more)")
+    return Problem(f"{what}: it hangs; the agent's log says where, and to start the agent again ends it", stops=True)
 
 
 def clock_problem(step: Step | None, monotonic_ms: int) -> Problem | None:

@@ -14,11 +14,14 @@ from obsagent.errors import ObsagentError
 from obsagent.head.store import Store
 from obsagent.head.upkeep import RETRY_AFTER_MS
 from obsagent.limits import GROUP_COMMIT_INTERVAL_MS, JOURNAL_UNSYNCED_BYTES_MAX
+from obsagent.pulses import Pulse
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_LOOK_S = 0.5
 UPKEEP_LOOK_S = 5.0
+UPKEEP = "the upkeep of segments"
+BEAT_S = 5.0
 FAILED_SYNC_PAUSE_S = 1.0
 
 
@@ -67,6 +70,7 @@ class Committer:
         self._stopping = threading.Event()
         self.synced = store.position() - store.unsynced_bytes()
         self.trouble = Trouble("the journal cannot be synced")
+        self.pulse = Pulse()
         self.thread = threading.Thread(target=self._run, name="obsagent-commit")
 
     def request(self) -> None:
@@ -86,10 +90,13 @@ class Committer:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wanted.wait()
+            self.pulse.beat()
+            if not self._wanted.wait(BEAT_S):
+                continue
             self._wanted.clear()
             began = time.monotonic()
-            self._sync()
+            with self.pulse.at("a sync of the journal"):
+                self._sync()
             pause = GROUP_COMMIT_INTERVAL_MS / 1000 - (time.monotonic() - began)
             if pause > 0:
                 self._stopping.wait(pause)
@@ -119,6 +126,7 @@ class Checkpointer:
         self._took = took
         self._stopping = threading.Event()
         self.trouble = Trouble("the head cannot be written to a segment")
+        self.pulse = Pulse()
         self.thread = threading.Thread(target=self._run, name="obsagent-checkpoint")
 
     def stop(self) -> None:
@@ -128,7 +136,8 @@ class Checkpointer:
 
     def _run(self) -> None:
         while not self._stopping.wait(CHECKPOINT_LOOK_S):
-            self._look()
+            with self.pulse.at("a checkpoint"):
+                self._look()
 
     def _look(self) -> None:
         began = time.monotonic()
@@ -157,6 +166,7 @@ class Upkeeper:
         self._clock = clock
         self._stopping = threading.Event()
         self.trouble = Trouble("segments cannot be kept up")
+        self.pulse = Pulse()
         self.thread = threading.Thread(target=self._run, name="obsagent-upkeep")
 
     def stop(self) -> None:
@@ -167,7 +177,8 @@ class Upkeeper:
     def _run(self) -> None:
         with suppress(Stopping):
             while not self._stopping.wait(UPKEEP_LOOK_S):
-                self._look()
+                with self.pulse.at(UPKEEP):
+                    self._look()
 
     def _look(self) -> None:
         """Retention comes first, and again after each file: what is rewritten needs room."""
@@ -188,5 +199,7 @@ class Upkeeper:
         return self._store.maybe_compact(now_ms, self._rest) or self._store.maybe_roll_up(now_ms, self._rest)
 
     def _rest(self, worked_s: float) -> None:
+        self.pulse.still()
         if self._stopping.wait(worked_s):
             raise Stopping
+        self.pulse.still()

@@ -55,6 +55,15 @@ LINES = (
         '"" = 1',
     ),
     *(
+        "[models.a]",
+        '[models.a.versions."4"]',
+        'reference = "x"',
+        'drop = ["x"]',
+        "hash = ['x', 1]",
+        "keep_rows = nan",
+        'versions = { "4" = 1 }',
+    ),
+    *(
         "[[scrape]]",
         'name = "a"',
         'url = "http://h:1"',
@@ -99,6 +108,9 @@ def check_values(config: AgentConfig) -> None:
         assert type(count) is int
         assert 0 < count < 1 << 63
     assert all(SCALE_MIN <= metric.scale <= SCALE_MAX for metric in config.metrics.values())
+    for model in config.models.values():
+        assert not {*model.drop} & {*model.hash}
+        assert model.keep_rows in (None, "errors") or 0 <= float(model.keep_rows or 0) <= 1
 
 
 def check_identity(data: bytes) -> None:

@@ -4,6 +4,7 @@ INSTRUMENTED = {
     "header": ["obsagent.wire"],
     "conversation": ["obsagent.wire.frame", "obsagent.receive", "obsagent.store_sink"],
     "answer": ["obsagent.wire.frame", "obsagent.wire.header", "obsagent.record.conversation", "obsagent.ask"],
+    "rules": ["obsagent.wire.rules"],
     "zmtp": ["obsagent.wire.zmtp", "obsagent.wire.header"],
     "entry": ["obsagent.head.entries", "obsagent.segment.tables", "obsagent.head.state"],
     "journal": ["obsagent.head.entries", "obsagent.head.journal_reader", "obsagent.head.state"],
@@ -13,4 +14,5 @@ INSTRUMENTED = {
     "identity": ["obsagent.head.directory"],
     "exposition": ["obsagent.collect.exposition", "obsagent.collect.families", "obsagent.collect.restarts"],
     "sketch": ["obsagent.sketches"],
+    "reference": ["obsagent.reference"],
 }

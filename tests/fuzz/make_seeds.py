@@ -31,6 +31,7 @@ SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
     "header": seeds_messages.header_seeds,
     "conversation": seeds_messages.conversation_seeds,
     "answer": seeds_messages.answer_seeds,
+    "rules": seeds_messages.rules_seeds,
     "zmtp": seeds_messages.zmtp_seeds,
     "entry": seeds_files.entry_seeds,
     "journal": seeds_files.journal_seeds,
@@ -40,6 +41,7 @@ SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
     "identity": seeds_files.identity_seeds,
     "exposition": seeds_files.exposition_seeds,
     "sketch": seeds_files.sketch_seeds,
+    "reference": seeds_files.reference_seeds,
 }
 
 

@@ -18,6 +18,8 @@ from obsagent.head.directory import IDENTITY_NAME
 from obsagent.head.entries import Define, DefinedSeries, Entry, Frame
 from obsagent.head.journal import encode_file_header, to_record
 from obsagent.head.store import Store
+from obsagent.reference import FeatureReference, Joint, Reference, Spread
+from obsagent.reference.writer import pack
 from obsagent.samples import Event, Exemplar, Kind, Series
 from obsagent.segment import format as layout
 from obsagent.segment.block import Mark, RawFrame, encode_block
@@ -185,6 +187,19 @@ def exposition_seeds() -> Seeds:
     yield "empty", b""
     yield "a_page_of_something_else", b"<!DOCTYPE html>\n<html><body>404</body></html>\n"
     yield "names_in_quotes", b'{"a.b","c d"="e"} 1\n'
+
+
+def reference_seeds() -> Seeds:
+    digest = tdigest_of([0.5, 1.0, 3.0]).to_bytes()
+    spread = Spread(1.5, 3.5, 3.0, 6.125, 0.5, 3.0)
+    bins = {"edges": (0.5, 2.0, 3.0), "counts": (0, 2, 1, 0), "sums": (0.0, 1.5, 3.0, 0.0)}
+    number = FeatureReference("number", "float", 3, 1, **bins, distinct=3.0, spread=spread, tdigest=digest, kappa0=4.0)
+    classes = FeatureReference("category", "text", 4, categories=("0", "1"), category_counts=(3, 1, 0), distinct=2.0)
+    joint = Joint(0.0, 1.0, 1024, ("0", "1"), ("0", "1"), {(0, 0, 0): 3, (700, 1, 1): 1})
+    outputs = {"prediction.value": classes, "prediction.score": number}
+    yield "empty", pack(Reference("m"))
+    yield "features", pack(Reference("m", "4", 4, {"amount": number, "country": classes}, left_out={"when": "a date"}))
+    yield "joint", pack(Reference("m", "", 4, {"x": number}, outputs, classes, joint, source="train.csv"))
 
 
 def sketch_seeds() -> Seeds:

@@ -11,6 +11,7 @@ from obsagent._native.codec import BodyWriter
 from obsagent.samples import Event, Kind
 from obsagent.wire import frame, zmtp
 from obsagent.wire.frame import Header, MessageKind, SeriesDefinition, SessionCounts
+from obsagent.wire.rules import ColumnRule, Rules, rules_body
 
 SESSION = bytes(range(16))
 COUNTS = frame.counts_fields(SessionCounts(6, 1, 0, 0, 2))
@@ -115,6 +116,14 @@ def answer_seeds() -> Seeds:
     yield "error_again", frame.pack(MessageKind.ERROR, code="again", message="full")
     yield "error", frame.pack(MessageKind.ERROR, code="frame", message="bad", exit_code=2)
     yield "answer", frame.pack(MessageKind.ANSWER, body=json.dumps({"rows": [1, 2.5, None, {"a": "b"}]}).encode())
+
+
+def rules_seeds() -> Seeds:
+    columns = {"amount": ColumnRule("number", (0.0, 1.5, 9.0)), "land": ColumnRule("category", (), ("DE", "FR"))}
+    dropped, hashed = frozenset({"email"}), frozenset({"card"})
+    yield "none", rules_body(Rules())
+    yield "whole", rules_body(Rules("0123456789abcdef", columns, {}, dropped, hashed, bytes(32), "errors"))
+    yield "outputs", rules_body(Rules("ab", {}, {"prediction.score": columns["amount"]}, keep_rows=0.25))
 
 
 def zmtp_seeds() -> Seeds:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from fuzz import config_check, exposition_check, file_check, sketch_check, trees, wire_check
+from fuzz import config_check, exposition_check, file_check, reference_check, sketch_check, trees, wire_check
 from fuzz.block_parts import Mutate
 
 Mutation = Callable[[bytes, int, Random, Mutate], bytes]
@@ -32,6 +32,7 @@ TARGETS = {
     "header": Target(wire_check.check_header, trees.mutate_msgpack),
     "conversation": Target(wire_check.check_conversation, trees.mutate_conversation),
     "answer": Target(wire_check.check_answer, trees.mutate_msgpack),
+    "rules": Target(wire_check.check_rules, trees.mutate_msgpack),
     "zmtp": Target(wire_check.check_zmtp),
     "entry": Target(file_check.check_entry, trees.mutate_entry),
     "journal": Target(file_check.check_journal, file_check.mutate_journal),
@@ -41,6 +42,7 @@ TARGETS = {
     "identity": Target(config_check.check_identity, size_max=512),
     "exposition": Target(exposition_check.check_exposition, exposition_check.mutate_exposition),
     "sketch": Target(sketch_check.check_sketch, sketch_check.mutate_sketch),
+    "reference": Target(reference_check.check_reference, reference_check.mutate_reference, size_max=8_192),
     "loghist": Target(sketch_check.check_loghist, in_c=True),
     "tdigest": Target(sketch_check.check_tdigest, in_c=True),
     "edges": Target(sketch_check.check_edges, in_c=True),

@@ -27,6 +27,7 @@ from obsagent.store_sink import StoreSink
 from obsagent.testing.agent import MemoryStore
 from obsagent.wire import frame, zmtp
 from obsagent.wire.frame import Header, MessageKind
+from obsagent.wire.rules import read_rules, rules_body
 
 NOW_MS = 1_800_000_000_000
 PEER = b"peer"
@@ -170,6 +171,7 @@ class Listener:
         self.refusals: list[str] = []
         self.scales: dict[str, int] = {}
         self.refused_labels = Refusals()
+        self.models = None
         self.disconnected = self.poll = lambda *_: False
         self.close = self.clock_changed = lambda: None
         self.send = lambda *_: True
@@ -189,6 +191,17 @@ class Listener:
 
     def refused(self, message: str) -> None:
         self.refusals.append(message)
+
+
+def check_rules(data: bytes) -> None:
+    """Whatever the body of rules holds, they are refused as corrupt, or are rules that are written and read alike."""
+    named = {"model": "fraud", "version": ""}
+    try:
+        _, _, rules = read_rules(named, data)
+    except CorruptData as error:
+        check_complaint(error)
+        return
+    assert read_rules(named, rules_body(rules))[2] == rules
 
 
 def check_answer(data: bytes) -> None:

@@ -117,6 +117,21 @@ def test_make_help_lists_the_targets() -> None:
         assert re.search(rf"make {target}\b", done.stdout)
 
 
+def test_references_are_made_and_compared_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        f"{row % 37}.5,{'DE' if row % 3 else 'FR'},{row % 100 / 100},{row % 2},{row % 5 // 4}" for row in range(600)
+    ]
+    Path("train.csv").write_text("\n".join(["amount,country,score,said,was_fraud", *rows]) + "\n")
+    lines = [line for line in shown_commands() if line.startswith("obsagent reference ")]
+    assert len(lines) == 4
+    for line in [lines[0].replace("version 4", "version 3"), *lines]:
+        done = RunningAgent.command(*shlex.split(line)[1:])
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        assert done.stdout.strip(), line
+    assert {path.name for path in Path().iterdir()} == {"train.csv", "fraud-3.ref", "fraud-4.ref"}
+
+
 def test_the_agent_starts_as_shown() -> None:
     (line,) = [line for line in shown_commands() if line.startswith("obsagent agent")]
     done = RunningAgent.command(*shlex.split(line)[1:], "--help")

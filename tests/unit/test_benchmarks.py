@@ -27,6 +27,8 @@ ALONE = {
     "stored": "LogHist(6)",
     "history": "**rolled up**",
     "scrape": "**protobuf**",
+    "drift": "e_bh",
+    "drift_delay": "DyadicESR",
 }  # and what they tell of
 
 

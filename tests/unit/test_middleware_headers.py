@@ -21,6 +21,8 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
         "1700000000123000",
         "1700000000123000000",
         "t=1700000000123.000",
+        "t=1700000000.123, t=1700000000.4",  # of two proxies
+        "t=1600000000.123,1700000000123",  # of which one has a clock of its own
     ],
 )
 def test_the_start_of_a_request_comes_in_seconds_or_thousandths_of_them(text: str) -> None:
@@ -37,6 +39,8 @@ def test_the_start_of_a_request_comes_in_seconds_or_thousandths_of_them(text: st
         "-1",
         "1e9",
         "t=1700000000,123",
+        "t=1700000000.1,",
+        ",".join(["t=1700000000.1"] * 40),
         "t=1",
         "t=0",
         "9" * 30,

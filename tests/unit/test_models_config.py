@@ -10,6 +10,7 @@ import pytest
 from reference_lab import number, whole
 
 from obsagent import cli
+from obsagent.cli.references.loaded import reference_lines
 from obsagent.config import load, read
 from obsagent.config_guide import shown
 from obsagent.drift_config import DAY_MS, DriftConfig
@@ -156,6 +157,11 @@ def test_references_are_looked_up_by_version_then_by_model() -> None:
     assert found.find(four.label) is four
     assert found.find("00000000") is None
     assert found.status()[1]["id"] == four.id
+    header, every, own = reference_lines(found.status(), None)
+    assert header.split() == ["reference", "version", "id", "rows", "features", "made", "file"]
+    assert every.split()[:5] == ["fraud", "(any)", other.id, "10", "3"]
+    assert own.split()[:3] == ["fraud", "4", four.id]
+    assert reference_lines([], None) == []
 
 
 def test_a_reload_says_what_is_new_and_changes_nothing_if_anything_is_wrong() -> None:

@@ -43,6 +43,7 @@ COMMANDS = {
     "list": "list what there is to ask about",
     "quality": "show what is wrong with the data that models are given",
     "query": "ask for quantiles, rates and counts",
+    "reference": "freeze training data as a model's reference; show and compare references",
     "shell": "ask interactively, with completion and help",
     "status": "show what the agent has received, kept and lost",
     "top": "watch every service live",
@@ -51,8 +52,7 @@ COMMANDS = {
 
 # fmt: off
 NOT_BUILT = (
-    "logs", "traces", "performance", "alerts", "show", "reference",
-    "truth", "forget", "export",
+    "logs", "traces", "performance", "alerts", "show", "truth", "forget", "export",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from obsagent.cli.collectors import collector_lines
 from obsagent.cli.costs import cost_lines, culprit_lines, refused_label_lines
+from obsagent.cli.references.loaded import reference_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
 from obsagent.cli.units import format_count, format_quantity
@@ -52,7 +53,8 @@ def _tables(status: Status, width: int | None, everything: bool) -> list[list[st
     own_namespace = agent.get("pid_namespace", 0)
     sessions = session_lines(status["sessions"], width, everything=everything, own_namespace=own_namespace)
     collectors = collector_lines(agent.get("collectors", {}), width)
-    return [sessions, collectors, cost_lines(status["cost"], width, everything=everything)]
+    references = reference_lines(agent.get("references", []), width)
+    return [sessions, references, collectors, cost_lines(status["cost"], width, everything=everything)]
 
 
 def _facts(status: Status) -> Iterator[str]:

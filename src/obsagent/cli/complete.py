@@ -19,7 +19,9 @@ from obsagent.errors import ObsagentError
 
 AGENT_TIMEOUT_S = 0.15
 FILES = 3
-FILE_OPTIONS = frozenset({"--data", "--config", "--key", "--keys", "--output"})
+FILE_OPTIONS = frozenset({"--data", "--config", "--key", "--keys", "--out", "--output", "--importance"})
+FILE_ACTIONS = {"reference": ("fit", "show", "diff"), "config": ("check", "show")}
+"""Commands whose words behind these actions are files."""
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -90,6 +92,8 @@ def _of_command(command: str, words: Sequence[str], partial: str) -> list[Choice
         return _of_query(plain, partial, source)
     if command == "list":
         return _begun(_of_list(plain, source), partial)
+    if plain and plain[0] in FILE_ACTIONS.get(command, ()):
+        raise WantsFiles
     positional = [action for action in parser._actions if not action.option_strings and action.choices]
     return _begun([Choice(str(choice)) for action in positional for choice in action.choices or ()], partial)
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from obsagent.clock import Clock
 from obsagent.limits import GAUGE_INTERVAL_MS
+from obsagent.pulses import Pulse
 from obsagent.receive.ingest import Ingest
 from obsagent.wire.socket import ServerSocket
 
@@ -62,6 +63,7 @@ class IngestServer:
         self._stopping = False
         self.overloaded_ms = 0
         self.failure: BaseException | None = None
+        self.pulse = Pulse()
         self.thread = threading.Thread(target=self._run, name="obsagent-ingest")
 
     def start(self) -> None:
@@ -84,6 +86,7 @@ class IngestServer:
     def _loop(self) -> None:
         next_second = self._clock.monotonic_ms()
         while not self._stopping:
+            self.pulse.beat()
             now = self._clock.monotonic_ms()
             if now >= next_second:
                 next_second = now - (now - next_second) % GAUGE_INTERVAL_MS + GAUGE_INTERVAL_MS

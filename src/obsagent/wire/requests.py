@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from obsagent.errors import ObsagentError, ProtocolError
+from obsagent.pulses import Pulse
 from obsagent.wire.header import MessageKind, not_taken
 
 POLL_INTERVAL_MS = 1_000
@@ -48,10 +49,12 @@ class RequestServer:
         self._here = here
         self._serves = dict(serves)
         self._stopped = threading.Event()
+        self.pulse = Pulse()
 
     def run(self) -> None:
         """Answers until `stop`."""
         while not self._stopped.is_set():
+            self.pulse.beat()
             self.serve_one(POLL_INTERVAL_MS)
 
     def stop(self) -> None:
@@ -74,6 +77,11 @@ class RequestServer:
         if request is None:
             return False
         identity, kind, fields = request
+        with self.pulse.at(f"a {kind} request"):
+            self._serve(identity, kind, fields)
+        return True
+
+    def _serve(self, identity: bytes, kind: str, fields: Mapping[str, Any]) -> None:
         try:
             body = json.dumps(self._answer(kind, fields), allow_nan=False, ensure_ascii=False).encode()
         except ObsagentError as error:
@@ -83,7 +91,6 @@ class RequestServer:
             self._refuse(identity, ObsagentError("the agent failed to answer this; its log has the traceback"))
         else:
             self._socket.send(identity, "answer", body)
-        return True
 
     def _answer(self, kind: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         serve = self._serves.get(kind)

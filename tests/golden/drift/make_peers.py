@@ -2,8 +2,9 @@
 
     DO_NOT_TRACK=1 NML_DISABLE_USAGE_LOGGING=1 ENVIRONMENT/bin/python tests/golden/drift/make_peers.py evidently|nannyml
 
-Run it where that library is installed (`python -m benchmarks.drift_peers` makes such environments); obsagent needs neither.
-Each case holds counts, with them where they are needed edges and sums, and the number that the library gave for the values.
+Run it where that library is installed (`python -m benchmarks.drift_peers` makes such environments); obsagent needs
+neither. Each case holds counts, with them where they are needed edges and sums, and the number that the library gave
+for the values.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ def binned(values: Any, edges: Any) -> list[int]:
     return [int((values < edges[0]).sum()), *np.histogram(values, edges)[0].tolist(), int((values > edges[-1]).sum())]
 
 
+def inside(values: Any, edges: Any) -> list[int]:
+    """Counts in each bin, of edges that hold all values."""
+    return np.histogram(values, edges)[0].tolist()
+
+
 def evidently_cases() -> Iterator[dict[str, Any]]:
     """psi, kl, js, hellinger, total variation, chi-squared and Wasserstein, as evidently defines them."""
     from evidently.legacy.calculations.stattests import (
@@ -77,11 +83,11 @@ def evidently_cases() -> Iterator[dict[str, Any]]:
     for name, (first, second) in numeric().items():
         sides = pd.Series(first), pd.Series(second)
         edges = np.histogram_bin_edges(np.concatenate([first, second]), bins="sturges")
-        case = {"name": name, "reference": binned(first, edges), "current": binned(second, edges)}
+        case = {"name": name, "reference": inside(first, edges), "current": inside(second, edges)}
         for function, call in shared.items():
             yield {**case, "function": function, "value": float(call(*map(pd.Series.copy, sides), number, 0.1)[0])}
         edges = np.histogram_bin_edges(np.unique(np.concatenate([first, second])), bins="sturges")
-        case = {"name": name, "reference": binned(first, edges), "current": binned(second, edges)}
+        case = {"name": name, "reference": inside(first, edges), "current": inside(second, edges)}
         call = hellinger_distance._hellinger_distance
         yield {**case, "function": "hellinger", "value": float(call(*map(pd.Series.copy, sides), number, 0.1)[0])}
         rounded = pd.Series(np.round(first, 0)), pd.Series(np.round(second, 0))
@@ -105,7 +111,7 @@ def _atoms(first: pd.Series, second: pd.Series) -> dict[str, Any]:
 
 
 def nannyml_cases() -> Iterator[dict[str, Any]]:
-    """js, hellinger, linf, chi-squared, KS and Wasserstein, as nannyml defines them; the latter two by its estimates."""
+    """js, hellinger, linf, chi-squared, KS and Wasserstein, as nannyml defines them; the last two by its estimates."""
     from nannyml.drift.univariate.methods import FeatureType, MethodFactory
 
     def value(key: str, kind: Any, before: pd.Series, after: pd.Series) -> float:

@@ -11,6 +11,7 @@ TRACE_PARENT = re.compile(r"\s*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a
 REQUEST_ID = re.compile(rf"[A-Za-z0-9_.:/+=@~#-]{{1,{REQUEST_ID_BYTES_MAX}}}")
 PLAUSIBLE_S = 1e11
 """No time in seconds is as large, and every time of this century in milliseconds is larger."""
+PROXIES_MAX = 16
 INVALID_VERSION = "ff"
 FIRST_VERSION = "00"
 
@@ -18,15 +19,21 @@ FIRST_VERSION = "00"
 def queued_at(text: str, now_s: float) -> float | None:
     """`X-Request-Start` in seconds since the epoch, None if it is no time within the last hour.
 
-    nginx writes `t=1700000000.123` (seconds), Heroku and others milliseconds or microseconds, with or without `t=`.
+    nginx (`t=${msec}`) and Envoy (`t=%START_TIME(%s.%3f)%`) write seconds, Heroku milliseconds, Apache (`%t`)
+    microseconds, with or without `t=`. Of several proxies the first has had the request first.
     """
-    found = QUEUED_AT.fullmatch(text)
-    if found is None:
+    found = [QUEUED_AT.fullmatch(each) for each in text.split(",", PROXIES_MAX)]
+    times = [_seconds(float(each[1])) for each in found if each is not None]
+    if len(times) < len(found):
         return None
-    at_s = float(found[1])
-    while at_s > PLAUSIBLE_S:  # milli-, micro- or nanoseconds
-        at_s /= 1e3
-    return at_s if -QUEUED_FUTURE_LIMIT_S <= now_s - at_s <= QUEUED_PAST_LIMIT_S else None
+    return next((at_s for at_s in times if -QUEUED_FUTURE_LIMIT_S <= now_s - at_s <= QUEUED_PAST_LIMIT_S), None)
+
+
+def _seconds(at: float) -> float:
+    """A time in seconds, milli-, micro- or nanoseconds, in seconds."""
+    while at > PLAUSIBLE_S:
+        at /= 1e3
+    return at
 
 
 def trace_id(text: str) -> str | None:

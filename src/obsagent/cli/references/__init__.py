@@ -1,0 +1,1 @@
+"""What the actions of `obsagent reference` do and print."""

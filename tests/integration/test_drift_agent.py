@@ -28,9 +28,7 @@ from obsagent.models_config import ModelConfig
 from obsagent.reference import NUMBER, FeatureReference, Reference, Spread
 from obsagent.samples import Kind
 from unit.agent_in_process import config_in, running_agent
-from unit.feature_lab import EDGES, binned, needs_columns
-
-pytestmark = needs_columns
+from unit.feature_lab import EDGES, binned
 
 JUDGED = Judged("fraud", "4", "live")
 HOUR_MS = 3_600_000

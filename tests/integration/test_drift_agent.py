@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from integration.agents import RunningAgent
 from integration.threaded_agent import until
 from obsagent import cli
 from obsagent._native.codec import BodyWriter
@@ -20,14 +22,13 @@ from obsagent.drift_config import DriftConfig
 from obsagent.evaluate.state import NAME, Judged, read_state
 from obsagent.head.accounts import SessionAccounts
 from obsagent.head.entries import Define, DefinedSeries, Frame, SessionOpen
+from obsagent.head.store import Store
 from obsagent.limits import WINDOW_MS
 from obsagent.models_config import ModelConfig
 from obsagent.reference import NUMBER, FeatureReference, Reference, Spread
 from obsagent.samples import Kind
 from unit.agent_in_process import config_in, running_agent
-from unit.feature_lab import EDGES, binned, needs_columns
-
-pytestmark = needs_columns
+from unit.feature_lab import EDGES, binned
 
 JUDGED = Judged("fraud", "4", "live")
 HOUR_MS = 3_600_000
@@ -48,7 +49,7 @@ def reference(names: list[str], seed: int = 1) -> Reference:
 
 
 class Feeder:
-    """Writes columns for windows of the last hour straight into a running agent's store, like an ended client's."""
+    """Writes columns for windows of the last hour into a store whose agent is not running, as a client's would be."""
 
     def __init__(self, label: str, names: list[str]) -> None:
         self.label, self.names = label, names
@@ -57,8 +58,14 @@ class Feeder:
         self.begin_ms = now_ms - now_ms % WINDOW_MS - 50 * 60_000
         self.sessions = 0
 
-    def feed(self, agent: Agent, first: int, count: int, samples: int = 60, **means: float) -> None:
-        store = agent._store
+    def feed(self, data: Path, first: int, count: int, samples: int = 60, **means: float) -> None:
+        store = Store.open(data)
+        try:
+            self._write(store, first, count, samples, means)
+        finally:
+            store.close()
+
+    def _write(self, store: Store, first: int, count: int, samples: int, means: dict[str, float]) -> None:
         self.sessions += 1
         session = f"feeder {self.sessions}".encode().ljust(16, b"\0")
         store.write(SessionOpen(session, "shop", "host", 7, self.begin_ms, 0, ""))
@@ -110,13 +117,14 @@ def test_a_stable_stream_of_twenty_features_raises_no_alarm_and_a_shift_raises_o
     known = reference(names)
     config = config_for(tmp_path, known)
     feeder = Feeder(known.label, names)
+    feeder.feed(config.data, 0, 120)
     with running_agent(config) as agent, AgentClient(config.serve, 60) as client:
-        feeder.feed(agent, 0, 120)
         feeder.until_judged(agent, 120)
         report = client.drift("model=fraud since 2h")
         assert [each["feature"] for each in report["features"] if each["alarm"]] == []
         assert len(report["features"]) == 20
-        feeder.feed(agent, 120, 20, x3=1.0)
+    feeder.feed(config.data, 120, 20, x3=1.0)
+    with running_agent(config) as agent, AgentClient(config.serve, 60) as client:
         feeder.until_judged(agent, 140)
         until(lambda: alarms_counted(config) == {"x3": 1.0}, "the alarm is not counted")
         report = client.drift("model=fraud since 2h top 1")
@@ -136,9 +144,9 @@ def test_restarts_neither_forget_an_alarm_nor_raise_it_twice(tmp_path: Path) -> 
     config = config_for(tmp_path, known)
     feeder = Feeder(known.label, names)
     for part in range(5):
+        shift = {"amount": 1.0} if part >= 2 else {}
+        feeder.feed(config.data, part * 12, 12, **shift)
         with running_agent(config) as agent:
-            shift = {"amount": 1.0} if part >= 2 else {}
-            feeder.feed(agent, part * 12, 12, **shift)
             feeder.until_judged(agent, part * 12 + 12)
             if part >= 2:
                 until(lambda: alarms_counted(config) == {"amount": 1.0}, "the alarm is not counted once")
@@ -149,14 +157,44 @@ def test_restarts_neither_forget_an_alarm_nor_raise_it_twice(tmp_path: Path) -> 
     assert sum(state.totals.values()) == 1
 
 
+def test_a_killed_agent_neither_forgets_an_alarm_nor_raises_it_twice(stopped_agent: RunningAgent) -> None:
+    """Killed at moments that nobody has chosen, while it judges what was fed before."""
+    known = reference(["amount"])
+    known.save(stopped_agent.directory / "fraud.ref")
+    configuration = stopped_agent.directory / "obsagent.toml"
+    configuration.write_text(f'[models.fraud]\nreference = "{stopped_agent.directory / "fraud.ref"}"\n')
+    feeder = Feeder(known.label, ["amount"])
+    feeder.feed(stopped_agent.data, 0, 60)
+    feeder.feed(stopped_agent.data, 60, 60, amount=0.7)
+    for round_ in range(4):
+        agent = stopped_agent.start("--config", str(configuration), "--http", "off")
+        time.sleep(random.Random(round_).uniform(0.0, 2.0))
+        agent.kill()
+    agent = stopped_agent.start("--config", str(configuration), "--http", "off")
+
+    def counted() -> list[float]:
+        rows = agent.ask("sum drift_alarms since 2h")["series"]
+        return [row["values"]["sum"] for row in rows]
+
+    until(counted, "no alarm is counted")
+    with AgentClient(agent.serve) as client:
+        (feature,) = client.drift("since 2h")["features"]
+    assert feature["alarm"]
+    assert counted() == [1.0]
+    assert agent.stop() == 0
+    state = read_state(agent.data)
+    assert state is not None
+    assert sum(state.totals.values()) == 1
+
+
 def test_a_state_that_is_lost_or_damaged_is_made_again_and_counts_nothing_twice(tmp_path: Path) -> None:
     names = ["amount"]
     known = reference(names)
     config = config_for(tmp_path, known)
     feeder = Feeder(known.label, names)
+    feeder.feed(config.data, 0, 20)
+    feeder.feed(config.data, 20, 10, amount=1.0)
     with running_agent(config) as agent:
-        feeder.feed(agent, 0, 20)
-        feeder.feed(agent, 20, 10, amount=1.0)
         feeder.until_judged(agent, 30)
         until(lambda: alarms_counted(config) == {"amount": 1.0})
     path = config.data / NAME
@@ -194,8 +232,8 @@ def test_a_thousand_features(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     )
     config = config_for(tmp_path, many)
     feeder = Feeder(many.label, names)
+    feeder.feed(config.data, 0, 3, samples=40)
     with running_agent(config) as agent:
-        feeder.feed(agent, 0, 3, samples=40)
         feeder.until_judged(agent, 3)
         assert cli.main(["drift", "since", "2h", "--agent", config.serve, "--format", "json"]) == 0
         report = json.loads(capsys.readouterr().out)
@@ -210,8 +248,8 @@ def test_a_store_is_read_without_its_agent(tmp_path: Path, capsys: pytest.Captur
     known = reference(["amount"])
     config = config_for(tmp_path, known, false_alarms=90 * 86_400_000)
     feeder = Feeder(known.label, ["amount"])
+    feeder.feed(config.data, 0, 20, amount=1.0)
     with running_agent(config) as agent:
-        feeder.feed(agent, 0, 20, amount=1.0)
         feeder.until_judged(agent, 20)
     (tmp_path / "fraud.ref").unlink()
     data = ["--data", str(config.data)]
@@ -229,23 +267,24 @@ def test_a_store_is_read_without_its_agent(tmp_path: Path, capsys: pytest.Captur
 def test_values_of_every_kind_are_findings(tmp_path: Path) -> None:
     known = reference(["amount", "gone"])
     config = config_for(tmp_path, known)
-    with running_agent(config) as agent, AgentClient(config.serve, 60) as client:
-        store = agent._store
-        session = b"odd".ljust(16, b"\0")
-        now_ms = SystemClock().wall_ms() - 60_000
-        store.write(SessionOpen(session, "shop", "host", 7, now_ms, 0, ""))
-        given = {"service": "shop", "model": "fraud", "version": "4", "variant": "live"}
-        amount = store.series.resolve("feature", Kind.COLUMN, {**given, "feature": "amount", "reference": known.label})
-        extra = store.series.resolve("feature", Kind.COLUMN, {**given, "feature": "extra"})
-        assert amount is not None
-        assert extra is not None
-        store.write(Define(session, [DefinedSeries(0, amount.id, amount), DefinedSeries(1, extra.id, extra)]))
-        body = BodyWriter()
-        odd = [float("nan"), float("inf"), float("-inf"), 1e300, -1e300, *[0.1] * 50]
-        body.put_column(0, odd, edges=EDGES, nulls=20, wrong_types=30)
-        body.put_column(1, [], ["a", "b"])
-        counts = SessionAccounts(observed=107)
-        store.write(Frame(session, 1, 1, now_ms, now_ms + 1, counts, body.take(), ()))
+    store = Store.open(config.data)
+    session = b"odd".ljust(16, b"\0")
+    now_ms = SystemClock().wall_ms() - 60_000
+    store.write(SessionOpen(session, "shop", "host", 7, now_ms, 0, ""))
+    given = {"service": "shop", "model": "fraud", "version": "4", "variant": "live"}
+    amount = store.series.resolve("feature", Kind.COLUMN, {**given, "feature": "amount", "reference": known.label})
+    extra = store.series.resolve("feature", Kind.COLUMN, {**given, "feature": "extra"})
+    assert amount is not None
+    assert extra is not None
+    store.write(Define(session, [DefinedSeries(0, amount.id, amount), DefinedSeries(1, extra.id, extra)]))
+    body = BodyWriter()
+    odd = [float("nan"), float("inf"), float("-inf"), 1e300, -1e300, *[0.1] * 50]
+    body.put_column(0, odd, edges=EDGES, nulls=20, wrong_types=30)
+    body.put_column(1, [], ["a", "b"])
+    counts = SessionAccounts(observed=107)
+    store.write(Frame(session, 1, 1, now_ms, now_ms + 1, counts, body.take(), ()))
+    store.close()
+    with running_agent(config), AgentClient(config.serve, 60) as client:
         report = client.quality("model=fraud since 10m")
         found = {(each["feature"], each["finding"]) for each in report["findings"]}
         assert found == {

@@ -7,14 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from obsagent._native import sketch
 from obsagent.answer.expected import Expected
 from obsagent.samples import Kind, Series
 from unit.fake_view import FakeView
-
-needs_columns = pytest.mark.skipif(not hasattr(sketch, "Column"), reason="nothing reads columns yet")
 
 LABEL = "1a2b3c4d"
 EDGES = tuple(float(edge) for edge in range(-4, 5))

@@ -9,9 +9,7 @@ from obsagent.answer.execute import answer
 from obsagent.answer.language import parse
 from obsagent.answer.mistakes import QueryError
 from obsagent.answer.options import Options
-from unit.feature_lab import EDGES, LABEL, LANDS, ROWS, Lab, binned, needs_columns
-
-pytestmark = needs_columns
+from unit.feature_lab import EDGES, LABEL, LANDS, ROWS, Lab, binned
 
 NOW_MS = 1_767_258_125_250
 WINDOW_MS = 10_000

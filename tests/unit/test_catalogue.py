@@ -86,3 +86,29 @@ def test_events_by_name():
         {"name": "rollback", "services": ["risk"], "count": 1, "last_ms": NOW_MS - 5},
     ]
     assert [event["name"] for event in catalogue(view, "risk")["events"]] == ["rollback"]
+
+
+def test_models_features_and_references_are_those_of_the_series():
+    view = FakeView()
+    for version, reference in (("3", "0ld00000"), ("4", "new00000")):
+        for feature in ("amount", "land"):
+            view.add_series(
+                "feature",
+                Kind.COLUMN,
+                service="shop",
+                model="fraud",
+                version=version,
+                variant="live",
+                feature=feature,
+                reference=reference,
+            )
+    view.add_series("feature", Kind.COLUMN, service="other", model="churn", feature="age", version="")
+    view.add_series("requests", Kind.COUNTER, service="shop", endpoint="/")
+    found = catalogue(view)
+    assert found["models"] == [
+        {"name": "churn", "versions": [], "variants": [], "services": ["other"], "features": 1},
+        {"name": "fraud", "versions": ["3", "4"], "variants": ["live"], "services": ["shop"], "features": 2},
+    ]
+    assert found["features"][1] == {"name": "amount", "models": ["fraud"], "references": ["0ld00000", "new00000"]}
+    assert found["references"][0] == {"name": "0ld00000", "models": ["fraud"], "features": 2}
+    assert [model["name"] for model in catalogue(view, "shop")["models"]] == ["fraud"]

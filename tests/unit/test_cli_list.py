@@ -107,9 +107,17 @@ def test_values_of_a_label_with_their_metrics():
     assert entries_of(CATALOGUE, "values", "nowhere") == []
 
 
-def test_what_has_no_columns_of_its_own_has_a_name_and_a_time():
-    assert shown(write_table, "models", [{"name": "fraud", "last_ms": NOW_MS - 5000}]) == (
-        "name    last seen\nfraud      5s ago\n"
+def test_models_with_what_they_are_given():
+    fraud = {"name": "fraud", "versions": ["3", "4"], "variants": ["live"], "services": ["shop"], "features": 1_000}
+    assert shown(write_table, "models", [fraud]) == (
+        "name    versions   variants   services   features\nfraud   3, 4       live       shop          1,000\n"
+    )
+    reference = {"name": "1a2b3c4d", "models": ["fraud"], "features": 12}
+    assert shown(write_table, "references", [reference]) == (
+        "name       models   features\n1a2b3c4d   fraud          12\n"
+    )
+    assert shown(write_csv, "features", [{"name": "age", "models": ["fraud"], "references": ["a", "b"]}]) == (
+        "name,models,references\nage,fraud,a b\n"
     )
 
 

@@ -18,9 +18,7 @@ from obsagent.evaluate.evaluator import Evaluator
 from obsagent.evaluate.quality_report import quality_report
 from obsagent.evaluate.settings import Settings
 from obsagent.evaluate.state import State
-from unit.feature_lab import LABEL, Lab, needs_columns
-
-pytestmark = needs_columns
+from unit.feature_lab import LABEL, Lab
 
 BEGIN_MS = 1_767_254_400_000  # 2026-01-01T08:00:00Z
 WINDOW_MS = 10_000

@@ -15,9 +15,7 @@ from obsagent.evaluation import Evaluation
 from obsagent.fs import Fs
 from obsagent.readings import Reading
 from unit.faulty_fs import FailingFs
-from unit.feature_lab import Lab, needs_columns
-
-pytestmark = needs_columns
+from unit.feature_lab import Lab
 
 BEGIN_MS = 1_767_254_400_000
 WINDOW_MS = 10_000

@@ -12,9 +12,7 @@ from obsagent.evaluate.readings import ALARMS, EVALUE, alarm_readings, counted_b
 from obsagent.evaluate.settings import Settings
 from obsagent.evaluate.state import Counted, Judged, State, decode, encode
 from obsagent.limits import DRIFT_SAMPLES_MIN, DRIFT_SLICES
-from unit.feature_lab import LABEL, Lab, needs_columns
-
-pytestmark = needs_columns
+from unit.feature_lab import LABEL, Lab
 
 BEGIN_MS = 1_767_254_400_000  # 2026-01-01T08:00:00Z
 WINDOW_MS = 10_000

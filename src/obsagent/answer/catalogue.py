@@ -9,7 +9,7 @@ The catalogue is a dict that goes into JSON as it is:
                 classic histogram is one metric, without its `le`, instead of those of its counts
     events      [{"name", "services", "count": that are kept, "last_ms"}], by name
     models, references, features
-                [] for now: nothing in a store is one
+                as `model_catalogue.py` says
 
 Lists of names are sorted. Times are milliseconds since the epoch, or null.
 """
@@ -22,6 +22,7 @@ from itertools import chain
 from typing import Any
 
 from obsagent.answer import classic
+from obsagent.answer.model_catalogue import model_catalogue
 from obsagent.answer.stats import CLASSIC
 from obsagent.answer.view import Clients, View
 from obsagent.limits import CATALOGUE_VALUES
@@ -29,8 +30,6 @@ from obsagent.samples import Event, Series
 
 INFO = "_info"
 """Metrics so called tell of versions of everything, and not of the service's."""
-
-PILLARS = ("models", "references", "features")
 
 Catalogue = dict[str, Any]
 
@@ -54,7 +53,7 @@ def catalogue(view: View, service: str | None = None) -> Catalogue:
             *(_classic(name, parts, view) for name, parts in classics.items()),
         ],
         "events": _events(view.events(), service),
-        **{pillar: [] for pillar in PILLARS},
+        **model_catalogue(each for each in view.series() if service in (None, each.labels.get("service", ""))),
     }
     found["metrics"].sort(key=lambda metric: metric["name"])
     return found

@@ -65,9 +65,18 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "labels": (_NAME, _COUNT, Column("such as", "values", names), Column("metrics", "metrics", names)),
     "versions": (Column("version", "name"), Column("service", "service")),
     "values": (Column("value", "name"), Column("metrics", "metrics", names)),
+    "models": (
+        _NAME,
+        Column("versions", "versions", names),
+        Column("variants", "variants", names),
+        _SERVICES,
+        Column("features", "features", format_count, RIGHT),
+    ),
+    "features": (_NAME, Column("models", "models", names), Column("references", "references", names)),
+    "references": (_NAME, Column("models", "models", names), Column("features", "features", format_count, RIGHT)),
     "events": (_NAME, _SERVICES, Column("count", "count", format_count, RIGHT), _LAST),
 }
-"""Columns by what is listed; the other kinds have a name and when they were last seen."""
+"""Columns by what is listed."""
 
 
 def entries_of(catalogue: Entry, what: str, label: str | None = None) -> list[Entry]:

@@ -33,14 +33,15 @@ class FromFiles:
 
     def feature(self, reference: str, feature: str) -> Expected | None:
         """What the reference with this label says of a feature or an output."""
-        found = self._known.find(reference)
-        column = found.columns.get(feature) if found else None
-        if column is None:
-            return None
         key = reference, feature
-        if key not in self._made:
-            self._made[key] = expected_of(reference, feature, column)
-        return self._made[key]
+        made = self._made.get(key)
+        if made is None:
+            found = self._known.find(reference)
+            column = (found.features.get(feature) or found.outputs.get(feature)) if found else None
+            if column is None:
+                return None
+            made = self._made[key] = expected_of(reference, feature, column)
+        return made
 
     def forget(self) -> None:
         """What was made of references that may be others now."""

@@ -31,7 +31,7 @@ from obsagent.config_values import (
 )
 from obsagent.endpoints import check_endpoint, default_control, default_listen, default_serve
 from obsagent.errors import ConfigError, UsageError, printable
-from obsagent.http_address import default_http, parse_http
+from obsagent.http_address import parse_http
 from obsagent.toml_lines import lines_of, nearest
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class AgentConfig:
     socket_group: str = ""
     keys: Path | None = None
     require_keys: bool = False
-    http: str | None = field(default_factory=default_http)
+    http: str | None = None
     """HOST:PORT, or `off`; None where nobody asked: then a default that may be taken."""
     http_token: Path | None = None
     """The file of the token that is asked for at the HTTP port."""

@@ -1,5 +1,4 @@
-// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments
-// topk obs
+// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments topk obs
 /* The way of a sample through the ring and the drain, beside a copy of the same records. One processor: what two
  * cost each other is not in it. */
 #include <math.h>

@@ -1,5 +1,4 @@
-// kernels: frames groups sections window accumulator series_map series_index body rows loghist tdigest column edges hll
-// moments topk obs
+// kernels: frames groups sections window accumulator series_map series_index body rows loghist tdigest column edges hll moments topk obs
 /* What the agent does with a batch and a query with a frame, from 1 to 20,000 series. */
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,4 @@
-// kernels: rows transpose sections window accumulator frames groups body loghist tdigest series_map series_index column
-// edges hll moments topk obs
+// kernels: rows transpose sections window accumulator frames groups body loghist tdigest series_map series_index column edges hll moments topk obs
 /* Any bytes as the rows of a window: the check, a window, a query's groups and a compaction accept the same rows and
  * count the same samples; what a window writes of them is read again as the same. */
 #include "fuzz.h"

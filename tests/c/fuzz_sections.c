@@ -1,5 +1,4 @@
-// kernels: rows transpose sections window accumulator frames groups body loghist tdigest series_map series_index column
-// edges hll moments topk obs
+// kernels: rows transpose sections window accumulator frames groups body loghist tdigest series_map series_index column edges hll moments topk obs
 /* Any bytes as a frame of a compacted block: windows ascend and lie inside of it; a query that takes the frame whole
  * gets what one gets that takes its sections apart; a compaction of it loses nothing. */
 #include "fuzz.h"

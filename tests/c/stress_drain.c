@@ -1,5 +1,4 @@
-// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments
-// topk obs
+// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments topk obs
 /* Threads that record one by one and in bulk, define series and end, beside the drain's thread, a taker and
  * callers of seal and set_clock, on a pool that is too small: every batch balances, and so does the end. Run
  * under ThreadSanitizer. */

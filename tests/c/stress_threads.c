@@ -1,5 +1,4 @@
-// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments
-// topk obs
+// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments topk obs
 /* Threads that outlive recorders: they find their producers by slot (thread_producers.h) while recorders come, are
  * stopped under them and are destroyed, and the next one takes the slot; threads end at any moment. As in the
  * extension, one lock (the GIL) is held for whatever is recorded one by one and for the change of the slot, but not

@@ -1,5 +1,4 @@
-// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments
-// topk obs
+// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments topk obs
 /* The drain without its thread: obs_drain_step with times of our own. */
 #include "drain_lab.h"
 

@@ -1,5 +1,4 @@
-// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments
-// topk obs
+// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments topk obs
 /* Columns on their way through the drain: every sample comes out once, sketched, in the window in which it was seen. */
 #include <math.h>
 #include <string.h>

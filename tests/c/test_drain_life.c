@@ -1,5 +1,4 @@
-// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments
-// topk obs
+// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments topk obs
 /* Threads that come and go, stop and start, fork, wrong definitions, allocations that fail. */
 #include "drain_lab.h"
 
@@ -93,7 +92,7 @@ static void wrong_definitions_are_refused(void)
     uint32_t series;
     set_up(&fixture);
     CHECK_STATUS(obs_open_batch_define(&fixture.drain->open, 0, 6, false, &series), OBS_ERR_RANGE);
-    CHECK_STATUS(obs_open_batch_define(&fixture.drain->open, 4, 6, false, &series), OBS_ERR_RANGE);
+    CHECK_STATUS(obs_open_batch_define(&fixture.drain->open, 5, 6, false, &series), OBS_ERR_RANGE);
     CHECK_STATUS(obs_open_batch_define(&fixture.drain->open, OBS_KIND_HISTOGRAM, 9, false, &series), OBS_ERR_RANGE);
     CHECK_STATUS(obs_open_batch_define(&fixture.drain->open, OBS_KIND_HISTOGRAM, -1, false, &series), OBS_ERR_RANGE);
     CHECK_STATUS(obs_open_batch_define(&fixture.drain->open, OBS_KIND_COUNTER, 6, true, &series), OBS_ERR_RANGE);

@@ -1,5 +1,4 @@
-// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments
-// topk obs
+// kernels: drain producer delta ring open_batch categories batch_queue body loghist tdigest column edges hll moments topk obs
 /* What samples become on their way through the drain: columns, histograms, digests, sums. */
 #include <math.h>
 

@@ -1,5 +1,4 @@
-// kernels: frames window accumulator series_map series_index body rows loghist tdigest column edges hll moments topk
-// obs
+// kernels: frames window accumulator series_map series_index body rows loghist tdigest column edges hll moments topk obs
 #include "frames.h"
 
 #include "alloc_seam.h"

@@ -1,5 +1,4 @@
-// kernels: groups sections frames window accumulator series_map series_index body rows loghist tdigest column edges hll
-// moments topk obs
+// kernels: groups sections frames window accumulator series_map series_index body rows loghist tdigest column edges hll moments topk obs
 #include "groups.h"
 
 #include "alloc_seam.h"

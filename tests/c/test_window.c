@@ -1,5 +1,4 @@
-// kernels: window accumulator series_map series_index body rows frames loghist tdigest column edges hll moments topk
-// obs
+// kernels: window accumulator series_map series_index body rows frames loghist tdigest column edges hll moments topk obs
 /* Windows and rows that are merged into a window, and the memory that it takes. */
 #include <math.h>
 

@@ -1,5 +1,4 @@
-// kernels: window accumulator series_map series_index body rows frames loghist tdigest column edges hll moments topk
-// obs
+// kernels: window accumulator series_map series_index body rows frames loghist tdigest column edges hll moments topk obs
 /* What bodies and single samples come to in a window, and what a failed allocation leaves of it. */
 #include <math.h>
 

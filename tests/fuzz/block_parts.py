@@ -90,8 +90,9 @@ def expand(stored: bytes) -> bytes:
 
 def header_bytes(header: BlockHeader, version: int | None = None) -> bytes:
     """The bytes of any header, whether or not its kind has a version."""
-    kind, sequence, size, first, last, mark, *rest = header
-    version = layout.VERSION_OF_KIND.get(kind, 1) if version is None else version
+    kind, sequence, size, first, last, mark, *rest, has_columns = header
+    own = layout.VERSION_WITH_COLUMNS if has_columns else layout.VERSION_OF_KIND.get(kind, 1)
+    version = own if version is None else version
     fields = (layout.BLOCK_MAGIC, version, kind, sequence, size, first, last, *mark, *rest)
     return sealed_header(layout.BLOCK_HEADER.pack(*fields, 0))
 

@@ -10,6 +10,9 @@ from obsagent.sketches import LogHist, TDigest
 
 Seeds = Iterator[tuple[str, bytes]]
 
+NAMES = ["0.5", "1", "nan"]
+"""Categories that have a bin."""
+
 SPREADS: dict[str, list[float]] = {
     "empty": [],
     "one": [0.25],
@@ -107,12 +110,27 @@ def body_seeds() -> Seeds:
     writer.put_counter(31, 1, 0.0)
     writer.put_gauge(2**31 - 1, 1.0)
     yield "refused_and_unknown", writer.take()
+    for name, values in SPREADS.items():
+        put_column(writer, 4, values)
+        yield f"column_{name}", writer.take()
+    put_column(writer, 0, SPREADS["dense"])
+    put_column(writer, 0, SPREADS["equal"], names=None)
+    put_column(writer, 1, SPREADS["one"])
+    writer.put_run(0, SPREADS["one"])
+    yield "columns_of_all_sorts", writer.take()
     writer.put_counter(2, 2**48, 1e308)
     yield "as_many_samples_as_allowed", writer.take()
 
 
+def put_column(writer: BodyWriter, number: int, values: list[float], names: list[str] | None = NAMES) -> None:
+    """Numbers in bins, and categories that are as many as there are values; a column of either."""
+    edges = sorted({value for value in values if math.isfinite(value)})[:5]
+    writer.put_column(number, values, edges=edges if len(edges) > 1 else None, nulls=3, wrong_types=1)
+    writer.put_column(number, (), [f"{value:g}" for value in values], names=names)
+
+
 def filled_window(first: int, digests: bool = True) -> Window:
-    """Series 1 to 12 of every kind, histograms of every other with a digest."""
+    """Series 1 to 12 of every kind but columns, histograms of every other with a digest."""
     writer, series_map, window = BodyWriter(), SeriesMap(), Window()
     for number in range(1, 13):
         kind = number % 3 + 1
@@ -137,8 +155,20 @@ def row_of(value: float, kind: int, series: int = 5, digest: bool = False) -> by
     return window.encode_frames()[0][2]
 
 
+def column_window(first: int) -> Window:
+    """Columns of numbers and of categories."""
+    writer, series_map, window = BodyWriter(), SeriesMap(), Window()
+    for number, (numbers, categories) in enumerate((([1.0, 2.0, 7.5], ()), ((), ("a", "b", "b")), ((), ()))):
+        series_map.set(number, number * first, 4)
+        edges, names = ([0.0, 1.0, 5.0], None) if numbers else (None, ["a"])
+        writer.put_column(number, numbers, categories, edges=edges, names=names, nulls=number)
+    window.apply(writer.take(), series_map, 1_000 * first)
+    return window
+
+
 def rows_seeds() -> Seeds:
     yield "empty", b""
+    yield "columns", column_window(3).encode_frames()[0][2]
     yield "histogram", row_of(1.5, 1)
     yield "digested", row_of(1.5, 1, digest=True)
     yield "counter", row_of(1.5, 2)
@@ -155,5 +185,9 @@ def sections_seeds() -> Seeds:
         for window in range(windows):
             transpose.add_rows(10_000 * window - 20_000, filled_window(1 + window % 2).encode_frames()[0][2])
         yield name, transpose.encode(size)[0][4]
+    columns = Transpose()
+    for window in range(3):
+        columns.add_rows(10_000 * window, column_window(1 + window % 2).encode_frames()[0][2])
+    yield "columns", columns.encode(65_536)[0][4]
     yield "no_section", (-5).to_bytes(8, "little", signed=True)
     yield "latest_window", (2**63 - 1).to_bytes(8, "little") + b"\0\0"

@@ -2,8 +2,8 @@
 
     python tests/golden/make_segments.py DIRECTORY
 
-Two segment files, a counter, a histogram and a gauge in four windows each; the first file is compacted and rolled up
-if this build can do that. `tests/unit/test_golden_segments.py` says what is in them.
+Two segment files, a counter, a histogram, a gauge and a column in four windows each; the first file is compacted and
+rolled up if this build can do that. `tests/unit/test_golden_segments.py` says what is in them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from obsagent.samples import Kind
 BEGIN_MS = 1_700_000_000_000
 WINDOW_MS = 10_000
 SESSION = b"golden session 1"
-METRICS = {"latency": Kind.HISTOGRAM, "served": Kind.COUNTER, "depth": Kind.GAUGE}
+METRICS = {"latency": Kind.HISTOGRAM, "served": Kind.COUNTER, "depth": Kind.GAUGE, "feature": Kind.COLUMN}
+SAMPLES_PER_WINDOW = 100 + 100 + 1 + 13
 
 
 class Clock:
@@ -37,11 +38,14 @@ class Clock:
 
 
 def body_of(window: int) -> bytes:
-    """100 latencies of 1 to 100 ms times the window's number, as many requests, one depth."""
+    """100 latencies of 1 to 100 ms times the window's number, as many requests, one depth; a feature's 10 numbers, 2
+    nulls and a value of a wrong type.
+    """
     writer = BodyWriter()
     writer.put_loghist(0, [number * window / 1000 for number in range(1, 101)])
     writer.put_counter(1, 100, 100.0)
     writer.put_gauge(2, float(window))
+    writer.put_column(3, [float(number * window) for number in range(10)], edges=[0, 5, 10], nulls=2, wrong_types=1)
     return writer.take()
 
 
@@ -53,7 +57,7 @@ def main() -> None:
     found = [store.series.resolve(metric, kind, {"service": "shop"}) for metric, kind in METRICS.items()]
     store.write(Define(SESSION, [DefinedSeries(n, one.id, one) for n, one in enumerate(found) if one is not None]))
     for window in range(1, 5):
-        accounts = SessionAccounts(observed=201 * window)
+        accounts = SessionAccounts(observed=SAMPLES_PER_WINDOW * window)
         store.write(Frame(SESSION, window, 1, clock.at_ms, clock.at_ms + 5_000, accounts, body_of(window)))
         clock.at_ms += WINDOW_MS
         store.checkpoint()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from obsagent._native.codec import Groups
+from obsagent._native.sketch import Column
 from obsagent.fs import Fs
 from obsagent.head.budgets import Budgets
 from obsagent.head.shelf import KEEP_MS
@@ -93,6 +94,21 @@ def row_of(view: View, series: Series, at_ms: int) -> dict[str, Any]:
         "counter": groups.counter(0),
         "gauge": groups.gauge(0),
         "histogram": encoded and described(LogHist._from_compact(encoded)),
+        "column": column_in(groups),
+    }
+
+
+def column_in(groups: Groups) -> dict[str, Any] | None:
+    """What merges exactly of a column."""
+    encoded = groups.column(0)
+    if encoded is None:
+        return None
+    column = Column._from_compact(encoded)
+    return {
+        "counts": [column.null_count, column.wrong_type_count, column.category_count, column.moments.count],
+        "edges": column.edge_counts and [list(column.edge_counts), list(column.edge_sums or ())],
+        "top": column.topk and [[key, count] for key, count in column.topk.items()],
+        "distinct": column.hll and column.hll.count(),
     }
 
 

@@ -101,7 +101,7 @@ def entry() -> Cases:
     yield "open_nested_arrays_5_000", bytes((OPEN,)) + b"\x91" * 5_000
     yield "open_array_of_four_billion", bytes((OPEN,)) + b"\xdd" + b"\xff" * 4
     yield "define_row_of_three", packed(DEFINE, session, [[0, 1, None]])
-    yield "define_series_kind_4", packed(DEFINE, session, [[0, 1, changed(2, 4, series_to_row(SERIES[0])), ""]])
+    yield "define_series_kind_5", packed(DEFINE, session, [[0, 1, changed(2, 5, series_to_row(SERIES[0])), ""]])
     yield "define_series_id_negative", packed(DEFINE, session, [[0, 1, changed(0, -1, series_to_row(SERIES[0])), ""]])
     yield (
         "define_series_id_refused",

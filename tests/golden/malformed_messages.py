@@ -100,7 +100,7 @@ def definitions() -> Cases:
     yield "define_number_beyond_31_bits", define(number=2**31)
     yield "define_metric_empty", define(metric="")
     yield "define_metric_too_long", define(metric="x" * 257)
-    yield "define_kind_4", define(kind=4)
+    yield "define_kind_5", define(kind=5)
     yield "define_kind_nested_1_000_arrays", packed(MessageKind.DEFINE, series=[None])[:-1] + row % deep
     yield "define_scale_9", define(scale=9)
     yield "define_across_unknown", define(across="median")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from struct import pack
 
 from fuzz.seeds_native import SPREADS, loghist_of, row_of, tdigest_of, varint
-from obsagent._native.codec import pack_record
+from obsagent._native.codec import BodyWriter, pack_record
 
 Cases = Iterator[tuple[str, bytes]]
 
@@ -14,7 +14,9 @@ NAN, INF = float("nan"), float("inf")
 OVERLONG_ZERO = b"\x80\x00"
 BEYOND_64_BITS = b"\xff" * 9 + b"\x02"
 FAR_BEYOND_THE_END = varint(2**62)
-RUN, LOGHIST, COUNTER, GAUGE, TDIGEST, EDGES = range(1, 7)
+RUN, LOGHIST, COUNTER, GAUGE, TDIGEST, COLUMN = range(1, 7)
+NO_NUMBERS = b"\x03\x01\x06\x00"
+"""What a column begins with: an empty histogram, and its size."""
 POSITIVE, NONFINITE, ZERO = 0x40, 0x20, 0x10
 
 
@@ -55,6 +57,18 @@ def digested(samples: int, other: int, series: int = 0) -> bytes:
     return entry(LOGHIST, varint(len(hist)) + hist) + behind
 
 
+def column(payload: bytes) -> bytes:
+    """A body of one column."""
+    return entry(COLUMN, varint(len(payload)) + payload)
+
+
+def nothing_but_nulls() -> bytes:
+    """The payload of a column without numbers."""
+    writer = BodyWriter()
+    writer.put_column(0, nulls=3)
+    return writer.take()[4:]
+
+
 def body() -> Cases:
     """Bodies of samples messages."""
     sound = entry(COUNTER, varint(2) + f64(3.0))
@@ -68,7 +82,14 @@ def body() -> Cases:
     yield "series_beyond_64_bits", entry(GAUGE, f64(1), BEYOND_64_BITS)
     yield "type_0", entry(0, f64(1))
     yield "type_unknown", entry(7, f64(1))
-    yield "type_reserved", entry(EDGES, f64(1))
+    yield "column_empty", column(b"")
+    yield "column_without_extras", column(NO_NUMBERS)
+    yield "column_of_unknown_parts", column(NO_NUMBERS + b"\x08\x00\x00")
+    yield "column_part_given_up_and_there", column(NO_NUMBERS + b"\x11\x00\x00\x00")
+    yield "column_without_moments", column(NO_NUMBERS + b"\x00\x00")
+    yield "column_beyond_the_end", entry(COLUMN, FAR_BEYOND_THE_END)
+    hist = loghist_of([1.5])._to_compact()
+    yield "column_of_other_samples", column(varint(len(hist)) + hist + nothing_but_nulls()[4:])
     yield "run_of_none", entry(RUN, b"\0")
     yield "run_of_65_537", entry(RUN, varint(65_537) + bytes(64))
     yield "run_beyond_the_end", entry(RUN, varint(3) + f64(1))
@@ -183,7 +204,11 @@ def rows() -> Cases:
     yield "series_that_overflows", sound + row(2, varint(3) + f64(1.5), varint(2**32 - 1))
     yield "series_beyond_32_bits", row(2, varint(3) + f64(1.5), varint(2**32))
     yield "kind_0", row(0, b"")
-    yield "kind_unknown", row(4, b"")
+    yield "kind_unknown", row(5, b"")
+    yield "column_empty", row(4, b"")
+    yield "column_without_extras", row(4, NO_NUMBERS)
+    yield "column_of_unknown_parts", row(4, NO_NUMBERS + b"\x08\x00\x00")
+    yield "column_with_a_digest", row(0x14, nothing_but_nulls()) + b"\x05\x64\x00\x00\x00\x00"
     yield "exemplar_reserved", row(0x21, b"\x01\x06\x00")
     yield "digest_of_a_counter", row(0x12, varint(3) + f64(1.5)) + b"\0"
     yield "payload_beyond_the_end", b"\x05\x02" + FAR_BEYOND_THE_END

@@ -9,7 +9,7 @@ from math import inf, nan
 from typing import Any
 
 from obsagent._native.codec import BodyWriter, Groups, SeriesMap, Window
-from obsagent._native.sketch import TDigest
+from obsagent._native.sketch import Column, TDigest
 from obsagent.clock import window_start
 from obsagent.exemplars import rank
 from obsagent.head.accounts import Accounts, SessionAccounts
@@ -237,7 +237,19 @@ def _digested(groups: Groups, index: int) -> tuple[int, float, float] | None:
 
 
 def _measured(groups: Groups, index: int) -> Any:
-    return groups.samples(index), groups.histogram(index), groups.counter(index), groups.gauge(index)
+    counted = _counted_column(groups, index)
+    return groups.samples(index), groups.histogram(index), groups.counter(index), groups.gauge(index), counted
+
+
+def _counted_column(groups: Groups, index: int) -> Any:
+    """What merges exactly of a column; None of other kinds."""
+    encoded = groups.column(index)
+    if encoded is None:
+        return None
+    column = Column._from_compact(encoded)
+    others = column.null_count, column.wrong_type_count, column.category_count
+    top = column.topk and column.topk.items()
+    return others, column.edge_counts, column.edge_sums, top, column.hll and column.hll.to_bytes()
 
 
 def expected_contents(truth: Truth, series_ids: Iterable[int]) -> dict[tuple[int, int], Any]:
@@ -301,7 +313,12 @@ def check_totals(view: View, ids: list[int], truth: Truth) -> None:
     found = Groups({series_id: index for index, series_id in enumerate(ids)}, len(ids))
     view.collect_totals(found)
     for index in range(len(ids)):
-        assert _measured(found, index) == _measured(wanted, index)
+        (*found_counts, found_column), (*wanted_counts, wanted_column) = (
+            _measured(found, index),
+            _measured(wanted, index),
+        )
+        assert found_counts == wanted_counts
+        assert (found_column and found_column[0]) == (wanted_column and wanted_column[0])  # totals keep no parts
 
 
 def refused_definition(number: int, metric: str) -> DefinedSeries:

@@ -20,8 +20,9 @@ ROOT = Path(__file__).parents[2]
 KERNELS, TESTS = ROOT / "csrc", ROOT / "tests" / "c"
 PROGRAMS = {
     "drain.c": ["test_drain", "test_drain_life", "test_drain_values"],
-    "drain_collect.c": ["test_drain", "test_drain_life", "test_drain_values"],
-    "open_batch.c": ["test_drain", "test_drain_life", "test_drain_values"],
+    "drain_collect.c": ["test_drain", "test_drain_life", "test_drain_values", "test_drain_columns"],
+    "open_batch.c": ["test_drain", "test_drain_life", "test_drain_values", "test_drain_columns"],
+    "open_batch_columns.c": ["test_drain_columns"],
     "window.c": ["test_window", "test_window_apply"],
 }
 COUNTERS = "dropped|rejected|observed|delivered|lost|sample_count|refused|applied"

@@ -9,6 +9,7 @@ import plain_reader
 import pytest
 
 from obsagent._native.codec import Groups
+from obsagent._native.sketch import Column
 from obsagent.head.store import Store
 from obsagent.head.view import View
 from obsagent.limits import TIER_WINDOWS_MS
@@ -29,7 +30,7 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_there_are_files_of_every_version() -> None:
-    assert VERSIONS == ["version1", "version2", "version3"]
+    assert VERSIONS == ["version1", "version2", "version3", "version4"]
     names = {version: [path.name for path in sorted((GOLDEN / version).iterdir())] for version in VERSIONS}
     compacted = ["0000000000000001-0000000000000002.segment", "0000000000000003.segment"]
     rolled = [f"0000000000000001-0000000000000002.{seconds}s.segment" for seconds in (3600, 60)]
@@ -37,6 +38,7 @@ def test_there_are_files_of_every_version() -> None:
         "version1": ["0000000000000001.segment", "0000000000000003.segment"],
         "version2": compacted,
         "version3": [*rolled, *compacted],
+        "version4": [*rolled, *compacted],
     }
 
 
@@ -57,12 +59,38 @@ def check_answers(store: Store) -> None:
         assert groups.counter(1) == (100, 100.0)
         assert groups.gauge(2) == (float(window), start_ms + 5_000)
     account = view.accounts(0, 1 << 60)["shop"]
-    assert (account["observed"], account["stored"]) == (804, 804)
+    samples = 804 + (4 * 13 if "feature" in by_metric else 0)
+    assert (account["observed"], account["stored"]) == (samples, samples)
+    if "feature" in by_metric:
+        check_column(view, by_metric["feature"].id)
     assert view.metric_last_ms("served") == BEGIN_MS + 3 * WINDOW_MS + 5_000
     check_longer_windows(view, mapping)
     totals = Groups(mapping, 3)
     view.collect_totals(totals)
     assert totals.counter(1) == (400, 400.0)
+
+
+def check_column(view: View, series_id: int) -> None:
+    """In windows of each length: all four lie in two minutes and one hour."""
+    for window_ms in TIER_WINDOWS_MS:
+        begin_ms = BEGIN_MS - BEGIN_MS % TIER_WINDOWS_MS[-1]
+        groups = Groups({series_id: 0}, 1)
+        view.collect(begin_ms, begin_ms + 2 * TIER_WINDOWS_MS[-1], groups, window_ms)
+        encoded = groups.column(0)
+        assert encoded is not None
+        column = Column._from_compact(encoded)
+        assert (column.samples, column.null_count, column.wrong_type_count) == (52, 8, 4)
+        numbers = [float(number * window) for window in range(1, 5) for number in range(10)]
+        below = sum(number < 5 for number in numbers)
+        assert column.edge_counts == (
+            0,
+            below,
+            sum(5 <= number <= 10 for number in numbers),
+            sum(n > 10 for n in numbers),
+        )
+        assert column.hist.sum == sum(numbers)
+        assert column.hll is not None
+        assert round(column.hll.count()) == len(set(numbers))
 
 
 def check_longer_windows(view: View, mapping: dict[int, int]) -> None:

@@ -1,45 +1,12 @@
-"""csrc/edges.h's cuts, hash.h, categories.h and column.h for Cython, as far as columns need them."""
+"""csrc/column.h for Cython."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from obsagent._native.c_edges cimport obs_cuts_t, obs_edges_t
+from obsagent._native.c_hll cimport obs_hll_t
 from obsagent._native.c_loghist cimport obs_loghist_t
-
-
-cdef extern from "hash.h" nogil:
-    uint64_t obs_hash_bytes(const void *bytes, size_t size)
-
-
-cdef extern from "edges.h" nogil:
-    uint32_t OBS_EDGES_MAX_BINS
-
-    ctypedef struct obs_cuts_t:
-        uint32_t cut_count
-
-    ctypedef struct obs_edges_t:
-        uint64_t *counts
-        double *sums
-        uint32_t bin_count
-
-    int obs_cuts_init(obs_cuts_t *cuts, const double *values, uint32_t cut_count)
-    void obs_cuts_free(obs_cuts_t *cuts)
-
-
-cdef extern from "moments.h" nogil:
-    ctypedef struct obs_moments_t:
-        uint64_t null_count
-        uint64_t wrong_type_count
-
-
-cdef extern from "topk.h" nogil:
-    size_t OBS_TOPK_KEY_MAX
-
-    ctypedef struct obs_topk_t:
-        pass
-
-
-cdef extern from "hll.h" nogil:
-    ctypedef struct obs_hll_t:
-        pass
+from obsagent._native.c_moments cimport obs_moments_t
+from obsagent._native.c_topk cimport obs_topk_t
 
 
 cdef extern from "column.h" nogil:

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from obsagent._native.c_column cimport obs_cuts_t
+from obsagent._native.c_edges cimport obs_cuts_t
 
 
 cdef extern from "delta.h" nogil:

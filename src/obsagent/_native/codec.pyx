@@ -17,8 +17,10 @@ from libc.string cimport memcpy
 from obsagent._native.c_body cimport *
 from obsagent._native.c_column cimport *
 from obsagent._native.c_crc32c cimport obs_crc32c
+from obsagent._native.c_edges cimport obs_cuts_free, obs_cuts_init, obs_cuts_t
 from obsagent._native.c_envelope cimport *
 from obsagent._native.c_groups cimport *
+from obsagent._native.c_hash cimport obs_hash_bytes
 from obsagent._native.c_loghist cimport *
 from obsagent._native.c_obs cimport *
 from obsagent._native.c_port cimport *

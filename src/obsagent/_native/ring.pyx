@@ -32,10 +32,12 @@ from obsagent._native.c_body cimport (
     obs_body_init,
     obs_body_t,
 )
-from obsagent._native.c_column cimport OBS_EDGES_MAX_BINS, OBS_TOPK_KEY_MAX, obs_hash_bytes
 from obsagent._native.c_drain cimport *
+from obsagent._native.c_edges cimport OBS_EDGES_MAX_BINS
+from obsagent._native.c_hash cimport obs_hash_bytes
 from obsagent._native.c_obs cimport OBS_ERR_RANGE, OBS_ERR_STATE, OBS_OK, check
 from obsagent._native.c_ring cimport *
+from obsagent._native.c_topk cimport OBS_TOPK_KEY_MAX
 
 import array
 import sys

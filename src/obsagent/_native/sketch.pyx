@@ -13,6 +13,7 @@ from libc.math cimport NAN, isfinite, isnan, sqrt
 from libc.stdint cimport INT32_MIN, UINT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
+from obsagent._native.c_column cimport *
 from obsagent._native.c_crc32c cimport obs_crc32c
 from obsagent._native.c_edges cimport *
 from obsagent._native.c_hash cimport *
@@ -143,3 +144,4 @@ include "sketch_moments.pxi"
 include "sketch_edges.pxi"
 include "sketch_topk.pxi"
 include "sketch_hll.pxi"
+include "sketch_column.pxi"

@@ -50,7 +50,6 @@ _OF_OBSERVATIONS = {
 
 MEANING: dict[MetricKind, dict[str, str]] = {
     Kind.HISTOGRAM: _OF_OBSERVATIONS,
-    Kind.COLUMN: {word: text.replace("observation", "number") for word, text in _OF_OBSERVATIONS.items()},
     Kind.COUNTER: {
         "rate": "increment per second of the covered time",
         "sum": "increment in the asked time",
@@ -82,15 +81,19 @@ MEANING: dict[MetricKind, dict[str, str]] = {
         OVER: "share of the observations that are above the value: exact at an edge",
         AGE: "time since the last observation",
     },
+    Kind.COLUMN: {
+        **{word: text.replace("observation", "number") for word, text in _OF_OBSERVATIONS.items()},
+        "count": "how many numbers",
+    },
 }
 """Kind → stat → meaning; a stat that is absent is an error for that kind."""
 
 DEFAULT: dict[MetricKind, tuple[str, ...]] = {
     Kind.HISTOGRAM: ("p50", "p99", "count"),
-    Kind.COLUMN: ("p50", "p99", "count"),
     Kind.COUNTER: ("rate",),
     Kind.GAUGE: ("last",),
     CLASSIC: ("p50", "p99", "count"),
+    Kind.COLUMN: ("p50", "p99", "count"),
 }
 
 ALIASES = {

@@ -126,5 +126,5 @@ def with_samples(answer: Answer, columns: Sequence[Column]) -> bool:
     """False where a column of sample counts would be ambiguous (several metrics) or say a thing twice."""
     if len(metrics_of(answer)) > 1:
         return False
-    has_counts = answer["metric"]["kind"] in ("histogram", "classic histogram")
+    has_counts = answer["metric"]["kind"] in ("histogram", "classic histogram", "column")
     return not (has_counts and any(column.stat == "count" for column in columns))

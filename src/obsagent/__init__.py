@@ -15,7 +15,7 @@ TYPE_CHECKING = False  # as type checkers read it; to import typing would double
 if TYPE_CHECKING:
     from typing import Any
 
-    from obsagent.reading import query, query_async, status
+    from obsagent.queries import query, query_async, status
     from obsagent.record.client import Client, FlushResult
     from obsagent.record.clients import connect
     from obsagent.record.middleware.asgi import ASGIMiddleware
@@ -63,9 +63,9 @@ def __getattr__(name: str) -> Any:
 
         return WSGIMiddleware
     if name in {"query", "query_async", "status"}:
-        from obsagent import reading
+        from obsagent import queries
 
-        return getattr(reading, name)
+        return getattr(queries, name)
     if name in {"Result", "Row"}:
         from obsagent import results
 

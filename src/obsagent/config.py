@@ -6,45 +6,40 @@ once, each with the line or the variable in which it stands.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obsagent import environment, limits
+from obsagent.config_values import (
+    Wrong,
+    as_duration,
+    parse_bytes,
+    parse_count,
+    parse_duration,
+    parse_flag,
+    parse_text,
+    parse_word,
+    refuse_unknown,
+    shown,
+    shown_key,
+)
 from obsagent.endpoints import check_endpoint, default_control, default_listen, default_serve
 from obsagent.errors import ConfigError, UsageError, printable
-from obsagent.http_address import default_http, parse_http
+from obsagent.http_address import parse_http
 from obsagent.toml_lines import lines_of, nearest
 
 if TYPE_CHECKING:
     from obsagent.collect.scrape_settings import ScrapeSettings
     from obsagent.models_config import ModelConfig
 
-UNITS = {
-    "": 1,
-    "B": 1,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "TB": 10**12,
-    "KiB": 2**10,
-    "MiB": 2**20,
-    "GiB": 2**30,
-}
-DURATION_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
-DURATION_PATTERN = re.compile(r"(\d+)([smhdwy])")
 TIERS = ("10s", "1m", "1h")
 """The names of the tiers, in the order of `limits.TIER_WINDOWS_MS`."""
-KEY_CHARACTERS_SHOWN = 80
-BYTES_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -73,7 +68,7 @@ class AgentConfig:
     socket_group: str = ""
     keys: Path | None = None
     require_keys: bool = False
-    http: str | None = field(default_factory=default_http)
+    http: str | None = None
     """HOST:PORT, or `off`; None where nobody asked: then a default that may be taken."""
     http_token: Path | None = None
     """The file of the token that is asked for at the HTTP port."""
@@ -107,62 +102,6 @@ class AgentConfig:
         return self.keys or self.data / "keys"
 
 
-class Wrong:
-    """Collects what is wrong with several keys, so that all of it can be said at once."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Within it a `ConfigError` is kept instead of raised."""
-        try:
-            yield
-        except ConfigError as error:
-            self.messages += error.args
-
-    def raise_if_any(self) -> None:
-        """Raises `ConfigError` with all of it."""
-        if self.messages:
-            raise ConfigError(*self.messages)
-
-
-def shown(value: object) -> str:
-    """The beginning of a value that was not expected, in one line."""
-    return printable(reprlib.repr(value))
-
-
-def shown_key(key: str) -> str:
-    """The beginning of a key, in one line."""
-    return printable(key[:KEY_CHARACTERS_SHOWN])
-
-
-def parse_bytes(key: str, value: object) -> int:
-    """A number of bytes, written as an integer or as text with a unit (`"128MB"`); raises `ConfigError`."""
-    size: float = 0
-    if isinstance(value, int) and not isinstance(value, bool):
-        size = value
-    elif isinstance(value, str):
-        match = BYTES_PATTERN.fullmatch(value)
-        size = float(match[1]) * UNITS[match[2]] if match and match[2] in UNITS else 0
-    if 1 <= size <= limits.CONFIG_SIZE_MAX:
-        return int(size)
-    raise ConfigError(f'{key}: expected a size such as 134217728 or "128MB", got {shown(value)}')
-
-
-def as_size(size: int) -> str:
-    """A number of bytes as the configuration writes it, in the largest unit that divides it."""
-    units = ((unit, factor) for unit, factor in UNITS.items() if size % factor == 0)
-    unit, factor = max(units, key=lambda each: each[1])
-    return f"{size // factor}{unit}"
-
-
-def _parse_text(key: str, value: object) -> str:
-    if isinstance(value, str) and value and "\0" not in value:
-        return value
-    raise ConfigError(f"{key}: expected text in quotes, got {shown(value)}")
-
-
 def _parse_http(key: str, value: object) -> str:
     if not isinstance(value, str):
         raise ConfigError(f'{key}: expected HOST:PORT such as "127.0.0.1:9464", or "off", got {shown(value)}')
@@ -175,27 +114,9 @@ def _parse_http(key: str, value: object) -> str:
 
 def _parse_endpoint(key: str, value: object) -> str:
     try:
-        return check_endpoint(_parse_text(key, value))
+        return check_endpoint(parse_text(key, value))
     except UsageError as error:
         raise ConfigError(f"{key}: {error}") from None
-
-
-def _parse_word(key: str, value: object, words: tuple[str, ...]) -> str:
-    if isinstance(value, str) and value in words:
-        return value
-    raise ConfigError(f"{key}: expected one of {', '.join(words)}, got {shown(value)}")
-
-
-def _parse_flag(key: str, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ConfigError(f"{key}: expected true or false, got {value!r}")
-
-
-def _parse_count(key: str, value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= limits.SERIES_ID_MAX:
-        return value
-    raise ConfigError(f"{key}: expected a whole number above zero, at most {limits.SERIES_ID_MAX}, got {shown(value)}")
 
 
 def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
@@ -213,7 +134,7 @@ def _parse_metrics(key: str, value: object) -> dict[str, MetricConfig]:
 def _parse_metric(place: str, table: object) -> MetricConfig:
     if not isinstance(table, dict):
         raise ConfigError(f"{place}: expected a table with scale = 0 … 8")
-    _refuse_unknown(table, ["scale"], f"{place}.")
+    refuse_unknown(table, ["scale"], f"{place}.")
     scale = table.get("scale", 6)
     if type(scale) is not int or not limits.SCALE_MIN <= scale <= limits.SCALE_MAX:
         raise ConfigError(f"{place}.scale: expected a whole number from 0 to 8, got {shown(scale)}")
@@ -245,28 +166,11 @@ def _parse_disk_budget(key: str, value: object) -> int:
     return size
 
 
-def parse_duration(key: str, value: object) -> int:
-    """A time in ms, written with units (`"48h"`, `"1h30m"`); raises `ConfigError`."""
-    parts = DURATION_PATTERN.findall(value) if isinstance(value, str) else []
-    if parts and "".join(number + unit for number, unit in parts) == value:
-        total_ms = sum(int(number) * DURATION_UNITS_MS[unit] for number, unit in parts)
-        if total_ms > 0:
-            return total_ms
-    raise ConfigError(f'{key}: expected a time such as "48h", "14d" or "1y", got {value!r}')
-
-
-def as_duration(duration_ms: int) -> str:
-    """A time as the configuration writes it, in the largest unit that divides it: 48 hours as `2d`."""
-    units = [(unit, ms) for unit, ms in DURATION_UNITS_MS.items() if unit != "w" and duration_ms % ms == 0]
-    unit, size = max(units or [("ms", 1)], key=lambda each: each[1])
-    return f"{duration_ms // size}{unit}"
-
-
 def _parse_retention(key: str, value: object) -> tuple[int, ...]:
     """The tiers that the table names; the others keep their defaults."""
     if not isinstance(value, dict):
         raise ConfigError(f'{key}: expected a table such as {{ "10s" = "48h", "1m" = "14d", "1h" = "1y" }}')
-    _refuse_unknown(value, list(TIERS), f"{key}.")
+    refuse_unknown(value, list(TIERS), f"{key}.")
     given, wrong = {}, Wrong()
     for name, each in value.items():
         with wrong.noted():
@@ -282,41 +186,29 @@ def _parse_retention(key: str, value: object) -> tuple[int, ...]:
 
 
 PARSERS = {
-    "data": lambda key, value: Path(_parse_text(key, value)),
+    "data": lambda key, value: Path(parse_text(key, value)),
     "listen": _parse_endpoint,
     "serve": _parse_endpoint,
     "control": _parse_endpoint,
-    "socket_group": _parse_text,
-    "keys": lambda key, value: Path(_parse_text(key, value)),
-    "require_keys": _parse_flag,
+    "socket_group": parse_text,
+    "keys": lambda key, value: Path(parse_text(key, value)),
+    "require_keys": parse_flag,
     "http": _parse_http,
-    "http_token": lambda key, value: Path(_parse_text(key, value)),
-    "http_certificate": lambda key, value: Path(_parse_text(key, value)),
-    "http_key": lambda key, value: Path(_parse_text(key, value)),
-    "series_per_metric": _parse_count,
-    "series_total": _parse_count,
+    "http_token": lambda key, value: Path(parse_text(key, value)),
+    "http_certificate": lambda key, value: Path(parse_text(key, value)),
+    "http_key": lambda key, value: Path(parse_text(key, value)),
+    "series_per_metric": parse_count,
+    "series_total": parse_count,
     "head_budget": parse_bytes,
     "disk_budget": _parse_disk_budget,
     "retention": _parse_retention,
-    "log_format": lambda key, value: _parse_word(key, value, LOG_FORMATS),
-    "log_level": lambda key, value: _parse_word(key, value, LOG_LEVELS),
+    "log_format": lambda key, value: parse_word(key, value, LOG_FORMATS),
+    "log_level": lambda key, value: parse_word(key, value, LOG_LEVELS),
     "metrics": _parse_metrics,
     "collect": _parse_collect,
     "scrape": _parse_scrape,
     "models": _parse_models,
 }
-
-
-def _refuse_unknown(table: Mapping[str, object], known: list[str], prefix: str = "") -> None:
-    unknown = [key for key in table if key not in known]
-    if unknown:
-        raise ConfigError(*(_unknown_key(key, known, prefix) for key in unknown))
-
-
-def _unknown_key(key: str, known: list[str], prefix: str) -> str:
-    near = difflib.get_close_matches(shown_key(key), known, 1)
-    hint = f"did you mean {prefix}{near[0]}?" if near else f"known keys: {', '.join(known)}"
-    return f"unknown key {prefix}{shown_key(key)}; {hint}"
 
 
 class Mistake(NamedTuple):
@@ -423,7 +315,7 @@ def _parsed(table: dict[str, Any]) -> tuple[dict[str, Any], Wrong]:
     values: dict[str, Any] = {}
     wrong = Wrong()
     with wrong.noted():
-        _refuse_unknown(table, known)
+        refuse_unknown(table, known)
     for key in table:
         if key in known:
             with wrong.noted():

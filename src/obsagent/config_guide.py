@@ -13,7 +13,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from obsagent import environment
-from obsagent.config import AgentConfig, as_size, leaves, members, scalars
+from obsagent.config import AgentConfig, leaves, members, scalars
+from obsagent.config_values import as_size
 from obsagent.toml_lines import nearest
 
 LIVE = frozenset({"metrics", "retention", "disk_budget", "head_budget", "log_format", "log_level", "models", "scrape"})

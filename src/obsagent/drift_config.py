@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from obsagent.config import Wrong, parse_duration, shown, shown_key
+from obsagent.config_values import Wrong, parse_duration, shown, shown_key
 from obsagent.errors import ConfigError
 
 DAY_MS = 86_400_000

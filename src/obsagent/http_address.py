@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 from obsagent.endpoints import is_loopback
@@ -40,8 +39,3 @@ def parse_http(text: str) -> HttpAddress | None:
     if is_name and port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= PORT_MAX:
         return HttpAddress(name, int(port))
     raise UsageError(f"http = {text!r}: expected HOST:PORT such as {DEFAULT_HTTP}, or off")
-
-
-def default_http() -> str | None:
-    """Where the HTTP port is asked for to be: `OBSAGENT_HTTP`; None if nobody asks, which means `DEFAULT_HTTP`."""
-    return os.environ.get("OBSAGENT_HTTP")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from obsagent import limits
-from obsagent.config import Wrong, shown, shown_key
+from obsagent.config_values import Wrong, shown, shown_key
 from obsagent.drift_config import DriftConfig, parse_drift
 from obsagent.errors import ConfigError
 

@@ -106,7 +106,7 @@ except ModuleNotFoundError as error:
 def test_query_stays_a_function_whatever_is_imported() -> None:
     import obsagent.answer
     import obsagent.cli.query
-    import obsagent.reading
+    import obsagent.queries
 
-    assert obsagent.query is obsagent.reading.query
-    assert obsagent.status is obsagent.reading.status
+    assert obsagent.query is obsagent.queries.query
+    assert obsagent.status is obsagent.queries.status

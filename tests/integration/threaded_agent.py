@@ -40,7 +40,7 @@ class ThreadedAgent:
         self.listen = f"ipc://{directory}/ingest.sock"
         serve = f"ipc://{directory}/query.sock"
         places = {"data": directory / "data", "listen": self.listen, "serve": serve, "collect": {}}
-        self.config = AgentConfig(**{**places, **settings})
+        self.config = AgentConfig(**{"http": "off", **places, **settings})
         self.start()
 
     def start(self) -> None:

@@ -15,7 +15,7 @@ def config_in(directory: Path, **changes: Any) -> AgentConfig:
     """Everything in one directory: the store in `data`, the sockets in `sockets`."""
     sockets = directory / "sockets"
     places = {"listen": f"ipc://{sockets}/ingest.sock", "serve": f"ipc://{sockets}/query.sock"}
-    return AgentConfig(**{"data": directory / "data", "collect": {}, **places, **changes})
+    return AgentConfig(**{"data": directory / "data", "collect": {}, "http": "off", **places, **changes})
 
 
 @contextmanager

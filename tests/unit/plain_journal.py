@@ -98,7 +98,7 @@ def read_journal(path: Path) -> JournalFile:
         and struct.unpack_from("<I", header, 40)[0] == crc32c(header[:40])
     ):
         version = struct.unpack_from("<H", header, 8)[0]
-        if version > 3:
+        if version > 4:
             raise Newer
         preamble_size = struct.unpack_from("<I", header, 36)[0]
     records: list[tuple[int, int, bytes, int]] = []

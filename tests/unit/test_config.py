@@ -30,7 +30,7 @@ def test_a_file_is_read_and_the_command_line_wins(tmp_path: Path) -> None:
         'data = "/var/lib/obsagent"\nlisten = "tcp://127.0.0.1:7000"\nhead_budget = "64MiB"\n'
         "series_per_metric = 10\n[metrics.latency]\nscale = 7\n",
     )
-    config = load(path, data=tmp_path, serve=None)
+    config = load(path, environ={}, data=tmp_path, serve=None)
     assert config == AgentConfig(
         data=tmp_path,
         listen="tcp://127.0.0.1:7000",

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import pytest
 
-from obsagent.config import AgentConfig, MetricConfig, as_duration, as_size, leaves, load, read, scalars
+from obsagent.config import AgentConfig, MetricConfig, leaves, load, read, scalars
 from obsagent.config_guide import EXAMPLES, SAYS, commented, shown, written
+from obsagent.config_values import as_duration, as_size
 from obsagent.environment import variable_of
 
 KEYS = [each.name for each in fields(AgentConfig)]

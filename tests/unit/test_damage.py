@@ -257,6 +257,6 @@ def test_a_gap_is_as_narrow_as_the_block_that_is_lost(small: Small, copy: Path) 
 
 
 def test_prediction_needs_no_obsagent() -> None:
-    for name in ("plain_survivors.py", "plain_reader.py"):
+    for name in ("plain_survivors.py", "plain_segment.py", "plain_journal.py", "plain_reader.py"):
         assert "obsagent." not in Path(__file__).with_name(name).read_text().replace("obsagent is", "")
     assert predict.__module__ == "plain_survivors"

@@ -233,8 +233,11 @@ def memory(view):
     ],
 )
 def test_what_the_machine_has_is_not_added_to_what_its_processes_have(view, memory, text, expected):
-    rows = ask(view, text)["series"]
-    assert [(row["labels"], row["values"]["last"]) for row in rows] == expected
+    found = ask(view, text)
+    assert [(row["labels"], row["values"]["last"]) for row in found["series"]] == expected
+    is_apart = "service" not in text
+    assert found.get("apart") == ({"service": "host"} if is_apart else None)
+    assert ("host is the machine, the rest runs on it" in footer_text(found)) is is_apart
 
 
 def test_what_is_shared_out_is_added_up(view):

@@ -17,6 +17,7 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
                 the answer may say less than it should; only where there are any
     [vs]        {"what", "from", "to", "covered", "losses", [gaps]} of the other side
     [where]     {"stat", "above" or "below": number in the unit of the stat}
+    [apart]     {"service": "host"} where rows with this label are the machine's, and the others what runs on it
     series      one object a row, by labels:
                     [metric]     of several
                     labels, count (samples behind the row)
@@ -54,10 +55,11 @@ from obsagent.answer.plan import Output, Plan, plan
 from obsagent.answer.query import Query
 from obsagent.answer.ranges import Span, resolve
 from obsagent.answer.rows import Row, limited, passing, rows_of, with_reference
+from obsagent.answer.select import SERVICE
 from obsagent.answer.stats import Stat
 from obsagent.answer.view import View
 from obsagent.errors import UsageError
-from obsagent.samples import Kind
+from obsagent.samples import MACHINE, Kind
 
 DROPPED = ("ring", "budget", "expired")
 REJECTED = ("value", "frame", "time")
@@ -143,6 +145,8 @@ def _head(planned: Plan, side: _Side, view: View, window_ms: int) -> Answer:
             result["widened"] = {"asked_step_ms": query.step_ms, "window_ms": window_ms}
     result["losses"] = _losses(planned, view)
     result |= _gaps(planned, view)
+    if any(source.is_apart for source in planned.sources):
+        result["apart"] = {SERVICE: MACHINE}
     if query.where:
         side_word = "above" if query.where.is_above else "below"
         result["where"] = {"stat": query.where.stat.name, side_word: planned.limits[0]}

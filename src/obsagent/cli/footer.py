@@ -36,6 +36,7 @@ def footer(answer: Answer, clock: Clock, notes: Iterable[str] = ()) -> list[str]
         *_counted(answer),
         *_bounds(answer),
         *_condition(answer),
+        *_apart(answer),
         *_widened(answer),
         *notes,
         _time(answer, clock),
@@ -120,6 +121,12 @@ def _condition(answer: Answer) -> Iterator[str]:
         relation = "above" if "above" in where else "below"
         column = Column(answer["metric"], where["stat"], where["stat"], answer["series"])
         yield f"where {where['stat']} {relation} {column.format(where[relation])}"
+
+
+def _apart(answer: Answer) -> Iterator[str]:
+    """`host is the machine, the rest runs on it`."""
+    if "apart" in answer and answer["series"]:
+        yield f"{answer['apart']['service']} is the machine, the rest runs on it"
 
 
 def _widened(answer: Answer) -> Iterator[str]:

@@ -66,7 +66,7 @@ class CommandLine:
 
     def show(self, answer: dict[str, Any], form: str) -> None:
         """Prints an answer as `obsagent query` does."""
-        from obsagent.cli.query import write
+        from obsagent.cli.printing import write
 
         write(answer, form)
 

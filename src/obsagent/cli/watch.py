@@ -9,7 +9,7 @@ from contextlib import closing
 from time import localtime, monotonic, sleep, strftime
 
 from obsagent.answer.durations import format_duration, parse_duration
-from obsagent.cli.query import exit_code, options, remark
+from obsagent.cli.printing import exit_code, options, remark
 from obsagent.cli.screen import Screen
 from obsagent.cli.stored import open_source
 from obsagent.cli.table import Style

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from obsagent import limits
-from obsagent.config import parse_bytes, parse_duration, shown, shown_key
+from obsagent.config_values import parse_bytes, parse_duration, shown, shown_key
 from obsagent.errors import ConfigError
 
 DEFAULT_PATH = "/metrics"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Self
 
-from obsagent.config import parse_duration, shown, shown_key
+from obsagent.config_values import parse_duration, parse_flag, parse_text, shown, shown_key
 from obsagent.errors import ConfigError
 from obsagent.limits import COLLECT_INTERVAL_MAX_MS, COLLECT_PATTERNS_MAX
 
@@ -21,26 +21,12 @@ INTERVAL_MS = 5_000
 """Half a window, so that each has a reading though rounds drift."""
 
 
-def parse_flag(place: str, value: object) -> bool:
-    """`true` or `false`; raises `ConfigError`."""
-    if isinstance(value, bool):
-        return value
-    raise ConfigError(f"{place}: expected true or false, got {shown(value)}")
-
-
 def parse_interval(place: str, value: object) -> int:
     """A time in ms that is sensible between two rounds; raises `ConfigError`."""
     interval_ms = parse_duration(place, value)
     if interval_ms > COLLECT_INTERVAL_MAX_MS:
         raise ConfigError(f"{place}: expected at most {COLLECT_INTERVAL_MAX_MS // 1000}s, got {shown(value)}")
     return interval_ms
-
-
-def parse_text(place: str, value: object) -> str:
-    """Text that is not empty; raises `ConfigError`."""
-    if isinstance(value, str) and value and "\0" not in value:
-        return value
-    raise ConfigError(f"{place}: expected text in quotes, got {shown(value)}")
 
 
 def parse_patterns(place: str, value: object) -> tuple[str, ...]:

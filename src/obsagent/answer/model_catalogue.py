@@ -1,8 +1,8 @@
 """The part of the catalogue that is about models: which there are, what they are given, what it is compared with.
 
-    models      [{"name", "versions", "variants", "services", "features": how many}], by name
-    features    [{"name", "models", "references"}], by name; outputs are `prediction.value` and `prediction.score`
-    references  [{"name": its id as series have it, "models", "features": how many are counted over it}], by id
+models      [{"name", "versions", "variants", "services", "features": how many}], by name
+features    [{"name", "models", "references"}], by name; outputs are `prediction.value` and `prediction.score`
+references  [{"name": its id as series have it, "models", "features": how many are counted over it}], by id
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """However the observations of a column are cut, the counts are those of one sketch of all of them.
 
-Cut over threads, batches, partial windows, checkpoints, compactions, roll-ups and restarts, by a recorder and a store as
-a client and an agent use them.
+Cut over threads, batches, partial windows, checkpoints, compactions, roll-ups and restarts, by a recorder and a store
+as a client and an agent use them.
 """
 
 from __future__ import annotations

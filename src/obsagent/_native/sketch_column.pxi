@@ -2,9 +2,9 @@
 cdef class Column:
     """All that the samples of a column come to, as the store keeps them; from `_from_compact`.
 
-    `hist` and `moments` are of its numbers. Counts over the bins of a reference are `edge_counts` (below, bins, above; of
-    categories the bins, then all others); they, the most frequent categories (`topk`) and the distinct values (`hll`)
-    are None if there are none, or if samples are missing in them. Not public, and not thread-safe.
+    `hist` and `moments` are of its numbers. Counts over the bins of a reference are `edge_counts` (below, bins, above;
+    of categories the bins, then all others); they, the most frequent categories (`topk`) and the distinct values
+    (`hll`) are None if there are none, or if samples are missing in them. Not public, and not thread-safe.
     """
 
     cdef obs_loghist_t loghist

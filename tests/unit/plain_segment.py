@@ -107,6 +107,14 @@ def store_id_of(file: File) -> bytes | None:
     return data[16:32]
 
 
+def created_of(data: bytes) -> int | None:
+    """When a file was begun (ms), if its header is whole."""
+    if len(data) < 44 or data[:8] != b"OBSSEGM\n" or struct.unpack_from("<I", data, 40)[0] != crc32c(data[:40]):
+        return None
+    created: int = struct.unpack_from("<Q", data, 32)[0]
+    return created
+
+
 class Line(NamedTuple):
     window: int
     first: int

@@ -31,7 +31,7 @@ from plain_journal import (
     read_journal,
 )
 from plain_reader import COMPACTED, COUNTER, HEAD, varint
-from plain_segment import NAME, WINDOW, Content, File, Header, content, scan, store_id_of
+from plain_segment import NAME, WINDOW, Content, File, Header, content, created_of, scan, store_id_of
 
 PAST, FUTURE = 7_200_000, 10_000
 FOREVER = (1 << 63) - 1
@@ -114,16 +114,28 @@ class _Store:
             spans = [span for span in spans if span[0] < span[1]]
             if spans:
                 self.gaps.append((min(span[0] for span in spans), max(span[1] for span in spans)))
+        whole_from = self.whole_from()
         values: dict[Key, tuple[int, float]] = {}
         for (start, series), value in self.values.items():
-            if series in self.series:
+            if series in self.series and start >= whole_from:
                 values[(start, *self.series[series])] = value
         exemplars = {
             (start, *self.series[series]): found
             for (start, series), found in self.exemplars.items()
-            if series in self.series
+            if series in self.series and start >= whole_from
         }
         return Prediction(values, union(self.gaps), exemplars)
+
+    def whole_from(self) -> int:
+        """What the first file of which anything is whole says of the windows before it; earlier ones are not read."""
+        if not self.counted:
+            return 0
+        first = self.counted[0]
+        tables = content(first, self.data[first.path]).tables
+        in_time = (created_of(self.data[first.path]) or first.written) + FUTURE + WINDOW
+        if tables is not None and len(tables) > 10 and tables[10] is not None:
+            return min(int(tables[10]), in_time)
+        return 0 if int(first.path.name[:16]) <= 1 else in_time
 
     def identity(self) -> bytes | None:
         try:

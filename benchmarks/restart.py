@@ -96,10 +96,11 @@ def _kill_under_load(directory: Path, run_length: int, journal_bytes: int) -> Ki
         before = client.flush(20).acknowledged
         _wait_for_a_checkpoint()
         began, position = time.perf_counter(), _position(agent)
-        while time.perf_counter() - began < LATEST_S and _journal_bytes(agent) < journal_bytes:
+        acknowledged = 0
+        while time.perf_counter() - began < LATEST_S and (not acknowledged or _journal_bytes(agent) < journal_bytes):
             for each in observe:
                 each(values)
-        acknowledged = client.flush(0).acknowledged - before
+            acknowledged = client.flush(0).acknowledged - before
         seconds = time.perf_counter() - began
         written = _position(agent) - position
         os.kill(agent.pid, signal.SIGKILL)

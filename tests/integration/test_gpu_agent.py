@@ -81,8 +81,8 @@ def test_memory_of_each_gpu_and_of_the_model_that_holds_it(
     by_service = wait_for(lambda: last(agent, "gpu_memory_bytes by gpu,service"), lambda rows: ("1", "fraud") in rows)
     assert by_service == {("0", "host"): 10 * GIB, ("1", "fraud"): 3 * GIB, ("1", "host"): 7 * GIB}
     assert last(agent, "gpu_memory_bytes by gpu") == {("0",): 10 * GIB, ("1",): 10 * GIB}
-    assert last(agent, "gpu_memory_bytes by worker") == {("0",): 3 * GIB}
-    assert last(agent, "gpu_utilization by gpu") == {("0",): 0.37, ("1",): 0.37}
+    assert last(agent, "gpu_memory_bytes by worker") == {("",): 17 * GIB, ("0",): 3 * GIB}
+    assert last(agent, "gpu_utilization by gpu") == {("0", "host"): 0.37, ("1",): 0.25, ("1", "host"): 0.37}
     assert agent.query("gpu_power_watts by gpu")["metric"]["unit"] == "watts"
     shown = agent.command("top", "--once", "--agent", agent.serve).stdout.splitlines()
     header, row = shown[-2:]

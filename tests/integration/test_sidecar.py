@@ -38,6 +38,16 @@ class Pod:
             path.mkdir()
             os.chown(path, 0, self._spec["securityContext"]["fsGroup"])
             path.chmod(0o2777)
+        self._volumes["/etc/obsagent-http"] = self._secret(ground / "http")
+
+    def _secret(self, directory: Path) -> Path:
+        """As the kubelet mounts it: root's, readable by the pod's group."""
+        directory.mkdir()
+        token = directory / "token"
+        token.write_text("a-token-of-the-test-and-nobody-else\n")
+        os.chown(token, 0, self._spec["securityContext"]["fsGroup"])
+        token.chmod(0o440)
+        return directory
 
     def start(self, name: str, *words: str, groups: list[int] | None = None) -> subprocess.Popen[str]:
         container = containers(self._spec)[name]

@@ -37,8 +37,11 @@ def files_of(directory: Path) -> dict[str, bytes]:
 
 
 def plain_segment(lab: Lab) -> Path:
-    """One in the middle that is not compacted."""
-    return lab.directory / "segments" / [name for name in lab.names() if "-" not in name][2]
+    """One in the middle that is not compacted and holds several checkpoints."""
+    directory = lab.directory / "segments"
+    return next(
+        directory / name for name in lab.names()[2:-1] if "-" not in name and len(blocks_in(directory / name)) > 2
+    )
 
 
 def test_a_sound_store(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,8 +57,8 @@ def test_a_sound_store(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     assert report["gaps"] == report["missing"] == []
     kinds = {file["kind"]: file for file in report["files"]}
     assert kinds.keys() == {"identity", "compacted", "superseded", "segment", "journal"}
-    assert kinds["compacted"]["version"] == layout.VERSION_OF_KIND[layout.BLOCK_COMPACTED]
-    assert kinds["compacted"]["holds"] == {"head": 1, "compacted block": 1, "frames": 8}
+    assert kinds["compacted"]["version"] == layout.VERSION_WITH_COLUMNS
+    assert kinds["compacted"]["holds"] == {"head": 1, "compacted block": 1, "frames": 7}
     assert kinds["journal"]["holds"]["frames"] == len(lab.producer.sent)
 
 

@@ -137,7 +137,9 @@ def test_predictions_of_another_time_are_in_their_window(obsagent_memory: Memory
         request.prediction("ok", 0.9, at=now - datetime.timedelta(minutes=45))
     assert obsagent_memory.count("predictions") == 6
     by_time = obsagent_memory.query("sum predictions since 65m step 5m")[0]
-    assert [point["sum"] for point in by_time.points if point["sum"]] == [2, 1, 1, 2]
+    sums = [point["sum"] for point in by_time.points if point["sum"]]
+    assert sums[:3] == [2, 1, 1]
+    assert sum(sums[3:]) == 2  # a minute ago and now, which may be in two steps
     assert answered(obsagent_memory, "count feature since 2h by feature")["prediction.score"] == 5
     assert obsagent_memory.query("count feature feature=prediction.score country=DE since 2h")[0]["count"] == 1
     assert obsagent_memory.predictions[0].at == before[0].timestamp()

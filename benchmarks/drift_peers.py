@@ -22,6 +22,7 @@ REQUIREMENTS = {
     "river": ["river==0.26.*"],
 }
 QUIET = {"DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1", "WHYLOGS_NO_ANALYTICS": "True"}
+LIMIT_S = 180
 PROGRAM = Path(__file__).with_name("drift_program.py")
 
 
@@ -41,9 +42,14 @@ def python_of(peer: str) -> Path | None:
 
 
 def ask(python: Path | str, *arguments: str) -> Any:
-    """What the program finds, in a process of its own. Raises `RuntimeError` with its last words."""
+    """What the program finds, in a process of its own; None if it took too long. Raises `RuntimeError` otherwise."""
     command = [str(python), str(PROGRAM), *arguments]
-    done = subprocess.run(command, env=os.environ | QUIET, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command, env=os.environ | QUIET, capture_output=True, text=True, check=False, timeout=LIMIT_S
+        )
+    except subprocess.TimeoutExpired:
+        return None
     if done.returncode:
         raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip().splitlines()[-1]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -74,12 +74,12 @@ def evidently() -> Compare:
 
 
 def nannyml() -> Compare:
-    """Its univariate calculator, as it is: the Jensen–Shannon distance, in one chunk."""
+    """Its univariate calculator, as it is: the Jensen–Shannon distance; its limits are of chunks as large."""
     library = import_module("nannyml")
 
     def compare(reference: Any, current: Any) -> bool:
         before, after = _frame(reference), _frame(current)
-        calculator = library.UnivariateDriftCalculator(column_names=list(before), chunk_number=1)
+        calculator = library.UnivariateDriftCalculator(column_names=list(before), chunk_size=len(after))
         found = calculator.fit(before).calculate(after).filter(period="analysis").to_df()
         return bool(found.xs("alert", axis=1, level=2).to_numpy().any())
 

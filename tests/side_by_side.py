@@ -1,8 +1,8 @@
-"""Runs all tests in three processes: two for those that start agents and mostly wait, one for those that compute.
+"""Runs all tests in four processes: two for those that start agents and mostly wait, two for those that compute.
 
     python tests/side_by_side.py
 
-The outputs follow one another, that of the computing ones first. The exit code is the first that is not 0.
+Each takes every second file, by name. The outputs follow one another. The exit code is the first that is not 0.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ WAITING = ("integration", "soak")
 
 
 def main() -> int:
+    first, *others = [*dealt_out(computing()), *dealt_out(waiting())]
     with tempfile.TemporaryDirectory() as directory:
-        outputs = [Path(directory, str(number)) for number in range(2)]
-        started = [start(paths, output) for paths, output in zip(waiting(), outputs, strict=True)]
+        outputs = [Path(directory, str(number)) for number in range(len(others))]
+        started = [start(paths, output) for paths, output in zip(others, outputs, strict=True)]
         try:
-            codes = [subprocess.run(pytest(computing()), check=False).returncode]
+            codes = [subprocess.run(pytest(first), check=False).returncode]
             codes += [process.wait() for process in started]
         finally:
             for process in started:
@@ -36,18 +37,16 @@ def start(paths: list[Path], output: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(pytest(paths), stdout=file, stderr=subprocess.STDOUT)
 
 
-def waiting() -> tuple[list[Path], list[Path]]:
-    """The files dealt out in turn, by their names."""
-    files = sorted(path for name in WAITING for path in (TESTS / name).glob("test_*.py"))
-    return files[::2], files[1::2]
+def dealt_out(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+    return paths[::2], paths[1::2]
+
+
+def waiting() -> list[Path]:
+    return sorted(path for name in WAITING for path in (TESTS / name).glob("test_*.py"))
 
 
 def computing() -> list[Path]:
-    return [path for path in sorted(TESTS.iterdir()) if path.name not in WAITING and holds_tests(path)]
-
-
-def holds_tests(path: Path) -> bool:
-    return path.name.startswith("test_") or (path.is_dir() and any(path.glob("test_*.py")))
+    return sorted(path for path in TESTS.rglob("test_*.py") if path.relative_to(TESTS).parts[0] not in WAITING)
 
 
 def pytest(paths: list[Path]) -> list[str]:

@@ -1,7 +1,7 @@
 """What evidently and nannyml computed with bins of their own, by their own rules; what they get wrong does not happen
 here.
 
-golden/drift/make_peers.py wrote the numbers. TensorFlow Data Validation cannot be installed beside a recent Python: its
+golden/drift/make_peers.py wrote the numbers. TensorFlow Data Validation was not installed: its
 definitions (anomalies/metrics.cc) are written out here.
 """
 

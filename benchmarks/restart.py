@@ -96,12 +96,12 @@ def _kill_under_load(directory: Path, run_length: int, journal_bytes: int) -> Ki
         before = client.flush(20).acknowledged
         _wait_for_a_checkpoint()
         began, position = time.perf_counter(), _position(agent)
-        acknowledged = 0
-        while time.perf_counter() - began < LATEST_S and (not acknowledged or _journal_bytes(agent) < journal_bytes):
+        acknowledged, seconds = 0, 0.0
+        while not acknowledged or (seconds < LATEST_S and _journal_bytes(agent) < journal_bytes):
             for each in observe:
                 each(values)
             acknowledged = client.flush(0).acknowledged - before
-        seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - began
         written = _position(agent) - position
         os.kill(agent.pid, signal.SIGKILL)
     client.close(0)

@@ -29,7 +29,7 @@ COUNTERS = "dropped|rejected|observed|delivered|lost|sample_count|refused|applie
 ADDED = rf"[\w>.*()-]*\b(?:{COUNTERS})(?: \+= .*|\+\+);"
 ADDED_ATOMICALLY = rf"atomic_fetch_add_explicit\(&.*(?:{COUNTERS}),[^;]*;"
 TERM = re.compile(f"^ +(?:{ADDED}|{ADDED_ATOMICALLY})$", re.M)
-FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-pthread", "-fno-math-errno", "-O1", "-w", "-DOBS_ALLOC_TEST"]
+FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-pthread", "-fno-math-errno", "-O0", "-w", "-DOBS_ALLOC_TEST"]
 TERMS_MIN = 20
 LIMIT_S = 60
 

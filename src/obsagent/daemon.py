@@ -52,7 +52,7 @@ from obsagent.head.store import Budgets, Store
 from obsagent.http_port import HttpPort
 from obsagent.model_rules import ModelRules
 from obsagent.processes import pid_namespace
-from obsagent.pulses import Pulses
+from obsagent.pulses import Pulse, Pulses
 from obsagent.readings import Reading
 from obsagent.receive.collected import Collected
 from obsagent.receive.ingest import Ingest
@@ -97,19 +97,7 @@ class Agent:
         self._fs = fs or Fs()
         self._settings = settings_of(lambda: self._reloads.config.models)
         self._reloads = Reloads(config, self._load_again, self._clock, self._apply)
-        budgets = budgets or _budgets(config)
-        self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
-        try:
-            self._doors = open_doors(config)
-        except BaseException:
-            self._store.close()
-            raise
-        try:
-            self._http = HttpPort(config)
-        except BaseException:
-            self._doors.close()
-            self._store.close()
-            raise
+        self._open(config, budgets or _budgets(config), fs)
         self._exporter = Exporter(self._store.view, self._sync_what_waits)
         self._sink = StoreSink(self._store)
         writers = self._doors.writers
@@ -141,7 +129,28 @@ class Agent:
         self._upkeeper = Upkeeper(self._store, self._clock)
         took_checkpoint = durations.of(selfmetrics.CHECKPOINT_DURATION)
         self._checkpointer = Checkpointer(self._store, self._clock.wall_ms, took_checkpoint)
-        self._report = SelfReport(
+        self._report = self._make_report(collected, durations)
+        self._pulses_by_thread = self._make_pulses()
+        self._pulses = Pulses(self._pulses_by_thread)
+        self._started = False
+
+    def _open(self, config: AgentConfig, budgets: Budgets, fs: Fs | None) -> None:
+        """The store and the endpoints: all of them, or none is left open."""
+        self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
+        try:
+            self._doors = open_doors(config)
+        except BaseException:
+            self._store.close()
+            raise
+        try:
+            self._http = HttpPort(config)
+        except BaseException:
+            self._doors.close()
+            self._store.close()
+            raise
+
+    def _make_report(self, collected: Collected, durations: Durations) -> SelfReport:
+        return SelfReport(
             own=self._own,
             collected=collected,
             accounts=OwnAccounts(self._sink, self._own),
@@ -156,7 +165,10 @@ class Agent:
             problem_count=lambda: len(list(self._problems())),
             durations=durations,
         )
-        self._pulses_by_thread = {
+
+    def _make_pulses(self) -> dict[str, Pulse]:
+        """Of the threads that must live, by name."""
+        return {
             self._committer.thread.name: self._committer.pulse,
             self._checkpointer.thread.name: self._checkpointer.pulse,
             self._upkeeper.thread.name: self._upkeeper.pulse,
@@ -164,8 +176,6 @@ class Agent:
             self._control_thread.name: self._control.pulse,
             self._server.thread.name: self._server.pulse,
         }
-        self._pulses = Pulses(self._pulses_by_thread)
-        self._started = False
 
     def _make_evaluation(self, config: AgentConfig, put: Callable[[list[Reading]], None]) -> Evaluation:
         self._keep_references()

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from obsagent.drift.counts import checked
 from obsagent.drift.evalue import Null
-from obsagent.drift.sequential import days_between, finite, infinite, rate, rate_in_words
+from obsagent.drift.sequential import KeptRate, finite, infinite, rate
 from obsagent.errors import DriftError
 
 LEVELS = 14
@@ -29,7 +29,7 @@ LEVELS = 14
 LEVELS_MAX = 32
 
 
-class DyadicESR:
+class DyadicESR(KeptRate):
     """The e-SR detector of one feature's counts, window by window, over blocks of 1, 2, 4, … 2^(levels − 1) windows.
 
     `drift_detected` is the verdict on the latest window, `block` of how many windows the strongest evidence is; the
@@ -39,7 +39,6 @@ class DyadicESR:
     __slots__ = (
         "_log_rs",
         "_pending",
-        "alpha",
         "block",
         "drift_detected",
         "levels",
@@ -103,19 +102,6 @@ class DyadicESR:
             counts = list(map(add, half, counts))
             log_e = self.null.log_e_value(counts)
         return found
-
-    @property
-    def average_run_length(self) -> float:
-        """Windows until a false alarm, in the mean, at least."""
-        return 1 / self.alpha
-
-    def days_between_false_alarms(self, window_s: float) -> float:
-        """The same in days, at least, for windows of that many seconds."""
-        return days_between(self.alpha, window_s)
-
-    def false_alarm_rate(self, window_s: float | None = None) -> str:
-        """What the rate means, in a sentence for people; in days if the length of a window is given."""
-        return rate_in_words(self.alpha, window_s)
 
     def to_state(self) -> dict[str, Any]:
         """All but the null, as JSON and msgpack take it."""

@@ -16,7 +16,27 @@ from obsagent.errors import DriftError
 DAY_S = 86_400.0
 
 
-class ESR:
+class KeptRate:
+    """What a decision whose rate of false alarms is kept says of that rate: at most `alpha` a window."""
+
+    __slots__ = ("alpha",)
+    alpha: float
+
+    @property
+    def average_run_length(self) -> float:
+        """Windows until a false alarm, in the mean, at least."""
+        return 1 / self.alpha
+
+    def days_between_false_alarms(self, window_s: float) -> float:
+        """The same in days, at least, for windows of that many seconds."""
+        return days_between(self.alpha, window_s)
+
+    def false_alarm_rate(self, window_s: float | None = None) -> str:
+        """What the rate means, in a sentence for people; in days if the length of a window is given."""
+        return rate_in_words(self.alpha, window_s)
+
+
+class ESR(KeptRate):
     """The e-SR detector of one sequence of e-values, one a window.
 
     `drift_detected` is the verdict on the latest window; the one after an alarm begins anew. `since` is how many
@@ -24,7 +44,7 @@ class ESR:
     nothing.
     """
 
-    __slots__ = ("_evidence", "alpha", "drift_detected", "log_r", "since", "windows")
+    __slots__ = ("_evidence", "drift_detected", "log_r", "since", "windows")
 
     def __init__(self, alpha: float = 1e-4) -> None:
         """`alpha`: at most one false alarm in 1 / alpha windows. Raises `DriftError` for what is no rate."""
@@ -52,19 +72,6 @@ class ESR:
         self.since = 1 if begins else self.since + 1
         self.drift_detected = self.log_r >= -math.log(self.alpha)
         return self.drift_detected
-
-    @property
-    def average_run_length(self) -> float:
-        """Windows until a false alarm, in the mean, at least."""
-        return 1 / self.alpha
-
-    def days_between_false_alarms(self, window_s: float) -> float:
-        """The same in days, at least, for windows of that many seconds."""
-        return days_between(self.alpha, window_s)
-
-    def false_alarm_rate(self, window_s: float | None = None) -> str:
-        """What the rate means, in a sentence for people; in days if the length of a window is given."""
-        return rate_in_words(self.alpha, window_s)
 
     def to_state(self) -> dict[str, Any]:
         """All of it, as JSON and msgpack take it."""

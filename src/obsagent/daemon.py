@@ -172,6 +172,7 @@ class Agent:
             self._committer.thread.name: self._committer.pulse,
             self._checkpointer.thread.name: self._checkpointer.pulse,
             self._upkeeper.thread.name: self._upkeeper.pulse,
+            self._evaluation.thread.name: self._evaluation.pulse,
             self._query_thread.name: self._query.pulse,
             self._control_thread.name: self._control.pulse,
             self._server.thread.name: self._server.pulse,

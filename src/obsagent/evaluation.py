@@ -18,6 +18,7 @@ from obsagent.evaluate.settings import Settings
 from obsagent.evaluate.state import NAME, Counted, State, read_state, write_state
 from obsagent.fs import Fs
 from obsagent.head.directory import set_aside
+from obsagent.pulses import Pulse
 from obsagent.readings import Reading
 from obsagent.upkeep import Trouble
 
@@ -63,6 +64,7 @@ class Evaluation:
             state.totals[key] = max(state.totals[key], int(total))
         self._evaluator = Evaluator(state, references, settings, counts_again=not is_lost)
         self.thread = threading.Thread(target=self._run, name="obsagent-evaluate")
+        self.pulse = Pulse()
 
     def _recovered(self) -> tuple[State, bool]:
         """The state, and whether there was one that is lost."""
@@ -96,10 +98,12 @@ class Evaluation:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):
+            self.pulse.beat()
             if self.newer:
                 continue
             try:
-                self.look()
+                with self.pulse.at("judging models"):
+                    self.look()
             except Exception as error:  # whatever it is: it is tried again
                 self.trouble.met(error)
 

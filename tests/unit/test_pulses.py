@@ -186,3 +186,8 @@ def test_only_an_agent_that_goes_on_is_called_alive() -> None:
     supervising: Any = Supervising()
     daemon._watch(watched, SimpleQueue(), supervising)
     assert pings == [True, True]
+
+
+def test_every_thread_that_must_live_is_watched(tmp_path: Path) -> None:
+    with running_agent(config_in(tmp_path)) as agent:
+        assert {each.name for each in agent._threads} == agent._pulses_by_thread.keys()

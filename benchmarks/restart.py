@@ -31,6 +31,7 @@ SERIES = 1_000
 """Of each metric."""
 LATEST_S = 9.0
 """The kill comes before a checkpoint takes the journal away."""
+ACKNOWLEDGED_LIMIT_S = 60.0
 SHORT_RUN = 12
 """Too few values at once for a sketch: they are in the journal one by one."""
 LONG_RUN = 1_024
@@ -98,6 +99,8 @@ def _kill_under_load(directory: Path, run_length: int, journal_bytes: int) -> Ki
         began, position = time.perf_counter(), _position(agent)
         acknowledged, seconds = 0, 0.0
         while not acknowledged or (seconds < LATEST_S and _journal_bytes(agent) < journal_bytes):
+            if seconds > ACKNOWLEDGED_LIMIT_S:
+                raise RuntimeError(f"nothing was acknowledged in {ACKNOWLEDGED_LIMIT_S:g} s: {client.flush(0)}")
             for each in observe:
                 each(values)
             acknowledged = client.flush(0).acknowledged - before

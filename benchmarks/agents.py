@@ -16,8 +16,8 @@ from pathlib import Path
 from obsagent.ask import AgentClient
 from obsagent.errors import AgentUnreachable
 
-READY_LIMIT_S = 20.0
-STOP_LIMIT_S = 30.0
+READY_LIMIT_S = 60.0
+STOP_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)

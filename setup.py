@@ -30,7 +30,7 @@ COMPILE_ARGS = [
 # "address,undefined" or "thread": an instrumented build for tests
 SANITIZE = os.environ.get("OBSAGENT_SANITIZE")
 if SANITIZE:
-    COMPILE_ARGS += ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}"]
+    COMPILE_ARGS += ["-O1", "-g1", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}"]
     COMPILE_ARGS += ["-fstrict-overflow"]  # Python's own flags define signed overflow, and then nobody reports it
 else:
     COMPILE_ARGS += ["-g0"]  # Python's own flags ask for debug information: four fifths of the modules' size

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 HEAVY = {"zmq", "msgpack", "numpy", "zstandard", "rich", "argparse", "asyncio", "dataclasses", "logging"}
-AGENT = {"head", "segment", "fs", "receive", "answer", "daemon", "config", "cli", "demo", "store_sink"}
+AGENT = {"head", "segment", "fs", "receive", "answer", "daemon", "agent_process", "config", "cli", "demo", "store_sink"}
 
 
 def modules_after(source: str) -> set[str]:

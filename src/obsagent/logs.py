@@ -1,6 +1,6 @@
 """The agent's own log on stderr: lines for people, or an object a line for machines.
 
-    {"time": "2026-01-01T12:00:00.000Z", "level": "info", "logger": "obsagent.daemon", "message": "ready: ...",
+    {"time": "2026-01-01T12:00:00.000Z", "level": "info", "logger": "obsagent.agent_process", "message": "ready: ...",
      "fields": {...}, "exception": {"type": "OSError", "message": "...", "traceback": ["...", ...]}}
 
 fields      what a message was given with `extra=`; left out if that is nothing

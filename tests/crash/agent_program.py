@@ -13,8 +13,9 @@ from pathlib import Path
 
 from crash.budgets import hurry, of_agent
 from crash.killing_fs import KillingFs, KillPoint
-from obsagent import daemon, upkeep
+from obsagent import agent_process, upkeep
 from obsagent.config import AgentConfig
+from obsagent.daemon import Agent
 
 
 class FastClock:
@@ -41,13 +42,13 @@ def main() -> int:
     places = f"ipc://{directory}/ingest.sock", f"ipc://{directory}/query.sock"
     config = AgentConfig(directory / "data", *places, collect={}, http="off")
 
-    class Announced(daemon.Agent):
+    class Announced(Agent):
         def start(self) -> None:
             super().start()
             print("ready", flush=True)
 
     clock = FastClock(since_ms, rate)
-    return daemon.run(
+    return agent_process.run(
         config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=of_agent(), fs=fs)
     )
 

@@ -17,7 +17,7 @@ import obsagent
 from balance import answers_balance, balances, metrics_balance
 from integration.threaded_agent import ThreadedAgent, until
 from obsagent import upkeep
-from obsagent.daemon import run
+from obsagent.agent_process import run
 from obsagent.errors import StoreError
 from obsagent.record.client import Client
 
@@ -233,7 +233,7 @@ def test_run_ends_with_an_agent_that_has_failed(tmp_path: Path, monkeypatch: pyt
         def stop(self) -> None:
             assert self.calls == ["start"]
 
-    monkeypatch.setattr("obsagent.daemon.Agent", Failing)
+    monkeypatch.setattr("obsagent.agent_process.Agent", Failing)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     config: Any = type("Config", (), {"listen": "", "serve": "", "control_endpoint": "", "data": tmp_path})
     assert run(config) == 1

@@ -87,7 +87,7 @@ def test_its_manager_hears_of_its_life(stopped_agent: RunningAgent, manager: Man
 def test_a_failed_agent_is_not_reported_alive(manager: Manager) -> None:
     from queue import SimpleQueue
 
-    from obsagent import daemon
+    from obsagent import agent_process
     from obsagent.supervisor import Supervisor
 
     class Failed:
@@ -95,7 +95,7 @@ def test_a_failed_agent_is_not_reported_alive(manager: Manager) -> None:
         condition = "failing"
 
     agent: Any = Failed()
-    daemon._watch(agent, SimpleQueue(), Supervisor())
+    agent_process._watch(agent, SimpleQueue(), Supervisor())
     manager._socket.settimeout(0.2)
     with pytest.raises(TimeoutError):
         manager._socket.recv(100)

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from crash.agent_program import FastClock
 from crash.budgets import MINUTE_MS, hurry, tiny
-from obsagent import daemon, upkeep
+from obsagent import agent_process, upkeep
 from obsagent.config import AgentConfig
+from obsagent.daemon import Agent
 from obsagent.segment.cache import BlockCache
 
 STEPS = struct.Struct("<q")
@@ -79,12 +80,12 @@ def main() -> int:
         http="off",
     )
 
-    class Announced(daemon.Agent):
+    class Announced(Agent):
         def start(self) -> None:
             super().start()
             print("ready", flush=True)
 
-    return daemon.run(
+    return agent_process.run(
         config, make=lambda config, load_again: Announced(config, load_again, clock=clock, budgets=budgets)
     )
 

@@ -303,9 +303,9 @@ def obsagent(*words, stdout=subprocess.PIPE):
 
 def test_the_agent_runs_with_what_the_command_line_says_on_top_of_the_file(tmp_path, monkeypatch):
     ran = []
-    daemon = types.SimpleNamespace(run=lambda config, _again: ran.append(config) or 0)
-    monkeypatch.setitem(sys.modules, "obsagent.daemon", daemon)
-    monkeypatch.setattr("obsagent.daemon", daemon, raising=False)
+    process = types.SimpleNamespace(run=lambda config, _again: ran.append(config) or 0)
+    monkeypatch.setitem(sys.modules, "obsagent.agent_process", process)
+    monkeypatch.setattr("obsagent.agent_process", process, raising=False)
     file = tmp_path / "agent.toml"
     file.write_text('data = "/from/file"\nserve = "ipc:///from/file.sock"\n')
     assert cli.main(["agent", "--config", str(file), "--data", "/from/words", "--listen", "tcp://127.0.0.1:9"]) == 0
@@ -318,7 +318,7 @@ def test_the_agent_runs_with_what_the_command_line_says_on_top_of_the_file(tmp_p
 
 
 def test_a_wrong_configuration_exits_with_78(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "obsagent.daemon", types.SimpleNamespace(run=lambda config, _again: 0))
+    monkeypatch.setitem(sys.modules, "obsagent.agent_process", types.SimpleNamespace(run=lambda config, _again: 0))
     file = tmp_path / "agent.toml"
     file.write_text("dota = 1\n")
     assert cli.main(["agent", "--config", str(file)]) == 78

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from agent_in_process import config_in, running_agent
 
-from obsagent import daemon
+from obsagent import agent_process
 from obsagent.ask import AgentClient
 from obsagent.limits import LONG_WORK_S, PULSE_S
 from obsagent.pulses import Pulse, Pulses, Silence, thread_state
@@ -184,7 +184,7 @@ def test_only_an_agent_that_goes_on_is_called_alive() -> None:
 
     watched: Any = Watched()
     supervising: Any = Supervising()
-    daemon._watch(watched, SimpleQueue(), supervising)
+    agent_process._watch(watched, SimpleQueue(), supervising)
     assert pings == [True, True]
 
 

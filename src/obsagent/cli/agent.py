@@ -68,7 +68,7 @@ def _variables() -> str:
 
 def run(args: Namespace) -> int:
     """Runs until it is told to stop."""
-    from obsagent import config, daemon, logs
+    from obsagent import agent_process, config, logs
 
     options = {name: getattr(args, name) for name in OPTIONS}
     if args.no_collect:
@@ -82,7 +82,7 @@ def run(args: Namespace) -> int:
             logs.adjust(log_format, settings.log_level)
             for warning in environment.unread(os.environ, config.scalars()):
                 logger.warning("%s", warning)
-            return daemon.run(settings, load)
+            return agent_process.run(settings, load)
         except ObsagentError as error:
             if log_format != "json":
                 raise  # `main` says it

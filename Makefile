@@ -89,7 +89,7 @@ fuzz-long: $(VENV)/.fuzz  ## the same, ten million executions each (TARGET=name 
 
 crash: $(VENV)/.test  ## kill stores and agents, and cut their power, at chosen points (CYCLES=200 SEED=random)
 	CRASH_CYCLES=$(or $(CYCLES),200) CRASH_SEED=$(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom)) \
-		nice -n 19 $(BIN)/python -m pytest tests/crash tests/unit/test_retention.py -s -v --timeout=0 $(PYTEST_ARGS)
+		nice -n 19 $(BIN)/python -m pytest tests/crash -s -v --timeout=0 $(PYTEST_ARGS)
 
 soak: $(VENV)/.test  ## a long run of everything; does anything grow, is anything lost? (MINUTES=10 SEED=random)
 	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))

@@ -23,7 +23,7 @@ AFTER_FAILURE = 12
 """Operations after one that failed, within which the power goes."""
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 WHOLE = "CRASH_CYCLES" in os.environ
-ROUNDS = 24 if WHOLE else 14
+ROUNDS = 24 if WHOLE else 20
 
 
 class Cut(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import gc
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +22,6 @@ from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
 from obsagent.segment.recover import window_ms_of
 
 LONG = (900 * HOUR_MS,) * 3
-STRIDE = 1 if "CRASH_CYCLES" in os.environ else 3
-"""Of the calls of the file system at which something happens, one in so many; all of them in `make crash`."""
 
 
 @pytest.fixture
@@ -201,10 +198,10 @@ def stop_after(lab: TierLab, calls: int) -> None:
     lab.fs.before = None
 
 
-def test_killed_at_calls_of_the_file_system(tmp_path: Path) -> None:
+def test_killed_at_every_call_of_the_file_system(tmp_path: Path) -> None:
     calls = calls_of_upkeep(tmp_path / "counted")
     assert calls > 30
-    for call in range(0, calls, STRIDE):
+    for call in range(calls):
         lab = prepared(tmp_path / str(call))
         stop_after(lab, call)
         lab.crash()
@@ -216,8 +213,8 @@ def test_killed_at_calls_of_the_file_system(tmp_path: Path) -> None:
         lab.leave()
 
 
-def test_the_power_goes_at_calls_of_the_file_system(tmp_path: Path) -> None:
-    for call in range(1 % STRIDE, calls_of_upkeep(tmp_path / "counted") + 1, STRIDE):
+def test_the_power_goes_at_every_call_of_the_file_system(tmp_path: Path) -> None:
+    for call in range(calls_of_upkeep(tmp_path / "counted") + 1):
         fs = LossyFs()
         lab = prepared(tmp_path / str(call), fs)
         stop_after(lab, call)
@@ -231,7 +228,7 @@ def test_the_power_goes_at_calls_of_the_file_system(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_refuses_is_tried_again_a_minute_later(tmp_path: Path) -> None:
-    for call in range(2 % STRIDE, calls_of_upkeep(tmp_path / "counted"), STRIDE):
+    for call in range(calls_of_upkeep(tmp_path / "counted")):
         lab = prepared(tmp_path / str(call))
         lab.fs.errno = errno.EIO
         first = len(lab.fs.log) + call + 1

@@ -3,80 +3,8 @@
 #include <math.h>
 
 #include "alloc_seam.h"
-#include "columns.h"
 #include "hostile.h"
-#include "windows.h"
-
-#define END_MS 1700000000000
-
-/* Session series 0, 1, 2 are store series 10, 11, 12: histogram, counter, gauge; 3 is refused; 4 keeps a digest; 5
- * is a column. */
-static const obs_series_target_t MAP[] = {{10, OBS_KIND_HISTOGRAM, 6, false}, {11, OBS_KIND_COUNTER, 6, false},
-                                          {12, OBS_KIND_GAUGE, 6, false},     {OBS_SERIES_REFUSED, 0, 6, false},
-                                          {13, OBS_KIND_HISTOGRAM, 6, true},  {14, OBS_KIND_COLUMN, 6, false}};
-
-static obs_series_map_t make_map(void)
-{
-    obs_series_map_t map;
-    obs_series_map_init(&map);
-    for (uint32_t number = 0; number < sizeof MAP / sizeof *MAP; number++)
-        CHECK_OK(obs_series_map_set(&map, number, MAP[number]));
-    return map;
-}
-
-static int apply_bytes(obs_window_t *window, const uint8_t *bytes, size_t size, obs_applied_t *applied)
-{
-    obs_series_map_t map = make_map();
-    int status = obs_window_apply(window, bytes, size, &map, END_MS, applied);
-    obs_series_map_free(&map);
-    return status;
-}
-
-static int apply(obs_window_t *window, const obs_body_t *body, obs_applied_t *applied)
-{
-    return apply_bytes(window, body->bytes, body->size, applied);
-}
-
-static void put_run(obs_body_t *body, uint32_t series, uint32_t first, uint32_t value_count)
-{
-    double values[1000];
-    for (uint32_t index = 0; index < value_count; index++)
-        values[index] = sample_of(10, first + index);
-    CHECK_OK(obs_body_put_run(body, series, values, value_count));
-}
-
-static void put_loghist(obs_body_t *body, uint32_t series, uint32_t first, uint32_t value_count, int scale)
-{
-    obs_loghist_t hist;
-    CHECK_OK(obs_loghist_init(&hist, scale));
-    for (uint32_t index = 0; index < value_count; index++)
-        CHECK_OK(obs_loghist_add(&hist, sample_of(10, first + index), 1));
-    CHECK_OK(obs_body_put_loghist(body, series, &hist));
-    obs_loghist_free(&hist);
-}
-
-static void put_tdigest(obs_body_t *body, uint32_t series, uint32_t first, uint32_t value_count)
-{
-    obs_tdigest_t digest;
-    CHECK_OK(obs_tdigest_init(&digest, 100));
-    for (uint32_t index = 0; index < value_count; index++)
-        CHECK_OK(obs_tdigest_add(&digest, sample_of(10, first + index), 1));
-    CHECK_OK(obs_body_put_tdigest(body, series, &digest));
-    obs_tdigest_free(&digest);
-}
-
-static uint64_t put_column(obs_body_t *body, uint32_t series, uint64_t seed, size_t value_count)
-{
-    sided_t sided;
-    obs_cuts_t cuts = ten_bins();
-    sided_init(&sided);
-    fill_numbers(&sided, &cuts, seed, value_count);
-    CHECK_OK(obs_body_put_column(body, series, &sided.hist, &sided.column));
-    uint64_t samples = sided_samples(&sided);
-    sided_free(&sided);
-    obs_cuts_free(&cuts);
-    return samples;
-}
+#include "window_bodies.h"
 
 static void applies_every_type_of_entry(void)
 {
@@ -112,135 +40,6 @@ static void applies_every_type_of_entry(void)
     check_window_totals(&window);
     obs_window_free(&window);
     obs_body_free(&body);
-}
-
-/* Columns in bodies, in rows, in windows: every sample is counted once, and every part is kept or none. */
-static void a_column_is_counted_whole(void)
-{
-    obs_body_t body;
-    obs_body_init(&body);
-    CHECK_OK(obs_body_begin(&body));
-    uint64_t samples = put_column(&body, 5, 1, 300) + put_column(&body, 5, 2, 200);
-    uint64_t refused = put_column(&body, 0, 3, 100);
-    obs_window_t window, copy, totals;
-    obs_window_init(&window);
-    obs_window_init(&copy);
-    obs_window_init(&totals);
-    totals.drops_digests = true;
-    obs_applied_t applied;
-    CHECK_OK(apply(&window, &body, &applied));
-    CHECK(applied.applied == samples && applied.refused == refused);
-    obs_bytes_t rows = rows_of(&window);
-    CHECK_OK(obs_window_merge_rows(&copy, rows.bytes, rows.size));
-    CHECK(same_windows(&window, &copy));
-    CHECK_OK(obs_window_merge_rows(&copy, rows.bytes, rows.size));
-    CHECK_OK(obs_window_merge(&window, &window));
-    CHECK_EQ(window.sample_count, 2 * samples);
-    CHECK_EQ(copy.sample_count, 2 * samples);
-    CHECK_OK(obs_window_merge(&totals, &copy));
-    CHECK_EQ(totals.sample_count, 2 * samples);
-    const obs_column_t *column = obs_window_find(&copy, 14)->accumulator.column;
-    CHECK(column->edges != NULL && column->edges->total == column->moments.count && column->hll != NULL);
-    column = obs_window_find(&totals, 14)->accumulator.column;
-    CHECK(column->edges == NULL && column->hll == NULL && column->given_up == OBS_COLUMN_PARTS);
-    check_window_totals(&window);
-    check_window_totals(&copy);
-    check_window_totals(&totals);
-    CHECK(obs_window_memory_bytes(&totals) < obs_window_memory_bytes(&copy));
-    obs_bytes_free(&rows);
-    obs_body_free(&body);
-    obs_window_free(&window);
-    obs_window_free(&copy);
-    obs_window_free(&totals);
-}
-
-static const obs_tdigest_t *digest_of_series(const obs_window_t *window, uint32_t series)
-{
-    return obs_accumulator_digest(&obs_window_find(window, series)->accumulator);
-}
-
-/* Runs, and histograms with their digests: the digest of the window has every sample, once. */
-static void keeps_a_digest_beside_the_histogram(void)
-{
-    obs_body_t body;
-    obs_body_init(&body);
-    CHECK_OK(obs_body_begin(&body));
-    put_run(&body, 4, 0, 15);
-    put_loghist(&body, 4, 15, 85, 6);
-    put_tdigest(&body, 4, 15, 85);
-    put_run(&body, 4, 100, 900);
-    put_run(&body, 0, 0, 15);
-    obs_window_t window, copy;
-    obs_window_init(&window);
-    obs_window_init(&copy);
-    obs_applied_t applied;
-    CHECK_OK(apply(&window, &body, &applied));
-    CHECK_EQ(applied.applied, 1015);
-    const obs_tdigest_t *digest = digest_of_series(&window, 13);
-    CHECK(digest != NULL && digest->count == 1000);
-    CHECK(digest->min == window.chunks[0][0].accumulator.hist.min);
-    CHECK(digest->max == window.chunks[0][0].accumulator.hist.max);
-    CHECK(obs_tdigest_memory_bytes(digest) < 2560); /* its centroids, and a buffer that stays small */
-    CHECK(digest_of_series(&window, 10) == NULL);
-    check_window_totals(&window);
-
-    obs_bytes_t rows = rows_of(&window);
-    CHECK_OK(obs_window_merge_rows(&copy, rows.bytes, rows.size));
-    CHECK_EQ(digest_of_series(&copy, 13)->count, 1000);
-    CHECK_OK(obs_window_merge(&copy, &window));
-    CHECK_EQ(digest_of_series(&copy, 13)->count, 2000);
-    check_window_totals(&copy);
-    obs_bytes_free(&rows);
-    obs_window_free(&window);
-    obs_window_free(&copy);
-    obs_body_free(&body);
-}
-
-/* Whatever comes without its digest leaves the window without one, and no digest is made of what comes after. */
-static void a_digest_that_missed_samples_is_given_up(void)
-{
-    for (int missing = 0; missing < 3; missing++) {
-        obs_body_t body;
-        obs_body_init(&body);
-        CHECK_OK(obs_body_begin(&body));
-        for (int entry = 0; entry < 3; entry++) {
-            put_loghist(&body, 4, 0, 50, 6);
-            if (entry != missing)
-                put_tdigest(&body, 4, 0, 50);
-        }
-        put_run(&body, 4, 0, 10);
-        obs_window_t window;
-        obs_window_init(&window);
-        obs_applied_t applied;
-        CHECK_OK(apply(&window, &body, &applied));
-        CHECK(applied.applied == 160 && applied.refused == 0);
-        CHECK(digest_of_series(&window, 13) == NULL);
-        CHECK(obs_window_find(&window, 13)->accumulator.digest == NULL);
-        check_window_totals(&window);
-        obs_window_free(&window);
-        obs_body_free(&body);
-    }
-}
-
-static void a_window_may_drop_digests(void)
-{
-    obs_window_t window, totals;
-    obs_window_init(&window);
-    obs_window_init(&totals);
-    totals.drops_digests = true;
-    CHECK_OK(fill_window(&window, 13, 20));
-    obs_bytes_t rows = rows_of(&window);
-    CHECK_OK(obs_window_merge_rows(&totals, rows.bytes, rows.size));
-    CHECK_OK(obs_window_merge(&totals, &window));
-    CHECK_EQ(totals.sample_count, 2 * window.sample_count);
-    for (uint32_t series = 1; series <= 13; series += 6) {
-        CHECK(digest_of_series(&window, series) != NULL);
-        CHECK(obs_window_find(&totals, series)->accumulator.digest == NULL);
-    }
-    check_window_totals(&totals);
-    obs_bytes_free(&rows);
-    obs_window_free(&window);
-    obs_window_free(&totals);
 }
 
 static void counts_what_it_refuses(void)
@@ -513,10 +312,6 @@ static void survives_each_failed_allocation(void)
 int main(void)
 {
     RUN(applies_every_type_of_entry);
-    RUN(a_column_is_counted_whole);
-    RUN(keeps_a_digest_beside_the_histogram);
-    RUN(a_digest_that_missed_samples_is_given_up);
-    RUN(a_window_may_drop_digests);
     RUN(counts_what_it_refuses);
     RUN(the_first_kind_stays);
     RUN(any_partition_into_bodies_gives_the_same_window);

@@ -23,7 +23,7 @@ PROGRAMS = {
     "drain_collect.c": ["test_drain", "test_drain_life", "test_drain_values", "test_drain_columns"],
     "open_batch.c": ["test_drain", "test_drain_life", "test_drain_values", "test_drain_columns"],
     "open_batch_columns.c": ["test_drain_columns"],
-    "window.c": ["test_window", "test_window_apply"],
+    "window.c": ["test_window", "test_window_apply", "test_window_sketches"],
 }
 COUNTERS = "dropped|rejected|observed|delivered|lost|sample_count|refused|applied"
 ADDED = rf"[\w>.*()-]*\b(?:{COUNTERS})(?: \+= .*|\+\+);"

@@ -2,161 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from conversation_lab import COUNTS, SESSION, FakeModels, Stage
 
 from obsagent.errors import AccessDenied, ProtocolError
-from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS
+from obsagent.limits import HEARTBEAT_INTERVAL_MS
 from obsagent.record import conversation as module
-from obsagent.record.agent_clock import AgentClock
-from obsagent.record.conversation import SILENCE_LIMIT_MS, WELCOME_LIMIT_MS, Conversation
-from obsagent.record.events import EventQueue, QueuedEvent
+from obsagent.record.conversation import SILENCE_LIMIT_MS, WELCOME_LIMIT_MS
 from obsagent.record.exemplars import ExemplarSlots
 from obsagent.record.outbox import Outbox
-from obsagent.record.refusals import NEAR_UNIQUE, Refusal, Refusals
 from obsagent.samples import Kind
 from obsagent.wire import frame
 from obsagent.wire.exemplars import read_exemplars
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
 from obsagent.wire.rules import Rules, rules_body
-
-SESSION = bytes(16)
-COUNTS = SessionCounts(5, 1, 0, 0, 2)
-
-
-class FakeSocket:
-    """Remembers what was sent; plays what the test put into `incoming`."""
-
-    def __init__(self, _endpoint: str) -> None:
-        self.sent: list[tuple[MessageKind, dict[str, Any], bytes | None]] = []
-        self.incoming: deque[Any] = deque()
-        self.is_gone = self.is_closed = False
-        self.room = 1000
-
-    def send(self, header: bytes, body: bytes | None = None) -> bool:
-        if self.room == 0:
-            return False
-        self.room -= 1
-        self.sent.append((*frame.unpack(header), body))
-        return True
-
-    def receive(self) -> Any:
-        if not self.incoming:
-            return None
-        message = self.incoming.popleft()
-        if isinstance(message, Exception):
-            raise message
-        return message
-
-    def poll(self, _timeout_ms: int) -> bool:
-        return bool(self.incoming)
-
-    def disconnected(self) -> bool:
-        return self.is_gone
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def kinds(self) -> list[MessageKind]:
-        return [kind for kind, _, _ in self.sent]
-
-
-class FakeSpeaker:
-    def __init__(self) -> None:
-        self.outbox = Outbox()
-        self.models: Any = None
-        self.events = EventQueue()
-        self.definitions: list[SeriesDefinition] = []
-        self.clock = AgentClock(0.0)
-        self.clock_changes = 0
-        self.refusals: list[str] = []
-        self.refused_labels = Refusals()
-        self.grown: SessionCounts | None = None
-        self.scales: dict[str, int] = {}
-
-    def hello_fields(self) -> dict[str, Any]:
-        return {"service": "fraud", "host": "h", "pid": 1, "started": 2, "version": ""}
-
-    def counts(self) -> SessionCounts:
-        return COUNTS
-
-    def batch_counts(self, batch: Any) -> SessionCounts:
-        return batch.counts or COUNTS
-
-    def clock_changed(self) -> None:
-        self.clock_changes += 1
-
-    def welcomed(self, scales: dict[str, int], caps: tuple[int, int]) -> None:
-        self.scales, self.caps = scales, caps
-
-    def refused(self, message: str) -> None:
-        self.refusals.append(message)
-
-    def happen(self, count: int = 1) -> None:
-        for number in range(count):
-            self.events.put(QueuedEvent("deploy", 100.0 + number, {"version": "4"}))
-
-    def queue(self, count: int = 1) -> None:
-        for _ in range(count):
-            batch: Any = SimpleNamespace(samples=2, body=b"body", start_ns=4_000_000, end_ns=9_000_000)
-            batch.counts = self.grown
-            batch.body_without_columns = lambda: (b"plain", 1)
-            self.outbox.put(batch, 0)
-
-
-class FakeModels:
-    def __init__(self) -> None:
-        self.names = [("fraud", "4")]
-        self.heard: list[bool] = []
-        self.rules: list[tuple[str, str, Rules]] = []
-
-    def welcomed(self, *, takes_columns: bool) -> None:
-        self.heard.append(takes_columns)
-
-    def take_rules(self, model: str, version: str, rules: Rules) -> None:
-        self.rules.append((model, version, rules))
-
-
-class Stage:
-    """A conversation, its speaker, its clock and the sockets that it has opened."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000
-        self.sockets: list[FakeSocket] = []
-        monkeypatch.setattr(module, "monotonic_ms", lambda: self.now)
-        monkeypatch.setattr("obsagent.wire.socket.ClientSocket", self._open)
-        self.speaker = FakeSpeaker()
-        self.conversation = Conversation("ipc:///x", SESSION, self.speaker)
-
-    def _open(self, endpoint: str) -> FakeSocket:
-        self.sockets.append(FakeSocket(endpoint))
-        return self.sockets[-1]
-
-    @property
-    def socket(self) -> FakeSocket:
-        return self.sockets[-1]
-
-    def step(self, after_ms: int = 0) -> None:
-        self.now += after_ms
-        self.conversation.step()
-
-    def say(self, kind: MessageKind, **fields: Any) -> None:
-        self.socket.incoming.append((kind, fields))
-        self.conversation.step()
-
-    def welcome(self, applied: int = 0, clock: int | None = None, minor: int = frame.MINOR, **more: Any) -> None:
-        self.conversation.step()
-        now = self.now if clock is None else clock
-        self.say(MessageKind.WELCOME, m=minor, clock=now, applied=applied, scales={"latency": 7}, **more)
-
-    @property
-    def event_sequences(self) -> list[list[int]]:
-        """Per message on the present socket, the sequences of its events."""
-        headers = [frame.read_events(fields) for kind, fields, _ in self.socket.sent if kind is MessageKind.EVENTS]
-        return [list(range(each.sequence, each.last_sequence + 1)) for each in headers]
 
 
 @pytest.fixture
@@ -330,55 +191,6 @@ def test_heartbeats_only_while_there_is_nothing_else(stage: Stage) -> None:
     assert stage.socket.kinds()[-1] is MessageKind.SAMPLES
 
 
-def told(stage: Stage) -> list[list[tuple[str, int]]]:
-    """Per heartbeat on the present socket, the labels that it says were refused, and how often."""
-    beats = [fields for kind, fields, _ in stage.socket.sent if kind is MessageKind.HEARTBEAT]
-    return [[(row.label, row.refused) for row in frame.read_refused_labels(fields)] for fields in beats]
-
-
-def refuse(stage: Stage, label: str = "user", count: int = 1) -> None:
-    for number in range(count):
-        stage.speaker.refused_labels.count("hits", Refusal(label, f"u{number}", NEAR_UNIQUE))
-
-
-def test_refused_labels_are_told_soon_but_not_often_also_between_batches(stage: Stage) -> None:
-    refuse(stage, count=2)
-    stage.welcome()
-    assert told(stage) == [[("user", 2)]]
-    for _ in range(2 * module.REFUSALS_INTERVAL_MS // 100):
-        refuse(stage)
-        stage.speaker.queue(1)
-        stage.step(100)
-    assert told(stage) == [[("user", 2)], [("user", 12)], [("user", 22)]]
-    stage.step(module.REFUSALS_INTERVAL_MS)
-    assert len(told(stage)) == 3
-
-
-def test_refused_labels_are_told_again_by_each_heartbeat_and_to_each_agent(stage: Stage) -> None:
-    refuse(stage)
-    stage.welcome()
-    stage.step(HEARTBEAT_INTERVAL_MS)
-    assert told(stage) == [[("user", 1)]] * 2
-    stage.socket.is_gone = True
-    stage.step(module.REFUSALS_INTERVAL_MS)
-    stage.welcome()
-    assert told(stage) == [[("user", 1)]]
-    stage.conversation.say_goodbye()
-    kind, fields, _ = stage.socket.sent[-1]
-    assert kind is MessageKind.GOODBYE
-    assert frame.read_refused_labels(fields) == [("hits", "user", "near-unique", 1, ["u0"])]
-
-
-def test_refused_labels_that_the_socket_does_not_take_are_told_later(stage: Stage) -> None:
-    stage.welcome()
-    refuse(stage)
-    stage.socket.room = 0
-    stage.step(module.REFUSALS_INTERVAL_MS)
-    stage.socket.room = 10
-    stage.step(module.REFUSALS_INTERVAL_MS)
-    assert told(stage) == [[("user", 1)]]
-
-
 def test_a_silent_agent_is_left(stage: Stage) -> None:
     stage.step()
     stage.step(WELCOME_LIMIT_MS + 1)
@@ -396,48 +208,6 @@ def test_goodbye_is_said_once_welcomed(stage: Stage) -> None:
     assert stage.socket.kinds()[-1] is MessageKind.GOODBYE
     stage.say(MessageKind.ACK, q=0, clock=stage.now, goodbye=True)
     assert stage.conversation.goodbye_answered
-
-
-def test_events_go_first_in_the_agents_time_and_are_settled_by_its_acknowledgement(stage: Stage) -> None:
-    stage.speaker.queue(1)
-    stage.speaker.happen(EVENTS_PER_MESSAGE + 1)
-    stage.welcome(clock=stage.now + 50_000, events=0)
-    assert stage.socket.kinds()[1:] == [MessageKind.EVENTS] * 2 + [MessageKind.SAMPLES]
-    assert stage.event_sequences == [list(range(1, 9)), [9]]
-    assert stage.socket.sent[1][1]["events"][0] == ["deploy", 50_100, {"version": "4"}]
-    stage.say(MessageKind.ACK, q=0, e=8, clock=stage.now + 50_000)
-    assert (stage.speaker.events.first_kept, stage.speaker.events.pending, stage.speaker.events.waiting) == (9, 1, True)
-
-
-def test_a_new_conversation_sends_the_events_that_the_agent_has_not_taken(stage: Stage) -> None:
-    stage.speaker.happen(3)
-    stage.welcome(events=0)
-    stage.socket.is_gone = True
-    stage.step()
-    stage.welcome(events=2)
-    assert stage.event_sequences == [[3]]
-    assert stage.socket.sent[-1][1]["f"] == 3
-
-
-def test_events_wait_for_an_agent_that_takes_them(stage: Stage) -> None:
-    stage.speaker.happen(1)
-    stage.speaker.queue(1)
-    stage.welcome()
-    assert stage.socket.kinds() == [MessageKind.HELLO, MessageKind.SAMPLES]
-    stage.socket.is_gone = True
-    stage.step()
-    stage.welcome(applied=1, events=0)
-    assert stage.socket.kinds() == [MessageKind.HELLO, MessageKind.EVENTS]
-
-
-def test_a_full_socket_leaves_events_in_their_queue(stage: Stage) -> None:
-    stage.speaker.happen(EVENTS_PER_MESSAGE + 1)
-    stage.step()
-    stage.socket.room = 1
-    stage.welcome(events=0)
-    stage.socket.room = 10
-    stage.step()
-    assert stage.event_sequences == [list(range(1, 9)), [9]]
 
 
 @pytest.mark.parametrize(
@@ -504,17 +274,6 @@ def test_an_agent_that_has_forgotten_gets_a_new_session_and_only_what_it_does_no
     stage.step()
     stage.welcome(applied=2, events=2)
     assert stage.socket.sent[0][1]["s"] == hello["s"]
-
-
-def test_events_alone_are_reason_enough_for_a_new_session(stage: Stage) -> None:
-    stage.speaker.happen(2)
-    stage.welcome(events=0)
-    stage.say(MessageKind.ACK, q=0, e=2, clock=stage.now)
-    stage.socket.is_gone = True
-    stage.step()
-    stage.welcome(events=1)
-    stage.step()
-    assert stage.socket.sent[0][1]["s"] != SESSION
 
 
 def test_whoever_is_sent_back_again_and_again_comes_less_often(stage: Stage) -> None:

@@ -105,7 +105,7 @@ def _kill_under_load(directory: Path, run_length: int, effort: Effort) -> Killed
             if seconds > ACKNOWLEDGED_LIMIT_S:
                 raise RuntimeError(f"nothing was acknowledged in {ACKNOWLEDGED_LIMIT_S:g} s: {client.flush(0)}")
             until = time.perf_counter() + LOOK_S
-            while time.perf_counter() < until:  # a flush seals: after each round it would make batches too small
+            while time.perf_counter() < until:  # flushed, thus sealed, each round, batches push out unacknowledged ones
                 for each in observe:
                     each(values)
             acknowledged = client.flush(0).acknowledged - before

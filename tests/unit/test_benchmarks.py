@@ -60,7 +60,6 @@ def test_a_benchmark_over_the_empty_method_runs(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # they wait for windows to end and agents to start, four processes on two processors
 @pytest.mark.parametrize("name", sorted(NEED_AN_AGENT))
 def test_a_benchmark_with_an_agent_runs(name: str) -> None:
     assert ask(name)

@@ -40,10 +40,9 @@ LONG_RUN = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """What had come in when the agent was killed, acknowledged, and how long that had taken."""
+    """What had gone into the journal when the agent was killed, and how long that had taken."""
 
     journal_bytes: int
-    samples: int
     seconds: float
 
 
@@ -113,7 +112,7 @@ def _kill_under_load(directory: Path, run_length: int, effort: Effort) -> Killed
         written = _position(agent) - position
         os.kill(agent.pid, signal.SIGKILL)
     client.close(0)
-    return Killed(written, acknowledged, seconds)
+    return Killed(written, seconds)
 
 
 def _observers(client: Any) -> Sequence[Callable[[Any], object]]:
@@ -148,19 +147,18 @@ def _replay(data: Path) -> Replay:
 def _table(
     title: str, killed: Killed, empty: Sequence[float], ready: Sequence[float], replays: Sequence[Replay]
 ) -> Table:
-    ingest = killed.samples / killed.seconds
     replay_s = statistics.median(replay.seconds for replay in replays)
     journal_bytes, samples = replays[0].journal_bytes, replays[0].samples
-    replayed = samples / replay_s
+    ratio = killed.seconds / replay_s  # of the same samples: a client that floods calls dropped what came through late
     nothing_s, ready_s = statistics.median(empty), statistics.median(ready)
-    limit_s = READY_GOAL_S + samples / ingest
+    limit_s = READY_GOAL_S + killed.seconds
     rows = [
-        Row("taken in and acknowledged", None, _rates(killed.samples, killed.journal_bytes, killed.seconds)),
+        Row("taken in", None, _rates(samples, killed.journal_bytes, killed.seconds)),
         Row(
             "read and applied again",
-            Ratio.exact(replayed / ingest),
+            Ratio.exact(ratio),
             _rates(samples, journal_bytes, replay_s),
-            (at_least(replayed / ingest, 1, "×"),),
+            (at_least(ratio, 1, "×"),),
         ),
         Row("ready, nothing to replay", None, duration(nothing_s), (at_most(nothing_s, READY_GOAL_S, "s"),)),
         Row(

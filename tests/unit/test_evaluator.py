@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from obsagent.evaluate.baselines import shrunk
 from obsagent.evaluate.counts import KNOWN, streams_of
 from obsagent.evaluate.evaluator import Evaluator
 from obsagent.evaluate.family import ChartKey
+from obsagent.evaluate.past import shrunk
 from obsagent.evaluate.readings import ALARMS, EVALUE, alarm_readings, counted_before, evidence_readings
 from obsagent.evaluate.settings import Settings
 from obsagent.evaluate.state import Counted, Judged, State, decode, encode

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import add
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from obsagent._native.codec import Groups
 from obsagent.answer.columns import decoded
@@ -27,7 +27,8 @@ from obsagent.samples import Kind, Series
 KNOWN = frozenset({"model", "version", "variant", FEATURE, REFERENCE_LABEL, "service", "host", "worker", "overflow"})
 """Labels that are no slices."""
 
-Bins = list[float]
+Bins: TypeAlias = Sequence[float]
+"""Counts over all bins of a reference, those for nulls and the like among them."""
 
 
 class View(AnswerView, Protocol):

@@ -265,7 +265,11 @@ class Agent:
     def quality(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """What is wrong with the data, as `obsagent.evaluate.quality_report` says; raises `UsageError`."""
         text, zone = text_of(fields), zone_asked(fields)
-        return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone)
+        return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone, self._dropped)
+
+    def _dropped(self, model: str) -> tuple[str, ...]:
+        known = self._reloads.config.models.get(model)
+        return known.drop if known else ()
 
     def is_alive(self) -> bool:
         """True while everything runs that must."""

@@ -338,6 +338,7 @@ class Agent:
                  configuration    {since_ms, reloads, error, restart_needed}: what `Reloads.status` says
                  clock_steps      {forward, back}; last_clock_step null or {by_ms, at_ms: on the clock as it was set}
                  collectors       {name: what `Rounds.status` says}
+                 evaluation       how far models are judged: what `Evaluation.status` says
                  references       [{model, version ("" for all), id, rows, features, created_ms, file}]
                  resident_bytes, cpu_seconds
         """
@@ -374,6 +375,7 @@ class Agent:
             "clock_steps": dict(self._ingest.steps),
             "last_clock_step": {"by_ms": step.by_ms, "at_ms": step.wall_ms} if step else None,
             "collectors": self._collection.status(),
+            "evaluation": self._evaluation.status(),
             "references": self._references.status(),
             "resident_bytes": resident_bytes(),
             "cpu_seconds": cpu_seconds(),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from obsagent.answer.expected import References
 from obsagent.clock import Clock
@@ -56,7 +57,15 @@ class Evaluation:
         self._lock = threading.Lock()
         self._unsaved = False
         self.trouble = Trouble("models cannot be judged for drift")
-        self.behind = False
+        self._status: dict[str, Any] = {
+            "last_look_ms": None,
+            "took_s": 0.0,
+            "longest_s": 0.0,
+            "looks": 0,
+            "windows": 0,
+            "is_behind": False,
+            "models": [],
+        }
         self.newer = ""
         """Why nothing is judged at all: a newer version wrote the state."""
         state, is_lost = self._recovered()
@@ -96,6 +105,18 @@ class Evaluation:
         with self._lock:
             return reads(self._evaluator.state)
 
+    def status(self) -> dict[str, Any]:
+        """How far everything is judged, as of the last look; waits for none.
+
+        last_look_ms     when it ended, null before the first; took_s and longest_s: how long looks take
+        looks, windows   since the agent began
+        is_behind        the last look had no time for all that was due
+        models           [{model, version, variant, features, slices, charts, charts_left_out, alarms: that go on,
+                         until_ms {level: up to where it was judged}, newest_ms, behind_ms, trouble: empty if there is
+                         none}]
+        """
+        return self._status
+
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):
             self.pulse.beat()
@@ -110,9 +131,10 @@ class Evaluation:
     def look(self) -> Look:
         """Judges what is due and hands it on. Raises `StoreError` if that cannot be remembered; it will be."""
         with self._lock:
+            began = time.monotonic()
             found = self._evaluator.look(self._view(), self._clock.wall_ms())
+            self._note(found, time.monotonic() - began)
             self._unsaved = self._unsaved or found.windows > 0
-            self.behind = found.is_behind
             if found.told:
                 self._put(evidence_readings(found.told))
             if self._unsaved:
@@ -121,6 +143,18 @@ class Evaluation:
             self._tell_alarms()
         self._say(found)
         return found
+
+    def _note(self, found: Look, took_s: float) -> None:
+        before = self._status
+        self._status = {
+            "last_look_ms": self._clock.wall_ms(),
+            "took_s": took_s,
+            "longest_s": max(took_s, before["longest_s"]),
+            "looks": before["looks"] + 1,
+            "windows": before["windows"] + found.windows,
+            "is_behind": found.is_behind,
+            "models": [each.to_plain() for each in found.progress],
+        }
 
     def _tell_alarms(self) -> None:
         """The counters of alarms, of which the store knows less than what is remembered."""

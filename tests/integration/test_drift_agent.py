@@ -112,7 +112,9 @@ def alarms_counted(config: AgentConfig) -> dict[str, float]:
     return {row["labels"]["feature"]: row["values"]["sum"] for row in rows}
 
 
-def test_a_stable_stream_of_twenty_features_raises_no_alarm_and_a_shift_raises_one(tmp_path: Path) -> None:
+def test_a_stable_stream_of_twenty_features_raises_no_alarm_and_a_shift_raises_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = [f"x{number}" for number in range(20)]
     known = reference(names)
     config = config_for(tmp_path, known)
@@ -135,7 +137,12 @@ def test_a_stable_stream_of_twenty_features_raises_no_alarm_and_a_shift_raises_o
         (row,) = client.query("psi model=fraud feature=x3 since 2h")["series"]
         assert row["reference"] == known.label
         assert row["values"]["psi"] == pytest.approx(worst["psi"])
-        assert agent.status()["agent"]["problems"] == []
+        state = agent.status()["agent"]
+        assert state["problems"] == []
+        (judged,) = state["evaluation"]["models"]
+        assert (judged["features"], judged["alarms"], judged["behind_ms"]) == (20, 1, 0)
+        assert cli.main(["status", "--agent", config.serve]) == 0
+        assert "1 model judged, 1 alarm going on" in capsys.readouterr().out
 
 
 def test_restarts_neither_forget_an_alarm_nor_raise_it_twice(tmp_path: Path) -> None:

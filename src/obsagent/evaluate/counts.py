@@ -67,6 +67,7 @@ class Stream:
     """Those that have charts."""
     charts_left_out: int = 0
     """Charts that there would be, but for the limits."""
+    feature_count: int = 0
 
 
 def streams_of(series: Iterable[Series]) -> dict[Judged, Stream]:
@@ -84,7 +85,8 @@ def _stream(judged: Judged, series: list[Series]) -> Stream:
     numbers: dict[Part, int] = {}
     places = {each.id: numbers.setdefault(_part(each), len(numbers)) for each in series}
     slices, left_out = _slices(numbers)
-    return Stream(judged, tuple(series), tuple(numbers), places, slices, left_out)
+    features = len({part.feature for part in numbers})
+    return Stream(judged, tuple(series), tuple(numbers), places, slices, left_out, features)
 
 
 def _part(series: Series) -> Part:

@@ -21,6 +21,7 @@ from obsagent.evaluate.counts import Bins, Stream, View, collect, expects, strea
 from obsagent.evaluate.family import Alarm, ChartKey, Evidence, Family
 from obsagent.evaluate.gathering import Budget, Gathering, Read
 from obsagent.evaluate.levels import LEVELS, WINDOW, Level
+from obsagent.evaluate.progress import Progress, progress_of
 from obsagent.evaluate.settings import Settings
 from obsagent.evaluate.state import Counted, Judged, State
 from obsagent.limits import DRIFT_LOOK_S, DRIFT_SAMPLES_MIN, TIER_RETENTION_MS
@@ -53,6 +54,7 @@ class Look:
     troubles: dict[Judged, str] = field(default_factory=dict)
     is_behind: bool = False
     """True if the time did not do for all that is due."""
+    progress: list[Progress] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -66,6 +68,8 @@ class _Watched:
     """When, on the monotonic clock, that was found."""
     quiet_until_ms: int = 0
     """Until when, on the monotonic clock, nobody looks again."""
+    behind_ms: int = 0
+    """How much lies behind the first window that the last look had no time for."""
     begun: dict[str, Gathering] = field(default_factory=dict)
     """Windows that were not read to their end, by level."""
 
@@ -116,7 +120,14 @@ class Evaluator:
             except Exception as error:  # whatever it is: the other streams are judged, and this one is tried again
                 logger.debug("%s cannot be judged", judged, exc_info=True)
                 found.troubles[judged] = f"{type(error).__name__}: {error}"
+        found.progress = [self._progress(stream, found) for _, stream in sorted(streams.items())]
         return found
+
+    def _progress(self, stream: Stream, found: Look) -> Progress:
+        watched = self._watched[stream.judged]
+        families = self.state.families(stream.judged)
+        trouble = found.troubles.get(stream.judged, "")
+        return progress_of(stream, families, watched.newest_ms, watched.behind_ms, trouble)
 
     def _streams_of(self, view: View) -> dict[Judged, Stream]:
         series = list(view.series())
@@ -142,6 +153,7 @@ class Evaluator:
         self.state.settings[stream.judged.model] = settings
         families = self.state.families(stream.judged)
         budget = Budget(self._monotonic, until)
+        watched.behind_ms = 0
         self._look_for_news(view, stream, watched, now_ms)
         for level in LEVELS:
             family = families[level.name]
@@ -149,6 +161,7 @@ class Evaluator:
                 is_over = budget.is_over and found.windows
                 if is_over or not self._judge_window(view, stream, family, from_ms, budget, found):
                     found.is_behind = True
+                    watched.behind_ms = max(level.window_ms, watched.newest_ms - from_ms)
                     return
 
     def _look_for_news(self, view: View, stream: Stream, watched: _Watched, now_ms: int) -> None:

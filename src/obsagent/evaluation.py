@@ -108,7 +108,8 @@ class Evaluation:
     def status(self) -> dict[str, Any]:
         """How far everything is judged, as of the last look; waits for none.
 
-        last_look_ms     when it ended, null before the first; took_s and longest_s: how long looks take
+        last_look_ms     when it ended, null before the first
+        took_s           how long the last one took that judged anything; longest_s of all
         looks, windows   since the agent began
         is_behind        the last look had no time for all that was due
         models           [{model, version, variant, features, slices, charts, charts_left_out, alarms: that go on,
@@ -148,7 +149,7 @@ class Evaluation:
         before = self._status
         self._status = {
             "last_look_ms": self._clock.wall_ms(),
-            "took_s": took_s,
+            "took_s": took_s if found.windows else before["took_s"],
             "longest_s": max(took_s, before["longest_s"]),
             "looks": before["looks"] + 1,
             "windows": before["windows"] + found.windows,

@@ -300,7 +300,9 @@ def test_how_far_models_are_judged(status, agent):
         judged(model="new", version="", features=1, slices=0, until_ms={}, trouble="OSError: out of order"),
     ]
     lines = text({**status, "agent": {**agent, "evaluation": evaluation(*models)}}).splitlines()
-    assert ("drift      3 models judged, 2 alarms going on; last look 400ms ago in 12 ms, the longest 1.3 s") in lines
+    assert (
+        "drift      3 models judged, 2 alarms going on; last look 400ms ago, a look takes 12 ms, at most 1.3 s"
+    ) in lines
     table = lines[next(number for number, line in enumerate(lines) if line.startswith("judged")) :][:4]
     cells = [line.split() for line in table]
     assert cells[0] == ["judged", "features", "slices", "until", "alarms", "behind"]

@@ -166,6 +166,17 @@ def test_missing_windows_and_thin_ones_say_nothing(lab):
     assert judge.families["10s"].charts[ChartKey("amount", LABEL)].count == 4
 
 
+@pytest.mark.parametrize("besides", ["nulls", "wrong_types"])
+def test_a_feature_that_has_no_value_any_more_has_changed(lab, besides):
+    """Its columns have no bins then: nothing is in those of the reference."""
+    judge = Judge(lab)
+    fill(lab, 10)
+    for number in range(10, 14):
+        lab.others("amount", BEGIN_MS + number * WINDOW_MS, **{besides: 100})
+    found = judge.look(end_of(13))
+    assert [alarm.since_ms for _, alarm in found.raised] == [BEGIN_MS + 10 * WINDOW_MS]
+
+
 def test_slices_are_judged_against_their_own_past(lab):
     """One that has always been other than the whole is no drift; one that changes is."""
     judge = Judge(lab)

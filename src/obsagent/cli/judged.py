@@ -46,7 +46,7 @@ def _behind(model: dict[str, Any]) -> str:
 
 
 def judged_fact(evaluation: dict[str, Any], now_ms: int) -> str:
-    """`2 models, 1 alarm; last look 0.4s ago in 12ms, the longest 1.3s`."""
+    """`2 models, 1 alarm; last look 0.4s ago, a look takes 12 ms, at most 1.3 s`."""
     models = evaluation["models"]
     alarms = sum(model["alarms"] for model in models)
     counted = f"{_plural(len(models), 'model')} judged, {_plural(alarms, 'alarm')} going on"
@@ -54,7 +54,7 @@ def judged_fact(evaluation: dict[str, Any], now_ms: int) -> str:
         return f"{counted}; no look yet"
     ago = format_duration(max(0, now_ms - evaluation["last_look_ms"]))
     took, longest = (_seconds(evaluation[key]) for key in ("took_s", "longest_s"))
-    return f"{counted}; last look {ago} ago in {took}, the longest {longest}"
+    return f"{counted}; last look {ago} ago, a look takes {took}, at most {longest}"
 
 
 def _seconds(seconds: float) -> str:

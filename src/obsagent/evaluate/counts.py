@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from obsagent._native.codec import Groups
 from obsagent.answer.columns import decoded
 from obsagent.answer.expected import Expected, References
-from obsagent.answer.feature_counts import all_bins, are_comparable, counted
+from obsagent.answer.feature_counts import all_bins, are_comparable, counted, in_bins
 from obsagent.answer.of_features import FEATURE
 from obsagent.answer.of_features import REFERENCE as REFERENCE_LABEL
 from obsagent.answer.view import View as AnswerView
@@ -127,7 +127,7 @@ def collect(view: View, stream: Stream, from_ms: int, to_ms: int, expected_of: D
         expected = expected_of(part) if encoded is not None else None
         if encoded is None or expected is None:
             continue
-        numbers = counted(decoded(encoded))
+        numbers = in_bins(expected, counted(decoded(encoded)))
         if not are_comparable(expected, numbers):
             continue
         bins = all_bins(expected, numbers)[1]

@@ -110,13 +110,19 @@ def _together(rows: Iterable[FeatureRow]) -> list[dict[str, FeatureRow]]:
 def _of_rows(features: dict[str, FeatureRow], references: References) -> Iterator[Found]:
     """What is wrong with features of the same rows."""
     steps = zip(*(row.steps for row in features.values()), strict=True)
-    rows = [max(max(step.rows, step.row.every.samples if step.row else 0) for step in each) for each in steps]
+    rows = [_rows_in(each) for each in steps]
     for row in features.values():
         yield from _of_row(row, rows, references)
     first = next(iter(features.values()))
     for change in duplicates(features):
         samples = max(row.row.every.samples for row in features.values())
         yield Found(first.judged, "", first.labels, change.finding, samples, change.since_ms)
+
+
+def _rows_in(steps: Sequence[Step]) -> int:
+    """How many rows there were: where nobody has counted them, as many as any feature has values."""
+    counted = max(step.rows for step in steps)
+    return counted or max(step.row.every.samples if step.row else 0 for step in steps)
 
 
 INSTEAD = {"missing": "stopped", "wrong_type": "type_change"}

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOK_S = 1.0
+BEHIND_S = 0.5
+"""What is behind is caught up with in looks as long as the pauses between them: reports wait for no longer than one."""
 StoredTotals = Sequence[tuple[dict[str, str], float]]
 
 
@@ -119,7 +121,7 @@ class Evaluation:
         return self._status
 
     def _run(self) -> None:
-        while not self._stopping.wait(LOOK_S):
+        while not self._stopping.wait(BEHIND_S if self._status["is_behind"] else LOOK_S):
             self.pulse.beat()
             if self.newer:
                 continue

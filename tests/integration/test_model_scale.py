@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,28 @@ def test_millions_of_rows_in_constant_memory(tmp_path: Path) -> None:
         (row,) = client.query("distinct model=fraud feature=a since 10m")["series"]
         assert row["values"]["distinct"] == pytest.approx(BATCH, rel=0.07)
         assert found_by(client) <= {("", "duplicates")}  # the same rows again and again
+
+
+FIT = """
+import resource, sys
+from obsagent import cli
+code = cli.main(["reference", "fit", *sys.argv[1:]])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+sys.exit(code)
+"""
+
+
+def fitted(directory: Path, rows: int) -> int:
+    """The most memory that it takes to fit a reference on so many rows, in a process of its own."""
+    data = directory / f"{rows}.npy"
+    np.save(data, np.random.default_rng(1).normal(size=(rows, 2)).astype(np.float32))
+    words = [str(data), "--model", "fraud", "--out", str(directory / f"{rows}.ref")]
+    done = subprocess.run([sys.executable, "-c", FIT, *words], capture_output=True, text=True, check=True)
+    return int(done.stdout.splitlines()[-1])
+
+
+def test_a_reference_of_millions_of_rows_takes_no_more_memory(tmp_path: Path) -> None:
+    assert fitted(tmp_path, ROWS) - fitted(tmp_path, ROWS // 10) < 10 * MB
 
 
 def test_a_category_of_a_million_different_values(tmp_path: Path) -> None:

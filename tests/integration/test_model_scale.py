@@ -142,6 +142,19 @@ ODD = [
 ]
 
 
+def test_numbers_that_come_as_text_are_a_change_of_type(tmp_path: Path) -> None:
+    config = config_for(tmp_path, reference(["a"]))
+    with running_agent(config), AgentClient(config.serve, 60) as client:
+        obs = obsagent.connect(service="shop", endpoint=config.listen)
+        model = obs.model("fraud", version="4")
+        for number in range(200):
+            model.features({"a": f"{number}", "b": number})
+        flushed(obs)
+        found = found_by(client)
+        assert ("a", "type_change") in found
+        assert ("a", "wrong_type") not in found
+
+
 def test_values_of_every_kind_from_the_client_to_the_findings(tmp_path: Path) -> None:
     config = config_for(tmp_path, reference(["a", "b", "c", "gone"]))
     with running_agent(config) as agent, AgentClient(config.serve, 60) as client:

@@ -123,8 +123,10 @@ def _type_change(row: FeatureRow) -> Iterator[Change]:
     if now is None or usual is None or now == usual or samples < SAMPLES_MIN:
         return
     share = sum(_of_type(every)[now] for _, every in tail) / samples
-    had = "the reference has it as" if row.row.expected else "it came as"
-    says = f"{had} {usual}, and {percent(share)} of the last {samples:,} values are {now}"
+    of_last = f"{percent(share)} of the last {samples:,} values are"
+    says = f"it came as {usual}, and {of_last} {now}"
+    if row.row.expected:  # over whose bins text is of a wrong type where numbers belong, and no text
+        says = f"the reference has it as {usual}, and {of_last} no {usual}"
     metric = "wrong_type_share" if row.row.expected else "distinct"
     yield Change(Finding("type_change", HIGH, share, 0.0, says, metric), _begin(tail[0][0]) if before else None)
 

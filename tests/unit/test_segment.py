@@ -344,12 +344,14 @@ def test_a_torn_tail_is_cut_and_the_file_goes_on(tmp_path: Path) -> None:
 
 
 def test_an_append_whose_first_sector_was_never_written_is_cut_and_no_damage(tmp_path: Path) -> None:
-    written(tmp_path, range(1, 3))
+    writer, sequence = written(tmp_path, range(1, 3)), 3
     path = next(tmp_path.iterdir())
+    while -path.stat().st_size % SECTOR_BYTES > layout.BLOCK_HEADER.size:
+        writer.append(block(sequence))
+        sequence += 1
     whole = path.read_bytes()
-    shared = -len(whole) % SECTOR_BYTES
-    assert shared < len(b"".join(block(3).buffers)) - 20
-    path.write_bytes(whole + bytes(shared) + b"".join(block(3).buffers)[shared:-3])
+    lost = -len(whole) % SECTOR_BYTES
+    path.write_bytes(whole + bytes(lost) + b"".join(block(sequence).buffers)[lost:-3])
     catalog = scan_directory(tmp_path)
     assert catalog.corrupt == 0
     take_over(tmp_path, catalog, FailingFs())

@@ -29,7 +29,7 @@ _Chosen: TypeAlias = Callable[[Sequence[float]], tuple[float, ...]]
 """Some of a row's bins, the first of them once more at the end."""
 
 DIVISORS = (2.0, 4.0, 16.0, 64.0, 256.0)
-_SPARSE = 0.6  # of the bins: where fewer count anything, it is quicker to choose them
+_EMPTY = 0.4  # of the bins: where more are, it is quicker to choose the others
 _PLAIN_BELOW = 1e7  # of κ₀ + N: differences of ln Γ are right to 1e-7 there, and computed a row at once
 
 
@@ -86,9 +86,9 @@ class Null:
 
     def _log_probabilities(self, counts: list[float], total: float) -> list[float]:
         """Of every row. Where most bins are empty they are passed over: they say nothing at any concentration."""
-        filled = [place for place, n in enumerate(counts) if n]
-        if len(filled) > len(counts) * _SPARSE:
+        if counts.count(0) < len(counts) * _EMPTY:
             return [row.log_probability(counts, total) for row in self._rows]
+        filled = [place for place, n in enumerate(counts) if n]
         chosen = itemgetter(*filled, filled[0])  # one more, so that it gives a tuple of one too
         found = chosen(counts)[:-1]
         return [row.log_probability_of_some(chosen, found, total) for row in self._rows]

@@ -91,6 +91,8 @@ def test_samples_that_were_lost_are_said_to_be() -> None:
     )
     assert lost["look"] == "obsagent query obsagent_samples service=shop by outcome since 7m step 10s"
 
+    assert found_in(lab, "feature=amount since 7m") == {}
+
 
 def test_features_beyond_the_budget_of_series_are_said_to_be() -> None:
     lab = filled(steady)

@@ -147,6 +147,8 @@ def _of_row(row: FeatureRow, rows: Sequence[int], references: References) -> Ite
 
 def _of_services(asked: Asked, view: View) -> Iterator[Found]:
     """What was lost of all that the services of these models record; it may be of features, or of something else."""
+    if FEATURE in {each.label for each in asked.query.filters}:
+        return  # nobody knows of which feature it was
     services: dict[str, Judged] = {}
     for series in asked.series:
         services.setdefault(series.labels.get("service", ""), _judged_of(series.labels))

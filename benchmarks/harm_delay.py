@@ -35,7 +35,7 @@ def run(effort: Effort) -> list[Table]:
 
 def _rules() -> dict[str, Rule]:
     detector = HarmDetector.of_reference(round(RISK * REFERENCE), REFERENCE, TOLERANCE, ALPHA)
-    adwin = ADWIN()
+    adwin, order = ADWIN(), np.random.default_rng(0)
     limit = RISK + 3 * math.sqrt(RISK * (1 - RISK) / (10 * BATCH))
     recent: list[int] = []
 
@@ -50,9 +50,11 @@ def _rules() -> dict[str, Rule]:
         )
 
     def watched(errors: int) -> bool:
-        before = adwin.estimation
-        found = [adwin.update(each) for each in [1] * errors + [0] * (BATCH - errors)]
-        return any(found) and adwin.estimation > before
+        rose = False
+        for each in order.permutation([1] * errors + [0] * (BATCH - errors)).tolist():
+            before = adwin.estimation
+            rose |= adwin.update(each) and adwin.estimation > before
+        return rose
 
     rules: dict[str, Rule] = {
         OURS: lambda errors: detector.update(errors, BATCH),

@@ -121,6 +121,8 @@ def test_what_cannot_be_estimated_says_why() -> None:
     joint = np.zeros((3, 3, 1024), dtype=np.int64)
     with pytest.raises(PerformanceError, match="no truth of a prediction"):
         ClassCBPE(joint, "abc")
+    with pytest.raises(PerformanceError, match="two classes"):
+        ClassCBPE(joint[:1, :1], "a")
     joint[:2, :2, 500] = 5
     assert ClassCBPE(joint, "abc").estimate(np.ones((3, 1024)))["accuracy"].why == "the reference never predicted 'c'"
     assert ClassCBPE(joint, "abc").estimate(joint[0])["accuracy"].value == 0.5

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from performance_lab import binary_rows
+from performance_rows import binary_rows
 
 from obsagent.errors import PerformanceError
 from obsagent.performance import CBPE, BinaryCounts, ClassCBPE, bbse

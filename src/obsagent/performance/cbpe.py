@@ -35,7 +35,7 @@ class CBPE:
 
     @classmethod
     def from_arrays(cls, scores: Any, low: float = 0.0, high: float = 1.0) -> Self:
-        """`scores`: how many rows of each truth are in each bin of [low, high], (2, 1024). Raises `PerformanceError`."""
+        """`scores`: rows of each truth in each bin of [low, high], (2, 1024). Raises `PerformanceError`."""
         found = arrays.counts(scores, (2, NO_SCORE), "scores")
         joint = np.zeros((2, 2, CELLS), dtype=np.int64)
         joint[:, 0, :NO_SCORE] = found

@@ -191,6 +191,21 @@ DRIFT_SLICES = 50
 DRIFT_SAMPLES_MIN = 30
 DRIFT_LOOK_S = 2.0
 
+# Harm, and what is run when retraining is recommended
+HARM_STATE_BYTES_MAX = 64 << 20
+HARM_SLICES = 50  # of a version
+HARM_FIRST_TRUTHS = 1_000  # that say what the risk is where no reference does
+HARM_EPISODES_KEPT = 1_000
+HARM_STREAMS = 1_000  # versions and variants that are judged
+HARM_ARRIVALS = 50_000  # rows of the ledger's feed in one look
+RETRAIN_TIMEOUT_MS = 30_000
+RETRAIN_TIMEOUT_MAX_MS = 24 * 3_600_000
+RETRAIN_COMMAND_CHARACTERS_MAX = 32 << 10
+RETRAIN_ATTEMPTS = 6
+RETRAIN_OUTPUT_LINES = 200
+RETRAIN_LINE_CHARACTERS = 500
+RETRAIN_AT_ONCE = 8
+
 # Prometheus and the HTTP port
 EXPORT_BUCKETS_MAX = 1_024
 EXPORT_BYTES_MAX = 64 << 20

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from fuzz import config_check, exposition_check, file_check, reference_check, sketch_check, trees, wire_check
+from fuzz import (
+    config_check,
+    exposition_check,
+    file_check,
+    records_check,
+    reference_check,
+    sketch_check,
+    trees,
+    wire_check,
+)
 from fuzz.block_parts import Mutate
 
 Mutation = Callable[[bytes, int, Random, Mutate], bytes]
@@ -33,6 +42,7 @@ TARGETS = {
     "conversation": Target(wire_check.check_conversation, trees.mutate_conversation),
     "answer": Target(wire_check.check_answer, trees.mutate_msgpack),
     "rules": Target(wire_check.check_rules, trees.mutate_msgpack),
+    "records": Target(records_check.check_records, records_check.mutate_records),
     "zmtp": Target(wire_check.check_zmtp),
     "entry": Target(file_check.check_entry, trees.mutate_entry),
     "journal": Target(file_check.check_journal, file_check.mutate_journal),

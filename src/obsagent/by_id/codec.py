@@ -59,8 +59,8 @@ def decode(data: Buffer) -> Batch:
     decoder = _DECODERS.get(kind)
     if decoder is None:
         raise UnsupportedVersion(f"a batch of records of the unknown kind {kind}")
-    if not 1 <= rows <= RECORDS_PER_BATCH_MAX:
-        raise CorruptData(f"a batch of {rows} records; 1 to {RECORDS_PER_BATCH_MAX} are allowed")
+    if rows > RECORDS_PER_BATCH_MAX:
+        raise CorruptData(f"a batch of {rows} records; at most {RECORDS_PER_BATCH_MAX} are allowed")
     if names_bytes > RECORD_NAMES_BYTES_MAX:
         raise CorruptData(f"{names_bytes} bytes of names; at most {RECORD_NAMES_BYTES_MAX} are allowed")
     parts = _Parts(view[format.FIXED.size :])
@@ -109,7 +109,7 @@ def _unpacked(packed: bytes, expected: type) -> Any:
 
 def _take_ids(parts: _Parts, rows: int) -> Ids:
     lengths = parts.take(rows)
-    if min(lengths) < 1 or max(lengths) > REQUEST_ID_BYTES_MAX:
+    if rows and (min(lengths) < 1 or max(lengths) > REQUEST_ID_BYTES_MAX):
         raise CorruptData(f"an id must have 1 to {REQUEST_ID_BYTES_MAX} bytes")
     ids = Ids(lengths, parts.take(sum(lengths)))
     if not ids.text.isascii():
@@ -191,7 +191,7 @@ def _take_values(names: Any, parts: _Parts, rows: int) -> Values:
     if len(set(classes)) != len(classes):
         raise CorruptData("a class stands twice in a batch of records")
     data = parts.column(columns.CLASS, rows)
-    if max(columns.unpack(columns.CLASS, data)) >= len(classes):
+    if max(columns.unpack(columns.CLASS, data), default=0) >= len(classes):
         raise CorruptData("a value of a batch of records is none of its classes")
     return Values(data, classes)
 

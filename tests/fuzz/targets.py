@@ -10,6 +10,7 @@ from fuzz import (
     config_check,
     exposition_check,
     file_check,
+    query_check,
     records_check,
     reference_check,
     sketch_check,
@@ -17,6 +18,7 @@ from fuzz import (
     wire_check,
 )
 from fuzz.block_parts import Mutate
+from fuzz.query_words import mutate_query
 
 Mutation = Callable[[bytes, int, Random, Mutate], bytes]
 """From bytes, the most they may become, a source of chance and the fuzzer's own mutation, to other bytes."""
@@ -38,6 +40,7 @@ class Target:
 
 
 TARGETS = {
+    "query": Target(query_check.check_bytes, mutate_query, size_max=600),
     "header": Target(wire_check.check_header, trees.mutate_msgpack),
     "conversation": Target(wire_check.check_conversation, trees.mutate_conversation),
     "answer": Target(wire_check.check_answer, trees.mutate_msgpack),

@@ -96,7 +96,8 @@ class Agent:
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
         self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
-        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules)
+        horizon_of = self._rules.horizon_ms
+        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules, horizon_of)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
         surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))

@@ -69,19 +69,19 @@ def evidence_of(
         "worst_slice": slices[0] if slices else None,
         "slices": slices,
         "error_changed": _time(version.tracks[WHOLE].changed_ms),
-        "features": _or([], lambda: drifted(judged)[:FEATURES_SHOWN]),
+        "features": _asked(lambda: drifted(judged)[:FEATURES_SHOWN]) or [],
         "truths": version.tracks[WHOLE].rows,
-        "maturity": _or(None, lambda: _maturity(feed, judged, episode.since_ms, now_ms)),
+        "maturity": _asked(lambda: _maturity(feed, judged, episode.since_ms, now_ms)),
     }
 
 
-def _or(default: T, ask: Callable[[], T]) -> T:
-    """The answer; what else is wrong is no reason to leave a recommendation without its evidence."""
+def _asked(ask: Callable[[], T]) -> T | None:
+    """The answer, or none; what else is wrong is no reason to leave a recommendation without its evidence."""
     try:
         return ask()
     except Exception as error:
         logger.warning("a part of the evidence of harm is left out: %s", error)
-        return default
+        return None
 
 
 def rate_says(track: Track) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from obsagent.by_id.report import Report
+from obsagent.by_id.report import TruthReport
 from obsagent.head.entries import Records
 from obsagent.head.ledger_port import Ledger
 
@@ -46,9 +46,9 @@ class LedgerBook:
         """The journal from there on may not be removed."""
         return self._first_unflushed
 
-    def session(self, session: bytes) -> tuple[int, Report]:
+    def session(self, session: bytes) -> tuple[int, TruthReport]:
         """The sequence of a session's last record, and what became of its truths."""
-        return (0, Report()) if self._ledger is None else self._ledger.session(session)
+        return (0, TruthReport()) if self._ledger is None else self._ledger.session(session)
 
     def is_duplicate(self, entry: Records) -> bool:
         """True if it was applied before; what is to be forgotten is so each time."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from obsagent.by_id.batches import Batch
-from obsagent.by_id.report import Report
+from obsagent.by_id.report import TruthReport
 from obsagent.errors import StoreError
 from obsagent.fs import Fs
 
@@ -24,7 +24,9 @@ class Ledger(Protocol):
         """All records of the journal below it are in the ledger's files."""
         ...
 
-    def apply(self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int) -> Report:
+    def apply(
+        self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int
+    ) -> TruthReport:
         """Takes in a batch that begins at `position` of the journal.
 
         `sequence` is that of its last record, and `rows` how many it was sent with: those that it does not hold any
@@ -36,7 +38,7 @@ class Ledger(Protocol):
         """True if the records of a session up to a sequence have been applied."""
         ...
 
-    def session(self, session: bytes) -> tuple[int, Report]:
+    def session(self, session: bytes) -> tuple[int, TruthReport]:
         """The sequence of its last record, and what became of all its truths."""
         ...
 

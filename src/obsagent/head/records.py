@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from obsagent.by_id.report import Report
+from obsagent.by_id.report import TruthReport
 from obsagent.head.entries import Records
 from obsagent.head.journal_sync import JournalSync
 from obsagent.head.ledger_book import EVERYTHING, LedgerBook
@@ -50,7 +50,7 @@ class RecordStore:
         """The position from which on the journal may not be removed."""
         return self._book.needed_from
 
-    def session(self, session: bytes) -> tuple[int, Report]:
+    def session(self, session: bytes) -> tuple[int, TruthReport]:
         """The sequence of a session's last record, and what became of its truths."""
         with self._lock:
             return self._book.session(session)

@@ -9,7 +9,7 @@ from typing import Any
 from obsagent.by_id import columns
 from obsagent.by_id.batches import Batch, Forgotten, Predictions, Rows, Truths, Values
 from obsagent.by_id.codec import texts_of
-from obsagent.by_id.report import Report
+from obsagent.by_id.report import TruthReport
 from obsagent.head.entries import Records
 
 
@@ -32,17 +32,19 @@ class MemoryLedger:
         """Knows nothing."""
         self.known: dict[tuple[str, str], Known] = {}
         self.dropped = 0
-        self._sessions: dict[bytes, tuple[int, Report]] = {}
+        self._sessions: dict[bytes, tuple[int, TruthReport]] = {}
 
     def is_duplicate(self, session: bytes, sequence: int) -> bool:
         """True if the records of a session up to a sequence have been applied."""
         return sequence <= self.session(session)[0]
 
-    def session(self, session: bytes) -> tuple[int, Report]:
+    def session(self, session: bytes) -> tuple[int, TruthReport]:
         """The sequence of its last record, and what became of its truths."""
-        return self._sessions.get(session, (0, Report()))
+        return self._sessions.get(session, (0, TruthReport()))
 
-    def apply(self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int) -> Report:
+    def apply(
+        self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int
+    ) -> TruthReport:
         """Takes in a batch; what became of its truths."""
         report = self._apply(batch)
         if isinstance(batch, Truths):
@@ -51,7 +53,7 @@ class MemoryLedger:
         self._sessions[session] = sequence, self.session(session)[1].plus(report)
         return report
 
-    def take(self, entry: Records) -> Report:
+    def take(self, entry: Records) -> TruthReport:
         """Applies an entry that no journal holds."""
         return self.apply(
             entry.batch,
@@ -62,7 +64,7 @@ class MemoryLedger:
             position=0,
         )
 
-    def _apply(self, batch: Batch) -> Report:
+    def _apply(self, batch: Batch) -> TruthReport:
         ids = texts_of(batch.ids)
         match batch:
             case Truths():
@@ -78,13 +80,13 @@ class MemoryLedger:
                 for model, text in list(self.known):
                     if text in wanted and batch.model in ("", model):
                         del self.known[model, text]
-        return Report()
+        return TruthReport()
 
-    def _take_truths(self, batch: Truths, ids: list[str]) -> Report:
-        counts = dict.fromkeys(Report._fields, 0)
+    def _take_truths(self, batch: Truths, ids: list[str]) -> TruthReport:
+        counts = dict.fromkeys(TruthReport._fields, 0)
         for text, value in zip(ids, _values(batch.values), strict=True):
             counts[self._take_truth(self._of(batch.model, text), value)] += 1
-        return Report(**counts)
+        return TruthReport(**counts)
 
     def _take_truth(self, known: Known, value: float | str) -> str:
         if isinstance(value, float) and isnan(value):

@@ -16,7 +16,7 @@ from obsagent.wire.rules import Rules
 
 def ledger(memory: Memory) -> Any:
     memory._take_in()
-    return memory._agent.store.records
+    return memory._agent.store.ledger
 
 
 def known(memory: Memory, model: str = "fraud") -> dict[str, list[Any]]:

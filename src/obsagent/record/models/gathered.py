@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from obsagent.record.models.predictions import Predictions
     from obsagent.record.records import RecordQueue
 
-    Call = tuple[Predictions, float | Sequence[int]]
+    Call = tuple[Predictions, int | Sequence[int]]
     """What was given, and when: monotonic milliseconds, or of each those since the epoch."""
 
 
@@ -47,7 +47,7 @@ class Gathered:
         self._calls = {}
         self.rows = 0
 
-    def put(self, feed: Feed, made: Predictions, at_ms: float | Sequence[int]) -> None:
+    def put(self, feed: Feed, made: Predictions, at_ms: int | Sequence[int]) -> None:
         """Takes in the predictions of one call."""
         with self._lock:
             calls = self._calls.get(feed)
@@ -70,8 +70,8 @@ class Gathered:
             calls, self._calls, self.rows = self._calls, {}, 0
         queue = self._queue()
         for feed, of_feed in calls.items():
-            now = [call for call in of_feed if isinstance(call[1], float)]
-            then = [call for call in of_feed if not isinstance(call[1], float)]
+            now = [call for call in of_feed if isinstance(call[1], int)]
+            then = [call for call in of_feed if not isinstance(call[1], int)]
             for part, is_stamped in ((now, False), (then, True)):
                 for batch in _batches(feed, part):
                     queue.put(batch, is_stamped=is_stamped)
@@ -81,21 +81,26 @@ def _batches(feed: Feed, calls: list[Call]) -> Iterator[Batch]:
     if isinstance(feed.value, Dropped):
         return  # nothing of what is predicted leaves the process
     ids: list[str] = []
-    times: list[float] = []
+    times: list[int] = []
     values: list[Any] = []
-    scores: list[float] = []
-    is_scored = not isinstance(feed.score, Dropped)
+    scores: list[Any] = []
     for made, at_ms in calls:
         ids += made.ids  # type: ignore[arg-type]
-        times += [at_ms] * made.size if isinstance(at_ms, float) else at_ms
-        values += [made.values] if made.is_one else items(made.values, made)
-        scores += _scores(made) if is_scored else [math.nan] * made.size
+        if made.is_one:
+            times.append(at_ms if isinstance(at_ms, int) else at_ms[0])
+            values.append(made.values)
+            scores.append(made.scores)
+        else:
+            times += [at_ms] * made.size if isinstance(at_ms, int) else at_ms
+            values += items(made.values, made)
+            scores += items(made.scores, made) or [None] * made.size
+    numbers = _numbers(scores if not isinstance(feed.score, Dropped) else [None] * len(scores))
     for begin in range(0, len(ids), RECORDS_PER_BATCH):
         part = slice(begin, begin + RECORDS_PER_BATCH)
-        yield from _batch(feed, ids[part], times[part], values[part], scores[part])
+        yield from _batch(feed, ids[part], times[part], values[part], numbers[part])
 
 
-def _batch(feed: Feed, ids: list[str], times: list[float], values: list[Any], scores: list[float]) -> Iterator[Batch]:
+def _batch(feed: Feed, ids: list[str], times: list[int], values: list[Any], scores: list[float]) -> Iterator[Batch]:
     column = column_of(values, feed.rules.hash_key if isinstance(feed.value, Hashed) else b"")
     if column.values.names and sum(map(len, column.values.names)) > RECORD_NAMES_BYTES_MAX // 8 and len(ids) > 1:
         for half in (slice(0, len(ids) // 2), slice(len(ids) // 2, None)):
@@ -111,18 +116,15 @@ def _batch(feed: Feed, ids: list[str], times: list[float], values: list[Any], sc
         *feed.identity,
         feed.slice,
         ids_of(ids),
-        columns.pack(columns.TIME, map(int, times)),
+        columns.pack(columns.TIME, times),
         column.values,
         columns.pack(columns.NUMBER, scores) if is_scored else b"",
     )
 
 
-def _scores(made: Predictions) -> list[float]:
+def _numbers(scores: list[Any]) -> list[float]:
     """Of each prediction; NaN for what is none, and for one that is a list, as a ranking has it."""
-    if made.scores is None:
-        return [math.nan] * made.size
-    given = items(made.scores, made)
-    return given if set(map(type, given)) <= {float} else [_score(value) for value in given]
+    return scores if set(map(type, scores)) <= {float} else list(map(_score, scores))
 
 
 def _score(value: Any) -> float:

@@ -151,7 +151,7 @@ class Models:
         if self.on_predictions is not None:
             self.on_predictions(model, slice_key, made, times_ms)
         if made.ids is not None:
-            self._gather(model, slice_key, made, self._monotonic_ms() if times_ms is None else times_ms)
+            self._gather(model, slice_key, made, int(self._monotonic_ms()) if times_ms is None else times_ms)
         if times_ms is not None:
             self._predicted_at(model, slice_key, made, times_ms)
             return
@@ -162,7 +162,7 @@ class Models:
         else:
             made.record(feed)
 
-    def _gather(self, model: Model, slice_key: SliceKey, made: Predictions, at_ms: float | Sequence[int]) -> None:
+    def _gather(self, model: Model, slice_key: SliceKey, made: Predictions, at_ms: int | Sequence[int]) -> None:
         """Keeps predictions by their ids, for truths to find them."""
         if self._is_refused:
             self._records().drop(made.size)

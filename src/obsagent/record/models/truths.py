@@ -51,7 +51,7 @@ class TruthDesk:
         given, texts = column_items("values", values), checked_ids(ids)
         if len(texts) != len(given):
             raise FeatureError(f"{len(texts)} ids for {len(given)} truths")
-        times = [self._monotonic_ms()] * len(given) if at is None else times_of(at, len(given))
+        times = [int(self._monotonic_ms())] * len(given) if at is None else times_of(at, len(given))
         if not given:
             return TruthReport()
         batches = list(_batches(model.name, texts, given, times, self._hash_key(models, model, deadline)))
@@ -99,15 +99,13 @@ class TruthDesk:
         )
 
 
-def _batches(
-    model: str, ids: list[str], values: list[Any], times: Sequence[float], hash_key: bytes
-) -> Iterator[Truths]:
+def _batches(model: str, ids: list[str], values: list[Any], times: Sequence[int], hash_key: bytes) -> Iterator[Truths]:
     for begin in range(0, len(ids), RECORDS_PER_BATCH):
         part = slice(begin, begin + RECORDS_PER_BATCH)
         yield from _batch(model, ids[part], values[part], times[part], hash_key)
 
 
-def _batch(model: str, ids: list[str], values: list[Any], times: Sequence[float], hash_key: bytes) -> Iterator[Truths]:
+def _batch(model: str, ids: list[str], values: list[Any], times: Sequence[int], hash_key: bytes) -> Iterator[Truths]:
     column = column_of(values, hash_key)
     if column.values.names and sum(map(len, column.values.names)) > RECORD_NAMES_BYTES_MAX // 8 and len(ids) > 1:
         for half in (slice(0, len(ids) // 2), slice(len(ids) // 2, None)):
@@ -116,4 +114,4 @@ def _batch(model: str, ids: list[str], values: list[Any], times: Sequence[float]
     if column.is_known is not None:
         ids, times = list(compress(ids, column.is_known)), list(compress(times, column.is_known))
     if ids:
-        yield Truths(model, ids_of(ids), columns.pack(columns.TIME, map(int, times)), column.values)
+        yield Truths(model, ids_of(ids), columns.pack(columns.TIME, times), column.values)

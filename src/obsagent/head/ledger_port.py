@@ -88,8 +88,10 @@ OpenLedger = Callable[[Path, Fs, bytes], Ledger]
 """Of a directory, which is made if there is none, and the key of its hashes; raises `StoreError`."""
 
 
-def open_ledger(directory: Path, fs: Fs, key: bytes) -> Ledger:
-    """The real one, as it is without a configuration."""
+def open_ledger(directory: Path, fs: Fs, key: bytes, horizon_ms: Callable[[str], int] | None = None) -> Ledger:
+    """The real one; `horizon_ms` says of a model how long its predictions and truths wait for each other."""
     from obsagent.ledger.ledger import Ledger as RealLedger  # loads numpy
+    from obsagent.ledger.settings import LedgerSettings
 
-    return RealLedger.open(directory, fs, key)
+    settings = LedgerSettings() if horizon_ms is None else LedgerSettings(horizon_ms=horizon_ms)
+    return RealLedger.open(directory, fs, key, settings)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from obsagent._native.codec import Groups
-from obsagent.by_id.report import Report
+from obsagent.by_id.report import TruthReport
 from obsagent.head.accounts import Accounts, SessionAccounts
 from obsagent.head.entries import (
     REFUSED_SERIES,
@@ -42,7 +42,7 @@ DEAF_AFTER_MS = 3 * GAUGE_INTERVAL_MS
 class RecordedSessions(Protocol):
     """How far the records of sessions have come."""
 
-    def session(self, session: bytes) -> tuple[int, Report]:
+    def session(self, session: bytes) -> tuple[int, TruthReport]:
         """The sequence of a session's last record, and what became of its truths."""
         ...
 
@@ -97,8 +97,8 @@ class SinkSession:
     stored: Session
     acknowledged: int
     acknowledged_event: int
-    acknowledged_records: tuple[int, Report]
-    records: tuple[int, Report]
+    acknowledged_records: tuple[int, TruthReport]
+    records: tuple[int, TruthReport]
     """The sequence of its last record, and what became of its truths."""
     heard_ms: int = 0
     greeted_ms: int = 0
@@ -132,7 +132,7 @@ class SinkSession:
         return self.records[0]
 
     @property
-    def report(self) -> Report:
+    def report(self) -> TruthReport:
         """What became of all its truths."""
         return self.records[1]
 
@@ -243,7 +243,7 @@ class StoreSink:
                 self._store.sessions.set_state(stored.session, "suspended")
         self._forget_ended()
 
-    def acknowledged(self, name: bytes, sequence: int, event: int, records: tuple[int, Report]) -> None:
+    def acknowledged(self, name: bytes, sequence: int, event: int, records: tuple[int, TruthReport]) -> None:
         """What a session has sent up to a sequence, and its events and records up to others, is on disk."""
         session = self._sessions.get(name)
         if session is not None:

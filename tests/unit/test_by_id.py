@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from obsagent import by_id, limits
 from obsagent.by_id import format
 from obsagent.by_id.batches import Batch, Forgotten, Kind, Predictions, Truths, Values
-from obsagent.by_id.codec import decode, encode, ids_of, kind_of, texts_of
-from obsagent.by_id.report import Report
+from obsagent.by_id.codec import decode, encode, encoded_size, ids_of, kind_of, texts_of
+from obsagent.by_id.report import TruthReport
 from obsagent.errors import CorruptData, UnsupportedVersion
 
 DESCRIBED = Path(by_id.__file__).with_name("FORMAT.md")
@@ -27,6 +27,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "by_id"
 @given(lab.any_batch)
 def test_what_is_encoded_is_decoded(batch: Batch) -> None:
     assert decode(encode(batch)) == batch
+    assert encoded_size(batch) == len(encode(batch))
 
 
 @settings(max_examples=50, deadline=None)
@@ -166,5 +167,5 @@ def test_values_of_an_index_beyond_the_classes_are_refused() -> None:
 
 
 def test_reports_are_added_and_subtracted() -> None:
-    assert Report(1, 2, 3, 4, 5).plus(Report(1, 1, 1, 1, 1)) == (2, 3, 4, 5, 6)
-    assert Report(1, 2, 3, 4, 5).minus(Report(1, 1, 1, 1, 1)) == (0, 1, 2, 3, 4)
+    assert TruthReport(1, 2, 3, 4, 5).plus(TruthReport(1, 1, 1, 1, 1)) == (2, 3, 4, 5, 6)
+    assert TruthReport(1, 2, 3, 4, 5).minus(TruthReport(1, 1, 1, 1, 1)) == (0, 1, 2, 3, 4)

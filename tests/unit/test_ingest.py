@@ -10,7 +10,7 @@ import msgpack
 import pytest
 
 from obsagent._native.codec import BodyWriter
-from obsagent.by_id.report import Report
+from obsagent.by_id.report import TruthReport
 from obsagent.errors import StoreError
 from obsagent.limits import EVENT_BYTES_MAX, EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS
 from obsagent.receive.ingest import Ingest
@@ -53,9 +53,9 @@ class FakeSink:
             last_event=0,
             acknowledged=0,
             acknowledged_event=0,
-            acknowledged_records=(0, Report()),
+            acknowledged_records=(0, TruthReport()),
             last_record=0,
-            report=Report(),
+            report=TruthReport(),
             greeted_ms=0,
             told_ms=0,
             counts=SessionCounts(0, 0, 0, 0, 0),
@@ -70,7 +70,7 @@ class FakeSink:
         if skew_ms is not None:
             self.sessions[name].greeted_ms = monotonic_ms
 
-    def acknowledged(self, name: bytes, sequence: int, event: int, records: tuple[int, Report]) -> None:
+    def acknowledged(self, name: bytes, sequence: int, event: int, records: tuple[int, TruthReport]) -> None:
         if name in self.sessions:
             self.sessions[name].acknowledged = sequence
             self.sessions[name].acknowledged_event = event

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Report(NamedTuple):
+class TruthReport(NamedTuple):
     """Counts of truths; those of a session are cumulative."""
 
     matched: int = 0
@@ -19,10 +19,10 @@ class Report(NamedTuple):
     rejected: int = 0
     """That say nothing (null, NaN), or are of a time beyond the model's horizon."""
 
-    def plus(self, other: Report) -> Report:
+    def plus(self, other: TruthReport) -> TruthReport:
         """Both together."""
-        return Report(*map(int.__add__, self, other))
+        return TruthReport(*map(int.__add__, self, other))
 
-    def minus(self, other: Report) -> Report:
+    def minus(self, other: TruthReport) -> TruthReport:
         """What has come since `other`."""
-        return Report(*map(int.__sub__, self, other))
+        return TruthReport(*map(int.__sub__, self, other))

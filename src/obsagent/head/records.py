@@ -1,19 +1,23 @@
 """What a store keeps by the id of a request: into the journal and the ledger, and from its memory to its files.
 
-The ledger's lock is taken before the store's others: entries are applied to it in the order in which the journal has
-them, and while it is flushed nothing is applied.
+Locks: `_flush_lock` is held by whoever flushes; `_lock` by whoever applies, and by a flush until it is settled what
+goes to disk. They are taken in this order, and before the store's others. So the ledger gets entries in the journal's
+order, and nobody who applies waits for what a flush writes.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from obsagent.by_id.report import Report
+from obsagent.by_id.report import TruthReport
+from obsagent.errors import StoreError
 from obsagent.head.entries import Records
 from obsagent.head.journal_sync import JournalSync
-from obsagent.head.ledger_book import EVERYTHING, LedgerBook
+from obsagent.head.ledger_book import LedgerBook
+from obsagent.head.ledger_port import Ledger
 
 
 class Appended(NamedTuple):
@@ -34,6 +38,7 @@ class Place(NamedTuple):
     syncs: JournalSync
     flushed: Callable[[], object]
     broke: Callable[[str], object]
+    wall_ms: Callable[[], int]
 
 
 class RecordStore:
@@ -44,13 +49,14 @@ class RecordStore:
         self._book = book
         self._place = place
         self._lock = threading.Lock()
+        self._flush_lock = threading.Lock()
 
     @property
     def needed_from(self) -> int:
         """The position from which on the journal may not be removed."""
         return self._book.needed_from
 
-    def session(self, session: bytes) -> tuple[int, Report]:
+    def session(self, session: bytes) -> tuple[int, TruthReport]:
         """The sequence of a session's last record, and what became of its truths."""
         with self._lock:
             return self._book.session(session)
@@ -69,43 +75,57 @@ class RecordStore:
                 raise
             return end
 
-    def maybe_flush(self, now_ms: int) -> bool:
+    def maybe_flush(self) -> bool:
         """Flush if memory holds much, or something old; whether it was time. Raises StoreError."""
-        with self._lock:
-            ledger = self._book.ledger
-            is_time = ledger is not None and ledger.wants_flush(now_ms)
-        if is_time:
-            self.flush()
-        return is_time
+        ledger = self._book.ledger
+        if ledger is None or not ledger.wants_flush(self._place.wall_ms()):
+            return False
+        self.flush()
+        return True
 
     def flush(self) -> None:
         """Everything goes from memory to the ledger's files; the journal need not keep it. Raises StoreError."""
-        with self._lock:
-            if self._book.needed_from == EVERYTHING:
-                return
-            position = self._place.position()
-            self._place.syncs.sync_up_to(position)
-            self._book.flush(position)
+        ledger = self._book.ledger
+        if ledger is None:
+            return
+        with self._flush_lock:
+            self._place.syncs.sync()  # most of what is to be synced, while others may apply
+            self._flush(ledger)
+            self._book.written()
         self._place.flushed()
 
-    def upkeep(self, now_ms: int) -> bool:
-        """One bounded step of merging and expiring; whether there was something to do. Raises StoreError."""
-        with self._lock:
-            ledger = self._book.ledger
-            return ledger is not None and ledger.upkeep(now_ms)
+    def _flush(self, ledger: Ledger) -> None:
+        with ExitStack() as applying:
+            applying.enter_context(self._lock)
+            position = self._place.position()
+            self._place.syncs.sync_up_to(position)
+
+            def frozen() -> None:
+                self._book.frozen()
+                applying.close()
+
+            try:
+                ledger.flush(position, self._place.wall_ms(), frozen)
+            except OSError as error:
+                raise StoreError(f"the ledger cannot be written: {error}") from error
+
+    def upkeep(self) -> bool:
+        """One bounded step of merging and expiring; whether there is more to do. Raises StoreError."""
+        try:
+            return self._book.ledger is not None and self._book.ledger.upkeep()
+        except OSError as error:
+            raise StoreError(f"the ledger cannot be kept up: {error}") from error
 
     def view(self) -> Any:
         """What is known now, as the ledger shows it; None if there are no records."""
-        with self._lock:
-            ledger = self._book.ledger
-            return None if ledger is None else ledger.view()
+        return None if self._book.ledger is None else self._book.ledger.view()
 
     def status(self) -> dict[str, Any] | None:
         """What the ledger says of itself; None if there are no records."""
-        with self._lock:
-            return self._book.status()
+        return None if self._book.ledger is None else self._book.ledger.status()
 
     def close(self) -> None:
-        """Closes the ledger's files; nothing is written by it."""
-        with self._lock:
-            self._book.close()
+        """Flushes, and closes the ledger's files. Raises StoreError."""
+        self.flush()
+        if self._book.ledger is not None:
+            self._book.ledger.close(self._place.position(), self._place.wall_ms())

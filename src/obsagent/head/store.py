@@ -176,7 +176,7 @@ class Store:
         position = recovered.position
         self._journal = Journal(root.journal, self._fs, self._store_id, position, budgets.journal_file_bytes)
         self._syncs = JournalSync(self._journal, self._state, self._lock)
-        place = Place(self._append, self.position, self._syncs, self._remove_journal, self._break)
+        place = Place(self._append, self.position, self._syncs, self._remove_journal, self._break, self._clock.wall_ms)
         self.records = RecordStore(book, place)
         if recovered.damaged:  # they are set aside, with what only they hold of records
             self.records.flush()
@@ -496,11 +496,10 @@ class Store:
         """
         try:
             self._checkpoint_or_sync()
-            self.records.flush()
+            self.records.close()
             self._syncs.begin_file()
             self._remove_journal()
         finally:
-            self.records.close()
             self._journal.close()
             self._segments.give_up()
             self._store_lock.release()

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from obsagent.by_id.report import Report
+from obsagent.by_id.report import TruthReport
 from obsagent.limits import PENDING_ACKS_PER_SESSION
 
-NO_RECORDS = (0, Report())
+NO_RECORDS = (0, TruthReport())
 
 
 class Ack(NamedTuple):
@@ -28,7 +28,7 @@ class Ack(NamedTuple):
     position: int
     goodbye: bool = False
     event: int = 0
-    records: tuple[int, Report] = NO_RECORDS
+    records: tuple[int, TruthReport] = NO_RECORDS
 
 
 class PendingAcks:

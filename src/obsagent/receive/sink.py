@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from obsagent.by_id.batches import Batch
-from obsagent.by_id.report import Report
+from obsagent.by_id.report import TruthReport
 from obsagent.samples import Event, Exemplar, Series
 from obsagent.wire.frame import Hello, RefusedLabel, SamplesHeader, SeriesDefinition, SessionCounts
 
@@ -44,7 +44,7 @@ class LiveSession(Protocol):
         ...
 
     @property
-    def report(self) -> Report:
+    def report(self) -> TruthReport:
         """What became of all its truths."""
         ...
 
@@ -59,7 +59,7 @@ class LiveSession(Protocol):
         ...
 
     @property
-    def acknowledged_records(self) -> tuple[int, Report]:
+    def acknowledged_records(self) -> tuple[int, TruthReport]:
         """The same of its records, and what became of its truths up to there."""
         ...
 
@@ -143,7 +143,7 @@ class Sink(Protocol):
         """The session is alive; with `skew_ms` it has said hello."""
         ...
 
-    def acknowledged(self, name: bytes, sequence: int, event: int, records: tuple[int, Report]) -> None:
+    def acknowledged(self, name: bytes, sequence: int, event: int, records: tuple[int, TruthReport]) -> None:
         """What a session has sent up to a sequence, and its events and records up to others, is on disk."""
         ...
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from obsagent.head.accounts import Accounts
 from obsagent.head.entries import Entry, Records
+from obsagent.head.ledger_book import LedgerBook
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import SessionTable
 from obsagent.head.state import HeadState
@@ -42,7 +43,8 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._state = HeadState(SeriesTable(SERIES_PER_METRIC, SERIES_TOTAL))
         self._position = 0
-        self.records = MemoryLedger()
+        self.ledger = MemoryLedger()
+        self.records = LedgerBook(lambda: self.ledger, is_there=True)
 
     @property
     def series(self) -> SeriesTable:
@@ -62,7 +64,7 @@ class MemoryStore:
         """Applies an entry."""
         with self._lock:
             if isinstance(entry, Records):
-                self.records.take(entry)
+                self.records.apply(entry, self._position)
             self._state.apply(entry, self._position)
             self._position += 1
             return self._position

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 
 from obsagent.by_id import columns
 from obsagent.by_id.batches import Batch, Forgotten, Predictions, Rows, Truths, Values
 from obsagent.by_id.codec import texts_of
-from obsagent.by_id.report import Report
-from obsagent.head.entries import Records
+from obsagent.by_id.report import TruthReport
 
 
 @dataclass(slots=True)
@@ -23,6 +23,14 @@ class Known:
     row: bytes | None = None
 
 
+class SessionState(NamedTuple):
+    """How far the records of a session have come."""
+
+    last_record: int = 0
+    dropped: int = 0
+    report: TruthReport = TruthReport()
+
+
 class MemoryLedger:
     """Implements `obsagent.head.ledger_port.Ledger`; nothing of it is ever on disk, so its position stays 0."""
 
@@ -31,38 +39,27 @@ class MemoryLedger:
     def __init__(self) -> None:
         """Knows nothing."""
         self.known: dict[tuple[str, str], Known] = {}
-        self.dropped = 0
-        self._sessions: dict[bytes, tuple[int, Report]] = {}
+        self._sessions: dict[bytes, SessionState] = {}
 
     def is_duplicate(self, session: bytes, sequence: int) -> bool:
         """True if the records of a session up to a sequence have been applied."""
-        return sequence <= self.session(session)[0]
+        return sequence <= self.session(session).last_record
 
-    def session(self, session: bytes) -> tuple[int, Report]:
-        """The sequence of its last record, and what became of its truths."""
-        return self._sessions.get(session, (0, Report()))
+    def session(self, session: bytes) -> SessionState:
+        """That of a session, which may be new."""
+        return self._sessions.get(session, SessionState())
 
-    def apply(self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int) -> Report:
+    def apply(
+        self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int
+    ) -> TruthReport:
         """Takes in a batch; what became of its truths."""
         report = self._apply(batch)
         if isinstance(batch, Truths):
             report = report._replace(rejected=report.rejected + rows - len(batch.ids))
-        self.dropped += dropped
-        self._sessions[session] = sequence, self.session(session)[1].plus(report)
+        self._sessions[session] = SessionState(sequence, dropped, self.session(session).report.plus(report))
         return report
 
-    def take(self, entry: Records) -> Report:
-        """Applies an entry that no journal holds."""
-        return self.apply(
-            entry.batch,
-            session=entry.session,
-            sequence=entry.sequence,
-            rows=entry.rows,
-            dropped=entry.dropped,
-            position=0,
-        )
-
-    def _apply(self, batch: Batch) -> Report:
+    def _apply(self, batch: Batch) -> TruthReport:
         ids = texts_of(batch.ids)
         match batch:
             case Truths():
@@ -78,13 +75,13 @@ class MemoryLedger:
                 for model, text in list(self.known):
                     if text in wanted and batch.model in ("", model):
                         del self.known[model, text]
-        return Report()
+        return TruthReport()
 
-    def _take_truths(self, batch: Truths, ids: list[str]) -> Report:
-        counts = dict.fromkeys(Report._fields, 0)
+    def _take_truths(self, batch: Truths, ids: list[str]) -> TruthReport:
+        counts = dict.fromkeys(TruthReport._fields, 0)
         for text, value in zip(ids, _values(batch.values), strict=True):
             counts[self._take_truth(self._of(batch.model, text), value)] += 1
-        return Report(**counts)
+        return TruthReport(**counts)
 
     def _take_truth(self, known: Known, value: float | str) -> str:
         if isinstance(value, float) and isnan(value):
@@ -101,10 +98,11 @@ class MemoryLedger:
         """Never."""
         return False
 
-    def flush(self, position: int) -> None:
+    def flush(self, position: int, now_ms: int, frozen: Callable[[], object]) -> None:
         """There is no disk."""
+        frozen()
 
-    def upkeep(self, now_ms: int) -> bool:
+    def upkeep(self) -> bool:
         """Nothing is merged or expires."""
         return False
 
@@ -116,7 +114,7 @@ class MemoryLedger:
         """How many ids are known."""
         return {"ids": len(self.known)}
 
-    def close(self) -> None:
+    def close(self, position: int, now_ms: int) -> None:
         """Nothing is open."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import reprlib
 from typing import Any, NamedTuple
 
-from obsagent.by_id.report import Report
+from obsagent.by_id.report import TruthReport
 from obsagent.errors import CorruptData
 from obsagent.limits import (
     BODY_BYTES_MAX,
@@ -132,7 +132,7 @@ class Welcome(NamedTuple):
     """How many series the agent takes of a metric, and in all; 0 if it does not say."""
     events: int | None
     records: int | None = None
-    report: Report = Report()
+    report: TruthReport = TruthReport()
 
 
 class AckHeader(NamedTuple):
@@ -143,7 +143,7 @@ class AckHeader(NamedTuple):
     event: int
     goodbye: bool
     record: int = 0
-    report: Report = Report()
+    report: TruthReport = TruthReport()
 
 
 def _shown(value: Any) -> str:
@@ -216,12 +216,12 @@ def read_ack(fields: Header) -> AckHeader:
     return AckHeader(clock, _integer(fields, "q"), event, goodbye, record, read_report(fields))
 
 
-def read_report(fields: Header) -> Report:
+def read_report(fields: Header) -> TruthReport:
     """What became of the session's truths, as a welcome or an ack says it; raises `CorruptData`."""
-    counts = fields.get("t", [0] * len(Report._fields))
-    if not isinstance(counts, list) or len(counts) < len(Report._fields):
-        raise CorruptData(f"field 't' must be {len(Report._fields)} counts")
-    return Report(*(_integer({"t": count}, "t") for count in counts[: len(Report._fields)]))
+    counts = fields.get("t", [0] * len(TruthReport._fields))
+    if not isinstance(counts, list) or len(counts) < len(TruthReport._fields):
+        raise CorruptData(f"field 't' must be {len(TruthReport._fields)} counts")
+    return TruthReport(*(_integer({"t": count}, "t") for count in counts[: len(TruthReport._fields)]))
 
 
 def counts_fields(counts: SessionCounts) -> Header:

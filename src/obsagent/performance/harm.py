@@ -24,7 +24,7 @@ import numpy as np
 
 from obsagent.errors import PerformanceError
 from obsagent.performance.arrays import Floats
-from obsagent.performance.risk import checked, rate, risk_interval
+from obsagent.performance.risk import checked, rate, risk_interval, risk_upper
 
 ALPHA = 1e-8
 BETS = 16
@@ -77,8 +77,7 @@ class HarmDetector:
         cls, losses: float, rows: int, tolerance: float = 0.0, alpha: float = ALPHA, confidence: float = 0.95
     ) -> Self:
         """With the upper bound of the risk of a reference that had such losses. Raises `PerformanceError`."""
-        checked(losses, rows)
-        return cls(risk_interval(losses, rows, 1 - rate(confidence))[1], tolerance, alpha)
+        return cls(risk_upper(losses, rows, confidence), tolerance, alpha)
 
     def reset(self) -> None:
         """Begins anew, as after a recommendation."""

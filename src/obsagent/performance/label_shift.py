@@ -38,33 +38,46 @@ def bbse(cells: Any, predicted: Any, confidence: float = CONFIDENCE) -> LabelShi
     now = arrays.counts(predicted, (size,), "predicted").astype(np.float64)
     if size < 2 or not counts.sum() or not now.sum():
         raise PerformanceError("counts of two classes or more are expected, of a reference and of predictions now")
-    joint, share = counts.T / counts.sum(), now / now.sum()
-    if (why := _ill(joint)) is not None:
+    joint, now_share = counts.T / counts.sum(), now / now.sum()
+    truths = joint.sum(axis=0)
+    if why := _ill(joint, truths):
         none = (Estimate.undefined(why),) * size
         return LabelShift(none, none)
-    inverse = np.linalg.inv(joint)
-    weights = inverse @ share
-    errors = np.sqrt(np.diag(inverse @ _covariance(joint, share, weights, counts.sum(), now.sum()) @ inverse.T))
-    truths = joint.sum(axis=0)
+    current = _multinomial(now_share) / now.sum()
+    weights, shares = np.linalg.solve(joint, now_share), np.linalg.solve(joint / truths, now_share)
+    of_joint = _of_cells(joint, weights, counts.sum())
+    of_classes = sum(
+        share**2 * _multinomial(column) / rows
+        for share, column, rows in zip(shares, (joint / truths).T, counts.sum(axis=1), strict=True)
+    )
     return LabelShift(
-        tuple(estimated(w, e, confidence, 0.0, np.inf) for w, e in zip(weights, errors, strict=True)),
-        tuple(estimated(w, e, confidence) for w, e in zip(weights * truths, errors * truths, strict=True)),
+        _estimates(weights, joint, current + of_joint, confidence, np.inf),
+        _estimates(shares, joint / truths, current + of_classes, confidence, 1.0),
     )
 
 
-def _ill(joint: Floats) -> str | None:
-    """Why C cannot be inverted."""
-    if not joint.sum(axis=0).all():
+def _ill(joint: Floats, truths: Floats) -> str:
+    """Why C cannot be inverted, or ""."""
+    if not truths.all():
         return "a class is never the truth in the reference"
-    by_class = joint / joint.sum(axis=0)
-    if np.linalg.cond(by_class) > CONDITION_MAX:
-        return "the predictions do not tell the classes apart"
-    return None
+    return "" if np.linalg.cond(joint / truths) <= CONDITION_MAX else "the predictions do not tell the classes apart"
 
 
-def _covariance(joint: Floats, share: Floats, weights: Floats, rows: float, now: float) -> Floats:
-    """Of μ − C w: multinomial counts of the predictions now, and of the reference's cells weighted by w."""
-    current = (np.diag(share) - np.outer(share, share)) / now
+def _estimates(
+    values: Floats, matrix: Floats, covariance: Floats, confidence: float, most: float
+) -> tuple[Estimate, ...]:
+    """Solutions of matrix × values = μ, where what is on the right has that covariance."""
+    inverse = np.linalg.inv(matrix)
+    errors = np.sqrt(np.maximum(np.diag(inverse @ covariance @ inverse.T), 0.0))
+    return tuple(estimated(v, e, confidence, 0.0, most) for v, e in zip(values, errors, strict=True))
+
+
+def _multinomial(shares: Floats) -> Floats:
+    """The covariance of one row's class."""
+    return np.diag(shares) - np.outer(shares, shares)
+
+
+def _of_cells(joint: Floats, weights: Floats, rows: float) -> Floats:
+    """The covariance of C w, of a C that so many rows were counted for."""
     fitted = joint @ weights
-    reference = (np.diag(joint @ np.square(weights)) - np.outer(fitted, fitted)) / rows
-    return np.asarray(current + reference)
+    return np.asarray((np.diag(joint @ np.square(weights)) - np.outer(fitted, fitted)) / rows)

@@ -13,7 +13,9 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +23,7 @@ from obsagent.clock import Clock
 from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
 from obsagent.fs import Fs
 from obsagent.harm.episode import DUE, FAILED, Episode, Told, of_event
+from obsagent.harm.feed import Arrivals, Feed
 from obsagent.harm.format import NAME
 from obsagent.harm_config import HarmConfig, RetrainConfig
 from obsagent.head.directory import set_aside
@@ -32,32 +35,26 @@ from obsagent.upkeep import Trouble
 
 if TYPE_CHECKING:
     from obsagent.evaluate.state import Judged
-    from obsagent.harm.feed import Arrivals, Predicted
-    from obsagent.harm.judge import Found, Judge, References
+    from obsagent.harm.allowed import Known
+    from obsagent.harm.judge import Found, Judge
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0
+SAVE_MS = 30_000
+"""Truths alone are reason to write the state once in so long."""
 SWITCH_LOOK_MS = 10_000
 EVENT_AGAIN_MS = 10_000
 """An event that is not in the store after so long is recorded again."""
 EVENT = "retrain"
 
 
-class Feed(Protocol):
-    """The ledger, as `obsagent.harm.feed.Feed` describes it, which may not be there yet."""
+class Ledger(Feed, Protocol):
+    """The ledger, which may not be there yet."""
 
     @property
     def is_there(self) -> bool:
-        """True once there is a ledger."""
-        ...
-
-    def arrivals(self, after_position: int) -> Arrivals:
-        """What came behind a position of the journal and cannot be lost any more."""
-        ...
-
-    def predicted(self, model: str, from_ms: int, to_ms: int) -> dict[Judged, Predicted]:
-        """How much each version and variant of a model has predicted in a time."""
+        """True once there is one."""
         ...
 
 
@@ -75,41 +72,31 @@ class Model(Protocol):
         ...
 
 
-class Outside(Protocol):
-    """The rest of the agent."""
+@dataclass(frozen=True)
+class Outside:
+    """The rest of the agent, as far as it is needed."""
 
-    def model(self, name: str) -> Model | None:
-        """What is configured of a model now."""
-        ...
-
-    def known(self, model: str, version: str, loss: str) -> Any:
-        """What the reference says of the risk: an `obsagent.harm.allowed.Known`, or None."""
-        ...
-
-    def drifted(self, judged: Judged) -> list[dict[str, Any]]:
-        """The features of a version that have drifted, the most severe first."""
-        ...
-
-    def put(self, readings: list[Reading]) -> None:
-        """Stores readings."""
-        ...
-
-    def put_event(self, event: Event) -> None:
-        """Stores an event."""
-        ...
-
-    def events(self, name: str) -> list[Event]:
-        """Those of a name that are stored."""
-        ...
+    model: Callable[[str], Model | None]
+    """What is configured of a model now."""
+    known: Callable[[str, str, str], Known | None]
+    """What the reference of a model and version says of the risk, by a loss."""
+    drifted: Callable[[Judged], list[dict[str, Any]]]
+    """The features of a version that have drifted, the most severe first."""
+    put: Callable[[list[Reading]], None]
+    """Stores readings."""
+    put_event: Callable[[Event], None]
+    """Stores an event."""
+    events: Callable[[str], list[Event]]
+    """Those of a name that are stored."""
 
 
 class Retraining:
     """Judges harm. What fails is said in `trouble`, and tried again."""
 
     def __init__(
-        self, directory: Path, fs: Fs, clock: Clock, feed: Feed, outside: Outside, runner: Runner | None = None
+        self, directory: Path, fs: Fs, clock: Clock, feed: Ledger, outside: Outside, runner: Runner | None = None
     ) -> None:
-        """Nothing is read yet: without a ledger nothing ever is."""
+        """Reads the state, if there is one; without it nothing is made before there is a ledger."""
         self._directory = directory
         self._fs = fs
         self._clock = clock
@@ -120,7 +107,8 @@ class Retraining:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._judge: Judge | None = None
-        self._unsaved = False
+        self._unsaved = self._grown = False
+        self._saved_ms = 0
         self._events_put: dict[str, int] = {}
         self._switch_look_ms = 0
         self.newer = ""
@@ -128,6 +116,14 @@ class Retraining:
         self.trouble = Trouble("models cannot be judged for harm")
         self.thread = threading.Thread(target=self._run, name="obsagent-harm")
         self.pulse = Pulse()
+        self._begin()
+
+    def _begin(self) -> None:
+        if (self._directory / NAME).exists():
+            try:
+                self._opened()
+            except Exception as error:  # whatever it is: it is tried again
+                self.trouble.met(error)
 
     def stop(self) -> None:
         """Ends the thread after the look in hand, and commands that run."""
@@ -138,7 +134,7 @@ class Retraining:
         if self._judge is not None:
             with suppress(StoreError), self._lock:
                 self._note(self._judge)
-                self._save(self._judge)
+                self._save(self._judge, at_once=True)
 
     def settings_changed(self) -> None:
         """Settings or references are others from now on."""
@@ -206,8 +202,7 @@ class Retraining:
                 return None
             for episode in state.episodes:
                 episode.lose()
-            references: References = self._outside.known
-            self._judge = Judge(state, self._settings, references)
+            self._judge = Judge(state, self._settings, self._outside.known)
         return self._judge
 
     def _recovered(self) -> Any:
@@ -239,7 +234,8 @@ class Retraining:
             found.ended += judge.look(self._feed, now_ms)
         for episode, harm in found.raised:
             self._explain(judge, episode, harm, now_ms)
-        self._unsaved = self._unsaved or bool(arrivals.rows or found.ended)
+        self._grown = self._grown or bool(arrivals.rows)
+        self._unsaved = self._unsaved or bool(found.raised or found.ended)
         return found
 
     def _explain(self, judge: Judge, episode: Episode, harm: Any, now_ms: int) -> None:
@@ -264,12 +260,16 @@ class Retraining:
                 told.at_ms = self._clock.wall_ms()
                 self._unsaved = True
 
-    def _save(self, judge: Judge) -> None:
+    def _save(self, judge: Judge, *, at_once: bool = False) -> None:
+        """What anybody could have noticed at once, truths now and then: they can be read again."""
         from obsagent.harm.state import write_state
 
-        if self._unsaved:
+        now_ms = self._clock.monotonic_ms()
+        is_time = at_once or now_ms - self._saved_ms >= SAVE_MS
+        if self._unsaved or (self._grown and is_time):
             write_state(self._directory, judge.state, self._fs)
-            self._unsaved = False
+            self._unsaved = self._grown = False
+            self._saved_ms = now_ms
 
     def _tell(self, judge: Judge, found: Found) -> None:
         from obsagent.harm.readings import risk_readings

@@ -44,6 +44,13 @@ class Known:
         return self.losses / self.rows
 
 
+def known_risk(lookup: Callable[[str, str], Reference | None], model: str, version: str, loss: str) -> Known | None:
+    """What the reference that is configured for a version says; None if there is none, or it does not say."""
+    from obsagent.ledger.names import positive_class  # loads numpy
+
+    return known_of_reference(lookup(model, version), loss, positive_class)
+
+
 def known_of_reference(reference: Reference | None, loss: str, positive: Positive) -> Known | None:
     """The risk of classes in a reference; None if it does not say."""
     if reference is None or reference.joint is None or loss not in (ERROR, BRIER):

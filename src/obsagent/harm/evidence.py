@@ -22,8 +22,8 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from obsagent.answer.durations import format_duration
 from obsagent.answer.instants import iso_utc
+from obsagent.config_values import as_duration
 from obsagent.evaluate.state import Judged
 from obsagent.harm.episode import Episode
 from obsagent.harm.feed import Feed
@@ -35,6 +35,7 @@ from obsagent.performance.risk import risk_interval
 
 SLICES_SHOWN = 5
 FEATURES_SHOWN = 10
+HOUR_MS = 3_600_000
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def _asked(ask: Callable[[], T]) -> T | None:
 
 def rate_says(track: Track) -> str:
     """The rate in words."""
-    return f"at most one false recommendation in {format_duration(track.rule.every_ms)}, on average"
+    return f"at most one false recommendation in {as_duration(track.rule.every_ms)}, on average"
 
 
 def _risk(track: Track, harm: Harm) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def _slice(name: str, track: Track) -> dict[str, Any]:
 
 
 def _maturity(feed: Feed, judged: Judged, since_ms: int, now_ms: int) -> dict[str, Any] | None:
-    found = feed.predicted(judged.model, since_ms, now_ms + 1).get(judged)
+    found = feed.predicted(judged.model, since_ms - HOUR_MS, now_ms + 1).get(judged)
     if found is None:
         return None
     return {"predictions": found.count, "truths": found.joined, "share": found.joined / found.count}

@@ -13,8 +13,7 @@ from obsagent.config_values import parse_duration, parse_table, parse_word, show
 from obsagent.errors import ConfigError
 
 DAY_MS = 86_400_000
-ERROR, BRIER, ABSOLUTE, SQUARED = "error", "brier", "absolute", "squared"
-LOSSES = (ERROR, BRIER, ABSOLUTE, SQUARED)
+ERROR, BRIER, ABSOLUTE = LOSSES = ("error", "brier", "absolute")
 SCHEMES = ("http://", "https://")
 
 

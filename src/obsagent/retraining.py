@@ -226,15 +226,13 @@ class Retraining:
         return known.harm if known else HarmConfig()
 
     def _take(self, judge: Judge, arrivals: Arrivals, now_ms: int) -> Found:
-        from obsagent.harm.judge import Found
-
-        found = judge.take(arrivals, now_ms) if arrivals.rows else Found()
+        found = judge.take(arrivals, now_ms)
         if now_ms - self._switch_look_ms >= SWITCH_LOOK_MS:
             self._switch_look_ms = now_ms
             found.ended += judge.look(self._feed, now_ms)
         for episode, harm in found.raised:
             self._explain(judge, episode, harm, now_ms)
-        self._grown = self._grown or bool(arrivals.rows)
+        self._grown = self._grown or bool(arrivals.rows or found.judged)
         self._unsaved = self._unsaved or bool(found.raised or found.ended)
         return found
 

@@ -67,7 +67,7 @@ def test_text_is_a_command_or_an_address(text: str, means: RetrainConfig) -> Non
         ({"harm": {"tolerance": float("nan")}}, "models.fraud.harm.tolerance: expected how much risk"),
         ({"harm": {"false_alarms": "1h"}}, "models.fraud.harm.false_alarms: expected a time between"),
         ({"harm": {"cooldown": "2y"}}, 'models.fraud.harm.cooldown: expected at most "366d"'),
-        ({"harm": {"loss": "auc"}}, "models.fraud.harm.loss: expected one of error, brier, absolute, squared"),
+        ({"harm": {"loss": "auc"}}, "models.fraud.harm.loss: expected one of error, brier, absolute"),
         ({"on_retrain": 3}, "models.fraud.on_retrain: expected a command such as"),
         ({"on_retrain": ""}, "models.fraud.on_retrain: expected a program and its arguments"),
         ({"on_retrain": "say 'x"}, 'models.fraud.on_retrain: "say \'x" cannot be taken apart: No closing quotation'),

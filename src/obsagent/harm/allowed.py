@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from obsagent.harm_config import ABSOLUTE, BRIER, ERROR, SQUARED
+from obsagent.harm_config import ABSOLUTE, BRIER, ERROR
 
 if TYPE_CHECKING:
     from obsagent.reference import Reference
@@ -25,7 +25,7 @@ Positive = Callable[[Sequence[str]], str | None]
 
 def loss_of(asked: str, *, is_class: bool) -> str:
     """The loss that counts: what is asked for where it can be, else the default of classes or of numbers."""
-    fitting = (ERROR, BRIER) if is_class else (ABSOLUTE, SQUARED)
+    fitting = (ERROR, BRIER) if is_class else (ABSOLUTE,)
     return asked if asked in fitting else fitting[0]
 
 
@@ -37,6 +37,12 @@ class Known:
     rows: int
     source: str
     """Of what: the id of a reference, or `FIRST_TRUTHS`."""
+    spread: float = 0.0
+    """The standard deviation of a row's loss, of numbers."""
+
+    def __post_init__(self) -> None:
+        if not (self.rows > 0 and 0 <= self.losses <= self.rows and self.spread >= 0):
+            raise ValueError(f"{self.rows!r} rows cannot have lost {self.losses!r}")
 
     @property
     def risk(self) -> float:

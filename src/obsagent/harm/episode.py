@@ -92,7 +92,7 @@ def of_event(labels: dict[str, str], at_ms: int) -> Episode:
     return lost
 
 
-def episode_id(judged: Judged, position: int) -> str:
-    """The same for the same version and the same truths, whichever agent comes to them."""
-    text = "\0".join((*judged, str(position)))
+def episode_id(judged: Judged, *what: int) -> str:
+    """16 hexadecimal digits."""
+    text = "\0".join((*judged, *map(str, what)))
     return blake2b(text.encode(), digest_size=8).hexdigest()

@@ -3,7 +3,7 @@
 episode, model, version, variant     what it is about
 slice                                where it was seen first; null: in the whole
 since, raised                        since when harm was done, about, and when that was sure (ISO 8601, UTC)
-loss                                 what a row's loss is: error, brier, absolute, squared
+loss                                 what a row's loss is: error, brier or absolute
 risk                                 {live: the mean loss since then, lower, upper: anytime-valid bounds, truths}
 reference                            {risk, upper: its bound (99 %), truths, source}
 tolerance, limit                     how much more is allowed, and the sum: `risk.lower` is not below it
@@ -71,7 +71,7 @@ def evidence_of(
         "slices": slices,
         "error_changed": _time(version.tracks[WHOLE].changed_ms),
         "features": _asked(lambda: drifted(judged)[:FEATURES_SHOWN]) or [],
-        "truths": version.tracks[WHOLE].rows,
+        "truths": version.tracks[WHOLE].truths,
         "maturity": _asked(lambda: _maturity(feed, judged, episode.since_ms, now_ms)),
     }
 

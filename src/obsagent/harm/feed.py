@@ -11,7 +11,7 @@ from obsagent.evaluate.state import Judged
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Truths of one version in one combination of slices that came one after the other, added up."""
+    """Truths of one version in one combination of slices, added up; of one second about."""
 
     judged: Judged
     slice: Mapping[str, str]
@@ -29,7 +29,7 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """What came behind a position, in order; `position` is that of the last of it."""
+    """What came behind a position, the oldest first; `position` is that of the last batch of it."""
 
     rows: Sequence[Arrived]
     position: int

@@ -18,7 +18,7 @@ from obsagent.harm.episode import Episode, episode_id
 from obsagent.harm.feed import Arrivals, Arrived, Feed
 from obsagent.harm.state import WHOLE, State, Version
 from obsagent.harm.track import Losses, Rule, Track
-from obsagent.harm_config import ERROR, SQUARED, HarmConfig
+from obsagent.harm_config import ERROR, HarmConfig
 from obsagent.limits import HARM_SLICES, HARM_STREAMS
 from obsagent.performance.harm import Harm
 
@@ -42,7 +42,7 @@ class Found:
     raised: list[tuple[Episode, Harm]] = field(default_factory=list)
     ended: list[Episode] = field(default_factory=list)
     judged: dict[Judged, None] = field(default_factory=dict)
-    """Those of which truths came, in order."""
+    """Those that were judged, in order."""
 
 
 class Judge:
@@ -60,11 +60,16 @@ class Judge:
         self._rules = {}
 
     def take(self, arrivals: Arrivals, now_ms: int) -> Found:
-        """Truths that were not taken before."""
+        """Truths that were not taken before; and what is due of those that were."""
         found = Found()
         for row in arrivals.rows:
-            self._take(row, episode_id(row.judged, arrivals.position), now_ms, found)
+            self._take(row, now_ms, found)
         self.state.position = arrivals.position
+        for judged, version in self.state.versions.items():
+            for slice_, track in version.tracks.items():
+                if track.is_due(now_ms):
+                    self._heed(judged, slice_, track, track.close(), now_ms, found)
+        self._end(now_ms, found)
         self._drop_oldest(now_ms, found)
         return found
 
@@ -79,22 +84,32 @@ class Judge:
                     ended.append(episode)
         return ended
 
-    def _take(self, row: Arrived, id_: str, now_ms: int, found: Found) -> None:
+    def _take(self, row: Arrived, now_ms: int, found: Found) -> None:
         version = self.state.versions.setdefault(row.judged, Version())
         if version.tracks and version.is_class != row.is_class:
             version.tracks.clear()
         version.is_class, version.last_ms = row.is_class, max(version.last_ms, row.at_ms)
-        found.judged[row.judged] = None
         of_whole, of_slice = self._rules_of(row.judged, row.is_class)
         for slice_, rule in self._streams(version, row, of_whole, of_slice):
             track = self._track(version, slice_, rule)
+            before = track.rows
             harm = track.take(_losses(row, rule.loss))
-            if harm is not None:
-                self._raise(Episode(id_, row.judged, slice_, track.since(harm.rows), now_ms), harm, found)
-        episode = self.state.open_episode(row.judged)
-        if episode is not None and not any(track.is_harmful for track in version.tracks.values()):
-            episode.end(now_ms, "the risk is below what is allowed again")
-            found.ended.append(episode)
+            if track.rows != before:
+                self._heed(row.judged, slice_, track, harm, now_ms, found)
+
+    def _heed(self, judged: Judged, slice_: str, track: Track, harm: Harm | None, now_ms: int, found: Found) -> None:
+        """A moment of a stream was judged."""
+        found.judged[judged] = None
+        if harm is not None:
+            id_ = episode_id(judged, self.state.position, len(self.state.episodes))
+            self._raise(Episode(id_, judged, slice_, track.since(harm.rows), now_ms), harm, found)
+
+    def _end(self, now_ms: int, found: Found) -> None:
+        for judged in found.judged:
+            episode, tracks = self.state.open_episode(judged), self.state.versions[judged].tracks
+            if episode is not None and not any(track.is_harmful for track in tracks.values()):
+                episode.end(now_ms, "the risk is below what is allowed again")
+                found.ended.append(episode)
 
     def _rules_of(self, judged: Judged, is_class: bool) -> tuple[Rule, Rule]:
         """That of the whole and that of each slice."""
@@ -151,9 +166,6 @@ class Judge:
 def _losses(row: Arrived, loss: str) -> Losses:
     if loss == ERROR:
         return Losses(row.count, float(row.errors), float(row.errors), row.at_ms)
-    if loss == SQUARED:  # the fourth powers of errors are not known: as if all of a row were alike
-        mean = row.loss_squared / row.count if row.count else 0.0
-        return Losses(row.count, row.loss_squared, row.count * mean * mean, row.at_ms)
     return Losses(row.count, row.loss, row.loss_squared, row.at_ms)
 
 

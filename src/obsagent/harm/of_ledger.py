@@ -1,7 +1,7 @@
-"""The ledger as the feed of truths: what came behind a position, and is on the journal's disk, in runs of one series.
+"""The ledger as the feed of truths: what came behind a position, and is on the journal's disk.
 
-The ledger adds up what one batch brought to one series. Batches that follow each other are added up further, up to some
-hundred truths: what is judged then costs the same whether truths come one by one or by thousands, and stays in order.
+The ledger adds up what one batch brought to one series. What belongs to one second of a series is added up further, so
+that it costs the same whether truths come one by one or by thousands.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from obsagent.harm.feed import Arrivals, Arrived, Predicted
 from obsagent.limits import HARM_ARRIVALS
 
 CLASSIFICATION = "classification"
-TOGETHER = 256
-"""Truths from which on no more are added to them."""
+TOGETHER_MS = 1_000
 
 
 class Series(Protocol):
@@ -131,17 +130,15 @@ def _end(positions: Any, synced: int) -> int:
 def _summed(series: Sequence[Series], columns: Any, end: int) -> Iterable[Arrived]:
     names = ("series", "at_ms", "count", "errors", "loss", "loss_squared")
     values = zip(*(getattr(columns, name)[:end].tolist() for name in names), strict=True)
-    sums: dict[int, _Sum] = {}
+    sums: dict[tuple[int, int], _Sum] = {}
     for number, at_ms, count, errors, loss, loss_squared in values:
-        added = sums.setdefault(number, _Sum())
+        added = sums.setdefault((at_ms // TOGETHER_MS, number), _Sum())
         added.count += count
         added.errors += errors
         added.loss += loss
         added.loss_squared += loss_squared
         added.at_ms = max(added.at_ms, at_ms)
-        if added.count >= TOGETHER:
-            yield _arrived(series[number], sums.pop(number))
-    for number, added in sums.items():
+    for (_, number), added in sorted(sums.items()):
         yield _arrived(series[number], added)
 
 

@@ -57,7 +57,7 @@ def _model(judged: Judged, version: Version) -> dict[str, Any]:
         "limit": track.limit,
         "log10_evalue": track.log_evidence / math.log(10) if math.isfinite(track.log_evidence) else None,
         "is_harmful": any(each.is_harmful for each in version.tracks.values()),
-        "truths": track.rows,
+        "truths": track.truths,
         "changed_ms": track.changed_ms,
         "worst_slice": worst,
     }

@@ -7,7 +7,7 @@ which truths were read, so that an agent that is killed neither counts a truth t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +106,13 @@ def _to_plain(state: State) -> dict[str, Any]:
 
 
 def _rule_to_plain(rule: Rule) -> list[Any]:
-    known = rule.known
-    told = [known.losses, known.rows, known.source] if known else None
-    return [rule.loss, rule.tolerance, rule.every_ms, rule.share, told]
+    known = [*astuple(rule.known)] if rule.known else None
+    return [rule.loss, rule.tolerance, rule.every_ms, rule.share, known]
 
 
 def _rule_of(plain: Any) -> Rule:
     loss, tolerance, every_ms, share, known = plain
-    told = Known(float(known[0]), int(known[1]), str(known[2])) if known else None
-    return Rule(str(loss), float(tolerance), int(every_ms), float(share), told)
+    return Rule(str(loss), float(tolerance), int(every_ms), float(share), Known(*known) if known else None)
 
 
 def _state_of(plain: Any) -> State:

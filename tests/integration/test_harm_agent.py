@@ -37,12 +37,13 @@ def own_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[Any, Any]]:
 
 
 class Service:
-    """A service whose model is wrong as often as it is told to be; truths follow at once."""
+    """A service whose model is wrong as often as it is told to be; 500 truths come in each minute of the last two hours."""
 
     def __init__(self, endpoint: str) -> None:
         self.obs = obsagent.connect(service="shop", endpoint=endpoint)
         self.chance = random.Random(7)
         self.number = 0
+        self.now_s = time.time() - 100 * 60
 
     def serve(self, rows: int, error: float, version: str = "4", **model: Any) -> None:
         fraud = self.obs.model("fraud", version=version, **model)
@@ -50,9 +51,13 @@ class Service:
         self.number += rows
         truths = [float(self.chance.random() < 0.3) for _ in ids]
         given = [1.0 - truth if self.chance.random() < error else truth for truth in truths]
-        fraud.predictions(given, ids=ids)
+        at = [self.now_s + 60.0 * (row // 500) for row in range(rows)]
+        self.now_s = at[-1] + 60.0
+        fraud.predictions(given, ids=ids, at=at)
         until(lambda: not self.obs.flush(1.0).pending, "predictions are not acknowledged")
-        assert fraud.truths(ids, truths).matched == rows
+        for begin in range(0, rows, 500):
+            part = slice(begin, begin + 500)
+            assert fraud.truths(ids[part], truths[part], at=at[part]).matched == len(ids[part])
 
 
 def command(place: Path) -> tuple[str, ...]:
@@ -143,15 +148,14 @@ def check(evidence: dict[str, Any]) -> None:
     assert evidence["features"] == []
 
 
-def test_an_episode_ends_with_a_better_version_and_the_cool_down_holds(tmp_path: Path) -> None:
+def test_an_episode_ends_when_the_risk_falls_and_the_cool_down_holds(tmp_path: Path) -> None:
     config = config_for(tmp_path, cooldown_ms=DAY_MS)
     with running_agent(config) as agent:
         service = Service(config.listen)
         service.serve(ROWS, 0.1)
-        service.serve(ROWS, 0.3, slices={"country": "DE"})
+        service.serve(ROWS, 0.3)
         until(lambda: harm_of(agent)["episodes"], "nothing is recommended")
-        service.serve(ROWS, 0.1, slices={"country": "DE"})
-        service.serve(ROWS, 0.1)
+        service.serve(2 * ROWS, 0.08)
         until(lambda: harm_of(agent)["episodes"][0]["ended_ms"], "the episode does not end")
         assert "below what is allowed" in harm_of(agent)["episodes"][0]["why"]
         service.serve(ROWS, 0.4)
@@ -172,9 +176,9 @@ def test_a_killed_agent_neither_counts_truths_twice_nor_runs_a_command_twice(
     chance = random.Random(3)
     agent = stopped_agent.start(*arguments)
     service = Service(agent.listen)
-    for part in range(6):
-        service.serve(1_500, 0.1 if part < 2 else 0.3)
-        time.sleep(chance.uniform(0.0, 1.5))
+    for part in range(3):
+        service.serve(3_000, 0.1 if part < 1 else 0.3)
+        time.sleep(chance.uniform(0.0, 1.3))
         agent.kill()
         agent = stopped_agent.start(*arguments)
     until(lambda: seen_by(agent) == 9_000, "truths are missing, or counted twice")

@@ -106,3 +106,14 @@ def test_it_is_shown_as_it_is_written(tmp_path: Path) -> None:
     assert rows["models.fraud.harm.false_alarms"] == '"90d"'
     assert rows["models.fraud.harm.cooldown"] == '"7d"'
     assert rows["models.fraud.harm.loss"] == '"brier"'
+
+
+def test_the_readme_shows_what_is_accepted(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown_there = readme.partition("### Retraining")[2].partition("```toml\n")[2].partition("```")[0]
+    path = tmp_path / "agent.toml"
+    path.write_text(shown_there)
+    fraud = load(path, {}).models["fraud"]
+    assert fraud.harm == HarmConfig(loss="error")
+    assert fraud.on_retrain is not None
+    assert (fraud.on_retrain.command[0], fraud.on_retrain.timeout_ms) == ("/usr/local/bin/retrain", 30_000)

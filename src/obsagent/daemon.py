@@ -24,6 +24,7 @@ from functools import partial
 from typing import Any
 
 from obsagent import __version__, health, logs, selfmetrics
+from obsagent.answer.known import known_fields
 from obsagent.answer.serve import QueryServer, answer_fields, text_of, zone_asked
 from obsagent.clock import Clock, SystemClock
 from obsagent.collect import registry
@@ -123,10 +124,10 @@ class Agent:
             self.status,
             self._clock.wall_ms,
             self._expected,
-            {"drift": self.drift, "quality": self.quality},
+            {"drift": self.drift, "quality": self.quality, "known": self.known},
         )
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
-        self._control = ControlServer(self._doors.control, self.reload, self.checkpoint)
+        self._control = ControlServer(self._doors.control, self.reload, self.checkpoint, self._store.forget)
         self._control_thread = threading.Thread(target=self._control.run, name="obsagent-control")
         self._upkeeper = Upkeeper(self._store, self._clock)
         took_checkpoint = durations.of(selfmetrics.CHECKPOINT_DURATION)
@@ -294,6 +295,10 @@ class Agent:
         """What is wrong with the data, as `obsagent.evaluate.quality_report` says; raises `UsageError`."""
         text, zone = text_of(fields), zone_asked(fields)
         return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone)
+
+    def known(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is known by one id, as `obsagent.answer.known` says; raises `UsageError`."""
+        return known_fields(fields, self._store.records.view())
 
     def is_alive(self) -> bool:
         """True while everything runs that must."""

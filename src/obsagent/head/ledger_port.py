@@ -40,6 +40,11 @@ class Ledger(Protocol):
         """All records of the journal below it are in the ledger's files."""
         ...
 
+    @property
+    def memory_bytes(self) -> int:
+        """Of what is not in its files."""
+        ...
+
     def apply(self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int) -> object:
         """Takes in a batch that begins at `position` of the journal.
 
@@ -95,3 +100,10 @@ def open_ledger(directory: Path, fs: Fs, key: bytes, horizon_ms: Callable[[str],
 
     settings = LedgerSettings() if horizon_ms is None else LedgerSettings(horizon_ms=horizon_ms)
     return RealLedger.open(directory, fs, key, settings)
+
+
+def read_ledger(directory: Path, key: bytes) -> Ledger:
+    """The real one as it was flushed last; nothing of it is changed on disk. Raises StoreError."""
+    from obsagent.ledger.ledger import Ledger as RealLedger  # loads numpy
+
+    return RealLedger.open_read_only(directory, key)

@@ -34,7 +34,7 @@ class SessionState(NamedTuple):
 class MemoryLedger:
     """Implements `obsagent.head.ledger_port.Ledger`; nothing of it is ever on disk, so its position stays 0."""
 
-    position = 0
+    position = memory_bytes = 0
 
     def __init__(self) -> None:
         """Knows nothing."""

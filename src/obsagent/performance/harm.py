@@ -53,8 +53,9 @@ class HarmDetector:
     """Recommends retraining when the risk is above a limit: at most one false recommendation in 1 / alpha rows.
 
     `retraining_recommended` is the verdict on the latest batch; the one after a recommendation begins anew. A batch
-    costs the same, however many rows it has and however many came before; rows of one batch count as one moment.
-    Rows whose truths come early may be of another kind than all: judge them when enough of them are known.
+    costs the same, however many rows it has and however many came before; rows of one batch count as one moment, and
+    how many there are must not depend on their losses. Rows whose truths come early may be of another kind than all:
+    judge them when enough of them are known.
     """
 
     def __init__(self, reference_risk_upper: float, tolerance: float = 0.0, alpha: float = ALPHA) -> None:

@@ -42,7 +42,7 @@ SAYS = {
     "metrics": "The scale of a metric's histograms, 0 to 8: 6 means a relative error of 0.54 %, each step halves it.",
     "collect": "What the agent reads of the machine, its cgroups, GPUs and models' processes: a table for each.",
     "scrape": "Servers with a page of metrics that is read: vLLM, Triton, node_exporter, ...",
-    "models": "A model's reference (`obsagent reference`), what its process keeps to itself, which rows are kept.",
+    "models": "A model's reference (`obsagent reference`), what stays in its process, what runs when it does harm.",
 }
 """A sentence for every key."""
 
@@ -57,7 +57,8 @@ EXAMPLES = {
     "metrics": "[metrics.latency]\nscale = 7",
     "collect": '[collect.gpu]\nenabled = true\ninterval = "5s"',
     "scrape": '[[scrape]]\nname = "vllm"\nurl = "http://127.0.0.1:8000/metrics"',
-    "models": '[models.fraud]\nreference = "/etc/obsagent/fraud.ref"\ndrop = ["email"]\nhash = ["card_id"]',
+    "models": '[models.fraud]\nreference = "/etc/obsagent/fraud.ref"\ndrop = ["email"]\nhash = ["card_id"]\n'
+    'on_retrain = "/usr/local/bin/retrain fraud"\nharm = { tolerance = 0.02, false_alarms = "365d", cooldown = "7d" }',
 }
 """What stands in the file for keys that have no default to show."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from obsagent import limits
 from obsagent.errors import ConfigError, printable
@@ -124,6 +125,21 @@ def as_duration(duration_ms: int) -> str:
     units = [(unit, ms) for unit, ms in DURATION_UNITS_MS.items() if unit != "w" and duration_ms % ms == 0]
     unit, size = max(units or [("ms", 1)], key=lambda each: each[1])
     return f"{duration_ms // size}{unit}"
+
+
+def parse_table(place: str, table: object, known: Mapping[str, Callable[[str, object], Any]]) -> dict[str, Any]:
+    """The value of every key of a table, by what parses each; raises `ConfigError` with all that is wrong."""
+    if not isinstance(table, dict):
+        raise ConfigError(f"{place}: expected a table with {', '.join(known)}, got {shown(table)}")
+    values: dict[str, Any] = {}
+    wrong = Wrong()
+    for key, value in table.items():
+        with wrong.noted():
+            if key not in known:
+                raise ConfigError(_unknown_key(key, list(known), f"{place}."))
+            values[key] = known[key](f"{place}.{key}", value)
+    wrong.raise_if_any()
+    return values
 
 
 def refuse_unknown(table: Mapping[str, object], known: list[str], prefix: str = "") -> None:

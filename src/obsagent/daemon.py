@@ -9,6 +9,7 @@ control       the control socket           2.
 checkpoint    nothing                      3.
 upkeep        nothing                      3. gives up what it is at
 evaluate      the state of drift           3. after the look in hand
+harm          the state of harm            3. after the look in hand; commands that it runs end
 commit        nothing                      4. after a last sync
 main          the store, signals           5. after a last checkpoint: exit 0
 """
@@ -23,6 +24,7 @@ from functools import partial
 from typing import Any
 
 from obsagent import __version__, health, logs, selfmetrics
+from obsagent.answer.known import known_fields
 from obsagent.answer.serve import QueryServer, answer_fields, text_of, zone_asked
 from obsagent.clock import Clock, SystemClock
 from obsagent.collect import registry
@@ -44,10 +46,15 @@ from obsagent.evaluate.settings import settings_of
 from obsagent.evaluation import Evaluation
 from obsagent.export.exporter import Exporter, Exposition
 from obsagent.fs import Fs
+from obsagent.harm.allowed import known_risk
+from obsagent.harm.drifted import drifted_of, words_of
+from obsagent.harm.of_ledger import LedgerFeed
 from obsagent.hash_key import hash_key
+from obsagent.head.ledger_port import open_ledger
 from obsagent.head.store import Budgets, Store
 from obsagent.http_port import HttpPort
 from obsagent.model_rules import ModelRules
+from obsagent.models_config import ModelConfig
 from obsagent.processes import pid_namespace
 from obsagent.pulses import Pulse, Pulses
 from obsagent.readings import Reading
@@ -58,6 +65,7 @@ from obsagent.receive.own_session import OwnSession
 from obsagent.receive.server import IngestServer
 from obsagent.reference.registry import References
 from obsagent.reloads import LoadConfig, Reloads
+from obsagent.retraining import Outside, Retraining
 from obsagent.self_report import Durations, SelfReport, cpu_seconds, resident_bytes
 from obsagent.store_sink import StoreSink
 from obsagent.upkeep import Checkpointer, Committer, Upkeeper
@@ -90,13 +98,14 @@ class Agent:
         self._fs = fs or Fs()
         self._settings = settings_of(lambda: self._reloads.config.models)
         self._reloads = Reloads(config, self._load_again, self._clock, self._apply)
+        self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
         self._open(config, budgets or _budgets(config), fs)
         self._exporter = Exporter(self._store.view, self._sync_what_waits)
         self._sink = StoreSink(self._store)
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
-        self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
-        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules)
+        horizon_of = self._rules.horizon_ms
+        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules, horizon_of)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
         surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
@@ -108,16 +117,17 @@ class Agent:
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
         self._expected = FromFiles(KnownOrKept(self._references, Kept(config.data)))
         self._evaluation = self._make_evaluation(config, collected.put)
+        self._retraining = self._make_retraining(config, collected)
         self._query = QueryServer(
             self._doors.readers,
             self._store.view,
             self.status,
             self._clock.wall_ms,
             self._expected,
-            {"drift": self.drift, "quality": self.quality},
+            {"drift": self.drift, "quality": self.quality, "known": self.known},
         )
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
-        self._control = ControlServer(self._doors.control, self.reload, self.checkpoint)
+        self._control = ControlServer(self._doors.control, self.reload, self.checkpoint, self._store.forget)
         self._control_thread = threading.Thread(target=self._control.run, name="obsagent-control")
         self._upkeeper = Upkeeper(self._store, self._clock)
         took_checkpoint = durations.of(selfmetrics.CHECKPOINT_DURATION)
@@ -129,7 +139,8 @@ class Agent:
 
     def _open(self, config: AgentConfig, budgets: Budgets, fs: Fs | None) -> None:
         """The store and the endpoints: all of them, or none is left open."""
-        self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
+        ledger = partial(open_ledger, horizon_ms=self._rules.horizon_ms)
+        self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs, ledger=ledger)
         try:
             self._doors = open_doors(config)
         except BaseException:
@@ -166,6 +177,7 @@ class Agent:
             self._checkpointer.thread.name: self._checkpointer.pulse,
             self._upkeeper.thread.name: self._upkeeper.pulse,
             self._evaluation.thread.name: self._evaluation.pulse,
+            self._retraining.thread.name: self._retraining.pulse,
             self._query_thread.name: self._query.pulse,
             self._control_thread.name: self._control.pulse,
             self._server.thread.name: self._server.pulse,
@@ -184,6 +196,21 @@ class Agent:
             self._sink.counted(ALARMS.name),
         )
 
+    def _make_retraining(self, config: AgentConfig, collected: Collected) -> Retraining:
+        feed = LedgerFeed(self._store.records.view, lambda: self._committer.synced)
+        outside = Outside(
+            model=self._model_config,
+            known=partial(known_risk, self._references.lookup),
+            drifted=lambda judged: drifted_of(self.drift({"text": words_of(judged)})),
+            put=collected.put,
+            put_event=collected.put_event,
+            events=lambda name: self._store.view().events(name),
+        )
+        return Retraining(config.data, self._fs, self._clock, feed, outside)
+
+    def _model_config(self, name: str) -> ModelConfig | None:
+        return self._reloads.config.models.get(name)
+
     def _keep_references(self) -> None:
         Kept(self._reloads.config.data).keep(loaded.reference for loaded in self._references)
 
@@ -194,6 +221,7 @@ class Agent:
             self._checkpointer.thread,
             self._upkeeper.thread,
             self._evaluation.thread,
+            self._retraining.thread,
             self._query_thread,
             self._control_thread,
             self._server.thread,
@@ -235,6 +263,7 @@ class Agent:
         self._checkpointer.stop()
         self._upkeeper.stop()
         self._evaluation.stop()
+        self._retraining.stop()
         try:
             self._own.close()
         except StoreError as error:
@@ -270,6 +299,10 @@ class Agent:
     def _dropped(self, model: str) -> tuple[str, ...]:
         known = self._reloads.config.models.get(model)
         return known.drop if known else ()
+
+    def known(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is known by one id, as `obsagent.answer.known` says; raises `UsageError`."""
+        return known_fields(fields, self._store.records.view())
 
     def is_alive(self) -> bool:
         """True while everything runs that must."""
@@ -307,6 +340,7 @@ class Agent:
         self._evaluation.references_changed()
         self._ingest.set_scales(_scales(config))
         self._rules.models = config.models
+        self._retraining.settings_changed()
         self._ingest.rules.changed()
         self._store.set_budgets(_budgets(config))
         logs.adjust(config.log_format, config.log_level)
@@ -334,11 +368,12 @@ class Agent:
                  denied           attempts to come in without a key, or with one that may not
                  unread_replies   dropped because their client does not read
                  overloaded_ms    time in which clients were not read, because the disk was too slow
-                 failures         {sync, checkpoint, upkeep, evaluation}
+                 failures         {sync, checkpoint, upkeep, evaluation, harm}
                  configuration    {since_ms, reloads, error, restart_needed}: what `Reloads.status` says
                  clock_steps      {forward, back}; last_clock_step null or {by_ms, at_ms: on the clock as it was set}
                  collectors       {name: what `Rounds.status` says}
                  evaluation       how far models are judged: what `Evaluation.status` says
+                 harm             {models, episodes}: what `obsagent.harm.report` says
                  references       [{model, version ("" for all), id, rows, features, created_ms, file}]
                  resident_bytes, cpu_seconds
         """
@@ -370,6 +405,7 @@ class Agent:
                 "checkpoint": self._checkpointer.trouble.count,
                 "upkeep": self._upkeeper.trouble.count,
                 "evaluation": self._evaluation.trouble.count,
+                "harm": self._retraining.trouble.count,
             },
             "configuration": self._reloads.status(),
             "clock_steps": dict(self._ingest.steps),
@@ -377,6 +413,7 @@ class Agent:
             "collectors": self._collection.status(),
             "evaluation": self._evaluation.status(),
             "references": self._references.status(),
+            "harm": self._retraining.status(),
             "resident_bytes": resident_bytes(),
             "cpu_seconds": cpu_seconds(),
         }
@@ -389,6 +426,7 @@ class Agent:
             health.head_problem(self._checkpointer.trouble),
             health.upkeep_problem(self._upkeeper.trouble),
             health.evaluation_problem(self._evaluation.trouble, self._evaluation.newer),
+            health.harm_problem(self._retraining.trouble, self._retraining.newer),
             health.clock_problem(self._ingest.step, self._clock.monotonic_ms()),
             health.http_problem(self._http.trouble),
             health.left_out_problem(self._exporter.left_out),
@@ -400,7 +438,7 @@ class Agent:
             yield health.broken_problem(self._store.broken)
         if self._committer.overloaded():
             yield health.overload_problem(self._store.unsynced_bytes())
-        yield from (health.Problem(trouble) for trouble in self._collection.troubles())
+        yield from map(health.Problem, (*self._collection.troubles(), *self._retraining.problems()))
         yield from map(health.silence_problem, self._pulses.found)
         if self._started:
             yield from (health.thread_problem(each.name) for each in self._threads if not each.is_alive())

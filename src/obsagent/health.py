@@ -75,6 +75,14 @@ def evaluation_problem(trouble: Trouble, newer: str) -> Problem | None:
     return Problem(told) if told else None
 
 
+def harm_problem(trouble: Trouble, newer: str) -> Problem | None:
+    """Truths are not looked at, or what they said cannot be remembered; everything else goes on."""
+    if newer:
+        return Problem(f"models are not judged for harm: {newer}; upgrade obsagent, or set the file aside")
+    told = _told(trouble, "truths are stored, and models are judged by them when it can")
+    return Problem(told) if told else None
+
+
 def _told(trouble: Trouble, means: str) -> str | None:
     error = trouble.error
     if error is None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from obsagent import limits
-from obsagent.config_values import Wrong, shown, shown_key
+from obsagent.config_values import Wrong, parse_duration, parse_table, shown, shown_key
 from obsagent.drift_config import DriftConfig, parse_drift
 from obsagent.errors import ConfigError
+from obsagent.harm_config import HarmConfig, RetrainConfig, parse_harm, parse_on_retrain
 
 ERRORS_ONLY = "errors"
 """`keep_rows` for those rows alone whose request failed."""
@@ -35,9 +35,15 @@ class ModelConfig:
     """Columns of which keyed hashes leave it instead of values."""
     keep_rows: float | str | None = None
     """The share of the rows that are kept whole, or `errors`; None keeps none."""
+    horizon_ms: int = limits.HORIZON_MS
+    """How far back what is recorded with `at=` may lie."""
     versions: Mapping[str, VersionConfig] = field(default_factory=dict)
     drift: DriftConfig = DriftConfig()  # noqa: RUF009 - immutable
     """How it is judged."""
+    harm: HarmConfig = HarmConfig()  # noqa: RUF009 - immutable
+    """When retraining is recommended."""
+    on_retrain: RetrainConfig | None = None
+    """What is run then."""
 
     def reference_of(self, version: str) -> Path | None:
         """The file for a version: its own, else the model's."""
@@ -60,32 +66,11 @@ def parse_models(key: str, value: object) -> dict[str, ModelConfig]:
 
 
 def _model(place: str, table: object) -> ModelConfig:
-    values = _values(place, table, MODEL_KEYS)
+    values = parse_table(place, table, MODEL_KEYS)
     both = sorted({*values.get("drop", ())} & {*values.get("hash", ())})
     if both:
         raise ConfigError(f"{place}.hash: {shown(both[0])} is dropped already; name it in one of the two")
-    return ModelConfig(**values)
-
-
-def _values(place: str, table: object, known: Mapping[str, Callable[[str, object], Any]]) -> dict[str, Any]:
-    """Every key's value; all that is wrong is said at once."""
-    if not isinstance(table, dict):
-        raise ConfigError(f"{place}: expected a table with {', '.join(known)}, got {shown(table)}")
-    values: dict[str, Any] = {}
-    wrong = Wrong()
-    for key, value in table.items():
-        with wrong.noted():
-            if key not in known:
-                raise ConfigError(_unknown(place, key, list(known)))
-            values[key] = known[key](f"{place}.{key}", value)
-    wrong.raise_if_any()
-    return values
-
-
-def _unknown(place: str, key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(shown_key(key), known, 1)
-    hint = f"did you mean {place}.{near[0]}?" if near else f"known keys: {', '.join(known)}"
-    return f"unknown key {place}.{shown_key(key)}; {hint}"
+    return ModelConfig(**{FIELDS.get(key, key): value for key, value in values.items()})
 
 
 def _check_name(place: str, name: str) -> None:
@@ -118,6 +103,13 @@ def _keep_rows(place: str, value: object) -> float | str:
     raise ConfigError(f'{place}: expected a share from 0 to 1, or "{ERRORS_ONLY}", got {shown(value)}')
 
 
+def _horizon(place: str, value: object) -> int:
+    horizon_ms = parse_duration(place, value)
+    if horizon_ms > limits.TIME_MS_MAX:
+        raise ConfigError(f"{place}: {shown(value)} is longer than the agent's clock goes back")
+    return horizon_ms
+
+
 def _versions(place: str, value: object) -> dict[str, VersionConfig]:
     if not isinstance(value, dict):
         raise ConfigError(f'{place}: expected tables such as [{place}."4"], got {shown(value)}')
@@ -126,7 +118,7 @@ def _versions(place: str, value: object) -> dict[str, VersionConfig]:
     for version, table in value.items():
         with wrong.noted():
             _check_name(f"{place}.{shown_key(version)}", version)
-            versions[version] = VersionConfig(**_values(f"{place}.{shown_key(version)}", table, VERSION_KEYS))
+            versions[version] = VersionConfig(**parse_table(f"{place}.{shown_key(version)}", table, VERSION_KEYS))
     wrong.raise_if_any()
     return versions
 
@@ -136,7 +128,12 @@ MODEL_KEYS: dict[str, Callable[[str, object], Any]] = {
     "drop": _columns,
     "hash": _columns,
     "keep_rows": _keep_rows,
+    "horizon": _horizon,
     "versions": _versions,
     "drift": parse_drift,
+    "harm": parse_harm,
+    "on_retrain": parse_on_retrain,
 }
+FIELDS = {"horizon": "horizon_ms"}
+"""What keys are called in `ModelConfig`, where that is not the same."""
 VERSION_KEYS: dict[str, Callable[[str, object], Any]] = {"reference": _path}

@@ -78,10 +78,11 @@ def test_the_other_programs_work(fed_agent: RunningAgent) -> None:
 
 
 def test_the_configuration_is_accepted(tmp_path: Path) -> None:
-    (text,) = fenced("toml")
     path = tmp_path / "obsagent.toml"
-    path.write_text(text)
-    assert load(path).metrics["latency"].scale == 7
+    for text in fenced("toml"):
+        path.write_text(text)
+        assert load(path).models["fraud"].on_retrain
+    assert load(path).metrics["latency"].scale == 7  # of the last one, which has every key
 
 
 def test_the_port_is_asked_as_shown(stopped_agent: RunningAgent) -> None:

@@ -13,8 +13,6 @@ from obsagent.evaluate.chart import Chart
 from obsagent.evaluate.family import Alarm, ChartKey
 from obsagent.evaluate.settings import Settings
 from obsagent.evaluate.state import (
-    CHECKSUM,
-    HEADER,
     NAME,
     Counted,
     Judged,
@@ -26,6 +24,7 @@ from obsagent.evaluate.state import (
 )
 from obsagent.fs import Fs
 from obsagent.limits import DRIFT_ALARMS_KEPT
+from obsagent.state_file import CHECKSUM, HEADER
 
 FRAUD = Judged("fraud", "4", "live")
 

@@ -12,7 +12,7 @@ from obsagent.errors import StoreError
 from obsagent.head.store import Store
 from obsagent.readings import Reading
 from obsagent.receive.own_session import OwnSession
-from obsagent.samples import Instrument, Kind
+from obsagent.samples import Event, Instrument, Kind
 from obsagent.selfmetrics import MESSAGES, SERIES, SYNC_DURATION
 from obsagent.store_sink import StoreSink
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
@@ -125,3 +125,18 @@ def test_what_was_found_of_an_earlier_window_is_a_sample_of_that(store: Store) -
         assert groups.samples(0) == samples
     accounts = store.status()["accounts"]["services"]["obsagent"]
     assert (accounts["observed"], accounts["stored"], accounts["pending"]) == (3, 3, 0)
+
+
+def test_events_of_the_agent_are_stored_with_its_service_and_host_and_counted_once(store: Store) -> None:
+    own = OwnSession(StoreSink(store), FixedClock(), "host")
+    own.stage_event(Event("retrain", NOW_MS, {"model": "fraud"}))
+    own.stage_event(Event("retrain", NOW_MS + 1, {"model": "churn", "host": "other"}))
+    own.write()
+    own.stage_event(Event("retrain", NOW_MS + 2, {"model": "risk"}))
+    own.write()
+    own.write()
+    assert store.view().events("retrain") == [
+        Event("retrain", NOW_MS, {"service": "obsagent", "host": "host", "model": "fraud"}),
+        Event("retrain", NOW_MS + 1, {"service": "obsagent", "host": "other", "model": "churn"}),
+        Event("retrain", NOW_MS + 2, {"service": "obsagent", "host": "host", "model": "risk"}),
+    ]

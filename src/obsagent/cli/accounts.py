@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from obsagent.cli.collectors import collector_lines
 from obsagent.cli.costs import cost_lines, culprit_lines, refused_label_lines
 from obsagent.cli.judged import judged_fact, judged_lines
+from obsagent.cli.harm import episode_lines, harm_lines
 from obsagent.cli.references.loaded import reference_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
@@ -56,7 +57,9 @@ def _tables(status: Status, width: int | None, everything: bool) -> list[list[st
     collectors = collector_lines(agent.get("collectors", {}), width)
     references = reference_lines(agent.get("references", []), width)
     judged = judged_lines(agent.get("evaluation", {}), width)
-    return [sessions, references, judged, collectors, cost_lines(status["cost"], width, everything=everything)]
+    harm = harm_lines(agent.get("harm", {}), width)
+    costs = cost_lines(status["cost"], width, everything=everything)
+    return [sessions, references, judged, harm, collectors, costs]
 
 
 def _facts(status: Status) -> Iterator[str]:
@@ -143,6 +146,7 @@ def _reasons(by_reason: dict[str, int]) -> str:
 def _troubles(status: Status, everything: bool) -> Iterator[str]:
     for problem in status.get("agent", {}).get("problems", ()):
         yield f"problem: {problem}"
+    yield from episode_lines(status.get("agent", {}).get("harm", {}))
     refused = status["series"]["refused"]
     for metric, count in sorted(refused.items(), key=lambda item: (-item[1], item[0])):
         definitions = _plural(count, "series definition")

@@ -9,7 +9,8 @@ the client, expired what it kept for an hour in vain; value is what was no numbe
 that the agent refused. With --data the store is read without an agent, and pending is what it last knew.
 
 Below stand the sessions that are open (when each was last heard, and how far its clock is ahead of the agent's), the
-collectors, what each metric costs, and what is wrong: problems are there now and say what to do (an agent with one is
+risk of models whose truths have come, beside what it may be, the collectors, what each metric costs, models that are to
+be retrained, and what is wrong: problems are there now and say what to do (an agent with one is
 degraded, or failing if it acknowledges nothing); the lines after them count what has happened since it began.
 
 --probe sends one sample through the agent and reads it back.

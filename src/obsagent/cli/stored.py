@@ -28,6 +28,10 @@ class Source(Protocol):
         """What is wrong with the data."""
         ...
 
+    def known(self, text: str, model: str | None = None) -> dict[str, Any]:
+        """What is known by an id."""
+        ...
+
     def status(self) -> dict[str, Any]:
         """Accounts and state."""
         ...
@@ -83,6 +87,12 @@ class StoreSource:
         from obsagent.evaluate.kept import kept_references
 
         return kept_references(Path(self._directory))
+
+    def known(self, text: str, model: str | None = None) -> dict[str, Any]:
+        """What is known by an id."""
+        from obsagent.answer.known import known
+
+        return known(text, model, self._open().records())
 
     def status(self) -> dict[str, Any]:
         """The store's accounts and state."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from obsagent.drift.detector import Detector
 
@@ -21,8 +21,11 @@ class ADWIN(Detector):
     oldest first; with more than `max_buckets` two become one of the next row.
     """
 
-    SETTINGS = ("delta", "clock", "max_buckets", "min_window_length", "grace_period")
-    STATISTICS = ("_rows", "_seen", "width", "total", "_deviations")
+    SETTINGS: ClassVar[tuple[str, ...]] = ("delta", "clock", "max_buckets", "min_window_length", "grace_period")
+    STATISTICS: ClassVar[tuple[str, ...]] = ("_rows", "_seen", "width", "total", "_deviations")
+
+    block = 1
+    """Values of a bucket of row 0."""
 
     def __init__(
         self,
@@ -69,16 +72,19 @@ class ADWIN(Detector):
             self._deviations += self.width * (x - self.total / self.width) ** 2 / (self.width + 1)
         self.width += 1
         self.total += x
-        self._rows[0].append([x, 0.0])
+        self._append([x, 0.0])
+
+    def _append(self, bucket: Bucket) -> None:
+        self._rows[0].append(bucket)
         for index, row in enumerate(self._rows):
             if len(row) <= self.max_buckets:
                 break
             if index + 1 == len(self._rows):
                 self._rows.append([])
-            self._rows[index + 1].append(_merged(row.pop(0), row.pop(0), 1 << index))
+            self._rows[index + 1].append(_merged(row.pop(0), row.pop(0), self.block << index))
 
     def _drop_oldest(self) -> None:
-        size = 1 << (len(self._rows) - 1)
+        size = self.block << (len(self._rows) - 1)
         total, deviations = self._rows[-1].pop(0)
         self.width -= size
         self.total -= total
@@ -107,7 +113,7 @@ class ADWIN(Detector):
         """Size and sum of the buckets that cuts follow, the oldest first."""
         for index in range(len(self._rows) - 1, -1, -1):
             for bucket in self._rows[index]:
-                yield 1 << index, bucket[_SUM]
+                yield self.block << index, bucket[_SUM]
 
 
 def _merged(older: Bucket, newer: Bucket, size: int) -> Bucket:

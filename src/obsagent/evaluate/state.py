@@ -7,32 +7,24 @@ from the same samples. So an agent that is killed neither forgets an alarm nor r
 
 from __future__ import annotations
 
-import json
 import math
-import struct
-import zlib
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from obsagent._native.codec import crc32c
-from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
 from obsagent.evaluate.chart import NOTHING, Chart
 from obsagent.evaluate.family import Alarm, ChartKey, Family
 from obsagent.evaluate.levels import LEVELS
 from obsagent.evaluate.settings import Settings
 from obsagent.fs import Fs
 from obsagent.limits import DRIFT_ALARMS_KEPT, DRIFT_STATE_BYTES_MAX
+from obsagent.state_file import StateFile
 
 NAME = "drift.state"
 MAGIC = b"OBSDRFT\n"
 VERSION = 1
-HEADER = struct.Struct("<8sHHII")
-"""Magic, version, 0, bytes of the payload as stored, bytes after decompression."""
-CHECKSUM = struct.Struct("<I")
-"""CRC-32C of the header and of the payload as stored; it stands between them."""
-BEGIN = HEADER.size + CHECKSUM.size
+FILE = StateFile(NAME, MAGIC, VERSION, DRIFT_STATE_BYTES_MAX)
 
 
 class Judged(NamedTuple):
@@ -89,51 +81,30 @@ def read_state(directory: Path) -> State | None:
     Raises `CorruptData` for what is damaged, `UnsupportedVersion` for what a newer version wrote, `StoreError` for what
     cannot be read.
     """
-    try:
-        with (directory / NAME).open("rb") as file:
-            data = file.read(BEGIN + DRIFT_STATE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"cannot read {directory / NAME}: {error.strerror}") from error
-    return decode(data)
+    plain = FILE.read(directory)
+    return None if plain is None else _state_of(plain)
 
 
 def write_state(directory: Path, state: State, fs: Fs) -> None:
     """Replaces the state, durably; raises `StoreError`."""
-    try:
-        fs.close(fs.write_file(directory / NAME, [encode(state)]))
-    except OSError as error:
-        raise StoreError(f"cannot write {directory / NAME}: {error.strerror}") from error
+    FILE.write(directory, _to_plain(state), fs)
 
 
 def encode(state: State) -> bytes:
     """The file's bytes."""
-    raw = json.dumps(_to_plain(state), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    payload = zlib.compress(raw, 1)
-    header = HEADER.pack(MAGIC, VERSION, 0, len(payload), len(raw))
-    return header + CHECKSUM.pack(crc32c(payload, crc32c(header))) + payload
+    return FILE.encode(_to_plain(state))
 
 
 def decode(data: bytes) -> State:
     """The state in the bytes of a file; raises `CorruptData`, `UnsupportedVersion`."""
-    if len(data) < BEGIN or not data.startswith(MAGIC):
-        raise CorruptData(f"{NAME} does not begin as it should")
-    _, version, _, size, raw_size = HEADER.unpack_from(data)
-    (checksum,) = CHECKSUM.unpack_from(data, HEADER.size)
-    if version > VERSION:
-        raise UnsupportedVersion(f"{NAME} was written by a newer obsagent (format {version}); this one reads {VERSION}")
-    payload = data[BEGIN:]
-    sound = crc32c(payload, crc32c(data[: HEADER.size])) == checksum
-    if len(payload) != size or raw_size > DRIFT_STATE_BYTES_MAX or not sound:
-        raise CorruptData(f"{NAME} is damaged: its checksum is another")
+    return _state_of(FILE.decode(data))
+
+
+def _state_of(plain: Any) -> State:
     try:
-        raw = zlib.decompressobj().decompress(payload, raw_size + 1)
-        if len(raw) != raw_size:
-            raise CorruptData(f"{NAME} is damaged: it holds {len(raw)} bytes instead of {raw_size}")
-        return _from_plain(json.loads(raw))
-    except (zlib.error, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise CorruptData(f"{NAME} is damaged: {error}") from error
+        return _from_plain(plain)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise FILE.damaged(error) from error
 
 
 def _to_plain(state: State) -> dict[str, Any]:

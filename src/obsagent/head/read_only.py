@@ -21,6 +21,9 @@ from obsagent.clock import Clock
 from obsagent.errors import StoreError
 from obsagent.head.budgets import Budgets
 from obsagent.head.directory import StoreDirectory, read_identity
+from obsagent.head.ledger_book import LedgerBook
+from obsagent.head.ledger_port import Ledger, read_ledger
+from obsagent.head.records_status import records_status
 from obsagent.head.recovery import Recovered, recover
 from obsagent.head.status import StatusParts, status_of
 from obsagent.head.view import View
@@ -69,6 +72,23 @@ class ReadOnlyStore:
             known_gaps=self._gaps,
         )
 
+    def records(self) -> Any:
+        """What is known by the ids of requests, as the ledger shows it; None if nothing is. Raises StoreError.
+
+        An agent may be at work, and flush between our look at the ledger and that at the journal: then both are looked
+        at again.
+        """
+        for _ in range(ATTEMPTS):
+            book = LedgerBook(self._open_ledger, is_there=self._directory.ledger.is_dir())
+            position = book.position
+            recover_quietly(self._directory, self._clock, book)
+            if book.ledger is None or self._open_ledger().position == position:
+                return None if book.ledger is None else book.ledger.view()
+        raise StoreError(f"the ledger of {self._directory.root} changes faster than it can be read")
+
+    def _open_ledger(self) -> Ledger:
+        return read_ledger(self._directory.ledger, self._store_id or bytes(16))
+
     def _gaps(self) -> list[Gap]:
         """Those that were found when the store was read, and since."""
         return merged([*self._recovered.gaps, *map(gap_of_damage, list(self._damage))])
@@ -99,18 +119,19 @@ class ReadOnlyStore:
             gaps=self._gaps(),
             last_checkpoint_ms=recovered.checkpoint.written_ms or None,
         )
-        return status_of(parts)
+        ledger = self._open_ledger().status() if self._directory.ledger.is_dir() else None
+        return {**status_of(parts), "records": records_status(ledger)}
 
 
-def recover_quietly(directory: StoreDirectory, clock: Clock) -> Recovered:
-    """Read everything in a moment in which no checkpoint was written."""
+def recover_quietly(directory: StoreDirectory, clock: Clock, book: LedgerBook | None = None) -> Recovered:
+    """Read everything in a moment in which no checkpoint was written; records go to the `book`."""
     vanished: OSError | None = None
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE_S)
         try:
             before = _segment_sizes(directory)
-            recovered = recover(directory, Budgets(), clock.wall_ms())
+            recovered = recover(directory, Budgets(), clock.wall_ms(), book)
             if _segment_sizes(directory) == before:
                 return recovered
         except FileNotFoundError as error:

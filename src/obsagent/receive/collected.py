@@ -8,7 +8,7 @@ from dataclasses import replace
 from obsagent.limits import COLLECTED_READINGS
 from obsagent.readings import Reading
 from obsagent.receive.own_session import OwnSession
-from obsagent.samples import Kind
+from obsagent.samples import Event, Kind
 
 
 class Collected:
@@ -19,6 +19,7 @@ class Collected:
         self._own = own
         self._lock = threading.Lock()
         self._waiting: list[Reading] = []
+        self._events: list[Event] = []
         self.dropped = 0
 
     def put(self, readings: list[Reading]) -> None:
@@ -28,6 +29,11 @@ class Collected:
             self._waiting += readings[:room]
             self.dropped += max(len(readings) - room, 0)
 
+    def put_event(self, event: Event) -> None:
+        """Takes an event; of those that are few."""
+        with self._lock:
+            self._events.append(event)
+
     def stage(self) -> None:
         """Everything goes into the next frame of the own session; of a counter the last reading alone.
 
@@ -35,6 +41,9 @@ class Collected:
         """
         with self._lock:
             waiting, self._waiting = self._waiting, []
+            events, self._events = self._events, []
+        for event in events:
+            self._own.stage_event(event)
         totals: dict[tuple[str, tuple[tuple[str, str], ...]], Reading] = {}
         for reading in waiting:
             if reading.instrument.kind is Kind.COUNTER:

@@ -20,13 +20,14 @@ from obsagent.limits import COLLECTED_SERIES
 from obsagent.processes import pid_namespace
 from obsagent.readings import Reading
 from obsagent.receive.gauges import combine, combined_labels, group, readings_of
-from obsagent.receive.sink import Mapped, Sink
-from obsagent.samples import Kind, Series
+from obsagent.receive.sink import Mapped, Sink, TakenEvents
+from obsagent.samples import Event, Kind, Series
 from obsagent.selfmetrics import SERVICE, SelfMetric
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
 
 SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
 REFUSED = -1
+EVENT_LABELS = ("service", "host")
 
 
 class Staged(NamedTuple):
@@ -56,6 +57,7 @@ class OwnSession:
         self._read: dict[SeriesKey, None] = {}
         self._undefined: list[Mapped] = []
         self._staged: list[Staged] = []
+        self._events: list[Event] = []
         self._counted: dict[SeriesKey, float] = {}
         self._begun: set[SeriesKey] = set()
         self._observed = 0
@@ -116,6 +118,12 @@ class OwnSession:
         grown = reading.value if is_again else reading.value - before
         if grown or key not in self._counted:
             self._staged.append(Staged(number, Kind.COUNTER, grown, key, reading.value))
+
+    def stage_event(self, event: Event) -> None:
+        """One event; written with the next `write`, with this session's `service` and `host`."""
+        own = self._session.labels()
+        labels = {name: own[name] for name in EVENT_LABELS}
+        self._events.append(Event(event.name, event.at_ms, {**labels, **event.labels}))
 
     def resume(self, metric: SelfMetric, total: float, labels: dict[str, str]) -> None:
         """What an agent before has counted to already, so that `count` goes on from there."""
@@ -184,6 +192,7 @@ class OwnSession:
         What could not be written is counted as dropped.
         """
         self._sink.heard(self._name, self._clock.monotonic_ms())
+        self._write_events()
         staged, self._staged = self._staged, []
         if not staged:
             return
@@ -200,6 +209,12 @@ class OwnSession:
             self._dropped += len(waiting)
             raise
         self._begun.clear()
+
+    def _write_events(self) -> None:
+        """Those that cannot be written are left to whoever put them."""
+        events, self._events = self._events, []
+        if events:
+            self._sink.write_events(self._name, TakenEvents(self._session.last_event + len(events), 0, 0, events))
 
     def _written(self, frame: list[Staged]) -> None:
         for each in frame:

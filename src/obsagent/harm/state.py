@@ -1,0 +1,131 @@
+"""What is remembered of harm over restarts: every stream of losses, the episodes, and up to where truths were read.
+
+`harm.state` in the store's directory (FORMAT.md beside this file). It is replaced as a whole, with the position up to
+which truths were read, so that an agent that is killed neither counts a truth twice nor leaves one out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from obsagent.errors import DriftError, PerformanceError
+from obsagent.evaluate.state import Judged
+from obsagent.fs import Fs
+from obsagent.harm.allowed import Known
+from obsagent.harm.episode import Episode
+from obsagent.harm.format import MAGIC, NAME, VERSION
+from obsagent.harm.track import Rule, Track
+from obsagent.limits import HARM_EPISODES_KEPT, HARM_STATE_BYTES_MAX
+from obsagent.state_file import StateFile
+
+FILE = StateFile(NAME, MAGIC, VERSION, HARM_STATE_BYTES_MAX)
+WHOLE = ""
+"""The slice that everything is in."""
+NOTHING_READ = -1
+
+
+@dataclass(slots=True)
+class Version:
+    """One version and variant: its streams by slice, `WHOLE` among them, and when its last truths came."""
+
+    tracks: dict[str, Track] = field(default_factory=dict)
+    last_ms: int = 0
+    is_class: bool = True
+
+
+@dataclass(slots=True)
+class State:
+    """Everything. Episodes are in order, the oldest first."""
+
+    position: int = NOTHING_READ
+    """Of the last truths that were read."""
+    versions: dict[Judged, Version] = field(default_factory=dict)
+    episodes: list[Episode] = field(default_factory=list)
+
+    def open_episode(self, judged: Judged) -> Episode | None:
+        """The one of a version that goes on."""
+        return next((each for each in self.episodes if each.judged == judged and each.is_open), None)
+
+    def last_raised_ms(self, model: str) -> int | None:
+        """When retraining a model was recommended last."""
+        return max((each.raised_ms for each in self.episodes if each.judged.model == model), default=None)
+
+    def begin(self, episode: Episode) -> None:
+        """Another episode; of those that are over the latest are kept."""
+        self.episodes.append(episode)
+        if len(self.episodes) > HARM_EPISODES_KEPT:
+            oldest = next((each for each in self.episodes if not each.is_open), self.episodes[0])
+            self.episodes.remove(oldest)
+
+
+def read_state(directory: Path) -> State | None:
+    """The state in a store's directory; None if there is none.
+
+    Raises `CorruptData` for what is damaged, `UnsupportedVersion` for what a newer version wrote, `StoreError` for what
+    cannot be read.
+    """
+    plain = FILE.read(directory)
+    return None if plain is None else _state_of(plain)
+
+
+def write_state(directory: Path, state: State, fs: Fs) -> None:
+    """Replaces the state, durably; raises `StoreError`."""
+    FILE.write(directory, _to_plain(state), fs)
+
+
+def encode(state: State) -> bytes:
+    """The file's bytes."""
+    return FILE.encode(_to_plain(state))
+
+
+def decode(data: bytes) -> State:
+    """The state in the bytes of a file; raises `CorruptData`, `UnsupportedVersion`."""
+    return _state_of(FILE.decode(data))
+
+
+def _to_plain(state: State) -> dict[str, Any]:
+    return {
+        "position": state.position,
+        "versions": [
+            {
+                "judged": [*judged],
+                "last_ms": version.last_ms,
+                "is_class": version.is_class,
+                "tracks": {
+                    slice_: {"rule": _rule_to_plain(track.rule), **track.to_plain()}
+                    for slice_, track in version.tracks.items()
+                },
+            }
+            for judged, version in state.versions.items()
+        ],
+        "episodes": [episode.to_plain() for episode in state.episodes],
+    }
+
+
+def _rule_to_plain(rule: Rule) -> list[Any]:
+    known = [*astuple(rule.known)] if rule.known else None
+    return [rule.loss, rule.tolerance, rule.every_ms, rule.share, known]
+
+
+def _rule_of(plain: Any) -> Rule:
+    loss, tolerance, every_ms, share, known = plain
+    return Rule(str(loss), float(tolerance), int(every_ms), float(share), Known(*known) if known else None)
+
+
+def _state_of(plain: Any) -> State:
+    try:
+        return State(
+            int(plain["position"]),
+            {Judged(*map(str, each["judged"])): _version_of(each) for each in plain["versions"]},
+            [Episode.from_plain(each) for each in plain["episodes"]],
+        )
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, DriftError, PerformanceError) as error:
+        raise FILE.damaged(error) from error
+
+
+def _version_of(plain: Mapping[str, Any]) -> Version:
+    tracks = {str(name): Track.from_plain(_rule_of(each["rule"]), each) for name, each in plain["tracks"].items()}
+    return Version(tracks, int(plain["last_ms"]), bool(plain["is_class"]))

@@ -1,0 +1,263 @@
+"""One stream of losses, of a version or of one of its slices: how large the risk is, and whether it does harm.
+
+The truths of a minute are judged together, when it is over: within it their order says nothing. So a batch of truths
+that is sorted, by slice or by class, is judged as the mixture that it is.
+
+Losses of classes lie between 0 and 1. Errors of numbers have no bound: x is one of them in units of `SPREAD` times the
+mean of the first ones, and the loss that is judged is min(x, 1). Only sums are known, and x − x² / 4 ≤ min(x, 1): what
+is judged is Σx − Σx² / 4, which says too little of large errors and never too much, so that one of them is no harm.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass
+from typing import Any, Self
+
+from obsagent.drift.block_adwin import BlockADWIN
+from obsagent.harm.allowed import FIRST_TRUTHS, Known
+from obsagent.harm.marks import Marks
+from obsagent.harm_config import ABSOLUTE
+from obsagent.limits import HARM_FIRST_TRUTHS
+from obsagent.performance.harm import Harm, HarmDetector
+from obsagent.performance.intervals import wilson, z_of
+from obsagent.performance.risk import risk_interval
+
+DAY_MS = 86_400_000
+MOMENT_MS = 60_000
+"""Truths of so long are judged together."""
+SETTLE_MS = 2_000
+"""So much later a moment is over, if nothing of a later one has come."""
+SPREAD = 8.0
+CONFIDENCE = 0.95
+KNOWN_CONFIDENCE = 0.99
+"""Of the upper bound of a risk that is known from so many rows."""
+RECOVERED_ALPHA = 1e-4
+"""That harm is over is said falsely once in so many truths at most."""
+LIMIT_MARGIN = 1e-6
+"""The risk that is allowed is at least so far from 0 and 1."""
+ROWS_MIN = 100_000
+"""A false recommendation comes at most once in so many truths, however few come in a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Rows and the sums of their losses and of the squares of these."""
+
+    rows: int
+    total: float
+    squares: float
+    at_ms: int
+
+    @property
+    def sums(self) -> tuple[float, float, float]:
+        """What adds up."""
+        return self.rows, self.total, self.squares
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """By what a stream is judged: `share` is its part of the rate of false alarms, of one in `every_ms`.
+
+    `known` is None where the first truths are to say what the risk may be.
+    """
+
+    loss: str
+    tolerance: float
+    every_ms: int
+    share: float
+    known: Known | None = None
+
+
+class Track:
+    """Takes losses in the order in which they come."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self.known: Known | None = rule.known
+        self.rows = 0
+        self.is_harmful = False
+        self.changed_ms = 0
+        """Since when the mean loss is another than before (ADWIN); 0 if it never changed."""
+        self.scale = 1.0 if rule.known else 0.0
+        """What a loss of 1 stands for; 0 while the first truths have not come."""
+        self._first = [0.0, 0.0, 0.0]
+        self._open = [0.0, 0.0, 0.0]
+        self._open_ms = self._moment_ms = 0
+        self._marks = Marks()
+        self._adwin = BlockADWIN()
+        self._day_ms = self._day_rows = self._most_rows = 0
+        self._harm: HarmDetector | None = None
+        self._recovery: HarmDetector | None = None
+        if self.known:
+            self._begin(self.known)
+
+    @property
+    def rule(self) -> Rule:
+        """By what it is judged."""
+        return self._rule
+
+    @property
+    def truths(self) -> int:
+        """All that have come, those of the moment in hand too."""
+        return self.rows + int(self._open[0])
+
+    @property
+    def limit(self) -> float | None:
+        """The risk above which harm is done; None while nobody knows."""
+        return None if self._harm is None else self._harm.limit * self.scale
+
+    @property
+    def upper(self) -> float | None:
+        """The upper bound of the known risk; None while nobody knows."""
+        return None if self._harm is None else self._harm.reference_risk_upper * self.scale
+
+    @property
+    def log_evidence(self) -> float:
+        """ln of the evidence of harm; it is 0 in the mean where there is none."""
+        return self._harm.log_evidence if self._harm and self._harm.rows else 0.0
+
+    @property
+    def alpha(self) -> float:
+        """1 / the rows in which one false alarm may come: those of the fullest day so far, times the days."""
+        rows = max(ROWS_MIN, max(self._most_rows, self._day_rows) * self._rule.every_ms / DAY_MS)
+        return self._rule.share / rows
+
+    def current(self) -> tuple[float, float, float, int] | None:
+        """The risk since it last changed, its lower and upper bound (95 %), and of how many rows it is."""
+        rows, losses = self._adwin.width, self._adwin.total
+        if not rows:
+            rows, losses = int(self._first[0]), self._first[1]
+            return (losses / rows, 0.0, float("inf"), rows) if rows else None
+        low, high = risk_interval(min(max(losses, 0.0), rows), rows, 1 - CONFIDENCE)
+        return losses / rows * self.scale, low * self.scale, high * self.scale, rows
+
+    def since(self, rows: int) -> int:
+        """When the latest so many rows began to come."""
+        return self._marks.after(self.rows - rows)
+
+    def judge_by(self, rule: Rule) -> bool:
+        """Goes on by another rule; False if that is not possible, since losses or the reference are others."""
+        if (rule.loss, rule.known) != (self._rule.loss, self._rule.known):
+            return False
+        before, self._rule = self._rule, rule
+        if rule.tolerance != before.tolerance and self.known:
+            self.is_harmful = False
+            self._begin(self.known)
+        return True
+
+    def take(self, new: Losses) -> Harm | None:
+        """The next rows; if they belong to a later moment than those before, what these show, as `close`."""
+        if new.rows <= 0:
+            return None
+        moment_ms = new.at_ms - new.at_ms % MOMENT_MS
+        harm = self.close() if moment_ms > self._moment_ms else None
+        self._moment_ms = max(moment_ms, self._moment_ms)
+        self._open = [before + more for before, more in zip(self._open, new.sums, strict=True)]
+        self._open_ms = max(self._open_ms, new.at_ms)
+        return harm
+
+    def is_due(self, now_ms: int) -> bool:
+        """True if there is a moment that is over."""
+        return bool(self._open[0]) and now_ms >= self._moment_ms + MOMENT_MS + SETTLE_MS
+
+    def close(self) -> Harm | None:
+        """Judges the moment in hand; what it shows if the risk is above what is allowed."""
+        (rows, total, squares), at_ms = self._open, self._open_ms
+        self._open, self._open_ms = [0.0, 0.0, 0.0], 0
+        return self._judge(Losses(int(rows), total, squares, at_ms)) if rows else None
+
+    def _judge(self, new: Losses) -> Harm | None:
+        self.rows += new.rows
+        self._marks.add(self.rows, new.at_ms)
+        self._count_day(new)
+        if self._harm is None or self._recovery is None:
+            self._learn(new)
+            return None
+        total, squares = new.total / self.scale, new.squares / self.scale**2
+        losses = min(max(total - squares / 4 if self._is_of_numbers else total, 0.0), float(new.rows))
+        if self._adwin.update_many(total, squares, new.rows):
+            self.changed_ms = self.since(self._adwin.width)
+        self._harm.alpha = self.alpha
+        if self._harm.update(losses, new.rows):
+            self.is_harmful = True
+            self._recovery.reset()
+            return self._scaled(self._harm.harm)
+        if self.is_harmful and self._recovery.update(new.rows - losses, new.rows):
+            self.is_harmful = False  # the risk is below the limit as surely as it was above
+        return None
+
+    @property
+    def _is_of_numbers(self) -> bool:
+        return self._rule.loss == ABSOLUTE
+
+    def _scaled(self, harm: Harm | None) -> Harm | None:
+        if harm is None:
+            return None
+        scale = self.scale
+        return Harm(harm.rows, harm.risk * scale, harm.lower * scale, harm.limit * scale, harm.log_evidence)
+
+    def _count_day(self, new: Losses) -> None:
+        day_ms = new.at_ms - new.at_ms % DAY_MS
+        if day_ms > self._day_ms:
+            self._most_rows, self._day_ms, self._day_rows = max(self._most_rows, self._day_rows), day_ms, 0
+        self._day_rows += new.rows
+
+    def _learn(self, new: Losses) -> None:
+        self._first = [before + more for before, more in zip(self._first, new.sums, strict=True)]
+        rows, losses, squares = int(self._first[0]), *self._first[1:]
+        if rows < HARM_FIRST_TRUTHS:
+            return
+        self.scale = SPREAD * losses / rows if self._is_of_numbers and losses > 0 else 1.0
+        spread = math.sqrt(max(0.0, squares / rows - (losses / rows) ** 2)) / self.scale
+        self.known = Known(min(losses / self.scale, float(rows)), rows, FIRST_TRUTHS, spread)
+        self._begin(self.known)
+
+    def _begin(self, known: Known) -> None:
+        """Of numbers the tolerance is a share of the risk."""
+        tolerance = self._rule.tolerance * (known.risk if self._is_of_numbers else 1.0)
+        if self._is_of_numbers:
+            upper = known.risk + z_of(KNOWN_CONFIDENCE) * known.spread / math.sqrt(known.rows)
+        else:
+            upper = wilson(known.losses, known.rows, KNOWN_CONFIDENCE)[1]
+        tolerance = max(tolerance, LIMIT_MARGIN)
+        upper = min(upper, 1 - LIMIT_MARGIN - tolerance)
+        self._harm = HarmDetector(upper, tolerance, self.alpha)
+        self._recovery = HarmDetector(1 - self._harm.limit, 0.0, RECOVERED_ALPHA)
+
+    def to_plain(self) -> dict[str, Any]:
+        """All of it, as JSON takes it, but for the rule."""
+        known = self.known
+        return {
+            "known": [*astuple(known)] if known else None,
+            "rows": self.rows,
+            "is_harmful": self.is_harmful,
+            "changed_ms": self.changed_ms,
+            "scale": self.scale,
+            "first": self._first,
+            "open": [*self._open, self._open_ms, self._moment_ms],
+            "marks": self._marks.to_plain(),
+            "day": [self._day_ms, self._day_rows, self._most_rows],
+            "adwin": self._adwin.to_state(),
+            "harm": self._harm.to_state() if self._harm else None,
+            "recovery": self._recovery.to_state() if self._recovery else None,
+        }
+
+    @classmethod
+    def from_plain(cls, rule: Rule, plain: dict[str, Any]) -> Self:
+        """What `to_plain` gave; raises what wrong values do."""
+        found = cls(rule)
+        known = plain["known"]
+        found.known = Known(*known) if known else None
+        found.rows, found.is_harmful = int(plain["rows"]), bool(plain["is_harmful"])
+        found.changed_ms, found.scale = int(plain["changed_ms"]), float(plain["scale"])
+        found._first = [float(each) for each in plain["first"]]
+        rows, total, squares, at_ms, moment_ms = plain["open"]
+        found._open = [float(rows), float(total), float(squares)]
+        found._open_ms, found._moment_ms = int(at_ms), int(moment_ms)
+        found._marks = Marks(plain["marks"])
+        found._day_ms, found._day_rows, found._most_rows = map(int, plain["day"])
+        found._adwin = BlockADWIN.from_state(plain["adwin"])
+        found._harm = HarmDetector.from_state(plain["harm"]) if plain["harm"] else None
+        found._recovery = HarmDetector.from_state(plain["recovery"]) if plain["recovery"] else None
+        return found

@@ -27,6 +27,14 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
                     [not_finite] if NaN or infinities were observed: {"nan" | "positive_infinity" | …: samples}
                     [reference]  id of the reference that a feature is compared with, of a metric that needs one; null
                                  if there is none
+                    [interval]   {stat: [low, high] or null}, of metrics of outcomes, at `confidence`; of each point and of
+                                 the other side too, as are
+                    [confidence] of intervals
+                    [maturity]   {"predictions", "truths", "share"}: how many predictions with ids there were, and how
+                                 many of them have a truth
+                    [watermark]  the time up to which truths are nearly complete: of the predictions behind it fewer
+                                 than 9 in 10 have one; null if there is no such time
+                    [why]        why a value of such a metric is null
                     [left_out]   {reference: samples} that count over the bins of another reference ("": of none), and
                                  so not here
                     [points]     {"from", "to", "count", "values", "error_bound"} of each step that has samples
@@ -44,17 +52,18 @@ import time
 from typing import Any
 
 from obsagent.answer.compare import changes, other_key, other_query, other_span, with_gone
-from obsagent.answer.empty import no_reference, why_empty
+from obsagent.answer.empty import no_reference, no_truths, why_empty
 from obsagent.answer.exemplars import add_exemplars
 from obsagent.answer.explain import explain
 from obsagent.answer.gather import gather
 from obsagent.answer.instants import iso_utc
 from obsagent.answer.measure import Measured
 from obsagent.answer.options import TDIGEST, Options
+from obsagent.answer.outcome_metrics import figure_of
 from obsagent.answer.plan import Output, Plan, plan
 from obsagent.answer.query import Query
 from obsagent.answer.ranges import Span, resolve
-from obsagent.answer.rows import Row, limited, passing, rows_of, with_reference
+from obsagent.answer.rows import Row, limited, passing, rows_of, with_reference, with_truths
 from obsagent.answer.select import SERVICE
 from obsagent.answer.stats import Stat
 from obsagent.answer.view import View
@@ -75,7 +84,9 @@ class _Side:
         self.plan = planned
         digests = options.sketch == TDIGEST
         self.gathered = gather(planned, view, digests=digests)
-        self.rows = rows_of(planned, self.gathered, digest=digests, references=options.references)
+        ledger = view.ledger
+        models = ledger.models() if ledger else ()
+        self.rows = rows_of(planned, self.gathered, digest=digests, references=options.references, models=models)
 
     @property
     def covered(self) -> dict[str, str] | None:
@@ -90,14 +101,15 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
     span = resolve(query, view, now_ms, options.zone)
     versus = query.versus
     before = other_span(span, versus) if versus else span
-    window_ms = view.window_ms_from(min(span.from_ms, before.from_ms))
-    planned = plan(query, series, span, window_ms)
+    window_ms = _window_ms(query, view, min(span.from_ms, before.from_ms))
+    planned = plan(query, series, span, window_ms, view.ledger)
     _check_sketch(planned, options)
     side = _Side(planned, view, options)
     other = None
     if versus is not None:
-        other = _Side(plan(other_query(query, versus), series, before, window_ms), view, options)
-    compared, alone = with_reference(side.rows)
+        other = _Side(plan(other_query(query, versus), series, before, window_ms, view.ledger), view, options)
+    told, untold = with_truths(side.rows)
+    compared, alone = with_reference(told)
     measured = with_gone(compared, other.rows, query) if other else compared
     rows = limited(planned, passing(planned, measured))
     result = _head(planned, side, view, window_ms)
@@ -108,7 +120,9 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
         _compare(planned, rows, other.rows, result["series"])
     if options.exemplars:
         add_exemplars(planned, view, rows, result["series"])
-    if not rows and alone and not measured:
+    if not rows and untold and not measured:
+        result["empty"] = no_truths(planned, untold)
+    elif not rows and alone and not measured:
         result["empty"] = no_reference(planned, alone)
     elif not rows:
         result["empty"] = why_empty(planned, view, now_ms, options.zone, measured)
@@ -117,6 +131,14 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
         reads = [each.gathered.reads for each in (side, other) if each]
         result["explain"] = explain(planned, side.gathered.covered, reads, took_ms)
     return result
+
+
+def _window_ms(query: Query, view: View, from_ms: int) -> int:
+    """The length of the longest windows that are kept from then on, of metrics and of outcomes, if any are asked for."""
+    window_ms = view.window_ms_from(from_ms)
+    if view.ledger is not None and any(figure_of(term.metric.text) for term in query.terms):
+        return max(window_ms, view.ledger.window_ms_from(from_ms))
+    return window_ms
 
 
 def _check_sketch(planned: Plan, options: Options) -> None:
@@ -207,6 +229,7 @@ def _numbers(measured: Measured, shown: tuple[Stat, ...]) -> Answer:
         "count": measured.count,
         "error_bound": {name: estimate.error_bound for name, estimate in estimates.items()},
         "values": {name: estimate.value for name, estimate in estimates.items()},
+        **measured.beside,
     }
 
 

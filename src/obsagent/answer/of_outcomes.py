@@ -6,7 +6,7 @@ the predictions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from obsagent.answer.mistakes import QueryError, listing
@@ -60,17 +60,20 @@ def of_outcomes(query: Query, term: Term, ledger: Ledger | None) -> OfOutcomes:
     """
     name, figure = term.metric, figure_of(term.metric.text)
     assert figure is not None
-    source = select(query, name, as_series(name.text, ledger.series() if ledger else ()))
+    models = {model.name: model for model in ledger.models()} if ledger else {}
+    source = select(query, name, as_series(name.text, ledger.series() if ledger else (), models))
     check_is_of_one(query, name, source, (MODEL,))
-    if ledger is not None:
-        named = {series.labels[MODEL] for series in source.series}
-        _check_task(query, term, figure, [model for model in ledger.models() if model.name in named])
+    _check_task(query, term, figure, [models[each] for each in {series.labels[MODEL] for series in source.series}])
     return OfOutcomes(name.text, Stat(name.text), source, figure)
 
 
-def as_series(metric: str, every: Iterable[OutcomeSeries]) -> list[Series]:
-    """The ledger's series, as those of a metric."""
-    return [Series(each.number, metric, Kind.COUNTER, labels_of(each)) for each in every]
+def as_series(metric: str, every: Iterable[OutcomeSeries], models: Mapping[str, OutcomeModel]) -> list[Series]:
+    """The ledger's series, as those of a metric; what a model predicted when it had another task is left out."""
+    return [
+        Series(each.number, metric, Kind.COUNTER, labels_of(each))
+        for each in every
+        if each.model in models and each.task == models[each.model].task
+    ]
 
 
 def labels_of(series: OutcomeSeries) -> dict[str, str]:

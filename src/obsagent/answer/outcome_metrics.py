@@ -6,7 +6,7 @@ metric ──► Figure: its unit, the tasks that it has a meaning for, and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from obsagent.answer.outcomes import REGRESSION, OutcomeModel
@@ -84,20 +84,3 @@ def predicts(model: OutcomeModel) -> str:
 def metrics_for(task: str) -> list[str]:
     """The metrics that have a meaning for a task; all of them while it is not known."""
     return [name for name, figure in FIGURES.items() if not task or task in figure.tasks]
-
-
-def positive_of(model: OutcomeModel) -> str:
-    """The positive class of a model with two: what is configured, else a word for yes, else the second in order."""
-    if model.positive:
-        return model.positive
-    said = [name for name in model.classes if name.casefold() in YES]
-    ordered = sorted(model.classes)
-    return said[0] if len(said) == 1 else ordered[-1] if len(ordered) > 1 or not _is_no(ordered) else ""
-
-
-def _is_no(names: Iterable[str]) -> bool:
-    return all(name.casefold() in NO for name in names)
-
-
-YES = frozenset({"1", "true", "yes", "y", "positive", "pos"})
-NO = frozenset({"0", "-1", "false", "no", "n", "negative", "neg"})

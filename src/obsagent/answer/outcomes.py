@@ -18,8 +18,8 @@ OTHER, NUMBER, NONE = 1_024, 1_025, 1_026
 NO_BIN = -1
 """The bin of a prediction without a score."""
 
-ERROR_OCTAVE_MIN = -64
-"""Magnitudes of errors are counted in bins from 2 to the power of this on."""
+ERROR_OCTAVES = 64
+"""So many octaves below and above 1 have bins for magnitudes of errors: those of `obsagent.performance`, and more."""
 
 
 class OutcomeModel(Protocol):
@@ -42,7 +42,7 @@ class OutcomeModel(Protocol):
 
     @property
     def positive(self) -> str:
-        """The positive class that is configured; empty if none is."""
+        """The class whose probability the scores are; empty while that is not known."""
         ...
 
 
@@ -72,6 +72,11 @@ class OutcomeSeries(Protocol):
     @property
     def slice(self) -> Mapping[str, str]:
         """Labels and values of the slice."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """What was predicted: classes or numbers."""
         ...
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from obsagent.answer.outcomes import Ledger
 from obsagent.samples import Event, Exemplar, Series
 
 if TYPE_CHECKING:
@@ -112,6 +113,11 @@ class View(Protocol):
     @property
     def overflowed(self) -> Mapping[str, int]:
         """Metric → number of its series that were refused for the budget."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """What is kept by the ids of requests; None where nothing is."""
         ...
 
     def series(self) -> Iterable[Series]:

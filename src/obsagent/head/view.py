@@ -78,6 +78,8 @@ class View:
     now_ms: int
     reader: BlockReader
     known_gaps: Callable[[], Sequence[Gap]] = list
+    ledger: Any = None
+    """What is kept by the ids of requests (`obsagent.ledger.view.LedgerView`); None where nothing is."""
 
     @property
     def blocks(self) -> tuple[BlockRef, ...]:

@@ -27,14 +27,13 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
                     [not_finite] if NaN or infinities were observed: {"nan" | "positive_infinity" | …: samples}
                     [reference]  id of the reference that a feature is compared with, of a metric that needs one; null
                                  if there is none
-                    [interval]   {stat: [low, high] or null}, of metrics of outcomes, at `confidence`; of each point and of
-                                 the other side too, as are
-                    [confidence] of intervals
-                    [maturity]   {"predictions", "truths", "share"}: how many predictions with ids there were, and how
-                                 many of them have a truth
+                    [maturity]   {"predictions", "truths", "share"} of a metric of predictions: how many with ids there
+                                 were, and how many of them have a truth; of points and of the other side too
+                    [interval]   {stat: [low, high] or null}, and [confidence], 0.95: between what such a metric lies;
+                                 of points and of the other side too
                     [watermark]  the time up to which truths are nearly complete: of the predictions behind it fewer
                                  than 9 in 10 have one; null if there is no such time
-                    [why]        why a value of such a metric is null
+                    [why]        why such a value is null
                     [left_out]   {reference: samples} that count over the bins of another reference ("": of none), and
                                  so not here
                     [points]     {"from", "to", "count", "values", "error_bound"} of each step that has samples
@@ -134,7 +133,7 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
 
 
 def _window_ms(query: Query, view: View, from_ms: int) -> int:
-    """The length of the longest windows that are kept from then on, of metrics and of outcomes, if any are asked for."""
+    """The length of the longest windows that are kept from then on, of outcomes too if they are asked for."""
     window_ms = view.window_ms_from(from_ms)
     if view.ledger is not None and any(figure_of(term.metric.text) for term in query.terms):
         return max(window_ms, view.ledger.window_ms_from(from_ms))

@@ -61,8 +61,8 @@ class OutcomeRows:
         maturity = {"predictions": predictions, "truths": truths, "share": truths / predictions}
         beside: dict[str, Any] = {"maturity": maturity}
         if output.figure.measure:
-            has_interval = estimate.value is not None and np.isfinite([estimate.low, estimate.high]).all()
-            interval = [estimate.low, estimate.high] if has_interval else None
+            is_bounded = estimate.value is not None and math.isfinite(estimate.low) and math.isfinite(estimate.high)
+            interval = [estimate.low, estimate.high] if is_bounded else None
             beside |= {"interval": {output.stat.name: interval}, "confidence": CONFIDENCE}
         stated = {"why": why} if why else {}
         return Measured(count, {output.stat.name: estimate, COUNT: exact(count)}, stated=stated, beside=beside)
@@ -81,7 +81,7 @@ class OutcomeRows:
         found = cbpe.estimate(counts)[figure.measure]
         if found.value is None or found.low is None or found.high is None:
             return Estimate(None), found.why
-        return Estimate(found.value, {"standard": found.standard_error}, found.low, found.high), ""
+        return Estimate(found.value, 0, found.low, found.high), ""
 
     def _calibration(self, group: Group, model: OutcomeModel) -> CBPE | None:
         """What scores mean, by the reference of the version of which most series are."""

@@ -11,6 +11,7 @@ from obsagent.errors import PerformanceError
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
+LARGEST = 1e130  # so that sums of squares are finite, of shares of the least truths too
 _INT_MAX = 2.0**63
 
 

@@ -117,6 +117,8 @@ class BinaryCounts(Counts):
         if scores is None:
             return np.full(rows, np.nan)
         given = arrays.scores(scores, rows)
+        if (np.abs(given) > arrays.LARGEST).any():
+            raise PerformanceError("scores are infinite, or so large that the sum of their squares is")
         if self.probabilistic and ((given < 0) | (given > 1)).any():
             raise PerformanceError("scores are probabilities, from 0 to 1; give low= and high= for those that are none")
         return given

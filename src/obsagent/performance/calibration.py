@@ -35,6 +35,16 @@ class Calibration:
         smoothed = (hits + 0.5) / (self.rows + 1)
         self.variances: Floats = smoothed * (1 - smoothed) / self.rows
 
+    def variance(self, rows: Ints, gradient: Floats) -> float:
+        """Of Σ gradient × positives, of so many predictions a bin: how truths fall, and how well the blocks are known.
+
+        `rows`: (…, 1024); `gradient`: of the same shape.
+        """
+        falling = float((rows * self.probabilities * (1 - self.probabilities) * np.square(gradient)).sum())
+        per_bin = np.sum(rows * gradient, axis=tuple(range(rows.ndim - 1)))
+        weights = np.bincount(self.blocks, weights=per_bin, minlength=len(self.variances))
+        return falling + float((np.square(weights) * self.variances).sum())
+
 
 def _pooled(rows: Floats, hits: Floats) -> tuple[Ints, Floats, Floats]:
     """The blocks whose shares rise: where each begins, its rows and its hits."""

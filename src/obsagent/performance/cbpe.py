@@ -15,7 +15,7 @@ import numpy as np
 
 from obsagent.errors import PerformanceError
 from obsagent.performance import arrays, cbpe_measures
-from obsagent.performance.arrays import Floats, Ints
+from obsagent.performance.arrays import Ints
 from obsagent.performance.binary import BinaryCounts
 from obsagent.performance.bins import CELLS, NO_SCORE, middles
 from obsagent.performance.calibration import Calibration
@@ -56,17 +56,9 @@ class CBPE:
         found = {}
         for name, measure in cbpe_measures.MEASURES.items():
             value, gradient, why = measure(rows.astype(np.float64), probabilities)
-            error = math.sqrt(self._variance(rows, gradient))
+            error = math.sqrt(self.calibration.variance(rows, gradient))
             found[name] = Estimate.undefined(why) if why else estimated(value, error, confidence)
         return found
-
-    def _variance(self, rows: Ints, gradient: Floats) -> float:
-        """Of the difference between estimate and truth: how the truths fall, and how well the reference knows them."""
-        probabilities = self.calibration.probabilities
-        falling = float((rows * probabilities * (1 - probabilities) * np.square(gradient)).sum())
-        blocks = self.calibration.blocks
-        weights = np.bincount(blocks, weights=(rows * gradient).sum(axis=0), minlength=len(self.calibration.variances))
-        return falling + float((np.square(weights) * self.calibration.variances).sum())
 
     def _rows(self, predictions: Any, threshold: float) -> Ints:
         if isinstance(predictions, BinaryCounts):

@@ -64,14 +64,14 @@ def averaged(which: str, average: str) -> Measure:
             return confusion.accuracy(of.cells, confidence)
         if not of.cells.any():
             return Measured.undefined(confusion.NO_ROWS)
-        value, gradient = _mean(of.cells, which, average == WEIGHTED)
+        value, gradient = mean_over_classes(of.cells, which, average == WEIGHTED)
         return Measured.within(value, around(value, multinomial_error(of.cells, gradient), confidence, 0.0, 1.0))
 
     return measure
 
 
-def _mean(cells: Ints, which: str, weighted: bool) -> tuple[float, Floats]:
-    """The mean over classes, and its gradient after every cell."""
+def mean_over_classes(cells: Ints | Floats, which: str, weighted: bool) -> tuple[float, Floats]:
+    """Precision, recall or F₁, the mean over classes, and its gradient after every cell."""
     truths, predicted = cells.sum(axis=1).astype(np.float64), cells.sum(axis=0).astype(np.float64)
     hits = np.diag(cells).astype(np.float64)
     of_truth, of_prediction = {PRECISION: (0.0, 1.0), RECALL: (1.0, 0.0), F1: (0.5, 0.5)}[which]

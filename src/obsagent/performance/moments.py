@@ -39,7 +39,8 @@ class Moments:
     def from_sums(cls, rows: float, total: float, squares: float, centre: float = 0.0) -> Self:
         """Of Σ (value − centre) and Σ (value − centre)²; the nearer the centre is to the mean, the more digits stay.
 
-        What is no more than summing so many numbers may be off by counts as no deviation at all. Raises `PerformanceError` for sums of no numbers.
+        What is no more than summing so many numbers may be off by counts as no deviation at all. Raises
+        `PerformanceError` for sums of no numbers.
         """
         if rows < 0 or rows != int(rows) or not all(map(math.isfinite, (total, squares, centre))):
             raise PerformanceError("sums are finite, and of a whole number of rows")

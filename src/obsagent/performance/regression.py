@@ -13,13 +13,14 @@ from obsagent.performance.counts import Counts
 from obsagent.performance.measured import Measured
 from obsagent.performance.moments import Moments
 
+EPSILON = float(np.finfo(np.float64).eps)  # what scikit-learn divides by instead of a lesser truth
 _CODES = np.arange(-error_bins.LAST, error_bins.LAST + 1)
 
 
 class RegressionSums(Counts):
     """Moments of errors (prediction − truth) and of truths, and in which bins the errors are.
 
-    `errors`, `truths`, `absolute` (|error|): of all rows; `shares` (|error / truth|): of rows whose truth is not 0;
+    `errors`, `truths`, `absolute` (|error|): of all rows; `shares` (|error / truth|): of rows with |truth| ≥ 2.2e-16;
     `squares` (error²): None where sums of others leave it unknown. `bins`: int64 (5121,), of `error_bins`.
     """
 
@@ -45,8 +46,9 @@ class RegressionSums(Counts):
         """Sums that others have added up.
 
         `errors`: Σ e, Σ |e|, Σ e²; `truths`: Σ (y − centre), Σ (y − centre)², where a centre near the truths keeps the
-        digits of R²; `shares`: rows with a truth that is not 0, Σ |e / y|; `bins`: codes of `error_bins.bin_of`, and
-        how many errors are in each. MAPE has no interval then. Raises `PerformanceError` for what does not fit.
+        digits of R²; `shares`: rows with a truth that is not 0 (nor nearer to it than 2.2e-16), Σ |e / y|; `bins`:
+        codes of `error_bins.bin_of`, and how many errors are in each. MAPE has no interval then. Raises
+        `PerformanceError` for what does not fit.
         """
         found = cls()
         total, absolute, squares = errors
@@ -67,12 +69,12 @@ class RegressionSums(Counts):
         """Takes rows of finite numbers. Raises `PerformanceError` for others, and nothing has changed then."""
         actual = arrays.column(truths, "truths")
         errors = arrays.column(predicted, "predicted", len(actual)) - actual
-        if not np.isfinite(np.square(errors)).all() or not np.isfinite(np.square(actual)).all():
-            raise PerformanceError("truths or errors are so large that their squares are infinite")
+        if (np.abs(errors) > arrays.LARGEST).any() or (np.abs(actual) > arrays.LARGEST).any():
+            raise PerformanceError("truths or errors are so large that the sum of their squares is infinite")
         self._add(Moments.of(actual), errors, actual)
 
     def _add(self, truths: Moments, errors: Floats, actual: Floats) -> None:
-        some = actual != 0
+        some = np.abs(actual) >= EPSILON
         self.truths.merge(truths)
         self.errors.merge(Moments.of(errors))
         self.absolute.merge(Moments.of(np.abs(errors)))

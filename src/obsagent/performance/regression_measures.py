@@ -1,6 +1,7 @@
 """The metrics of predicted numbers by name, each of `RegressionSums` and a confidence, as scikit-learn defines them.
 
-The error of a row is prediction − truth. MAPE leaves out rows whose truth is 0, which scikit-learn divides by 2e-16.
+The error of a row is prediction − truth. MAPE leaves out rows whose truth is 0, or nearer to it than 2.2e-16, which is
+what scikit-learn divides by then.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Measure: TypeAlias = "Callable[[RegressionSums, float], Measured]"
 
 ONLY_ZERO = "every truth is 0"
 NO_BINS = "the errors were not counted in bins"
-NO_SQUARES = "the sums that were given do not tell how MAPE scatters"
+NO_SCATTER = "the sums that were given do not tell how much it scatters, so that there is no interval"
 
 
 def mae(of: RegressionSums, confidence: float) -> Measured:
@@ -43,7 +44,7 @@ def mape(of: RegressionSums, confidence: float) -> Measured:
     """The mean of |error / truth|; the normal interval of a mean."""
     found = _mean(of.shares, confidence, 0.0, ONLY_ZERO)
     if found.value is not None and of.squares is None:
-        return Measured(found.value, why=NO_SQUARES)
+        return Measured(found.value, why=NO_SCATTER)
     return found
 
 
@@ -51,25 +52,33 @@ def rmse(of: RegressionSums, confidence: float) -> Measured:
     """The root of the mean of error²; the root of the normal interval of that mean."""
     if not of.rows:
         return Measured.undefined(NO_ROWS)
-    low, high = _mean_square_interval(of, confidence)
-    return Measured.within(math.sqrt(of.errors.mean_square), (math.sqrt(low), math.sqrt(high)))
+    value, error = math.sqrt(of.errors.mean_square), _mean_square_error(of)
+    if error is None:
+        return Measured(value, why=NO_SCATTER)
+    low, high = around(of.errors.mean_square, error, confidence, 0.0)
+    return Measured.within(value, (math.sqrt(low), math.sqrt(high)))
 
 
 def r2(of: RegressionSums, confidence: float) -> Measured:
     """1 − Σ error² / Σ (truth − mean)².
 
     Of truths that are all the same it is 1 if every error is 0 and 0 otherwise, as scikit-learn has it
-    (`force_finite`); truths that differ in some last digits of floating point only are the same. The interval is that
-    of the mean of error², the variance of the truths taken as it is.
+    (`force_finite`); truths that differ in some last digits of floating point only are the same. Interval: delta method
+    on ln(1 − R²), as if truths were normal and errors did not depend on them.
     """
     if of.rows < 2:
         return Measured.undefined("R² needs two truths")
+    unexplained, error = of.errors.mean_square, _mean_square_error(of)
     if of.truths.constant:
-        value = 1.0 if of.errors.mean_square == 0 else 0.0
-        return Measured(value, why="all truths are the same")
-    low, high = _mean_square_interval(of, confidence)
-    value = 1 - of.errors.mean_square / of.truths.variance
-    return Measured.within(value, (1 - high / of.truths.variance, 1 - low / of.truths.variance))
+        return Measured(1.0 if unexplained == 0 else 0.0, why="all truths are the same")
+    share = unexplained / of.truths.variance
+    if error is None:
+        return Measured(1 - share, why=NO_SCATTER)
+    if not share:
+        return Measured.within(1.0, (1.0, 1.0))
+    relative = math.hypot(error / unexplained, math.sqrt(2 / of.rows))
+    low, high = around(0.0, relative, confidence)
+    return Measured.within(1 - share, (1 - share * math.exp(high), 1 - share * math.exp(low)))
 
 
 def quantile(of: RegressionSums, q: float, confidence: float, absolute: bool) -> Measured:
@@ -106,17 +115,16 @@ def _mean(of: Moments, confidence: float, least: float, why: str) -> Measured:
     return Measured.within(of.mean, around(of.mean, of.error, confidence, least))
 
 
-def _mean_square_interval(of: RegressionSums, confidence: float) -> tuple[float, float]:
-    """Of the mean of error², whose scatter is that of the bins' middles where it was not counted itself."""
-    error = of.squares.error if of.squares is not None else _binned_error(of.bins)
-    return around(of.errors.mean_square, error, confidence, 0.0)
+def _mean_square_error(of: RegressionSums) -> float | None:
+    """The standard error of the mean of error²: of the bins' middles if it was not counted itself; None without."""
+    return of.squares.error if of.squares is not None else _binned_error(of.bins)
 
 
-def _binned_error(bins: Ints) -> float:
+def _binned_error(bins: Ints) -> float | None:
     squares: Floats = np.square(error_bins.middle_of(np.arange(-error_bins.LAST, error_bins.LAST + 1)))
     total = float(bins.sum())
     if not total:
-        return math.inf
+        return None
     mean = float((bins * squares).sum()) / total
     return math.sqrt(float((bins * np.square(squares - mean)).sum())) / total
 

@@ -1,4 +1,4 @@
-"""From the ledger's arrays, and from a reference's, to the counts that `obsagent.performance` measures."""
+"""From the ledger's arrays to the counts that `obsagent.performance` measures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from obsagent.answer.expected import ExpectedOutcomes
 from obsagent.answer.outcome_metrics import CLASSES, NUMBERS, predicts
 from obsagent.answer.outcome_read import Block, Part
 from obsagent.answer.outcomes import ERROR_OCTAVES, NO_BIN, NONE, OutcomeModel
@@ -51,7 +50,7 @@ def binary_of(part: Part, model: OutcomeModel) -> BinaryCounts:
 
 def classes_of(part: Part, model: OutcomeModel) -> ClassCounts:
     """Of a model with any number of classes; those beyond what the ledger tells apart are one."""
-    names = [*model.classes, OTHERS, *([NOBODY] if not model.classes else [])]
+    names = names_of(model)
     known = part.counts["truth"] != NONE
     predicted, truth = (
         np.minimum(part.counts[name][known].astype(np.int64), len(model.classes)) for name in ("predicted", "truth")
@@ -59,6 +58,21 @@ def classes_of(part: Part, model: OutcomeModel) -> ClassCounts:
     size = len(names)
     cells = np.bincount(truth * size + predicted, part.counts["count"][known], size * size)
     return ClassCounts.from_arrays(cells.reshape(size, size), names)
+
+
+def names_of(model: OutcomeModel) -> list[str]:
+    """The names of classes by code; the last one is of all that have no code."""
+    return [*model.classes, OTHERS, *([NOBODY] if not model.classes else [])]
+
+
+def classes_by_score(part: Part, model: OutcomeModel) -> Any:
+    """How many predictions of each class, (class, 1024), have a score in each bin, with a truth or without."""
+    counts = part.counts
+    scored = (counts["truth"] == NONE) & (counts["bin"] != NO_BIN)
+    predicted = np.minimum(counts["predicted"][scored].astype(np.int64), len(model.classes))
+    size = len(names_of(model))
+    cells = np.bincount(predicted * SCORE_BINS + counts["bin"][scored], counts["count"][scored], size * SCORE_BINS)
+    return cells.reshape(size, SCORE_BINS)
 
 
 def numbers_of(part: Part) -> RegressionSums:
@@ -72,23 +86,6 @@ def numbers_of(part: Part) -> RegressionSums:
         (sums["relative_count"], sums["relative"]),
         bins=(_error_codes(part.counts["bin"][known]), part.counts["count"][known]),
     )
-
-
-def expected_counts(expected: ExpectedOutcomes, positive: str) -> BinaryCounts | None:
-    """What a reference says of a model with two classes; None if it does not know which is which, or how scores lie.
-
-    Coarser bins of scores than 1,024 count as the middle of theirs.
-    """
-    if positive not in expected.truths or (expected.score_bins and expected.score_range != (0.0, 1.0)):
-        return None
-    joint = np.zeros((2, 2, CELLS), dtype=np.int64)
-    width = SCORE_BINS // max(expected.score_bins, 1)
-    for (score, predicted, truth), rows in expected.cells.items():
-        if 0 <= truth < len(expected.truths):
-            place = score * width + width // 2 if score >= 0 else SCORE_BINS
-            is_predicted = 0 <= predicted < len(expected.predicted) and expected.predicted[predicted] == positive
-            joint[int(expected.truths[truth] == positive), int(is_predicted), place] += rows
-    return BinaryCounts.from_arrays(joint)
 
 
 def _positive_codes(model: OutcomeModel) -> Any:

@@ -44,7 +44,12 @@ OF_TWO = (
 OF_BOTH = ("accuracy", "mcc")
 AVERAGED = tuple(f"{which}_{how}" for which in ("precision", "recall", "f1") for how in ("macro", "micro", "weighted"))
 OF_NUMBERS = ("mae", "rmse", "mape", "r2", "bias")
-ESTIMATES = ("accuracy", "precision", "recall", "f1", "roc_auc")
+ESTIMATES = {
+    "accuracy": (TWO_CLASSES, CLASSES),
+    **dict.fromkeys(("precision", "recall", "f1", "specificity", "roc_auc", "average_precision"), (TWO_CLASSES,)),
+    **{name: (CLASSES,) for name in AVERAGED if not name.endswith("_micro")},
+}
+"""What can be estimated before truths come, and for which tasks."""
 UNITS = {"mape": RATIO}
 
 FIGURES: Mapping[str, Figure] = {
@@ -53,7 +58,7 @@ FIGURES: Mapping[str, Figure] = {
     **{name: Figure((TWO_CLASSES, CLASSES), name) for name in AVERAGED},
     **{name: Figure((NUMBERS,), name, UNITS.get(name, "")) for name in OF_NUMBERS},
     **{f"error_p{percent}": Figure((NUMBERS,), "error", quantile=percent / 100) for percent in (50, 90, 99)},
-    **{ESTIMATED + name: Figure((TWO_CLASSES,), name, is_estimate=True) for name in ESTIMATES},
+    **{ESTIMATED + name: Figure(tasks, name, is_estimate=True) for name, tasks in ESTIMATES.items()},
     MATURITY: Figure(ANY, unit=RATIO),
     TRUTHS: Figure(ANY),
     PREDICTIONS: Figure(ANY),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from obsagent.answer.explanation import Word
-from obsagent.answer.outcome_metrics import FIGURES, figure_of
+from obsagent.answer.outcome_metrics import ESTIMATED, ESTIMATES, FIGURES, TWO_CLASSES, figure_of
 
 HOW = {
     "macro": "the mean over the classes",
@@ -88,12 +88,15 @@ OF_OUTCOMES = {
         "given, not one of what it means.",
         "accuracy,estimated_accuracy model=fraud since 7d step 1d",
     ),
-    "estimated_precision": Word("precision before truths come", "See estimated_accuracy.", "estimated_precision"),
-    "estimated_recall": Word("recall before truths come", "See estimated_accuracy.", "estimated_recall model=fraud"),
-    "estimated_f1": Word("F1 before truths come", "See estimated_accuracy.", "estimated_f1 model=fraud since 1d"),
-    "estimated_roc_auc": Word(
-        "ROC AUC before truths come", "See estimated_accuracy.", "roc_auc,estimated_roc_auc model=fraud since 1d"
-    ),
+    **{
+        ESTIMATED + name: Word(
+            f"{name} before truths come",
+            "See estimated_accuracy.",
+            f"{ESTIMATED}{name} model={'fraud' if TWO_CLASSES in tasks else 'topics'} since 1d",
+        )
+        for name, tasks in ESTIMATES.items()
+        if name != "accuracy"
+    },
     "truth_maturity": Word(
         "share of predictions with a truth",
         "Of predictions with ids: how many of them can be judged.",

@@ -84,7 +84,7 @@ class _Reader:
         self._references = references
         self._chosen: dict[Key, Expected | None] = {}
         self._all_steps: Sequence[int] = range(plan.steps.count) if plan.steps else (0,)
-        self._outcomes = _outcome_rows(gathered, models, references)
+        self._outcomes = _outcome_rows(plan, gathered, models, references)
 
     def row(self, output: Output, key: Key) -> Row | None:
         if isinstance(output, OfOutcomes):
@@ -191,13 +191,16 @@ class _Reader:
         return measured
 
 
-def _outcome_rows(gathered: Gathered, models: Iterable[OutcomeModel], references: References) -> OutcomeRows | None:
-    """What measures outcomes, with numpy, where any were read."""
+def _outcome_rows(
+    plan: Plan, gathered: Gathered, models: Iterable[OutcomeModel], references: References
+) -> OutcomeRows | None:
+    """What measures outcomes, with numpy, where any were read; all outputs of this kind have the same rows."""
     if gathered.outcomes is None:
         return None
     from obsagent.answer.outcome_rows import OutcomeRows
 
-    return OutcomeRows(gathered.outcomes, models, references)
+    groups = next(output.source.groups for output in plan.outputs if isinstance(output, OfOutcomes))
+    return OutcomeRows(gathered.outcomes, groups, models, references)
 
 
 def with_truths(rows: list[Row]) -> tuple[list[Row], list[Row]]:

@@ -133,6 +133,10 @@ class AgentClient(_Asking):
         """What is wrong with the data, as documented in `obsagent.evaluate.quality_report`; `text` as of `drift`."""
         return self._ask("QUALITY", **_asked(text))
 
+    def performance(self, text: str) -> dict[str, Any]:
+        """How good models are, as `obsagent.evaluate.performance_report` documents it; `text` has filters and range."""
+        return self._ask("PERFORMANCE", **_asked(text))
+
     def status(self) -> dict[str, Any]:
         """The agent's accounts and state."""
         return self._ask("STATUS")

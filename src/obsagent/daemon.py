@@ -37,6 +37,7 @@ from obsagent.endpoints import IPC_PREFIX, is_loopback
 from obsagent.errors import StoreError
 from obsagent.evaluate.drift_report import drift_report
 from obsagent.evaluate.kept import Kept, KnownOrKept
+from obsagent.evaluate.performance_report import performance_report
 from obsagent.evaluate.quality_report import quality_report
 from obsagent.evaluate.readings import ALARMS
 from obsagent.evaluate.references import FromFiles
@@ -114,7 +115,7 @@ class Agent:
             self.status,
             self._clock.wall_ms,
             self._expected,
-            {"drift": self.drift, "quality": self.quality},
+            {"drift": self.drift, "quality": self.quality, "performance": self.performance},
         )
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
         self._control = ControlServer(self._doors.control, self.reload, self.checkpoint)
@@ -266,6 +267,11 @@ class Agent:
         """What is wrong with the data, as `obsagent.evaluate.quality_report` says; raises `UsageError`."""
         text, zone = text_of(fields), zone_asked(fields)
         return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone)
+
+    def performance(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """How good models are, as `obsagent.evaluate.performance_report` says; raises `UsageError`."""
+        text, zone = text_of(fields), zone_asked(fields)
+        return performance_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone)
 
     def is_alive(self) -> bool:
         """True while everything runs that must."""

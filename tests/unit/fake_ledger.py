@@ -60,6 +60,14 @@ class FakeOutcomes(NamedTuple):
     number_sums: Mapping[str, Any]
 
 
+class FakePairs(NamedTuple):
+    rows: int
+    first_wrong: int
+    second_wrong: int
+    difference: float
+    difference_squared: float
+
+
 class FakeLedger:
     """Implements `obsagent.answer.outcomes.Ledger`; `predict` and `tell` fill it."""
 
@@ -142,6 +150,30 @@ class FakeLedger:
             arrays(CLASS_SUMS, ((*key, *sums) for key, sums in of_classes.items())),
             arrays(NUMBER_SUMS, ((*key, *sums) for key, sums in of_numbers.items())),
         )
+
+    def pairs(self, first: Collection[int], second: Collection[int], from_ms: int, to_ms: int) -> FakePairs:
+        sides: list[dict[str, Made]] = [{}, {}]
+        for made in sorted(self.made, key=lambda made: made.at_ms):
+            for side, numbers in zip(sides, (first, second), strict=True):
+                if made.series in numbers and from_ms <= made.at_ms - made.at_ms % WINDOW_MS < to_ms:
+                    side[made.id] = made
+        losses = []
+        for name in sides[0].keys() & sides[1].keys():
+            model = self.every[sides[0][name].series].model
+            if (model, name) in self.truths:
+                losses.append([loss(side[name].value, self.truths[model, name]) for side in sides])
+        apart = [other - one for one, other in losses]
+        return FakePairs(
+            len(losses),
+            sum(each < 0 for each in apart),
+            sum(each > 0 for each in apart),
+            sum(apart),
+            sum(each * each for each in apart),
+        )
+
+
+def loss(value: Any, truth: Any) -> float:
+    return abs(value - truth) if isinstance(value, float) else float(str(value) != str(truth))
 
 
 def class_sums(score: float) -> Any:

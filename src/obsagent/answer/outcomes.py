@@ -107,6 +107,35 @@ class Outcomes(Protocol):
         ...
 
 
+class Pairs(Protocol):
+    """Requests that two sides predicted, whose truth is known: each side's newest prediction of each."""
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        ...
+
+    @property
+    def first_wrong(self) -> int:
+        """Of classes, those that only the first side got wrong."""
+        ...
+
+    @property
+    def second_wrong(self) -> int:
+        """Those that only the second side got wrong."""
+        ...
+
+    @property
+    def difference(self) -> float:
+        """Σ of the second side's loss less the first's: 1 for a wrong class; of numbers |error|."""
+        ...
+
+    @property
+    def difference_squared(self) -> float:
+        """Σ of the squares of these."""
+        ...
+
+
 class Ledger(Protocol):
     """A consistent snapshot. Times are milliseconds since the epoch, UTC."""
 
@@ -124,4 +153,8 @@ class Ledger(Protocol):
 
     def outcomes(self, numbers: Collection[int], from_ms: int, to_ms: int, step_ms: int = 0) -> Outcomes:
         """Of some series, what was predicted in windows that start in `[from_ms, to_ms)`, merged by step."""
+        ...
+
+    def pairs(self, first: Collection[int], second: Collection[int], from_ms: int, to_ms: int) -> Pairs:
+        """What two sides, each some series of one model, made of the same requests, both in windows of the time."""
         ...

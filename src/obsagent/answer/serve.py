@@ -3,7 +3,7 @@
 query  {text, …}     ──►  answer, its body the JSON of obsagent.answer.execute
 catalogue {service}  ──►  answer, its body the JSON of obsagent.answer.catalogue
 status               ──►  answer, its body the JSON of the agent's accounts and state
-drift, quality {text, …}  ──►  answer, its body the JSON of a report; made elsewhere
+drift, quality, performance {text, …}  ──►  answer, its body the JSON of a report; made elsewhere
 anything else        ──►  error {message, exit_code}
 """
 

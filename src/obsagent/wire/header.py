@@ -49,6 +49,7 @@ class MessageKind(IntEnum):
     RULES = 22
     DRIFT = 23
     QUALITY = 24
+    PERFORMANCE = 27
 
 
 NOT_BUILT = frozenset(
@@ -74,7 +75,14 @@ WRITE_KINDS = frozenset(
     }
 )
 READ_KINDS = frozenset(
-    {MessageKind.QUERY, MessageKind.STATUS, MessageKind.CATALOGUE, MessageKind.DRIFT, MessageKind.QUALITY}
+    {
+        MessageKind.QUERY,
+        MessageKind.STATUS,
+        MessageKind.CATALOGUE,
+        MessageKind.DRIFT,
+        MessageKind.QUALITY,
+        MessageKind.PERFORMANCE,
+    }
 )
 CONTROL_KINDS = frozenset({MessageKind.RELOAD, MessageKind.CHECKPOINT})
 """What each of the agent's endpoints takes; every other kind is refused there."""

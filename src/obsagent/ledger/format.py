@@ -1,0 +1,48 @@
+"""The constants of the ledger's files and nothing else; FORMAT.md explains them, a test compares the two."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+FORMAT_VERSION = 1
+
+RUN_MAGIC = b"OBSLRUN\n"
+RUN_HEADER = Struct("<8sHBBIQQIIII")
+"""magic, version, table, columns, rows of a group, rows, footer offset, footer size, footer crc, reserved, header crc.
+"""
+
+RUN_TIMES = Struct("<qq")
+"""The first and the last time of the rows (ms)."""
+
+COLUMN = Struct("<B7x8s8s")
+"""encoding, lowest value, highest value, of each column in the table's order."""
+
+FENCE_ROWS = 256
+"""Of every so many rows the first one's sort key stands in the footer."""
+
+MANIFEST_MAGIC = b"OBSLMAN\n"
+MANIFEST_HEADER = Struct("<8sHHQII")
+"""magic, version, reserved, generation, payload size, crc of the 24 bytes before it and the payload."""
+
+MANIFEST_KEYS = ("position", "cutoff_ms", "minute_before_ms", "hour_before_ms", "arrivals_before_ms", "next_run")
+STATE_KEYS = ("models", "series", "sessions", "counters", "forgotten")
+
+CONSTANT, U1, U2, U4, F4, RAW = range(6)
+"""How a column is written: see FORMAT.md."""
+
+ENCODED_BYTES = {CONSTANT: 0, U1: 1, U2: 2, U4: 4, F4: 4, RAW: 8}
+
+OTHER = 1_024
+"""The code of every class beyond those that a model has room for."""
+NUMBER = 1_025
+"""In place of a class: a prediction, or truth, that is a number."""
+NONE = 1_026
+"""In place of a truth: all predictions, whether they have a truth or not."""
+
+NO_BIN = -1
+"""The score bin of a prediction without a score."""
+
+ERROR_BINS_PER_OCTAVE = 32
+ERROR_OCTAVE_MIN = -64
+ERROR_OCTAVE_MAX = 64
+ERROR_BIN_MAX = ERROR_BINS_PER_OCTAVE * (ERROR_OCTAVE_MAX - ERROR_OCTAVE_MIN)

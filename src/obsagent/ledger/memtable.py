@@ -1,0 +1,121 @@
+"""Rows that are in memory: few sorted pieces of doubling sizes, so that adding is cheap and finding is too.
+
+A piece never changes; a view may keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from obsagent.ledger.encoding import Encoding, encodings_of
+from obsagent.ledger.format import FENCE_ROWS
+from obsagent.ledger.tables import Array, Block, Table, normal, row_count, take
+
+
+class Piece:
+    """Sorted rows, with the methods of a run."""
+
+    def __init__(self, table: Table, block: Block, heap: Sequence[bytes], newest: int = 1 << 62) -> None:
+        """`newest` orders it among runs: it is newer than all. `heap` has what is kept beside rows, by `offset`."""
+        self.heap = heap
+        self.table = table
+        self.block = block
+        self.rows = row_count(block)
+        self.newest = newest
+        times = block[table.time]
+        self.first_ms, self.last_ms = (int(times.min()), int(times.max())) if self.rows else (0, 0)
+
+    def take(self, name: str, rows: Array) -> Array:
+        """The values of one column in some rows."""
+        return self.block[name].take(rows)
+
+    @property
+    def encodings(self) -> dict[str, Encoding]:
+        """How the columns are best written."""
+        return encodings_of(self.table, self.block)
+
+    @property
+    def fences(self) -> Array:
+        """The primary column of some rows, as evenly as those of a run."""
+        return self.block[self.table.primary][::FENCE_ROWS]
+
+    def blob(self, row: int) -> bytes:
+        """What is kept beside a row."""
+        return self.heap[int(self.block["offset"][row])]
+
+    def blob_at(self, offset: int, _size: int, _crc: int) -> bytes:
+        """What is kept at an offset of the heap."""
+        return self.heap[offset]
+
+    def column(self, name: str, begin: int, end: int) -> Array:
+        """The values of one column from row `begin` to before `end`."""
+        return self.block[name][begin:end]
+
+    def slice(self, begin: int, end: int) -> Block:
+        """All columns of the rows from `begin` to before `end`."""
+        return take(self.block, slice(begin, end))
+
+    def lower_bound(self, keys: Array) -> Array:
+        """The number of the first row whose primary column is not below each of some keys."""
+        return np.searchsorted(self.block[self.table.primary], keys, "left")
+
+    def find(self, keys: Array) -> tuple[Array, Array]:
+        """From where to before where the primary column has each of some sorted keys: two arrays of row numbers."""
+        own = self.block[self.table.primary]
+        begins = np.searchsorted(own, keys, "left")
+        return begins, np.searchsorted(own, keys, "right") if self.rows else begins
+
+
+class Memtable:
+    """The rows of one table that are not in a run yet."""
+
+    def __init__(self, table: Table) -> None:
+        """Empty."""
+        self.table = table
+        self.pieces: tuple[Piece, ...] = ()
+        """Oldest first."""
+        self.heap: list[bytes] = []
+        self._heap_bytes = 0
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return sum(piece.rows for piece in self.pieces)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What they take, about."""
+        return self.rows * self.table.row_bytes + self._heap_bytes
+
+    def keep(self, blobs: Sequence[bytes]) -> Array:
+        """Keeps what belongs beside rows; returns the `offset` of each."""
+        first = len(self.heap)
+        self.heap.extend(blobs)
+        self._heap_bytes += sum(map(len, blobs))
+        return np.arange(first, len(self.heap), dtype="u8")
+
+    def add(self, block: Block) -> None:
+        """Rows, in any order, that are newer than all before."""
+        if row_count(block) == 0:
+            return
+        pieces = [*self.pieces, Piece(self.table, normal(self.table, [block]), self.heap)]
+        while len(pieces) > 1 and pieces[-2].rows < 2 * pieces[-1].rows and pieces[-2].heap is self.heap:
+            pieces[-2:] = [self._merged(pieces[-2:])]
+        self.pieces = tuple(pieces)
+
+    def put_before(self, older: Sequence[Piece]) -> None:
+        """Takes pieces back that could not be written."""
+        self.pieces = (*older, *self.pieces)
+
+    def remove(self, is_forgotten: Callable[[Piece], Array]) -> None:
+        """Rows of a mask are no longer there."""
+        kept = []
+        for piece in self.pieces:
+            is_gone = is_forgotten(piece)
+            kept.append(Piece(self.table, take(piece.block, ~is_gone), piece.heap) if is_gone.any() else piece)
+        self.pieces = tuple(piece for piece in kept if piece.rows)
+
+    def _merged(self, pieces: Sequence[Piece]) -> Piece:
+        return Piece(self.table, normal(self.table, [piece.block for piece in pieces]), self.heap)

@@ -1,0 +1,191 @@
+"""The ledger's tables: which columns they have, how their rows are sorted, and what becomes of rows that are equal.
+
+Rows in memory are a `Block`: arrays of one length by column name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+Block: TypeAlias = dict[str, Array]
+
+
+class Rule(Enum):
+    """What becomes of rows with the same sort key when runs are merged."""
+
+    KEEP = "all are kept"
+    NEWEST = "the one that came last is kept"
+    ADD = "they become one, whose counts and sums are those of all"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """What one kind of run holds."""
+
+    number: int
+    name: str
+    rule: Rule
+    key: Mapping[str, str]
+    """Columns that sort the rows, with their types; the first one is searched for."""
+    rest: Mapping[str, str]
+    time: str
+    """The column by which rows grow old."""
+
+    @property
+    def columns(self) -> dict[str, np.dtype[Any]]:
+        """All columns in the order in which they are written, with their types in memory."""
+        return {name: np.dtype(kind) for name, kind in (*self.key.items(), *self.rest.items())}
+
+    @property
+    def primary(self) -> str:
+        """The first column of the sort key."""
+        return next(iter(self.key))
+
+    @property
+    def is_keyed(self) -> bool:
+        """True if rows are found by the key of an id."""
+        return self.primary == "hi"
+
+    @property
+    def row_bytes(self) -> int:
+        """What a row takes in memory."""
+        return sum(kind.itemsize for kind in self.columns.values())
+
+
+ID = {"hi": "u8", "lo": "u4"}
+CELL = {"window_ms": "i8", "series": "u4", "predicted": "u2", "truth": "u2"}
+
+PREDICTIONS = Table(
+    1, "predictions", Rule.KEEP, ID, {"at_ms": "i8", "value": "f8", "score": "f8", "series": "u4"}, "at_ms"
+)
+TRUTHS = Table(
+    2,
+    "truths",
+    Rule.NEWEST,
+    ID,
+    {"at_ms": "i8", "keep_ms": "i8", "value": "f8", "is_class": "u1", "model": "u4"},
+    "keep_ms",
+)
+ROWS = Table(
+    3,
+    "rows",
+    Rule.NEWEST,
+    ID,
+    {"at_ms": "i8", "series": "u4", "offset": "u8", "size": "u4", "crc": "u4"},
+    "at_ms",
+)
+COUNTS = Table(4, "counts", Rule.ADD, {**CELL, "bin": "i2"}, {"count": "i8"}, "window_ms")
+CLASS_SUMS = Table(
+    5,
+    "class_sums",
+    Rule.ADD,
+    CELL,
+    {"count": "i8", "score": "f8", "score_squared": "f8", "log_score": "f8", "log_rest": "f8"},
+    "window_ms",
+)
+NUMBER_SUMS = Table(
+    6,
+    "number_sums",
+    Rule.ADD,
+    {"window_ms": "i8", "series": "u4"},
+    {
+        "count": "i8",
+        "error": "f8",
+        "absolute": "f8",
+        "squared": "f8",
+        "relative_count": "i8",
+        "relative": "f8",
+        "truth": "f8",
+        "truth_squared": "f8",
+    },
+    "window_ms",
+)
+ARRIVALS = Table(
+    7,
+    "arrivals",
+    Rule.ADD,
+    {"position": "i8", "series": "u4", "at_ms": "i8"},
+    {"count": "i8", "errors": "i8", "loss": "f8", "loss_squared": "f8"},
+    "at_ms",
+)
+TABLES = (PREDICTIONS, TRUTHS, ROWS, COUNTS, CLASS_SUMS, NUMBER_SUMS, ARRIVALS)
+OUTCOMES = (COUNTS, CLASS_SUMS, NUMBER_SUMS)
+
+
+def row_count(block: Block) -> int:
+    """How many rows a block has."""
+    return len(next(iter(block.values())))
+
+
+def take(block: Block, rows: Any) -> Block:
+    """Some rows of a block: by index, mask, or slice."""
+    return {name: values[rows] for name, values in block.items()}
+
+
+def concatenated(table: Table, blocks: Sequence[Block]) -> Block:
+    """All rows of some blocks, one behind the other."""
+    if len(blocks) == 1:
+        return blocks[0]
+    return {
+        name: np.concatenate([block[name] for block in blocks]) if blocks else np.empty(0, kind)
+        for name, kind in table.columns.items()
+    }
+
+
+def normal(table: Table, blocks: Sequence[Block]) -> Block:
+    """The rows of some blocks, oldest first, sorted, and what is equal made one as the table's rule says."""
+    block = concatenated(table, blocks)
+    if row_count(block) == 0:
+        return block
+    block = take(block, sort_order(table, block))
+    if table.rule is Rule.KEEP:
+        return block
+    is_first = _first_of_equals(table, block)
+    if is_first.all():
+        return block
+    if table.rule is Rule.NEWEST:
+        return take(block, np.append(is_first[1:], True))
+    begins = np.flatnonzero(is_first)
+    keys = {name: block[name][begins] for name in table.key}
+    return keys | {name: np.add.reduceat(block[name], begins) for name in table.rest}
+
+
+def sort_order(table: Table, block: Block) -> Array:
+    """The indices that sort a block by its key; equal ones stay in their order."""
+    first, *others = packed(table, block)
+    if not others:
+        return np.argsort(first, kind="stable")
+    if table.is_keyed:  # 64 random bits are the same only where the id is, or once in a blue moon
+        order = np.argsort(first, kind="stable")
+        first = first[order]
+        if not (block["lo"][order][1:] < block["lo"][order][:-1])[first[1:] == first[:-1]].any():
+            return order
+    return np.lexsort((*reversed(others), packed(table, block)[0]))
+
+
+def packed(table: Table, block: Block) -> list[Array]:
+    """The sort key in as few columns of whole numbers as will do, the most significant first."""
+    if table.is_keyed:
+        return [block["hi"], block["lo"]]
+    if "predicted" not in block:
+        return [block[name] for name in table.key]
+    cell = block["series"].astype(np.uint64) << np.uint64(32)
+    cell |= block["predicted"].astype(np.uint64) << np.uint64(16)
+    cell |= block["truth"].astype(np.uint64)
+    return [block["window_ms"], cell, *([block["bin"]] if "bin" in block else [])]
+
+
+def _first_of_equals(table: Table, block: Block) -> Array:
+    """A mask of the rows whose sort key is not that of the row before."""
+    is_first = np.zeros(row_count(block), bool)
+    is_first[0] = True
+    for column in packed(table, block):
+        is_first[1:] |= column[1:] != column[:-1]
+    return is_first

@@ -77,6 +77,7 @@ class FakeLedger:
         self.made: list[Made] = []
         self.truths: dict[tuple[str, str], Any] = {}
         self.window_ms = WINDOW_MS
+        self.lost: list[Any] = []
 
     # --- filling
 
@@ -150,6 +151,9 @@ class FakeLedger:
             arrays(CLASS_SUMS, ((*key, *sums) for key, sums in of_classes.items())),
             arrays(NUMBER_SUMS, ((*key, *sums) for key, sums in of_numbers.items())),
         )
+
+    def gaps(self) -> list[Any]:
+        return self.lost
 
     def pairs(self, first: Collection[int], second: Collection[int], from_ms: int, to_ms: int) -> FakePairs:
         sides: list[dict[str, Made]] = [{}, {}]

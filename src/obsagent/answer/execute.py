@@ -48,6 +48,7 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from obsagent.answer.compare import changes, other_key, other_query, other_span, with_gone
@@ -58,7 +59,9 @@ from obsagent.answer.gather import gather
 from obsagent.answer.instants import iso_utc
 from obsagent.answer.measure import Measured
 from obsagent.answer.options import TDIGEST, Options
+from obsagent.answer.of_outcomes import OfOutcomes
 from obsagent.answer.outcome_metrics import figure_of
+from obsagent.answer.outcomes import Gap, Ledger
 from obsagent.answer.plan import Output, Plan, plan
 from obsagent.answer.query import Query
 from obsagent.answer.ranges import Span, resolve
@@ -83,9 +86,7 @@ class _Side:
         self.plan = planned
         digests = options.sketch == TDIGEST
         self.gathered = gather(planned, view, digests=digests)
-        ledger = view.ledger
-        models = ledger.models() if ledger else ()
-        self.rows = rows_of(planned, self.gathered, digest=digests, references=options.references, models=models)
+        self.rows = rows_of(planned, self.gathered, digest=digests, references=options.references)
 
     @property
     def covered(self) -> dict[str, str] | None:
@@ -100,13 +101,14 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
     span = resolve(query, view, now_ms, options.zone)
     versus = query.versus
     before = other_span(span, versus) if versus else span
-    window_ms = _window_ms(query, view, min(span.from_ms, before.from_ms))
-    planned = plan(query, series, span, window_ms, view.ledger)
+    ledger = view.ledger if any(figure_of(term.metric.text) for term in query.terms) else None
+    window_ms = _window_ms(view, ledger, min(span.from_ms, before.from_ms))
+    planned = plan(query, series, span, window_ms, ledger)
     _check_sketch(planned, options)
     side = _Side(planned, view, options)
     other = None
     if versus is not None:
-        other = _Side(plan(other_query(query, versus), series, before, window_ms, view.ledger), view, options)
+        other = _Side(plan(other_query(query, versus), series, before, window_ms, ledger), view, options)
     told, untold = with_truths(side.rows)
     compared, alone = with_reference(told)
     measured = with_gone(compared, other.rows, query) if other else compared
@@ -132,12 +134,9 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
     return result
 
 
-def _window_ms(query: Query, view: View, from_ms: int) -> int:
-    """The length of the longest windows that are kept from then on, of outcomes too if they are asked for."""
-    window_ms = view.window_ms_from(from_ms)
-    if view.ledger is not None and any(figure_of(term.metric.text) for term in query.terms):
-        return max(window_ms, view.ledger.window_ms_from(from_ms))
-    return window_ms
+def _window_ms(view: View, ledger: Ledger | None, from_ms: int) -> int:
+    """The length of the longest windows that are kept from then on, of what is asked for."""
+    return max(view.window_ms_from(from_ms), ledger.window_ms_from(from_ms) if ledger else 0)
 
 
 def _check_sketch(planned: Plan, options: Options) -> None:
@@ -259,6 +258,13 @@ def _gaps(planned: Plan, view: View) -> Answer:
         from_ms = 0
     inside = [
         {**_span(Span(max(gap.from_ms, from_ms), min(gap.to_ms, to_ms))), "reason": gap.reason}
-        for gap in view.gaps(from_ms, to_ms)
+        for gap in (*view.gaps(from_ms, to_ms), *_outcome_gaps(planned, view))
+        if gap.from_ms < to_ms and gap.to_ms > from_ms
     ]
     return {"gaps": inside} if inside else {}
+
+
+def _outcome_gaps(planned: Plan, view: View) -> Sequence[Gap]:
+    """Those of the ledger, if it was asked."""
+    asked = any(isinstance(output, OfOutcomes) for output in planned.outputs)
+    return view.ledger.gaps() if asked and view.ledger is not None else ()

@@ -9,7 +9,7 @@ import numpy as np
 from obsagent.answer.outcome_metrics import CLASSES, NUMBERS, predicts
 from obsagent.answer.outcome_read import Block, Part
 from obsagent.answer.outcomes import ERROR_OCTAVES, NO_BIN, NONE, OutcomeModel
-from obsagent.limits import SCORE_BINS
+from obsagent.limits import CLASSES_MAX, SCORE_BINS
 from obsagent.performance import BinaryCounts, ClassCounts, RegressionSums, error_bins
 
 Counts: TypeAlias = BinaryCounts | ClassCounts | RegressionSums
@@ -52,8 +52,9 @@ def classes_of(part: Part, model: OutcomeModel) -> ClassCounts:
     """Of a model with any number of classes; those beyond what the ledger tells apart are one."""
     names = names_of(model)
     known = part.counts["truth"] != NONE
+    others = names.index(OTHERS)
     predicted, truth = (
-        np.minimum(part.counts[name][known].astype(np.int64), len(model.classes)) for name in ("predicted", "truth")
+        np.minimum(part.counts[name][known].astype(np.int64), others) for name in ("predicted", "truth")
     )
     size = len(names)
     cells = np.bincount(truth * size + predicted, part.counts["count"][known], size * size)
@@ -61,16 +62,17 @@ def classes_of(part: Part, model: OutcomeModel) -> ClassCounts:
 
 
 def names_of(model: OutcomeModel) -> list[str]:
-    """The names of classes by code; the last one is of all that have no code."""
-    return [*model.classes, OTHERS, *([NOBODY] if not model.classes else [])]
+    """The names of classes by code; the last one is of all that have no code, or one beyond what can be measured."""
+    return [*model.classes[: CLASSES_MAX - 1], OTHERS, *([NOBODY] if not model.classes else [])]
 
 
 def classes_by_score(part: Part, model: OutcomeModel) -> Any:
     """How many predictions of each class, (class, 1024), have a score in each bin, with a truth or without."""
     counts = part.counts
     scored = (counts["truth"] == NONE) & (counts["bin"] != NO_BIN)
-    predicted = np.minimum(counts["predicted"][scored].astype(np.int64), len(model.classes))
-    size = len(names_of(model))
+    names = names_of(model)
+    predicted = np.minimum(counts["predicted"][scored].astype(np.int64), names.index(OTHERS))
+    size = len(names)
     cells = np.bincount(predicted * SCORE_BINS + counts["bin"][scored], counts["count"][scored], size * SCORE_BINS)
     return cells.reshape(size, SCORE_BINS)
 

@@ -12,7 +12,7 @@ from obsagent.answer.outcome_counts import CELLS, OTHERS, binary_of, classes_by_
 from obsagent.answer.outcome_metrics import CLASSES, TWO_CLASSES, predicts
 from obsagent.answer.outcome_read import Part
 from obsagent.answer.outcomes import OutcomeModel
-from obsagent.limits import SCORE_BINS
+from obsagent.limits import OUTCOME_CLASSES_ESTIMATED, SCORE_BINS
 from obsagent.performance import CBPE, BinaryCounts, ClassCBPE, ClassCounts, Estimate
 
 PROBABILITIES = (0.0, 1.0)
@@ -49,12 +49,12 @@ class Expectations:
         key = model.name, reference
         if key not in self._calibrated:
             joint = self._joint(model, reference)
-            knows_scores = joint is not None and joint[:, :, :SCORE_BINS].any()
+            knows_scores = joint is not None and joint.shape[2] == CELLS and joint[:, :, :SCORE_BINS].any()
             self._calibrated[key] = _calibrated(joint, model) if knows_scores else None
         return self._calibrated[key]
 
     def _joint(self, model: OutcomeModel, reference: str) -> Any:
-        """(truth, predicted, 1025): of two classes the negative one is first."""
+        """(truth, predicted, 1025): of two classes the negative one is first; of too many 1 for 1025."""
         key = model.name, reference
         if key not in self._joints:
             expected = self._references.outcomes(reference) if predicts(model) in (TWO_CLASSES, CLASSES) else None
@@ -83,11 +83,11 @@ def _joint_of(expected: ExpectedOutcomes, model: OutcomeModel) -> Any:
     )
     width = SCORE_BINS // max(expected.score_bins, 1)
     has_scores = expected.score_bins > 0 and expected.score_range == PROBABILITIES
-    joint = np.zeros((size, size, CELLS), dtype=np.int64)
+    joint = np.zeros((size, size, CELLS if size <= OUTCOME_CLASSES_ESTIMATED else 1), dtype=np.int64)
     for (score, prediction, truth), rows in expected.cells.items():
         if prediction >= 0 and truth >= 0:
             place = score * width + width // 2 if has_scores and score >= 0 else SCORE_BINS
-            joint[truths[truth], predicted[prediction], place] += rows
+            joint[truths[truth], predicted[prediction], min(place, joint.shape[2] - 1)] += rows
     return joint
 
 

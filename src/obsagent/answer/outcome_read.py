@@ -59,6 +59,7 @@ class Reading:
     def __init__(self, ledger: Ledger, groups: Sequence[Group], span: Span, grid: Grid) -> None:
         """Reads them; `groups` are the rows."""
         self.grid = grid
+        self.models = ledger.models()
         self._span = span
         self._places = {group.key: place for place, group in enumerate(groups)}
         numbers = {series.id: place for place, group in enumerate(groups) for series in group.series}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,13 +33,11 @@ NO_SCORES = "no reference knows truths and scores"
 class OutcomeRows:
     """Measures rows of what was read."""
 
-    def __init__(
-        self, reading: Reading, groups: Sequence[Group], models: Iterable[OutcomeModel], references: References
-    ) -> None:
+    def __init__(self, reading: Reading, groups: Sequence[Group], references: References) -> None:
         """`groups` are the rows; `references` are what estimates are made from."""
         self._reading = reading
         self._groups = {group.key: group for group in groups}
-        self._models = {model.name: model for model in models}
+        self._models = {model.name: model for model in reading.models}
         self._references = references
         self.expectations = Expectations(references)
 

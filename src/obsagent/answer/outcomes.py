@@ -136,6 +136,25 @@ class Pairs(Protocol):
         ...
 
 
+class Gap(Protocol):
+    """A time of which something that was acknowledged may be missing."""
+
+    @property
+    def from_ms(self) -> int:
+        """Its begin."""
+        ...
+
+    @property
+    def to_ms(self) -> int:
+        """Its end, which is not in it."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """What is damaged or missing, in words."""
+        ...
+
+
 class Ledger(Protocol):
     """A consistent snapshot. Times are milliseconds since the epoch, UTC."""
 
@@ -153,6 +172,10 @@ class Ledger(Protocol):
 
     def outcomes(self, numbers: Collection[int], from_ms: int, to_ms: int, step_ms: int = 0) -> Outcomes:
         """Of some series, what was predicted in windows that start in `[from_ms, to_ms)`, merged by step."""
+        ...
+
+    def gaps(self) -> Sequence[Gap]:
+        """The times of which outcomes are lost, with what was found out by reading; so ask after that."""
         ...
 
     def pairs(self, first: Collection[int], second: Collection[int], from_ms: int, to_ms: int) -> Pairs:

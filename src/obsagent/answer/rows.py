@@ -22,7 +22,6 @@ from obsagent.answer.measure import (
 )
 from obsagent.answer.of_features import OfFeatures, choose, compared, key_of_rows, measured
 from obsagent.answer.of_outcomes import OfOutcomes
-from obsagent.answer.outcomes import OutcomeModel
 from obsagent.answer.plan import COUNT, Direct, Divided, Output, Plan, keys_of
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source
@@ -61,10 +60,9 @@ def rows_of(
     *,
     digest: bool = False,
     references: References = NO_REFERENCES,
-    models: Iterable[OutcomeModel] = (),
 ) -> list[Row]:
-    """The rows that have samples, or an age, by output and labels; `models` are those of outcomes."""
-    reader = _Reader(plan, gathered, digest, references, models)
+    """The rows that have samples, or an age, by output and labels."""
+    reader = _Reader(plan, gathered, digest, references)
     rows = (reader.row(output, key) for output in plan.outputs for key in keys_of(output))
     return [row for row in rows if row is not None]
 
@@ -76,7 +74,6 @@ class _Reader:
         gathered: Gathered,
         digest: bool,
         references: References,
-        models: Iterable[OutcomeModel],
     ) -> None:
         self._plan = plan
         self._gathered = gathered
@@ -84,7 +81,7 @@ class _Reader:
         self._references = references
         self._chosen: dict[Key, Expected | None] = {}
         self._all_steps: Sequence[int] = range(plan.steps.count) if plan.steps else (0,)
-        self._outcomes = _outcome_rows(plan, gathered, models, references)
+        self._outcomes = _outcome_rows(plan, gathered, references)
 
     def row(self, output: Output, key: Key) -> Row | None:
         if isinstance(output, OfOutcomes):
@@ -191,16 +188,14 @@ class _Reader:
         return measured
 
 
-def _outcome_rows(
-    plan: Plan, gathered: Gathered, models: Iterable[OutcomeModel], references: References
-) -> OutcomeRows | None:
+def _outcome_rows(plan: Plan, gathered: Gathered, references: References) -> OutcomeRows | None:
     """What measures outcomes, with numpy, where any were read; all outputs of this kind have the same rows."""
     if gathered.outcomes is None:
         return None
     from obsagent.answer.outcome_rows import OutcomeRows
 
     groups = next(output.source.groups for output in plan.outputs if isinstance(output, OfOutcomes))
-    return OutcomeRows(gathered.outcomes, groups, models, references)
+    return OutcomeRows(gathered.outcomes, groups, references)
 
 
 def with_truths(rows: list[Row]) -> tuple[list[Row], list[Row]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from obsagent.answer.outcomes import Ledger
+from obsagent.answer.outcomes import Gap, Ledger
 from obsagent.samples import Event, Exemplar, Series
 
 if TYPE_CHECKING:
@@ -85,25 +85,6 @@ class Clients(Protocol):
     @property
     def last_ms(self) -> int | None:
         """When one of them, or one that has ended, was last heard of; None if it is not known."""
-        ...
-
-
-class Gap(Protocol):
-    """A time of which something that was acknowledged may be missing."""
-
-    @property
-    def from_ms(self) -> int:
-        """Its begin."""
-        ...
-
-    @property
-    def to_ms(self) -> int:
-        """Its end, which is not in it."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """What is damaged or missing, in words."""
         ...
 
 

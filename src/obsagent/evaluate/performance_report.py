@@ -81,7 +81,7 @@ def _judged(planned: Plan, output: OfOutcomes, view: View, references: Reference
     from obsagent.performance.counts import CONFIDENCE
 
     groups = output.source.groups
-    rows = OutcomeRows(gathered.outcomes, groups, view.ledger.models(), references)
+    rows = OutcomeRows(gathered.outcomes, groups, references)
     found = [(group, row) for group in groups if (row := judged_row(rows, group)) is not None]
     return {
         "covered": _times(gathered.covered) if gathered.covered else None,

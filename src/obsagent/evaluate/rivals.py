@@ -18,7 +18,7 @@ from obsagent.performance.intervals import around
 
 Report = dict[str, Any]
 
-CHAMPION = "live"
+CHAMPION = ("live", "")
 SIDE = ("version", "variant")
 
 
@@ -30,7 +30,7 @@ def rivals(ledger: Ledger, groups: Sequence[tuple[Group, str]], span: Span) -> l
     found = []
     for _, members in groupby(sorted(groups, key=lambda each: _apart(each[0])), key=lambda each: _apart(each[0])):
         rows = list(members)
-        champion = next((row for row in rows if row[0].labels["variant"] == CHAMPION), rows[0])
+        champion = next((row for row in rows if row[0].labels["variant"] in CHAMPION), rows[0])
         found += [_compared(ledger, champion, row, span) for row in rows if row is not champion]
     return [report for report in found if report["truths"]]
 

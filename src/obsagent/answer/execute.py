@@ -58,8 +58,8 @@ from obsagent.answer.explain import explain
 from obsagent.answer.gather import gather
 from obsagent.answer.instants import iso_utc
 from obsagent.answer.measure import Measured
-from obsagent.answer.options import TDIGEST, Options
 from obsagent.answer.of_outcomes import OfOutcomes
+from obsagent.answer.options import TDIGEST, Options
 from obsagent.answer.outcome_metrics import figure_of
 from obsagent.answer.outcomes import Gap, Ledger
 from obsagent.answer.plan import Output, Plan, plan

@@ -41,7 +41,7 @@ def ask_query(args: Namespace, text: str, **options: Any) -> dict[str, Any]:
 
 
 def ask_report(args: Namespace, name: str, text: str) -> dict[str, Any]:
-    """A report (`drift`, `quality`, `performance`) on what `text` chooses, of the source that the command line names."""
+    """A report (`drift`, `quality`, `performance`) on what `text` chooses, from the source that was named."""
     from contextlib import closing
 
     from obsagent.cli.stored import open_source

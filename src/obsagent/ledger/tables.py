@@ -59,6 +59,8 @@ class Table:
         return sum(kind.itemsize for kind in self.columns.values())
 
 
+KEY_BITS = 64
+
 ID = {"hi": "u8", "lo": "u4"}
 CELL = {"window_ms": "i8", "series": "u4", "predicted": "u2", "truth": "u2"}
 
@@ -158,34 +160,37 @@ def normal(table: Table, blocks: Sequence[Block]) -> Block:
 
 
 def sort_order(table: Table, block: Block) -> Array:
-    """The indices that sort a block by its key; equal ones stay in their order."""
-    first, *others = packed(table, block)
-    if not others:
-        return np.argsort(first, kind="stable")
-    if table.is_keyed:  # 64 random bits are the same only where the id is, or once in a blue moon
-        order = np.argsort(first, kind="stable")
-        first = first[order]
-        if not (block["lo"][order][1:] < block["lo"][order][:-1])[first[1:] == first[:-1]].any():
-            return order
-    return np.lexsort((*reversed(others), packed(table, block)[0]))
+    """The indices that sort a block by its key; rows with the same key of an id stay in their order."""
+    if not table.is_keyed:
+        columns = [block[name] for name in table.key]
+        one = _as_one(columns)
+        return np.lexsort([*reversed(columns)]) if one is None else np.argsort(one)
+    order = np.argsort(block["hi"], kind="stable")
+    hi, lo = block["hi"][order], block["lo"][order]
+    is_same = hi[1:] == hi[:-1]
+    if (lo[1:] < lo[:-1])[is_same].any():  # 64 random bits are the same where the id is, or once in a blue moon
+        return np.lexsort([block["lo"], block["hi"]])
+    return order
 
 
-def packed(table: Table, block: Block) -> list[Array]:
-    """The sort key in as few columns of whole numbers as will do, the most significant first."""
-    if table.is_keyed:
-        return [block["hi"], block["lo"]]
-    if "predicted" not in block:
-        return [block[name] for name in table.key]
-    cell = block["series"].astype(np.uint64) << np.uint64(32)
-    cell |= block["predicted"].astype(np.uint64) << np.uint64(16)
-    cell |= block["truth"].astype(np.uint64)
-    return [block["window_ms"], cell, *([block["bin"]] if "bin" in block else [])]
+def _as_one(columns: Sequence[Array]) -> Array | None:
+    """Columns of whole numbers as one that sorts as they do; None if their ranges need more than 64 bits."""
+    lows = [int(column.min()) for column in columns]
+    widths = [(int(column.max()) - low).bit_length() for column, low in zip(columns, lows, strict=True)]
+    if sum(widths) > KEY_BITS:
+        return None
+    one = np.zeros(len(columns[0]), "u8")
+    for column, low, width in zip(columns, lows, widths, strict=True):
+        one <<= np.uint64(width)
+        one |= (column - column.dtype.type(low)).astype("u8")
+    return one
 
 
 def _first_of_equals(table: Table, block: Block) -> Array:
     """A mask of the rows whose sort key is not that of the row before."""
     is_first = np.zeros(row_count(block), bool)
     is_first[0] = True
-    for column in packed(table, block):
+    for name in table.key:
+        column = block[name]
         is_first[1:] |= column[1:] != column[:-1]
     return is_first

@@ -46,6 +46,7 @@ from obsagent.evaluation import Evaluation
 from obsagent.export.exporter import Exporter, Exposition
 from obsagent.fs import Fs
 from obsagent.hash_key import hash_key
+from obsagent.head.ledger_port import open_ledger
 from obsagent.head.store import Budgets, Store
 from obsagent.http_port import HttpPort
 from obsagent.model_rules import ModelRules
@@ -91,13 +92,14 @@ class Agent:
         self._fs = fs or Fs()
         self._settings = settings_of(lambda: self._reloads.config.models)
         self._reloads = Reloads(config, self._load_again, self._clock, self._apply)
+        self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
         self._open(config, budgets or _budgets(config), fs)
         self._exporter = Exporter(self._store.view, self._sync_what_waits)
         self._sink = StoreSink(self._store)
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
-        self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
-        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules)
+        horizon_of = self._rules.horizon_ms
+        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules, horizon_of)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
         surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
@@ -130,7 +132,8 @@ class Agent:
 
     def _open(self, config: AgentConfig, budgets: Budgets, fs: Fs | None) -> None:
         """The store and the endpoints: all of them, or none is left open."""
-        self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs)
+        ledger = partial(open_ledger, horizon_ms=self._rules.horizon_ms)
+        self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs, ledger=ledger)
         try:
             self._doors = open_doors(config)
         except BaseException:

@@ -77,6 +77,10 @@ class PendingSamples(ObsagentError):
     """Raised by `FlushResult.raise_if_pending`: the agent has not acknowledged everything yet."""
 
 
+class PendingTruths(ObsagentError):
+    """Raised by `Model.truths`: the agent has not acknowledged them in time; they may be given again."""
+
+
 class DriftError(ObsagentError, ValueError):
     """Counts, edges or parameters of which no divergence or test can be computed; the message says what would do."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
+from obsagent.limits import HORIZON_MS
 from obsagent.wire.rules import OUTPUTS, ColumnRule, Rules
 
 
@@ -64,6 +65,11 @@ class Model(Protocol):
         """The share of rows that is kept, or `errors`."""
         ...
 
+    @property
+    def horizon_ms(self) -> int:
+        """How far back what it was given and has predicted may lie."""
+        ...
+
 
 class ModelRules:
     """Rules by model and version, made when somebody asks; `models` is replaced at a reload."""
@@ -96,7 +102,13 @@ class ModelRules:
             hash=hashed,
             hash_key=self._hash_key() if hashed else b"",
             keep_rows=0.0 if keep_rows is None else keep_rows,
+            horizon_ms=self.horizon_ms(model),
         )
+
+    def horizon_ms(self, model: str) -> int:
+        """How far back what a model was given and has predicted may lie."""
+        settings = self.models.get(model)
+        return settings.horizon_ms if settings else HORIZON_MS
 
 
 def _rules(columns: Mapping[str, Column], drop: Collection[str]) -> dict[str, ColumnRule]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from obsagent._native.codec import Groups
+from obsagent.by_id.report import TruthReport
 from obsagent.head.accounts import Accounts, SessionAccounts
 from obsagent.head.entries import (
     REFUSED_SERIES,
@@ -19,6 +20,7 @@ from obsagent.head.entries import (
     Entry,
     Events,
     Frame,
+    Records,
     Refused,
     SessionClose,
     SessionOpen,
@@ -28,13 +30,21 @@ from obsagent.head.sessions import Session, SessionTable
 from obsagent.head.view import View
 from obsagent.limits import GAUGE_INTERVAL_MS, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 from obsagent.receive.refused_labels import RefusedLabelBook
-from obsagent.receive.sink import LiveSession, Mapped, Refusal, TakenEvents
+from obsagent.receive.sink import LiveSession, Mapped, Refusal, TakenEvents, TakenRecords
 from obsagent.samples import Exemplar, Kind, Series
 from obsagent.wire.frame import Hello, RefusedLabel, SamplesHeader, SeriesDefinition, SessionCounts
 
 SUSPENDED_AFTER_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
 DEAF_AFTER_MS = 3 * GAUGE_INTERVAL_MS
 """Whoever looks once a second and has not looked for so long was stopped itself."""
+
+
+class RecordedSessions(Protocol):
+    """How far the records of sessions have come."""
+
+    def session(self, session: bytes) -> tuple[int, TruthReport]:
+        """The sequence of a session's last record, and what became of its truths."""
+        ...
 
 
 class Store(Protocol):
@@ -48,6 +58,11 @@ class Store(Protocol):
     @property
     def sessions(self) -> SessionTable:
         """The sessions; they change only by `write`."""
+        ...
+
+    @property
+    def records(self) -> RecordedSessions:
+        """What is kept by id."""
         ...
 
     def write(self, entry: Entry) -> int:
@@ -82,6 +97,9 @@ class SinkSession:
     stored: Session
     acknowledged: int
     acknowledged_event: int
+    acknowledged_records: tuple[int, TruthReport]
+    records: tuple[int, TruthReport]
+    """The sequence of its last record, and what became of its truths."""
     heard_ms: int = 0
     greeted_ms: int = 0
     told_ms: int = 0
@@ -107,6 +125,16 @@ class SinkSession:
     def last_event(self) -> int:
         """The sequence of its last taken event."""
         return self.stored.last_event
+
+    @property
+    def last_record(self) -> int:
+        """The sequence of its last taken record."""
+        return self.records[0]
+
+    @property
+    def report(self) -> TruthReport:
+        """What became of all its truths."""
+        return self.records[1]
 
     @property
     def worker(self) -> int:
@@ -154,7 +182,8 @@ class StoreSink:
 
     def _begun(self, stored: Session) -> SinkSession:
         """What is new here is new to the store, or was recovered by it and is on disk so far."""
-        return SinkSession(stored, stored.last_applied, stored.last_event, gauges=self._gauges_of(stored))
+        records, gauges = self._store.records.session(stored.session), self._gauges_of(stored)
+        return SinkSession(stored, stored.last_applied, stored.last_event, records, records, gauges=gauges)
 
     def _gauges_of(self, session: Session) -> list[Series]:
         found = (self._store.series.get(store) for _, store in session.series.items())
@@ -214,12 +243,13 @@ class StoreSink:
                 self._store.sessions.set_state(stored.session, "suspended")
         self._forget_ended()
 
-    def acknowledged(self, name: bytes, sequence: int, event: int) -> None:
-        """What a session has sent up to a sequence, and its events up to another, is on disk."""
+    def acknowledged(self, name: bytes, sequence: int, event: int, records: tuple[int, TruthReport]) -> None:
+        """What a session has sent up to a sequence, and its events and records up to others, is on disk."""
         session = self._sessions.get(name)
         if session is not None:
             session.acknowledged = max(session.acknowledged, sequence)
             session.acknowledged_event = max(session.acknowledged_event, event)
+            session.acknowledged_records = max(session.acknowledged_records, records)
 
     def _forget_ended(self) -> None:
         known = self._store.sessions
@@ -319,6 +349,11 @@ class StoreSink:
     def write_events(self, name: bytes, taken: TakenEvents) -> None:
         """Keeps a session's events."""
         self._store.write(Events(name, *taken))
+
+    def write_records(self, name: bytes, taken: TakenRecords) -> None:
+        """Keeps a session's records."""
+        self._store.write(Records(name, *taken))
+        self._sessions[name].records = self._store.records.session(name)
 
     def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:
         """Ends a session."""

@@ -117,7 +117,7 @@ class Committer:
 
 
 class Checkpointer:
-    """Moves windows that have ended from memory into segments."""
+    """Moves windows that have ended from memory into segments, and records into the ledger's files."""
 
     def __init__(self, store: Store, wall_ms: Callable[[], int], took: Callable[[float], None]) -> None:
         """`took` gets the duration of each checkpoint in seconds."""
@@ -142,8 +142,9 @@ class Checkpointer:
     def _look(self) -> None:
         began = time.monotonic()
         try:
-            if not self._store.maybe_checkpoint(self._wall_ms()):
-                return  # not the time for one: nothing has got better
+            has_written = self._store.maybe_checkpoint(self._wall_ms())
+            if not (self._store.records.maybe_flush() or has_written):
+                return  # not the time for either: nothing has got better
         except Exception as error:  # whatever it is: the head stays as it was, and it is tried again
             self.trouble.met(error)
             return
@@ -156,7 +157,7 @@ class Stopping(Exception):
 
 
 class Upkeeper:
-    """Compacts segment files, rolls them up and removes what has expired.
+    """Compacts segment files, rolls them up and removes what has expired; and so with the ledger's.
 
     As long as it works it rests, so that it takes half a processor at most.
     """
@@ -196,7 +197,12 @@ class Upkeeper:
 
     def _rewrite(self) -> bool:
         now_ms = self._clock.monotonic_ms()
-        return self._store.maybe_compact(now_ms, self._rest) or self._store.maybe_roll_up(now_ms, self._rest)
+        if self._store.maybe_compact(now_ms, self._rest) or self._store.maybe_roll_up(now_ms, self._rest):
+            return True
+        began = time.monotonic()
+        is_more = self._store.records.upkeep()
+        self._rest(time.monotonic() - began)
+        return is_more
 
     def _rest(self, worked_s: float) -> None:
         self.pulse.still()

@@ -6,6 +6,7 @@ INSTRUMENTED = {
     "conversation": ["obsagent.wire.frame", "obsagent.receive", "obsagent.store_sink"],
     "answer": ["obsagent.wire.frame", "obsagent.wire.header", "obsagent.record.conversation", "obsagent.ask"],
     "rules": ["obsagent.wire.rules"],
+    "records": ["obsagent.by_id"],
     "zmtp": ["obsagent.wire.zmtp", "obsagent.wire.header"],
     "entry": ["obsagent.head.entries", "obsagent.segment.tables", "obsagent.head.state"],
     "journal": ["obsagent.head.entries", "obsagent.head.journal_reader", "obsagent.head.state"],

@@ -32,6 +32,7 @@ SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
     "conversation": seeds_messages.conversation_seeds,
     "answer": seeds_messages.answer_seeds,
     "rules": seeds_messages.rules_seeds,
+    "records": seeds_messages.records_seeds,
     "zmtp": seeds_messages.zmtp_seeds,
     "entry": seeds_files.entry_seeds,
     "journal": seeds_files.journal_seeds,

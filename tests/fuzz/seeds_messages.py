@@ -8,10 +8,12 @@ from typing import Any
 from fuzz.seeds_native import Seeds
 from fuzz.wire_check import NOW_MS, join_messages
 from obsagent._native.codec import BodyWriter
+from obsagent.by_id.codec import encode
 from obsagent.samples import Event, Kind
 from obsagent.wire import frame, zmtp
 from obsagent.wire.frame import Header, MessageKind, SeriesDefinition, SessionCounts
 from obsagent.wire.rules import ColumnRule, Rules, rules_body
+from unit.by_id_lab import golden_batches
 
 SESSION = bytes(range(16))
 COUNTS = frame.counts_fields(SessionCounts(6, 1, 0, 0, 2))
@@ -124,6 +126,10 @@ def rules_seeds() -> Seeds:
     yield "none", rules_body(Rules())
     yield "whole", rules_body(Rules("0123456789abcdef", columns, {}, dropped, hashed, bytes(32), "errors"))
     yield "outputs", rules_body(Rules("ab", {}, {"prediction.score": columns["amount"]}, keep_rows=0.25))
+
+
+def records_seeds() -> Seeds:
+    yield from ((name, encode(batch)) for name, batch in golden_batches().items())
 
 
 def zmtp_seeds() -> Seeds:

@@ -22,6 +22,7 @@ from obsagent.record.agent_clock import AgentClock
 from obsagent.record.conversation import Conversation
 from obsagent.record.events import EventQueue
 from obsagent.record.outbox import Outbox
+from obsagent.record.records import RecordQueue
 from obsagent.record.refusals import Refusals
 from obsagent.store_sink import StoreSink
 from obsagent.testing.agent import MemoryStore
@@ -167,6 +168,7 @@ class Listener:
     def __init__(self, data: bytes) -> None:
         self._data: bytes | None = data
         self.outbox, self.events, self.clock = Outbox(), EventQueue(), AgentClock(0.0)
+        self.records = RecordQueue()
         self.definitions: list[Any] = []
         self.refusals: list[str] = []
         self.scales: dict[str, int] = {}

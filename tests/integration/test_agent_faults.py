@@ -28,7 +28,7 @@ HOUR_MS = 3_600_000
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_clients: None) -> Iterator[ThreadedAgent]:
     monkeypatch.setattr(upkeep, "FAILED_SYNC_PAUSE_S", 0.1)
-    monkeypatch.setattr("obsagent.head.store.RETRY_AFTER_MS", 200)
+    monkeypatch.setattr("obsagent.head.checkpoint_times.RETRY_AFTER_MS", 200)
     agent = ThreadedAgent(tmp_path)
     monkeypatch.setenv("OBSAGENT_ENDPOINT", agent.listen)
     yield agent

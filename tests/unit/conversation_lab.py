@@ -13,6 +13,7 @@ from obsagent.record.agent_clock import AgentClock
 from obsagent.record.conversation import Conversation
 from obsagent.record.events import EventQueue, QueuedEvent
 from obsagent.record.outbox import Outbox
+from obsagent.record.records import RecordQueue
 from obsagent.record.refusals import Refusals
 from obsagent.wire import frame
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
@@ -64,6 +65,7 @@ class FakeSpeaker:
         self.outbox = Outbox()
         self.models: Any = None
         self.events = EventQueue()
+        self.records = RecordQueue()
         self.definitions: list[SeriesDefinition] = []
         self.clock = AgentClock(0.0)
         self.clock_changes = 0

@@ -73,11 +73,11 @@ class Maker:
         self.window(late_ms=2 * WINDOW_MS)
         self.compact()
         if not journal_reaches_back:
-            self.store._begin_journal_file()
+            self.store._syncs.begin_file()
             self.store._journal.remove_below(self.store._mark.low)
         self.window()
         if not journal_reaches_back:
-            self.store._begin_journal_file()
+            self.store._syncs.begin_file()
             self.store._journal.remove_below(self.store._mark.low)
         self.unfinished()
         self.store._store_lock.release()

@@ -12,7 +12,7 @@ from plain_crc32c import crc32c
 
 MARKER = b"\xf5OBE"
 OPEN, DEFINE, FRAME, REFUSED, CLOSE, EVENTS, SYNCED, KNOWN_SESSION, KNOWN_SERIES = 1, 2, 3, 4, 5, 6, 7, 16, 17
-FRAME_WITH_EXEMPLARS = 8
+FRAME_WITH_EXEMPLARS, RECORDS = 8, 9
 
 
 class Newer(Exception):
@@ -76,6 +76,8 @@ def has_hole(data: bytes, begin: int, end: int) -> bool:
 
 
 def fields_of(kind: int, payload: bytes) -> Any:
+    if kind == RECORDS:
+        return (*struct.unpack_from("<16sQQI", payload, 4), payload[40:])
     if kind not in (FRAME, FRAME_WITH_EXEMPLARS, REFUSED):
         return msgpack.unpackb(payload[4:], strict_map_key=False)
     session, sequence, _, start, end = struct.unpack_from("<16sQQqq", payload, 4)
@@ -98,7 +100,7 @@ def read_journal(path: Path) -> JournalFile:
         and struct.unpack_from("<I", header, 40)[0] == crc32c(header[:40])
     ):
         version = struct.unpack_from("<H", header, 8)[0]
-        if version > 4:
+        if version > 5:
             raise Newer
         preamble_size = struct.unpack_from("<I", header, 36)[0]
     records: list[tuple[int, int, bytes, int]] = []

@@ -14,7 +14,8 @@ from obsagent._native.codec import BodyWriter
 from obsagent.clock import ClockSteps, window_start
 from obsagent.errors import StoreError
 from obsagent.head.budgets import Budgets
-from obsagent.head.store import RETRY_AFTER_MS, Store
+from obsagent.head.checkpoint_times import RETRY_AFTER_MS
+from obsagent.head.store import Store
 from obsagent.head.upkeep import RETRY_AFTER_MS as UPKEEP_RETRY_MS
 from obsagent.limits import CLOCK_STEP_MS, SEGMENT_FILE_AGE_MS, SESSION_IDLE_LIMIT_MS, WINDOW_MS
 from obsagent.receive.ingest import Ingest

@@ -37,7 +37,7 @@ def directory(tmp_path: Path) -> Path:
             store.write(producers[0].happens(BEGIN_MS))
         clock.now_ms += WINDOW_MS // 2
         store.checkpoint(clock.now_ms - WINDOW_MS)
-    store._begin_journal_file()
+    store._syncs.begin_file()
     producers[0].defined.append(resolve(store, "later", Kind.COUNTER, service="shop"))
     store.write(Producer("third", worker=2).open_entry())
     store.write(producers[0].define_all())

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import obsagent.wire
 from obsagent.errors import CorruptData, ProtocolError
 from obsagent.limits import (
+    BODY_BYTES_MAX,
     CLIENT_SERIES,
     CLIENT_SERIES_PER_METRIC,
     COUNT_MAX,
@@ -32,6 +33,7 @@ from obsagent.record.refusals import LENGTH, NEAR_UNIQUE, PER_METRIC, TOTAL
 from obsagent.samples import Event, Kind
 from obsagent.wire import frame
 from obsagent.wire.frame import MessageKind, RefusedLabel, SeriesDefinition, SessionCounts
+from obsagent.wire.records import read_records
 
 SESSION = bytes(range(16))
 FORMAT = Path(obsagent.wire.__file__).with_name("FORMAT.md").read_text()
@@ -270,3 +272,23 @@ def test_a_hello_needs_every_field(field: str) -> None:
     del whole[field]
     with pytest.raises(CorruptData, match=field):
         frame.read_hello(whole)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"q": 0}, {"f": 0}, {"f": 4}, {"q": COUNT_MAX}, {"s": b""}, {"n": 0}, {"n": 1 << 17}]
+)
+def test_a_header_of_records_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
+    fields = {"s": SESSION, "q": 3, "f": 2, "n": 5}
+    assert read_records(fields, 10).last_sequence == 7
+    with pytest.raises(CorruptData):
+        read_records({**fields, **changes}, 10)
+    with pytest.raises(CorruptData, match="body"):
+        read_records(fields, BODY_BYTES_MAX + 1)
+
+
+@pytest.mark.parametrize("told", [None, 7, [1, 2], [1, 2, 3, 4, -1], [1, 2, 3, 4, "5"]])
+def test_what_became_of_truths_is_five_counts(told: object) -> None:
+    assert frame.read_ack({"clock": 1, "q": 2, "r": 9, "t": [1, 2, 3, 4, 5, 6]})[4:] == (9, (1, 2, 3, 4, 5))
+    assert frame.read_welcome({"clock": 1, "applied": 0})[5:] == (None, (0, 0, 0, 0, 0))
+    with pytest.raises(CorruptData):
+        frame.read_ack({"clock": 1, "q": 2, "t": told})

@@ -10,10 +10,11 @@ import msgpack
 import pytest
 
 from obsagent._native.codec import BodyWriter
+from obsagent.by_id.report import TruthReport
 from obsagent.errors import StoreError
 from obsagent.limits import EVENT_BYTES_MAX, EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS
 from obsagent.receive.ingest import Ingest
-from obsagent.receive.sink import TakenEvents
+from obsagent.receive.sink import TakenEvents, TakenRecords
 from obsagent.samples import Event, Exemplar, Kind, Series
 from obsagent.wire import frame
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts
@@ -52,6 +53,9 @@ class FakeSink:
             last_event=0,
             acknowledged=0,
             acknowledged_event=0,
+            acknowledged_records=(0, TruthReport()),
+            last_record=0,
+            report=TruthReport(),
             greeted_ms=0,
             told_ms=0,
             counts=SessionCounts(0, 0, 0, 0, 0),
@@ -66,10 +70,11 @@ class FakeSink:
         if skew_ms is not None:
             self.sessions[name].greeted_ms = monotonic_ms
 
-    def acknowledged(self, name: bytes, sequence: int, event: int) -> None:
+    def acknowledged(self, name: bytes, sequence: int, event: int, records: tuple[int, TruthReport]) -> None:
         if name in self.sessions:
             self.sessions[name].acknowledged = sequence
             self.sessions[name].acknowledged_event = event
+            self.sessions[name].acknowledged_records = records
 
     def reported(self, name: bytes, counts: SessionCounts) -> None:
         self.reports.append(counts)
@@ -107,6 +112,12 @@ class FakeSink:
     def write_events(self, name: bytes, taken: TakenEvents) -> None:
         self.sessions[name].last_event = taken.sequence
         self.entries.append(("events", taken))
+
+    def write_records(self, name: bytes, taken: TakenRecords) -> None:
+        session = self.sessions[name]
+        session.last_record = taken.sequence
+        session.report = session.report._replace(matched=session.report.matched + len(taken.batch.ids))
+        self.entries.append(("records", taken))
 
     def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:
         del self.sessions[name]

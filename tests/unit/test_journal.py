@@ -48,7 +48,7 @@ def bodies(file: JournalFile) -> list[bytes]:
 
 
 def test_format_md_says_what_the_constants_say() -> None:
-    header, record, frame = tables(FORMAT)
+    header, record, frame, records = tables(FORMAT)
     check_layout(header, layout.FILE_HEADER)
     check_layout(record, layout.RECORD_HEADER)
     text = FORMAT.read_text()
@@ -61,7 +61,10 @@ def test_format_md_says_what_the_constants_say() -> None:
     assert sum(field.size for field in frame) == layout.REFUSED.size - marker == 105
     assert sum(field.size for field in frame if field not in refused_only) == layout.FRAME.size - marker == 88
     assert [field.offset for field in frame] == [sum(f.size for f in frame[:i]) for i in range(len(frame))]
+    assert sum(field.size for field in records) == layout.RECORDS.size - marker == 36
+    assert [field.size for field in records] == [16, 8, 8, 4]
     for number, words in {
+        layout.RECORDS_TYPE: "records",
         layout.SESSION_OPEN: "session open",
         layout.DEFINE: "define",
         layout.FRAME_TYPE: "frame",

@@ -68,7 +68,7 @@ def test_what_came_before_the_agent_waits_and_keeps_its_rules(tmp_path: Path) ->
         flushed(obs)
         assert columns(agent).keys() == {"amount", "card"}
         assert {*columns(agent)["amount"]} == {"model", "version", "variant", "feature", "service", "host"}
-        assert obs.flush()[1:] == (0, 0, 0, 0, 0)
+        assert obs.flush()[1:] == (0, 0, 0, 0, 0, 0, 0)
         obs.close()
     assert (config.data / "hash.key").stat().st_mode & 0o777 == 0o600
 
@@ -169,5 +169,5 @@ def test_threads_and_models_that_come_late(tmp_path: Path) -> None:
         flushed(obs)
         found = rows(config, "sum feature_rows,predictions by model")
         assert [row["sum"] for row in found] == [100] * 6
-        assert obs.flush()[1:] == (0, 0, 0, 0, 0)
+        assert obs.flush()[1:] == (0, 0, 0, 0, 0, 0, 0)
         obs.close()

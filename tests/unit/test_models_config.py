@@ -66,7 +66,7 @@ def test_all_of_it() -> None:
         ("models = 3", "agent.toml:1: models: expected tables such as [models.fraud]"),
         (
             "[models]\nfraud = 3",
-            "models.fraud: expected a table with reference, drop, hash, keep_rows, versions, drift, got 3",
+            "models.fraud: expected a table with reference, drop, hash, keep_rows, horizon, versions, drift, got 3",
         ),
         (
             "[models.fraud]\nrefrence = 'x'",

@@ -143,7 +143,7 @@ def test_predictions_of_another_time_are_in_their_window(obsagent_memory: Memory
     assert answered(obsagent_memory, "count feature since 2h by feature")["prediction.score"] == 5
     assert obsagent_memory.query("count feature feature=prediction.score country=DE since 2h")[0]["count"] == 1
     assert obsagent_memory.predictions[0].at == before[0].timestamp()
-    assert obs.flush()[1:] == (0, 0, 0, 0, 0)
+    assert obs.flush()[1:] == (0, 0, 0, 0, 0, 0, 0)
     balanced(obs)
 
 
@@ -250,7 +250,7 @@ def test_a_client_that_is_off_takes_anything(monkeypatch: pytest.MonkeyPatch) ->
         request.slice(country="DE")
         request.features(object())
         request.prediction(1)
-    assert obs.flush() == (0, 0, 0, 0, 0, 0)
+    assert obs.flush() == (0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def test_features_can_be_asked_by_their_name(obsagent_memory: Memory) -> None:

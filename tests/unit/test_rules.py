@@ -17,7 +17,14 @@ import obsagent.wire
 from obsagent.clock import SystemClock
 from obsagent.errors import CorruptData, StoreError
 from obsagent.hash_key import NAME, hash_key
-from obsagent.limits import CATEGORIES_MAX, CATEGORY_BYTES_MAX, EDGES_MAX, MODELS_PER_SESSION, RULES_FEATURES_MAX
+from obsagent.limits import (
+    CATEGORIES_MAX,
+    CATEGORY_BYTES_MAX,
+    EDGES_MAX,
+    HORIZON_MS,
+    MODELS_PER_SESSION,
+    RULES_FEATURES_MAX,
+)
 from obsagent.model_rules import ModelRules
 from obsagent.receive.complaints import Complaints
 from obsagent.receive.rules import RulesDesk
@@ -211,7 +218,7 @@ def test_a_session_that_asks_for_endless_models_is_answered_and_not_remembered()
 
 
 def settings(**of: Any) -> Any:
-    return SimpleNamespace(**{"drop": (), "hash": (), "keep_rows": None, **of})
+    return SimpleNamespace(**{"drop": (), "hash": (), "keep_rows": None, "horizon_ms": 5_000, **of})
 
 
 def test_rules_are_made_of_the_configuration_and_the_reference() -> None:
@@ -235,8 +242,9 @@ def test_rules_are_made_of_the_configuration_and_the_reference() -> None:
         hash=frozenset({"w"}),
         hash_key=bytes(32),
         keep_rows=0.5,
+        horizon_ms=5_000,
     )
-    assert rules("other", "") == Rules()
+    assert rules("other", "") == Rules(horizon_ms=HORIZON_MS)
     assert asked == [("fraud", "4"), ("other", "")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from obsagent._native.ring import Recorder
 from obsagent.record.events import EventQueue, checked_event
 from obsagent.record.outbox import Outbox
+from obsagent.record.records import RecordQueue
 from obsagent.record.sender import Sender
 from obsagent.samples import Kind
 
@@ -13,6 +14,7 @@ class Speaker:
     def __init__(self) -> None:
         self.outbox = Outbox()
         self.events = EventQueue()
+        self.records = RecordQueue()
         self.models = None
 
 
@@ -71,11 +73,11 @@ def test_waiting_for_what_is_settled_includes_the_events() -> None:
     recorder, speaker = Recorder(5), Speaker()
     sender = Sender(recorder, speaker, Conversation(speaker.outbox))
     speaker.events.put(checked_event("deploy", 1.0, {}))
-    assert sender.wait_settled(0, 0, 0.0)
-    assert not sender.wait_settled(0, 1, 0.01)
+    assert sender.wait_settled(0, 0, 0, 0.0)
+    assert not sender.wait_settled(0, 1, 0, 0.01)
     speaker.events.acknowledge(1)
-    assert sender.wait_settled(0, 1, 0.0)
-    assert not sender.wait_settled(1, 1, 0.01)
+    assert sender.wait_settled(0, 1, 0, 0.0)
+    assert not sender.wait_settled(1, 1, 0, 0.01)
 
 
 def test_an_event_that_was_never_sent_is_given_up_and_counted() -> None:

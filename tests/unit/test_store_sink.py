@@ -8,6 +8,7 @@ import pytest
 from set_clock import SetClock
 
 from obsagent._native.codec import BodyWriter
+from obsagent.by_id.report import TruthReport
 from obsagent.head.budgets import Budgets
 from obsagent.head.store import Store
 from obsagent.limits import GAUGE_INTERVAL_MS, SESSION_IDLE_LIMIT_MS, WINDOW_MS
@@ -120,10 +121,11 @@ def test_what_is_acknowledged_is_what_was_said_to_be_on_disk(desk: Desk) -> None
     session = desk.sink.session(NAME)
     assert session is not None
     assert (session.last_applied, session.acknowledged) == (2, 0)
-    desk.sink.acknowledged(NAME, 1, 3)
-    desk.sink.acknowledged(NAME, 0, 2)
+    desk.sink.acknowledged(NAME, 1, 3, (5, TruthReport(1)))
+    desk.sink.acknowledged(NAME, 0, 2, (4, TruthReport(0)))
     assert (session.acknowledged, session.acknowledged_event) == (1, 3)
-    desk.sink.acknowledged(b"nobody", 9, 9)
+    assert session.acknowledged_records == (5, TruthReport(1))
+    desk.sink.acknowledged(b"nobody", 9, 9, (9, TruthReport()))
 
 
 def test_what_was_recovered_is_on_disk(tmp_path: Path) -> None:

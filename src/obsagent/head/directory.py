@@ -4,6 +4,7 @@ DIR/store.json      format version and store id
 DIR/store.lock      held by the one agent that writes; its pid is inside
 DIR/journal/        head/FORMAT.md
 DIR/segments/       segment/FORMAT.md
+DIR/ledger/         ledger/FORMAT.md, once there are records
 …/NAME.corrupt      what was set aside because it was damaged
 """
 
@@ -55,6 +56,11 @@ class StoreDirectory:
     def segments(self) -> Path:
         """The directory of the segment files."""
         return self.root / "segments"
+
+    @property
+    def ledger(self) -> Path:
+        """The directory of the ledger's files; it is not there while there were no records."""
+        return self.root / "ledger"
 
     def make(self, fs: Fs) -> None:
         """Make the directories that are not there yet. Raises StoreError.

@@ -16,6 +16,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgpack
 
+from obsagent.by_id.batches import Batch
+from obsagent.by_id.codec import decode as decode_batch
+from obsagent.by_id.codec import encode as encode_batch
 from obsagent.clock import window_start
 from obsagent.errors import CorruptData, UnsupportedVersion
 from obsagent.fs import Buffer
@@ -43,6 +46,8 @@ from obsagent.segment.tables import (
 )
 
 REFUSED_SERIES = 0xFFFFFFFF
+NO_SESSION = bytes(16)
+"""Whose entries are nobody's: what somebody wants forgotten."""
 REASONS = ("frame", "time")
 
 
@@ -129,6 +134,20 @@ class Events:
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """Predictions, truths or rows of a session up to `sequence`; or what somebody wants forgotten, of no session.
+
+    The message had `rows`, of which the batch lacks those that were refused; before it the client gave up `dropped`.
+    """
+
+    session: bytes
+    sequence: int
+    dropped: int
+    rows: int
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
 class SessionClose:
     """A model process said goodbye; its counters have their last values."""
 
@@ -156,7 +175,16 @@ class KnownSeries:
     rows: list[Any]
 
 
-Entry: TypeAlias = SessionOpen | Define | Frame | Refused | Events | SessionClose | KnownSession | KnownSeries
+Entry: TypeAlias = SessionOpen | Define | Frame | Refused | Events | Records | SessionClose | KnownSession | KnownSeries
+
+
+def without_known(entry: Define, says: Callable[[Series], bool]) -> Define:
+    """The definitions, with a series spelled out only where no entry before `says` so."""
+    series = [
+        DefinedSeries(each.number, each.store, None, each.metric) if each.series and says(each.series) else each
+        for each in entry.series
+    ]
+    return Define(entry.session, series)
 
 
 class Encoded(NamedTuple):
@@ -321,6 +349,18 @@ def _decode_events(payload: memoryview) -> Events:
     return Events(session_id(session), integer(sequence), integer(dropped), integer(rejected), events)
 
 
+def _encode_records(entry: Records) -> Encoded:
+    head = layout.RECORDS.pack(layout.MARKER, entry.session, entry.sequence, entry.dropped, entry.rows)
+    return Encoded(layout.RECORDS_TYPE, head, encode_batch(entry.batch))
+
+
+def _decode_records(payload: memoryview) -> Records:
+    if len(payload) < layout.RECORDS.size:
+        raise ValueError("too short")
+    _, session, sequence, dropped, rows = layout.RECORDS.unpack_from(payload)
+    return Records(session, sequence, dropped, rows, decode_batch(payload[layout.RECORDS.size :]))
+
+
 def _encode_close(entry: SessionClose) -> Encoded:
     return _packed(layout.SESSION_CLOSE, [entry.session, list(entry.accounts), entry.at_ms])
 
@@ -356,6 +396,7 @@ _ENCODERS: dict[type[Any], Callable[[Any], Encoded]] = {
     Frame: _encode_frame,
     Refused: _encode_refused,
     Events: _encode_events,
+    Records: _encode_records,
     SessionClose: _encode_close,
     KnownSession: _encode_known_session,
     KnownSeries: _encode_known_series,
@@ -367,6 +408,7 @@ _DECODERS: dict[int, Callable[[memoryview], Entry]] = {
     layout.FRAME_WITH_EXEMPLARS: _decode_frame_with_exemplars,
     layout.REFUSED_TYPE: _decode_refused,
     layout.EVENTS_TYPE: _decode_events,
+    layout.RECORDS_TYPE: _decode_records,
     layout.SESSION_CLOSE: _decode_close,
     layout.KNOWN_SESSION: _decode_known_session,
     layout.KNOWN_SERIES: _decode_known_series,

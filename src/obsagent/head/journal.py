@@ -23,6 +23,7 @@ Invariants:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -180,3 +181,14 @@ def base_of(path: Path) -> int:
     """The position of a file's first entry, from its name; -1 for a name that is none."""
     digits = path.name.removesuffix(layout.FILE_SUFFIX)
     return int(digits) if len(digits) == layout.FILE_NAME_DIGITS and digits.isdigit() else -1
+
+
+def sync_files(paths: Iterable[Path], directory: Path, fs: Fs) -> None:
+    """See that files are on disk, whoever wrote them. Raises OSError."""
+    for path in paths:
+        descriptor = fs.open_for_writing(path)
+        try:
+            fs.sync_data(descriptor)
+        finally:
+            fs.close(descriptor)
+    fs.sync_directory(directory)

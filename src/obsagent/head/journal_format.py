@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 VERSION_WITH_SYNCED = 2
 
 FILE_SUFFIX = ".journal"
@@ -26,6 +26,7 @@ SESSION_CLOSE = 5
 EVENTS_TYPE = 6
 SYNCED = 7
 FRAME_WITH_EXEMPLARS = 8
+RECORDS_TYPE = 9
 KNOWN_SESSION = 16
 KNOWN_SERIES = 17
 PREAMBLE_TYPES = (KNOWN_SESSION, KNOWN_SERIES)
@@ -36,5 +37,8 @@ EXEMPLARS_SIZE = Struct("<I")
 """Between a frame's fixed part and its exemplars: how many bytes these take, before the body follows."""
 REFUSED = Struct("<4s16sQQqq5QQqB")
 """As a frame's, then samples, window ms, reason (0 frame, 1 time)."""
+
+RECORDS = Struct("<4s16sQQI")
+"""marker, session, sequence of the last record, dropped, rows of the message; the batch follows."""
 
 CRC = Struct("<I")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from obsagent.clock import window_start
-from obsagent.head.entries import Entry, Events, Frame, Refused, SessionClose
+from obsagent.head.entries import Entry, Events, Frame, Records, Refused, SessionClose
 from obsagent.limits import SAMPLE_FUTURE_LIMIT_MS, SAMPLE_PAST_LIMIT_MS, WINDOW_MS
 from obsagent.segment.catalog import Checkpoint
 from obsagent.segment.gaps import whole_windows
@@ -118,7 +118,7 @@ class Losses:
 
     def failed(self, entry: Entry, position: int, end: int) -> None:
         """A whole entry could not be applied."""
-        if isinstance(entry, Events):
+        if isinstance(entry, Events | Records):
             return
         if _at(entry) is None:
             self.damaged(position, end)

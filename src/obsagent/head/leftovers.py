@@ -50,7 +50,7 @@ def is_named(path: Path) -> bool:
 
 def foreign(directory: StoreDirectory) -> Iterator[Path]:
     """Files and directories that are not the store's."""
-    own = {IDENTITY_NAME, LOCK_NAME, *GUESTS, directory.journal.name, directory.segments.name}
+    own = {IDENTITY_NAME, LOCK_NAME, *GUESTS, directory.journal.name, directory.segments.name, directory.ledger.name}
     leftovers = {*temporary_files(directory)}
     for folder in (directory.root, directory.journal, directory.segments):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():

@@ -8,17 +8,18 @@ read (OSError: an agent is at work).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from obsagent.errors import CorruptData
 from obsagent.head import journal_format as layout
 from obsagent.head.budgets import Budgets
 from obsagent.head.directory import StoreDirectory, read_identity
-from obsagent.head.entries import decode
+from obsagent.head.entries import Records, decode
 from obsagent.head.journal import base_of, journal_paths
 from obsagent.head.journal_gaps import Losses
 from obsagent.head.journal_reader import FoundEntry, JournalFile, belongs, read_file
+from obsagent.head.ledger_book import LedgerBook
 from obsagent.head.series import SeriesTable
 from obsagent.head.state import HeadState
 from obsagent.segment.catalog import Catalog, Checkpoint, scan_directory
@@ -50,6 +51,7 @@ class Recovered:
     checkpoint: Checkpoint
     state: HeadState
     losses: Losses
+    book: LedgerBook | None = None
     position: int = 0
     entry_count: int = 0
     journal_files: list[Path] = field(default_factory=list)
@@ -65,8 +67,11 @@ class Recovered:
         return self.catalog.corrupt + self.journal_damage + self.state.conflicts
 
 
-def recover(directory: StoreDirectory, budgets: Budgets, now_ms: int) -> Recovered:
-    """Read a store, as of `now_ms` by the agent's clock. Changes nothing on disk."""
+def recover(directory: StoreDirectory, budgets: Budgets, now_ms: int, book: LedgerBook | None = None) -> Recovered:
+    """Read a store, as of `now_ms` by the agent's clock. Changes nothing on disk.
+
+    The journal's records go to the `book`; without one they are passed over.
+    """
     store_id = read_identity(directory)
     paths = journal_paths(directory.journal)
     own = [path for path in paths if belongs(path, store_id)]
@@ -74,7 +79,7 @@ def recover(directory: StoreDirectory, budgets: Budgets, now_ms: int) -> Recover
     checkpoint = catalog.checkpoint()
     state = HeadState(SeriesTable(budgets.series_per_metric, budgets.series_total), checkpoint)
     losses = Losses(checkpoint, now_ms)
-    recovered = Recovered(catalog, catalog.tiers, checkpoint, state, losses, position=checkpoint.mark.high)
+    recovered = Recovered(catalog, catalog.tiers, checkpoint, state, losses, book, position=checkpoint.mark.high)
     recovered.journal_files = own
     recovered.damaged = [path for path in paths if path not in own]
     recovered.journal_damage = len(recovered.damaged)
@@ -98,6 +103,7 @@ def _find_gaps(recovered: Recovered) -> None:
 def _replay(recovered: Recovered) -> None:
     mark, losses, paths = recovered.checkpoint.mark, recovered.losses, recovered.journal_files
     first = max((index for index, path in enumerate(paths) if base_of(path) <= mark.low), default=0)
+    _replay_records(recovered, first)
     reached = mark.low
     for path, following in zip_longest(paths[first:], paths[first + 1 :]):
         file = read_file(path)
@@ -119,6 +125,37 @@ def _replay(recovered: Recovered) -> None:
         losses.lost_definitions = True
         losses.missing(mark.low, None)
         recovered.journal_damage += 1
+
+
+def _replay_records(recovered: Recovered, first: int) -> None:
+    """The records of the files before the `first` that the checkpoint needs: of those the ledger still wants."""
+    book, paths = recovered.book, recovered.journal_files
+    if book is None:
+        return
+    for path, following in pairwise(paths[: first + 1]):
+        limit = base_of(following)
+        if limit <= book.position:
+            continue
+        file = read_file(path)
+        damage = _damage(file, limit, is_last=False)
+        for found in file.entries:
+            if found.type == layout.RECORDS_TYPE and found.position < limit:
+                damage += not _apply_records(found, book)
+        recovered.journal_bytes += len(file.data)
+        if damage:
+            recovered.journal_damage += damage
+            recovered.damaged.append(path)
+
+
+def _apply_records(found: FoundEntry, book: LedgerBook) -> bool:
+    """False if the entry is not what its checksum promises."""
+    try:
+        entry = decode(found.type, found.payload)
+    except CorruptData:
+        return False
+    assert isinstance(entry, Records)
+    book.apply(entry, found.position)
+    return True
 
 
 def _end_replay(file: JournalFile, limit: int, losses: Losses) -> bool:
@@ -153,11 +190,22 @@ def _replay_file(file: JournalFile, limit: int, recovered: Recovered) -> int:
             recovered.losses.damaged(gap.position, gap.position + gap.size)
         if found.position >= limit:
             break
+        if found.type == layout.RECORDS_TYPE:
+            failed += not _take_records(found, following.position if following else file.end, recovered)
+            continue
         if found.position < low and found.type in NOT_BEFORE_LOW:
             continue
         failed += not _apply(found, following.position if following else file.end, recovered)
         recovered.entry_count += found.position >= low
     return failed
+
+
+def _take_records(found: FoundEntry, end: int, recovered: Recovered) -> bool:
+    """Records of a file that the checkpoint needs too; False if they are not what their checksum promises."""
+    if recovered.book is None or _apply_records(found, recovered.book):
+        return True
+    recovered.losses.damaged(found.position, end)
+    return False
 
 
 def _apply(found: FoundEntry, end: int, recovered: Recovered) -> bool:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from obsagent._native.codec import Window
 from obsagent.clock import window_start
@@ -36,6 +37,7 @@ from obsagent.head.entries import (
     Frame,
     KnownSeries,
     KnownSession,
+    Records,
     Refused,
     SessionClose,
     SessionOpen,
@@ -103,7 +105,7 @@ class UnknownSession(CorruptData):
 
 
 class HeadState:
-    """Series, sessions, windows, events and accounts of a store."""
+    """Series, sessions, windows, events and accounts of a store. Its records are the ledger's (`ledger_book.py`)."""
 
     def __init__(self, series: SeriesTable, checkpoint: Checkpoint | None = None) -> None:
         """The state as of a checkpoint; empty without one."""
@@ -134,7 +136,7 @@ class HeadState:
 
     def require_session(self, entry: Entry) -> None:
         """Raise UnknownSession for an entry of a session that was never opened."""
-        if isinstance(entry, Frame | Refused | Events | Define | SessionClose):
+        if isinstance(entry, Frame | Refused | Events | Define | SessionClose) or is_of_session(entry):
             self._session(entry.session)
 
     def is_duplicate(self, entry: Entry) -> bool:
@@ -160,6 +162,8 @@ class HeadState:
                 return self._apply_events(entry, position)
             case Define():
                 self._apply_define(entry, position)
+            case Records():
+                pass
             case SessionOpen():
                 self._apply_open(entry, position)
             case SessionClose():
@@ -327,6 +331,11 @@ class HeadState:
         self.sessions.return_changes(detached.forgotten, detached.sessions)
         self.events.return_new()
         self._cutoff_ms = detached.previous_cutoff_ms
+
+
+def is_of_session(entry: Entry) -> TypeGuard[Records]:
+    """True for records that a session has sent: what is to be forgotten is nobody's."""
+    return isinstance(entry, Records) and entry.sequence > 0
 
 
 def _no_cutoff(mark: Mark) -> int:

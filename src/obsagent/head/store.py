@@ -3,10 +3,11 @@
 Threads: any thread may `write`; one thread after the other may `sync`, `checkpoint`, `view`.
 
 Locks, always taken in this order:
+    records' own     one record is applied, or the ledger flushed, at a time; held while that is written
     _upkeep_lock       one compaction, roll-up or retention at a time; held while it reads and writes; takes none but
                        `_lock`
     _checkpoint_lock   one checkpoint at a time; held while its blocks are encoded and written
-    _sync_lock         one sync at a time; held while the journal's file is written and synced
+    that of _syncs     one sync at a time; held while the journal's file is written and synced
     _lock              the state, the journal's memory and the list of blocks; never held over I/O
 
 Invariants:
@@ -19,7 +20,8 @@ Invariants:
    was applied and lose the samples that it brought to a window still open.
 4. A sample is in the open windows, or in `_detached`, or in the blocks of `_shelf`, and moves between these under
    `_lock`: a view counts it once.
-5. Journal files are removed only after the block that replaces them is on disk.
+5. Journal files are removed only after the block that replaces them is on disk, and the ledger's files have what they
+   hold of records.
 6. Compaction replaces blocks by the one that holds the same samples, under `_lock`; never those of the newest file,
    which a checkpoint may append to, nor does retention remove that.
 7. When applying fails half-way (no memory), the store takes no more entries and writes no checkpoint: the
@@ -28,25 +30,30 @@ Invariants:
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from obsagent.clock import Clock, ClockSteps, SystemClock, window_start
+from obsagent.clock import Clock, SystemClock
 from obsagent.errors import StoreError
-from obsagent.fs import Buffer, Fs
+from obsagent.fs import Fs
 from obsagent.head.accounts import Accounts
 from obsagent.head.budgets import Budgets
 from obsagent.head.checkpoint import Draft, Whole, wants_file, write_checkpoint
+from obsagent.head.checkpoint_times import CheckpointTimes
 from obsagent.head.cost import CostBook, cost_of
 from obsagent.head.directory import StoreDirectory, StoreLock, make_identity, read_identity, set_aside
-from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, KnownSession, encode
-from obsagent.head.journal import Journal, journal_paths, to_record
+from obsagent.head.entries import Define, Entry, Records, encode, without_known
+from obsagent.head.journal import Journal, journal_paths, sync_files, to_record
+from obsagent.head.journal_sync import JournalSync, is_disk_full
+from obsagent.head.ledger_book import LedgerBook
+from obsagent.head.ledger_port import OpenLedger, open_ledger
 from obsagent.head.leftovers import tidy
 from obsagent.head.read_only import ReadOnlyStore
+from obsagent.head.records import Appended, Place, RecordStore
 from obsagent.head.recovery import Recovered, recover
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import SessionTable
@@ -55,33 +62,27 @@ from obsagent.head.state import Detached
 from obsagent.head.status import StatusParts, status_of
 from obsagent.head.upkeep import Upkeep
 from obsagent.head.view import View, last_seen_in
-from obsagent.limits import CHECKPOINT_DELAY_MS
-from obsagent.samples import Series
 from obsagent.segment.by_series import Pause, no_pause
 from obsagent.segment.gaps import GapBook, gap_of_damage
 from obsagent.segment.reader import BlockReader
 from obsagent.segment.recover import Damage
-from obsagent.segment.tables import series_to_row
 from obsagent.segment.writer import SegmentWriter, take_over
 
 __all__ = ["Budgets", "ReadOnlyStore", "Store"]
-
-RETRY_AFTER_MS = 5_000
-"""How long a checkpoint that failed is not tried again."""
-
-
-class Known(NamedTuple):
-    """The preamble of a journal file, before it is encoded."""
-
-    series: list[Series]
-    sessions: list[KnownSession]
 
 
 class Store:
     """A store that is open for writing; `Store.open` makes it."""
 
     def __init__(
-        self, directory: StoreDirectory, lock: StoreLock, fs: Fs, clock: Clock, budgets: Budgets, store_id: bytes
+        self,
+        directory: StoreDirectory,
+        lock: StoreLock,
+        fs: Fs,
+        clock: Clock,
+        budgets: Budgets,
+        store_id: bytes,
+        ledger: OpenLedger,
     ) -> None:
         """Recover what the directory holds; used by `open`, which has taken the lock."""
         self._directory = directory
@@ -91,26 +92,33 @@ class Store:
         self._budgets = budgets
         self._store_id = store_id
         self._lock = threading.Lock()
-        self._sync_lock = threading.Lock()
         self._checkpoint_lock = threading.Lock()
         self._upkeep_lock = threading.Lock()
         self._broken = ""
-        self._disk_is_full = False
         self._detached: Detached | None = None
         self._damage: set[Damage] = set()
         self._costs = CostBook(clock.wall_ms())
-        self._steps = ClockSteps(clock)
+        self._times = CheckpointTimes(clock)
         self._reader = BlockReader(self._note)
-        recovered = recover(directory, budgets, clock.wall_ms())
+        book = LedgerBook(partial(ledger, directory.ledger, fs, store_id), is_there=directory.ledger.is_dir())
+        recovered = recover(directory, budgets, clock.wall_ms(), book)
         self._gaps = GapBook(recovered.gaps, recovered.new_gaps)
         self._adopt(recovered)
-        self._begin(recovered)
+        self._begin(recovered, book)
 
     @classmethod
     def open(
-        cls, directory: Path | str, *, clock: Clock | None = None, budgets: Budgets | None = None, fs: Fs | None = None
+        cls,
+        directory: Path | str,
+        *,
+        clock: Clock | None = None,
+        budgets: Budgets | None = None,
+        fs: Fs | None = None,
+        ledger: OpenLedger = open_ledger,
     ) -> Store:
         """Open a store for writing, making it if there is none, and recover what it holds.
+
+        `ledger` opens what keeps its records, when there are some.
 
         Raises StoreLocked if another agent has it open; StoreError if it cannot be read or written, or if
         a newer version made it.
@@ -122,7 +130,7 @@ class Store:
         try:
             tidy(where, fs)
             store_id = read_identity(where) or make_identity(where, fs)
-            return cls(where, lock, fs, clock or SystemClock(), budgets or Budgets(), store_id)
+            return cls(where, lock, fs, clock or SystemClock(), budgets or Budgets(), store_id, ledger)
         except OSError as error:
             lock.release()
             raise StoreError(f"cannot open the store {where.root}: {error}") from error
@@ -147,12 +155,9 @@ class Store:
         self._last_checkpoint_ms = recovered.checkpoint.written_ms
         self._corrupt = recovered.corrupt
         self._damaged_files = recovered.damaged
-        self._next_try_ms = 0
-        self._tried_cutoff_ms = 0
-        self._clock_was_set = False
         self._state.sessions.began_ms = self._clock.monotonic_ms()
 
-    def _begin(self, recovered: Recovered) -> None:
+    def _begin(self, recovered: Recovered, book: LedgerBook) -> None:
         """Make what was recovered durable, and begin a journal file behind it."""
         root, budgets = self._directory, self._budgets
         last = take_over(root.segments, recovered.catalog, self._fs)
@@ -170,27 +175,24 @@ class Store:
         self._upkeep.begin(root.segments)
         position = recovered.position
         self._journal = Journal(root.journal, self._fs, self._store_id, position, budgets.journal_file_bytes)
+        self._syncs = JournalSync(self._journal, self._state, self._lock)
+        place = Place(self._append, self.position, self._syncs, self._remove_journal, self._break, self._clock.wall_ms)
+        self.records = RecordStore(book, place)
+        if recovered.damaged:  # they are set aside, with what only they hold of records
+            self.records.flush()
+        elif self.records.needed_from < position:
+            sync_files(recovered.journal_files, root.journal, self._fs)
         if recovered.entry_count or recovered.damaged or recovered.new_gaps:
             try:
                 self.checkpoint()
                 self._clean_up()
             except StoreError:
-                self._sync_files(recovered)
+                sync_files(recovered.journal_files, root.journal, self._fs)
         try:
-            self._begin_journal_file()
+            self._syncs.begin_file()
         except StoreError:
             return  # the disk is full: entries are taken, and acknowledged when a file can be begun
-        self._journal.remove_below(self._mark.low)
-
-    def _sync_files(self, recovered: Recovered) -> None:
-        """The recovered entries stay in their files for now: see that they are on disk there."""
-        for path in recovered.journal_files:
-            descriptor = self._fs.open_for_writing(path)
-            try:
-                self._fs.sync_data(descriptor)
-            finally:
-                self._fs.close(descriptor)
-        self._fs.sync_directory(self._directory.journal)
+        self._remove_journal()
 
     @property
     def series(self) -> SeriesTable:
@@ -239,31 +241,29 @@ class Store:
         Raises StoreError if the store cannot take it now: its memory budget for what is not yet on disk
         is used up. Nothing has changed then, and the entry may be written again later.
         """
-        if isinstance(entry, Define):
-            entry = self._without_known(entry)
+        if isinstance(entry, Records):
+            return self.records.write(entry)
+        return self._append(without_known(entry, self._state.series.says) if isinstance(entry, Define) else entry).end
+
+    def _append(self, entry: Entry) -> Appended:
+        """Append an entry to the journal and apply it to the state, which knows nothing of records."""
         record = to_record(encode(entry))
         size = sum(map(len, record))
         with self._lock:
             self._refuse_if_full(size)
             if self._state.is_duplicate(entry):
-                return self._journal.position
+                return Appended(self._journal.position, self._journal.position)
             self._state.require_session(entry)
             end = self._journal.append(record, size)
             try:
                 self._state.apply(entry, end - size)
             except BaseException as error:
-                self._broken = f"an entry could not be applied ({error!r}); restart to recover"
+                self._break(f"an entry could not be applied ({error!r}); restart to recover")
                 raise
-            return end
+            return Appended(end - size, end)
 
-    def _without_known(self, entry: Define) -> Define:
-        """The definitions, with a series spelled out only where no entry has done so before."""
-        says = self._state.series.says
-        series = [
-            DefinedSeries(each.number, each.store, None, each.metric) if each.series and says(each.series) else each
-            for each in entry.series
-        ]
-        return Define(entry.session, series)
+    def _break(self, why: str) -> None:
+        self._broken = why
 
     def _refuse_if_full(self, size: int) -> None:
         if self._broken:
@@ -283,61 +283,27 @@ class Store:
         Raises StoreError if that is not possible now; nothing counts as durable that was not before, all
         of it stays in memory, and the next call tries again with a new file.
         """
-        with self._sync_lock:
-            with self._lock:
-                captured = self._journal.capture()
-                has_file = self._journal.has_file
-                full = has_file and self._journal.is_full(captured)
-                base = captured if full else self._journal.durable
-                known = None if has_file and not full else self._known(base)
-            try:
-                if known is not None and not has_file:
-                    self._journal.begin_file(_records(known))
-                self._journal.commit(captured)
-            except StoreError as error:
-                self._disk_is_full = is_disk_full(error)
-                raise
-            self._disk_is_full = False
-            if known is not None and full:
-                try:
-                    self._journal.begin_file(_records(known))
-                except StoreError:
-                    pass  # everything is durable; the next sync tries again to begin a file
-            return self._journal.durable
-
-    def _known(self, base: int) -> Known:
-        """What the head of a journal file that begins at `base` says."""
-        exact = base == self._journal.position
-        return Known(self._state.series.known_since(0), self._state.sessions.known(base, exact))
-
-    def _begin_journal_file(self) -> None:
-        """Begin a file while nothing waits to be synced."""
-        with self._sync_lock:
-            with self._lock:
-                known = self._known(self._journal.durable)
-            self._journal.begin_file(_records(known))
+        return self._syncs.sync()
 
     def maybe_checkpoint(self, now_ms: int) -> bool:
-        """Checkpoint if it is time: a window ended two seconds ago, or the head is over its budget.
+        """Checkpoint if it is time (`checkpoint_times.py`); of everything if the clock was set.
 
-        If the clock was set, everything is checkpointed: the windows of the time before may lie hours ahead, and would
-        hold back the journal until then. Returns whether there was a checkpoint. Raises StoreError if it could not be
-        written; then, on the monotonic clock, it is not tried again for a while.
+        Returns whether there was one. Raises StoreError if it could not be written; it is then not tried again for a
+        while.
         """
-        cutoff_ms = window_start(now_ms - CHECKPOINT_DELAY_MS)
-        self._clock_was_set = bool(self._steps.look()) or self._clock_was_set
+        cutoff_ms = self._times.cutoff_ms(now_ms)
+        everything = self._times.want_everything()
         with self._lock:
-            everything = self._clock_was_set or self._state.memory_bytes > self._budgets.head_bytes
-            due = cutoff_ms != self._tried_cutoff_ms and self._state.has_before(cutoff_ms)
-        if not (everything or due) or self._clock.monotonic_ms() < self._next_try_ms:
+            everything = everything or self._state.memory_bytes > self._budgets.head_bytes
+            due = self._times.is_new(cutoff_ms) and self._state.has_before(cutoff_ms)
+        if not (everything or due) or self._times.is_too_early():
             return False
         try:
             written = self.checkpoint(None if everything else cutoff_ms)
         except StoreError:
-            self._next_try_ms = self._clock.monotonic_ms() + RETRY_AFTER_MS
+            self._times.failed()
             raise
-        self._tried_cutoff_ms = cutoff_ms
-        self._clock_was_set = False
+        self._times.succeeded(cutoff_ms)
         return written
 
     def checkpoint(self, up_to_ms: int | None = None, *, anew: bool = False) -> bool:
@@ -358,7 +324,7 @@ class Store:
                 blocks, frame_bytes = self._shelf.tiers.blocks, self._budgets.frame_bytes
                 written = write_checkpoint(draft, self._segments, blocks, frame_bytes, self._note)
             except BaseException as error:
-                self._disk_is_full = is_disk_full(error)
+                self._syncs.disk_is_full = is_disk_full(error)
                 with self._lock:
                     self._state.give_back(draft.detached)
                     self._detached = None
@@ -418,8 +384,7 @@ class Store:
     def _await_journal(self, detached: Detached) -> None:
         """Invariant 3."""
         try:
-            while self._journal.durable < detached.mark.high:
-                self.sync()
+            self._syncs.sync_up_to(detached.mark.high)
         except StoreError:
             if detached.mark.low < detached.mark.high:
                 raise
@@ -433,7 +398,11 @@ class Store:
         """Drop what the checkpoint made superfluous; damaged files are kept under another name."""
         damaged, self._damaged_files = self._damaged_files, []
         set_aside(damaged, self._fs)
-        self._journal.remove_below(self._mark.low)
+        self._remove_journal()
+
+    def _remove_journal(self) -> None:
+        """Remove the files of the journal that neither the next start nor the ledger needs."""
+        self._journal.remove_below(min(self._mark.low, self.records.needed_from))
 
     def _note(self, damage: Damage) -> None:
         """Count damage that was met while reading; what it takes away is a gap from now on."""
@@ -460,7 +429,7 @@ class Store:
         read.
         """
         with self._upkeep_lock:
-            return self._upkeep.retire(now_ms, self._clock.monotonic_ms(), disk_is_full=self._disk_is_full) > 0
+            return self._upkeep.retire(now_ms, self._clock.monotonic_ms(), disk_is_full=self._syncs.disk_is_full) > 0
 
     def set_budgets(self, budgets: Budgets) -> None:
         """Other budgets and retention from now on, from any thread; those of series need the store opened anew."""
@@ -527,8 +496,9 @@ class Store:
         """
         try:
             self._checkpoint_or_sync()
-            self._begin_journal_file()
-            self._journal.remove_below(self._mark.low)
+            self.records.close()
+            self._syncs.begin_file()
+            self._remove_journal()
         finally:
             self._journal.close()
             self._segments.give_up()
@@ -540,14 +510,3 @@ class Store:
         except StoreError:
             self.sync()
             raise
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """True for an error that comes of a disk, or a quota, that is full."""
-    cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def _records(known: Known) -> list[Buffer]:
-    entries: list[Entry] = [KnownSeries([series_to_row(series) for series in known.series]), *known.sessions]
-    return [buffer for entry in entries for buffer in to_record(encode(entry))]

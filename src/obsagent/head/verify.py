@@ -58,6 +58,7 @@ ENTRIES = {
     journal_format.REFUSED_TYPE: "refusals",
     journal_format.SESSION_CLOSE: "session closes",
     journal_format.EVENTS_TYPE: "events",
+    journal_format.RECORDS_TYPE: "records",
 }
 
 Report = dict[str, Any]

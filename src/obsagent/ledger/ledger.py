@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,8 @@ class Ledger:
         """Takes a batch that the journal has at a position; one from before the ledger's position is in it already.
 
         `sequence` is that of the batch's last record in its session (empty: of no session), `rows` how many records it
-        covers, `dropped` how many its client dropped until then. Returns what became of truths.
+        covers, `dropped` how many its client dropped until then. Records that it covers and does not hold any more were
+        refused for their time. Returns what became of truths.
         """
         if position < self.position:
             return Report()
@@ -114,7 +116,10 @@ class Ledger:
                 if table is ROWS:
                     block = {**block, "offset": self._sources.memory[ROWS].keep(changes.blobs)}
                 self._sources.memory[table].add(block)
-            self._counters.update(changes.counted)
+            refused = rows - len(batch.ids)
+            if refused and isinstance(batch, Truths):
+                changes.report = changes.report._replace(rejected=changes.report.rejected + refused)
+            self._counters.update({**changes.counted, "refused_time": refused})
             if session:
                 self._sessions.add(session, sequence, rows, dropped, changes.report)
             self._is_dirty = True
@@ -163,10 +168,11 @@ class Ledger:
         is_old = now_ms - self._dirty_since_ms >= LEDGER_MEMORY_AGE_MS
         return is_old or self._has_forgotten or self.memory_bytes >= LEDGER_MEMORY_BYTES
 
-    def flush(self, position: int, now_ms: int) -> None:
+    def flush(self, position: int, now_ms: int, frozen: Callable[[], object] = int) -> None:
         """Writes what is in memory; `position` is where the journal goes on behind the last batch that was applied.
 
-        The journal must be durable up to there. If it fails nothing is lost, and it may be tried again. Raises OSError.
+        The journal must be durable up to there. `frozen` is called when it is settled what is written: from then on
+        batches may be applied. If it fails nothing is lost, and it may be tried again. Raises OSError.
         """
         with self._work:
             with self._lock:
@@ -177,6 +183,7 @@ class Ledger:
                 flush = Flush(self._disk, self._sources, self._alive(self._joiner.masks))
                 state = self._state()
                 self._is_dirty, self._dirty_since_ms, self._has_forgotten = False, None, False
+            frozen()
             try:
                 flush.write(position, state)
             except BaseException:

@@ -10,11 +10,17 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
+from obsagent.by_id.report import TruthReport
 from obsagent.limits import PENDING_ACKS_PER_SESSION
+
+NO_RECORDS = (0, TruthReport())
 
 
 class Ack(NamedTuple):
-    """What a session is to be told once the journal is durable up to `position`."""
+    """What a session is to be told once the journal is durable up to `position`.
+
+    `records` are the sequence of its last one, and what became of its truths up to there.
+    """
 
     identity: bytes
     session: bytes
@@ -22,6 +28,7 @@ class Ack(NamedTuple):
     position: int
     goodbye: bool = False
     event: int = 0
+    records: tuple[int, TruthReport] = NO_RECORDS
 
 
 class PendingAcks:

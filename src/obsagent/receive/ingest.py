@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obsagent._native.codec import check_body
@@ -20,6 +21,7 @@ from obsagent.receive.admit import Admission
 from obsagent.receive.complaints import Complaints
 from obsagent.receive.events import is_timely, take_events
 from obsagent.receive.exemplars import ExemplarAdmission
+from obsagent.receive.records import HorizonOf, default_horizon, is_new, latest_ms, read_batch, take
 from obsagent.receive.rules import Reply, RulesDesk, RulesFor, no_rules
 from obsagent.receive.settle import settle
 from obsagent.receive.sink import LiveSession, Refusal, Sink
@@ -38,6 +40,7 @@ from obsagent.wire.frame import (
     session_of,
     unpack,
 )
+from obsagent.wire.records import RECORD_KINDS, read_records
 from obsagent.wire.rules import read_model
 
 if TYPE_CHECKING:
@@ -74,15 +77,17 @@ class Ingest:
         scales: Mapping[str, int],
         series_caps: tuple[int, int] = (SERIES_PER_METRIC, SERIES_TOTAL),
         rules_for: RulesFor = no_rules,
+        horizon_of: HorizonOf = default_horizon,
     ) -> None:
         """`reply(identity, header)` sends to a peer; `scales` are the histogram scales by metric.
 
         `series_caps` are the budgets of a metric and of all, which clients are told. `rules_for` knows what is wanted
-        of a model and version.
+        of a model and version, `horizon_of` how far back the times of a model's records may lie.
         """
         self._sink = sink
         self._clock = clock
         self._reply = reply
+        self._horizon_of = horizon_of
         self._scales = dict(scales)
         self._series_caps = list(series_caps)
         self._complaints = Complaints(logger, clock)
@@ -100,6 +105,7 @@ class Ingest:
             MessageKind.DEFINE: self._define,
             MessageKind.SAMPLES: self._samples,
             MessageKind.EVENTS: self._events,
+            **{kind: partial(self._records, kind) for kind in RECORD_KINDS},
             MessageKind.MODEL: self._model,
             MessageKind.HEARTBEAT: self._heartbeat,
             MessageKind.GOODBYE: self._goodbye,
@@ -171,6 +177,8 @@ class Ingest:
             clock=self._clock.wall_ms(),
             applied=session.acknowledged,
             events=session.acknowledged_event,
+            records=session.acknowledged_records[0],
+            t=list(session.acknowledged_records[1]),
             worker=session.worker,
             scales=self._scales,
             caps=self._series_caps,
@@ -198,7 +206,8 @@ class Ingest:
         now = self._clock.monotonic_ms()
         self._sink.heard(name, now)
         if now - session.told_ms >= HEARTBEAT_INTERVAL_MS:
-            self._tell(Ack(identity, name, session.acknowledged, 0, event=session.acknowledged_event), session)
+            known = Ack(identity, name, session.acknowledged, 0, False, session.acknowledged_event)
+            self._tell(known._replace(records=session.acknowledged_records), session)
         return session
 
     def _define(self, identity: bytes, fields: Header, _body: Any) -> None:
@@ -263,6 +272,19 @@ class Ingest:
             self._sink.write_events(session.name, taken)
         self._acknowledge_later(identity, session)
 
+    def _records(self, kind: MessageKind, identity: bytes, fields: Header, body: Any) -> None:
+        header = read_records(fields, len(body))
+        session = self._known(identity, fields)
+        if session is None:
+            return
+        if is_new(session, header):
+            batch = read_batch(kind, header, body)
+            now_ms = self._clock.wall_ms()
+            if latest_ms(batch) > now_ms:
+                self._are_timely(session, latest_ms(batch))
+            self._sink.write_records(session.name, take(session, header, batch, now_ms, self._horizon_of(batch.model)))
+        self._acknowledge_later(identity, session)
+
     def _model(self, identity: bytes, fields: Header, _body: Any) -> None:
         asked = read_model(fields)
         if self._known(identity, fields) is not None:
@@ -296,12 +318,15 @@ class Ingest:
     def _acknowledge_later(self, identity: bytes, session: LiveSession, *, goodbye: bool = False) -> None:
         """Everything that the session has sent so far, once it is on disk."""
         position = self._sink.position()
-        self._acks.add(Ack(identity, session.name, session.last_applied, position, goodbye, session.last_event))
+        records = session.last_record, session.report
+        self._acks.add(
+            Ack(identity, session.name, session.last_applied, position, goodbye, session.last_event, records)
+        )
 
     def acknowledge(self, synced: int) -> None:
         """Tells the clients what is on disk now that the journal is durable up to `synced`."""
         for ack in self._acks.due(synced):
-            self._sink.acknowledged(ack.session, ack.sequence, ack.event)
+            self._sink.acknowledged(ack.session, ack.sequence, ack.event, ack.records)
             self._tell(ack, self._sink.session(ack.session))
 
     def _tell(self, ack: Ack, session: LiveSession | None) -> None:
@@ -312,6 +337,8 @@ class Ingest:
             s=ack.session,
             q=ack.sequence,
             e=ack.event,
+            r=ack.records[0],
+            t=list(ack.records[1]),
             clock=self._clock.wall_ms(),
             goodbye=ack.goodbye,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+from obsagent.by_id.batches import Batch
+from obsagent.by_id.report import TruthReport
 from obsagent.samples import Event, Exemplar, Series
 from obsagent.wire.frame import Hello, RefusedLabel, SamplesHeader, SeriesDefinition, SessionCounts
 
@@ -37,6 +39,16 @@ class LiveSession(Protocol):
         ...
 
     @property
+    def last_record(self) -> int:
+        """The sequence of its last taken record; 0 before the first."""
+        ...
+
+    @property
+    def report(self) -> TruthReport:
+        """What became of all its truths."""
+        ...
+
+    @property
     def acknowledged(self) -> int:
         """The sequence up to which everything is known to be on disk: never above `last_applied`."""
         ...
@@ -44,6 +56,11 @@ class LiveSession(Protocol):
     @property
     def acknowledged_event(self) -> int:
         """The same of its events."""
+        ...
+
+    @property
+    def acknowledged_records(self) -> tuple[int, TruthReport]:
+        """The same of its records, and what became of its truths up to there."""
         ...
 
     @property
@@ -87,6 +104,18 @@ class TakenEvents(NamedTuple):
     events: list[Event]
 
 
+class TakenRecords(NamedTuple):
+    """What a message of records brought up to `sequence`: a batch that lacks what was refused of its `rows`.
+
+    `dropped` records before it the client has given up.
+    """
+
+    sequence: int
+    dropped: int
+    rows: int
+    batch: Batch
+
+
 class Sink(Protocol):
     """The store, as the receiver sees it.
 
@@ -114,8 +143,8 @@ class Sink(Protocol):
         """The session is alive; with `skew_ms` it has said hello."""
         ...
 
-    def acknowledged(self, name: bytes, sequence: int, event: int) -> None:
-        """What a session has sent up to a sequence, and its events up to another, is on disk."""
+    def acknowledged(self, name: bytes, sequence: int, event: int, records: tuple[int, TruthReport]) -> None:
+        """What a session has sent up to a sequence, and its events and records up to others, is on disk."""
         ...
 
     def reported(self, name: bytes, counts: SessionCounts) -> None:
@@ -170,6 +199,10 @@ class Sink(Protocol):
 
     def write_events(self, name: bytes, taken: TakenEvents) -> None:
         """Keeps a session's events."""
+        ...
+
+    def write_records(self, name: bytes, taken: TakenRecords) -> None:
+        """Keeps a session's records."""
         ...
 
     def write_close(self, name: bytes, counts: SessionCounts, now_ms: int) -> None:

@@ -8,11 +8,10 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from obsagent._native.ring import Histogram, Recorder
 from obsagent.endpoints import TCP_PREFIX
-from obsagent.errors import PendingSamples
 from obsagent.limits import CLIENT_RING_BYTES, EXIT_FLUSH_TIMEOUT_S
 from obsagent.processes import pid_namespace
 from obsagent.record.agent_clock import AgentClock
@@ -20,7 +19,9 @@ from obsagent.record.at_exit import close_with_multiprocessing
 from obsagent.record.conversation import Conversation, monotonic_ms, open_socket
 from obsagent.record.events import EventQueue, checked_event
 from obsagent.record.exemplars import ExemplarSlots
+from obsagent.record.flush import FlushResult as FlushResult
 from obsagent.record.outbox import Outbox
+from obsagent.record.records import RecordQueue
 from obsagent.record.registry import Registry
 from obsagent.record.request import Request, RequestInstruments
 from obsagent.record.sender import Sender
@@ -42,23 +43,6 @@ if TYPE_CHECKING:
     from obsagent.record.runtime import RuntimeWatch
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
-
-
-class FlushResult(NamedTuple):
-    """What became of the samples and events of the session so far; `pending` are those from before the flush."""
-
-    acknowledged: int
-    pending: int
-    dropped: int
-    rejected: int
-    pending_events: int = 0
-    dropped_events: int = 0
-
-    def raise_if_pending(self) -> None:
-        """Raises `PendingSamples` unless the agent has acknowledged everything that was kept."""
-        if self.pending or self.pending_events:
-            events = f" and {self.pending_events} events" if self.pending_events else ""
-            raise PendingSamples(f"{self.pending} samples{events} are not acknowledged by the agent yet")
 
 
 class Client:
@@ -108,6 +92,7 @@ class Client:
         self.session = os.urandom(16)
         self.outbox = Outbox(exemplars=self._exemplars)
         self.events = EventQueue()
+        self.records = RecordQueue()
         self.clock = AgentClock(time.time_ns() / 1e6 - time.monotonic_ns() / 1e6)
         self._exemplars.begin_session(self.clock, self._monotonic_ms() - time.perf_counter() * 1e3)
         self._started_ms = time.time_ns() // 1_000_000
@@ -200,6 +185,9 @@ class Client:
                     learn=self._learn_rules,
                     clock=lambda: self.clock,
                     wall_s=self._wall_s,
+                    records=lambda: self.records,
+                    wait_for=self._wait_for,
+                    monotonic_ms=self._monotonic_ms,
                 )
         return self.models
 
@@ -332,6 +320,12 @@ class Client:
 
     # Delivery
 
+    def _wait_for(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        """Lets the sender work until something holds; False after so many seconds, and once the client is closed."""
+        self._start()
+        self._recorder.wake()
+        return self._sender is not None and not self._closed and self._sender.wait_for(holds, timeout_s)
+
     def flush(self, timeout: float = 2.0) -> FlushResult:
         """Waits until every sample and event from before the call is acknowledged, at most `timeout` seconds.
 
@@ -345,10 +339,12 @@ class Client:
         self._observe_noted()
         if self.models is not None:
             self.models.wait_for_rules(None, timeout)
+            self.models.gathered.seal()
         self._recorder.seal(int(timeout * 1000))
-        samples = self._sealed_samples()
+        samples, last_record = self._sealed_samples(), self.records.last_sequence
         if self._sender is not None:
-            self._sender.wait_settled(samples, last_event, max(deadline - time.monotonic(), 0.0))
+            self._recorder.wake()
+            self._sender.wait_settled(samples, last_event, last_record, max(deadline - time.monotonic(), 0.0))
         return self._result(samples)
 
     def _sealed_samples(self) -> int:
@@ -366,8 +362,18 @@ class Client:
         held = self.models.held_samples if self.models is not None else 0
         pending = max(sealed - given_up - acknowledged, 0) + held
         dropped = counts.dropped_ring + given_up
-        events = self.events
-        return FlushResult(acknowledged, pending, dropped, counts.rejected_value, events.pending, events.dropped)
+        events, records = self.events, self.records
+        waiting = records.pending + (self.models.waiting_records if self.models is not None else 0)
+        return FlushResult(
+            acknowledged,
+            pending,
+            dropped,
+            counts.rejected_value,
+            events.pending,
+            events.dropped,
+            waiting,
+            records.dropped,
+        )
 
     def close(self, timeout: float = EXIT_FLUSH_TIMEOUT_S) -> FlushResult:
         """Flushes, says goodbye and stops the threads; called by itself at a normal exit."""

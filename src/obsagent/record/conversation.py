@@ -23,6 +23,7 @@ from obsagent.limits import (
     REFUSAL_CHARACTERS_MAX,
 )
 from obsagent.record.outbox import exact_ms
+from obsagent.record.record_talk import RecordTalk
 from obsagent.samples import Kind
 from obsagent.wire.exemplars import SentExemplar, exemplar_fields
 from obsagent.wire.frame import (
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from obsagent.record.events import EventQueue
     from obsagent.record.models.models import Models
     from obsagent.record.outbox import Outbox, QueuedBatch
+    from obsagent.record.records import RecordQueue
     from obsagent.record.refusals import Refusals
 
 DEFINITIONS_PER_MESSAGE = 200
@@ -60,6 +62,7 @@ REFUSED_PAUSE_MS = 5_000
 BEGIN_AGAIN = ("session", "again")
 """Errors after which the client begins again with hello: it is not known, or a batch could not be taken."""
 BEGIN_AGAIN_PAUSE_MS = 100
+RECORD_BATCHES_FIRST, RECORD_BATCHES_AFTER = 2, 100
 REFUSALS_INTERVAL_MS = 1_000
 """At most so often a heartbeat comes early, to tell what was refused since."""
 
@@ -105,6 +108,7 @@ class Speaker(Protocol):
 
     outbox: Outbox
     events: EventQueue
+    records: RecordQueue
     clock: AgentClock
     models: Models | None
 
@@ -178,6 +182,7 @@ class Conversation:
         self._socket: Socket | None = None
         self._welcomed = False
         self._takes_events = False
+        self._records = RecordTalk(speaker.records)
         self._agent_minor = MINOR
         self._defined = 0
         self._asked = 0
@@ -240,6 +245,7 @@ class Conversation:
         self._told_refusals = 0
         self._speaker.outbox.rewind()
         self._speaker.events.rewind()
+        self._records.open()
         fields = self._speaker.hello_fields()
         self._socket.send(pack(MessageKind.HELLO, s=self._session, clock=time.time_ns() // 1_000_000, **fields))
 
@@ -266,6 +272,7 @@ class Conversation:
             if self._speaker.clock.hear(ack.clock, now):
                 self._speaker.clock_changed()
             self._acknowledge(ack.sequence, ack.event)
+            self._records.acknowledged(ack.record, ack.report)
             self.goodbye_answered = self.goodbye_answered or ack.goodbye
         elif kind is MessageKind.RULES:
             self._take_rules(fields)
@@ -280,10 +287,11 @@ class Conversation:
         if self._speaker.clock.welcome(welcome.clock, now):
             self._speaker.clock_changed()
         self._takes_events = welcome.events is not None
-        if self._is_forgotten(welcome.applied, welcome.events or 0):
+        if self._is_forgotten(welcome.applied, welcome.events or 0) or self._records.is_forgotten(welcome):
             self._begin_anew()
             return
         self._acknowledge(welcome.applied, welcome.events or 0)
+        self._records.welcomed(welcome)
         self._speaker.welcomed(welcome.scales, welcome.caps)
         self._agent_minor = minor
         self._welcomed = True
@@ -314,6 +322,7 @@ class Conversation:
     def _begin_anew(self) -> None:
         outbox, events = self._speaker.outbox, self._speaker.events
         self._before = Before(outbox.acknowledged_sequence, events.acknowledged_sequence, self._acknowledged_counts)
+        self._records.begin_anew()
         self._session = os.urandom(SESSION_BYTES)
         self.close()
 
@@ -329,11 +338,14 @@ class Conversation:
     def _speak(self, now: float) -> None:
         if not self._send_events() or not self._ask_for_rules() or not self._define():
             return
+        if not self._send_records(RECORD_BATCHES_FIRST):
+            return
         while entry := self._speaker.outbox.next_unsent():
             if not self._send_batch(entry):
                 return
             self._speaker.outbox.mark_sent()
             self._heartbeat_ms = now
+        self._send_records(RECORD_BATCHES_AFTER)
         if now - self._heartbeat_ms >= HEARTBEAT_INTERVAL_MS or self._has_refused_more(now):
             self._heartbeat_ms = now
             self._send_counts(MessageKind.HEARTBEAT)
@@ -360,6 +372,11 @@ class Conversation:
                 return False
             events.mark_sent(sequence + len(unsent) - 1)
         return True
+
+    def _send_records(self, batches: int) -> bool:
+        """Some before the samples, and the others behind them, so that neither waits for all of the other."""
+        assert self._socket is not None
+        return self._records.send(self._socket.send, self._session, self._speaker.clock.offset_ms, batches)
 
     def _ask_for_rules(self) -> bool:
         """Of every model that this conversation has not asked for; an agent that knows no columns is not asked."""

@@ -62,16 +62,25 @@ class Sender:
         """Starts the thread."""
         self._thread.start()
 
-    def wait_settled(self, samples: int, last_event: int, timeout_s: float) -> bool:
-        """Waits until so many samples, and the events up to a sequence, are acknowledged or given up.
+    def wait_for(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        """Waits until something holds that the agent's answers change; False after `timeout_s`."""
+        with self._settled:
+            return self._settled.wait_for(holds, timeout_s)
+
+    def wait_settled(self, samples: int, last_event: int, last_record: int, timeout_s: float) -> bool:
+        """Waits until so many samples, and the events and records up to sequences, are acknowledged or given up.
 
         False after `timeout_s`.
         """
-        outbox, events = self._speaker.outbox, self._speaker.events
-        with self._settled:
-            return self._settled.wait_for(
-                lambda: outbox.settled_samples >= samples and events.first_kept > last_event, timeout_s
-            )
+        outbox, events, records = self._speaker.outbox, self._speaker.events, self._speaker.records
+        return self.wait_for(
+            lambda: (
+                outbox.settled_samples >= samples
+                and events.first_kept > last_event
+                and records.first_kept > last_record
+            ),
+            timeout_s,
+        )
 
     def stop(self, timeout_s: float) -> None:
         """Says goodbye and ends the thread."""
@@ -89,7 +98,9 @@ class Sender:
         self._part()
 
     def _wait(self) -> None:
-        if self._speaker.outbox.waiting or self._speaker.events.waiting or self._conversation.awaits_rules:
+        speaker = self._speaker
+        is_answered = not (speaker.outbox.waiting or speaker.events.waiting or speaker.records.waiting)
+        if not is_answered or self._conversation.awaits_rules:
             self._conversation.poll(ACK_WAIT_MS)
             return
         batch = self._recorder.take(IDLE_WAIT_MS if self._conversation.welcomed else UNWELCOME_WAIT_MS)
@@ -105,6 +116,8 @@ class Sender:
         while (batch := self._recorder.take(0)) is not None:
             self._queue(batch, int(now))
         self._queue_backfilled(int(now))
+        if self._speaker.models is not None:
+            self._speaker.models.gathered.maybe_seal(now)
         self._speaker.outbox.expire(int(now))
 
     def _queue(self, batch: Any, now_ms: int) -> None:
@@ -132,6 +145,7 @@ class Sender:
         self._conversation.step()
         self._speaker.outbox.give_up_unsent()
         self._speaker.events.give_up_unsent()
+        self._speaker.records.give_up_unsent()
         self._conversation.say_goodbye()
         deadline = monotonic_ms() + GOODBYE_WAIT_MS
         while self._conversation.welcomed and not self._conversation.goodbye_answered and monotonic_ms() < deadline:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from obsagent.head.accounts import Accounts
-from obsagent.head.entries import Entry
+from obsagent.head.entries import Entry, Records
+from obsagent.head.ledger_book import LedgerBook
 from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import SessionTable
 from obsagent.head.state import HeadState
@@ -19,6 +20,7 @@ from obsagent.receive.own_session import OwnSession
 from obsagent.segment.reader import BlockReader
 from obsagent.segment.tiers import Tiers
 from obsagent.store_sink import StoreSink
+from obsagent.testing.ledger import MemoryLedger
 from obsagent.wire.rules import Rules
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._state = HeadState(SeriesTable(SERIES_PER_METRIC, SERIES_TOTAL))
         self._position = 0
+        self.ledger = MemoryLedger()
+        self.records = LedgerBook(lambda: self.ledger, is_there=True)
 
     @property
     def series(self) -> SeriesTable:
@@ -59,6 +63,8 @@ class MemoryStore:
     def write(self, entry: Entry) -> int:
         """Applies an entry."""
         with self._lock:
+            if isinstance(entry, Records):
+                self.records.apply(entry, self._position)
             self._state.apply(entry, self._position)
             self._position += 1
             return self._position

@@ -183,11 +183,13 @@ class SteppedSender(Sender):
         while (batch := self._recorder.take(0)) is not None:
             self._queue(StampedBatch(batch, now_ms), 0)
         self._queue_backfilled(0)
+        if self._client.models is not None:
+            self._client.models.gathered.seal()
 
-    def wait_settled(self, samples: int, last_event: int, timeout_s: float) -> bool:
+    def wait_for(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Nothing has to be waited for."""
         self._client.step()
-        return super().wait_settled(samples, last_event, 0.0)
+        return holds()
 
     def stop(self, timeout_s: float) -> None:
         """Says goodbye."""

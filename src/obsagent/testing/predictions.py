@@ -30,7 +30,8 @@ def each_of(
     model: Model, slice_key: SliceKey, made: Predictions, times_ms: Sequence[int] | None
 ) -> Iterator[Prediction]:
     """The predictions of one call."""
-    values, scores = items(made.values, made), items(made.scores, made)
+    values = [made.values] if made.is_one else items(made.values, made)
+    scores = items(made.scores, made)
     for index in range(made.size):
         yield Prediction(
             model.name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import reprlib
 from typing import Any, NamedTuple
 
+from obsagent.by_id.report import TruthReport
 from obsagent.errors import CorruptData
 from obsagent.limits import (
     BODY_BYTES_MAX,
@@ -122,7 +123,7 @@ class Hello(NamedTuple):
 
 
 class Welcome(NamedTuple):
-    """A checked welcome; `events` is None from an agent that takes no events."""
+    """A checked welcome; `events` and `records` are None from an agent that takes none of these."""
 
     clock: int
     applied: int
@@ -130,6 +131,8 @@ class Welcome(NamedTuple):
     caps: tuple[int, int]
     """How many series the agent takes of a metric, and in all; 0 if it does not say."""
     events: int | None
+    records: int | None = None
+    report: TruthReport = TruthReport()
 
 
 class AckHeader(NamedTuple):
@@ -139,6 +142,8 @@ class AckHeader(NamedTuple):
     sequence: int
     event: int
     goodbye: bool
+    record: int = 0
+    report: TruthReport = TruthReport()
 
 
 def _shown(value: Any) -> str:
@@ -198,14 +203,25 @@ def read_welcome(fields: Header) -> Welcome:
     per_metric, total = (_integer({"caps": cap}, "caps") for cap in caps)
     events = None if fields.get("events") is None else _integer(fields, "events")
     clock_ms, applied = _integer(fields, "clock", 0, TIME_MS_MAX), _integer(fields, "applied")
-    return Welcome(clock_ms, applied, scales, (per_metric, total), events)
+    records = None if fields.get("records") is None else _integer(fields, "records")
+    return Welcome(clock_ms, applied, scales, (per_metric, total), events, records, read_report(fields))
 
 
 def read_ack(fields: Header) -> AckHeader:
     """Checks an ack; raises `CorruptData`."""
     event = _integer(fields, "e") if "e" in fields else 0
     clock = _integer(fields, "clock", 0, TIME_MS_MAX)
-    return AckHeader(clock, _integer(fields, "q"), event, fields.get("goodbye") is True)
+    record = _integer(fields, "r") if "r" in fields else 0
+    goodbye = fields.get("goodbye") is True
+    return AckHeader(clock, _integer(fields, "q"), event, goodbye, record, read_report(fields))
+
+
+def read_report(fields: Header) -> TruthReport:
+    """What became of the session's truths, as a welcome or an ack says it; raises `CorruptData`."""
+    counts = fields.get("t", [0] * len(TruthReport._fields))
+    if not isinstance(counts, list) or len(counts) < len(TruthReport._fields):
+        raise CorruptData(f"field 't' must be {len(TruthReport._fields)} counts")
+    return TruthReport(*(_integer({"t": count}, "t") for count in counts[: len(TruthReport._fields)]))
 
 
 def counts_fields(counts: SessionCounts) -> Header:

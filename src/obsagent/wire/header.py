@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAJOR = 1
-MINOR = 2
+MINOR = 3
 
 Header = dict[str, "Any"]
 
@@ -49,24 +49,21 @@ class MessageKind(IntEnum):
     RULES = 22
     DRIFT = 23
     QUALITY = 24
+    KNOWN = 25
+    FORGET = 26
     PERFORMANCE = 27
 
 
-NOT_BUILT = frozenset(
-    {
-        MessageKind.SPANS,
-        MessageKind.LOGS,
-        MessageKind.FEATURES,
-        MessageKind.PREDICTIONS,
-        MessageKind.TRUTHS,
-    }
-)
+NOT_BUILT = frozenset({MessageKind.SPANS, MessageKind.LOGS})
 """Reserved kinds that this version refuses."""
 WRITE_KINDS = frozenset(
     {
         MessageKind.HELLO,
         MessageKind.DEFINE,
         MessageKind.SAMPLES,
+        MessageKind.FEATURES,
+        MessageKind.PREDICTIONS,
+        MessageKind.TRUTHS,
         MessageKind.EVENTS,
         MessageKind.MODEL,
         MessageKind.HEARTBEAT,
@@ -82,9 +79,10 @@ READ_KINDS = frozenset(
         MessageKind.DRIFT,
         MessageKind.QUALITY,
         MessageKind.PERFORMANCE,
+        MessageKind.KNOWN,
     }
 )
-CONTROL_KINDS = frozenset({MessageKind.RELOAD, MessageKind.CHECKPOINT})
+CONTROL_KINDS = frozenset({MessageKind.RELOAD, MessageKind.CHECKPOINT, MessageKind.FORGET})
 """What each of the agent's endpoints takes; every other kind is refused there."""
 
 

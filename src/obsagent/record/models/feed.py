@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from obsagent.wire.rules import Rules
 
 REFERENCE_DIGITS = 8
+OF_MODEL = frozenset({"model", "version", "variant"})
+"""Labels that no slice has."""
 
 
 class BoundColumns(dict[Any, ColumnLike]):
@@ -48,8 +50,10 @@ class Feed:
         "_series",
         "_value",
         "columns",
+        "identity",
         "is_strict",
         "rules",
+        "slice",
     )
 
     def __init__(
@@ -72,6 +76,9 @@ class Feed:
         self._series = series
         self._labels = labels
         self.rules = rules
+        self.identity = labels["model"], labels.get("version", ""), labels["variant"]
+        """Model, version and variant."""
+        self.slice = tuple(sorted((name, value) for name, value in labels.items() if name not in OF_MODEL))
         self.columns = BoundColumns(self._bind)
         self._plans: dict[tuple[str, ...], tuple[ColumnLike, ...]] = {}
         self._rows: Counter | None = None

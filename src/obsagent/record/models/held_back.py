@@ -22,7 +22,7 @@ ENTRY_BYTES = 200
 
 
 class Held(NamedTuple):
-    """One call that waits: how many samples it is, and what records it."""
+    """One call that waits: how many samples it is, and predictions by id, and what records it."""
 
     model: Model
     slice_key: SliceKey
@@ -30,17 +30,19 @@ class Held(NamedTuple):
     byte_size: int
     at_s: float
     record: Callable[[Feed], None]
+    records: int = 0
 
 
 class HeldBack:
     """Calls in the order in which they came; its owner has a lock."""
 
-    def __init__(self, drop: Callable[[int], None]) -> None:
-        """`drop` counts samples as dropped."""
+    def __init__(self, drop: Callable[[int, int], None]) -> None:
+        """`drop` counts samples and records as dropped."""
         self._drop = drop
         self._queue: deque[Held] = deque()
         self._bytes = 0
         self.samples = 0
+        self.records = 0
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -50,19 +52,21 @@ class HeldBack:
         self._queue.append(held)
         self._bytes += held.byte_size + ENTRY_BYTES
         self.samples += held.samples
+        self.records += held.records
         while self._queue and (self._bytes > HELD_BACK_BYTES or held.at_s - self._queue[0].at_s > HELD_BACK_AGE_S):
-            self._drop(self._pop().samples)
+            self._drop_oldest()
 
     def expire(self, now_s: float) -> None:
         """Gives up what has waited too long."""
         while self._queue and now_s - self._queue[0].at_s > HELD_BACK_AGE_S:
-            self._drop(self._pop().samples)
+            self._drop_oldest()
 
-    def _pop(self) -> Held:
+    def _drop_oldest(self) -> None:
         held = self._queue.popleft()
         self._bytes -= held.byte_size + ENTRY_BYTES
         self.samples -= held.samples
-        return held
+        self.records -= held.records
+        self._drop(held.samples, held.records)
 
     def take(self, of: Callable[[Model], bool]) -> list[Held]:
         """The calls of some models, which are kept no longer."""
@@ -70,9 +74,10 @@ class HeldBack:
         self._queue = deque(held for held in self._queue if not of(held.model))
         self._bytes -= sum(held.byte_size + ENTRY_BYTES for held in found)
         self.samples -= sum(held.samples for held in found)
+        self.records -= sum(held.records for held in found)
         return found
 
     def drop_all(self) -> None:
         """Gives up everything."""
         while self._queue:
-            self._drop(self._pop().samples)
+            self._drop_oldest()

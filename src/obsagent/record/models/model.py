@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from obsagent.by_id.report import TruthReport
 from obsagent.errors import FeatureError
-from obsagent.limits import LABEL_VALUE_BYTES_MAX
+from obsagent.limits import LABEL_VALUE_BYTES_MAX, TRUTHS_TIMEOUT_S
 from obsagent.record.models import predictions
 from obsagent.record.models.given import given, recorded_at_once
 from obsagent.record.models.slices import WHOLE
@@ -92,6 +93,20 @@ class Model:
         if not self._models.is_off:
             made = predictions.many(values, scores, ids)
             self._models.predicted(self, WHOLE, made, self._models.times_of(at, made.size))
+
+    def truths(self, ids: Any, values: Any, at: Any = None, *, timeout: float = TRUTHS_TIMEOUT_S) -> TruthReport:
+        """What turned out to be true of requests, by the ids of their predictions, of whichever version and process.
+
+        Ids and values are given as `predictions` takes them; `at` is when it became known: for all, or of each,
+        seconds since the epoch or a datetime; by default now. Waits until the agent has all of it on disk and says
+        what became of it. A truth may come before its prediction, and another one later for the same id corrects it.
+        What is null or NaN is rejected, and so is what lies further back than the model's horizon.
+
+        Raises `PendingTruths` if the agent has not acknowledged it within `timeout` seconds: it may be given again, and
+        counts once. Raises `FeatureError` for columns that are none or of different lengths, and for ids that are none.
+        """
+        models = self._models
+        return TruthReport() if models.is_off else models.truths.tell(models, self, ids, values, at, timeout)
 
 
 def checked_identity(name: object, version: object, variant: object) -> tuple[str, str, str]:

@@ -12,11 +12,14 @@ from obsagent.errors import FeatureError
 from obsagent.limits import MODELS_PER_CLIENT, STRICT_WAIT_S
 from obsagent.record.models.categories import Categories
 from obsagent.record.models.feed import Feed
+from obsagent.record.models.gathered import Gathered
 from obsagent.record.models.held_back import Held, HeldBack
 from obsagent.record.models.model import Model, checked_identity
 from obsagent.record.models.observed import Observed
 from obsagent.record.models.series import ModelSeries
 from obsagent.record.models.slices import Slices
+from obsagent.record.models.truths import TruthDesk, WaitFor
+from obsagent.record.records import RecordQueue
 from obsagent.record.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -28,6 +31,15 @@ if TYPE_CHECKING:
     from obsagent.record.models.slices import SliceKey
     from obsagent.record.registry import Registry
     from obsagent.wire.rules import Rules
+
+
+def _never(holds: Callable[[], bool], _timeout_s: float) -> bool:
+    """Nobody sends anything."""
+    return holds()
+
+
+def _monotonic_ms() -> float:
+    return time.monotonic_ns() / 1e6
 
 
 def _no_clock() -> AgentClock:
@@ -50,24 +62,33 @@ class Models:
         learn: Callable[[], object] = int,
         clock: Callable[[], AgentClock] = _no_clock,
         wall_s: Callable[[], float] = time.time,
+        records: Callable[[], RecordQueue] = RecordQueue,
+        wait_for: WaitFor = _never,
+        monotonic_ms: Callable[[], float] = _monotonic_ms,
     ) -> None:
         """`is_off`: nothing is recorded. `begin` is called with each new model: the agent is to be asked for its rules.
 
         `learn` waits for no more than it must, or not at all, for what the agent has to say; for `is_strict`. `clock`
-        is the session's, for predictions of another time than `wall_s` tells.
+        is the session's, for predictions of another time than `wall_s` tells. `records` gives its queue of records, and
+        `wait_for` lets it be sent; what is kept by its id just now is of the time that `monotonic_ms` tells.
         """
         self._recorder = recorder
         self._registry = registry
         self.is_strict = is_strict
         self.is_off = is_off
         self._begin = begin
-        self._learn = learn
+        self.learn = learn
+        """Waits, no more than it must, for what the agent has to say."""
         self._series = ModelSeries(registry)
         self._slices = Slices(self._refuse_slice)
         self._categories = Categories(registry.refuse)
         self._models: dict[tuple[str, str, str], Model] = {}
         self.names: list[tuple[str, str]] = []
-        self._held = HeldBack(recorder.drop_samples)
+        self._records = records
+        self._monotonic_ms = monotonic_ms
+        self._held = HeldBack(self._drop)
+        self.gathered = Gathered(records)
+        self.truths = TruthDesk(records, wait_for, monotonic_ms)
         self._settled = threading.Condition()
         self._is_refused = False
         self._has_warned = False
@@ -129,6 +150,8 @@ class Models:
         """Counts predictions of a slice of a model, now, or when its rules have come; `times_ms` are not now."""
         if self.on_predictions is not None:
             self.on_predictions(model, slice_key, made, times_ms)
+        if made.ids is not None:
+            self._gather(model, slice_key, made, int(self._monotonic_ms()) if times_ms is None else times_ms)
         if times_ms is not None:
             self._predicted_at(model, slice_key, made, times_ms)
             return
@@ -138,6 +161,24 @@ class Models:
             self._hold(model, slice_key, kept.samples + 1, kept.byte_size, kept.record)
         else:
             made.record(feed)
+
+    def _gather(self, model: Model, slice_key: SliceKey, made: Predictions, at_ms: int | Sequence[int]) -> None:
+        """Keeps predictions by their ids, for truths to find them."""
+        if self._is_refused:
+            self._records().drop(made.size)
+            return
+        feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
+        kept = made.copied()
+        if feed is not None:
+            self.gathered.put(feed, kept, at_ms)
+        else:
+            gathered = self.gathered
+            size = kept.byte_size
+            self._hold(model, slice_key, 0, size, lambda feed: gathered.put(feed, kept, at_ms), records=made.size)
+
+    def _drop(self, samples: int, records: int) -> None:
+        self._recorder.drop_samples(samples)
+        self._records().drop(records)
 
     def times_of(self, at: Any, count: int) -> list[int] | None:
         """When predictions were made, in milliseconds since the epoch; None for now. Raises `FeatureError`."""
@@ -196,17 +237,23 @@ class Models:
         self._registry.refuse("feature", refusal, text)
 
     def _hold(
-        self, model: Model, slice_key: SliceKey, samples: int, byte_size: int, record: Callable[[Feed], None]
+        self,
+        model: Model,
+        slice_key: SliceKey,
+        samples: int,
+        byte_size: int,
+        record: Callable[[Feed], None],
+        records: int = 0,
     ) -> None:
         with self._settled:
-            is_first = not self._held.samples
+            is_first = not len(self._held)
             is_held = model.rules is None and not self._is_refused
             if is_held:
-                self._held.put(Held(model, slice_key, samples, byte_size, time.monotonic(), record))
+                self._held.put(Held(model, slice_key, samples, byte_size, time.monotonic(), record, records))
         if is_held and is_first:
             self._begin()
         elif not is_held and model.rules is None:
-            self._recorder.drop_samples(samples)
+            self._drop(samples, records)
         elif not is_held:
             feed = self._feed(model, slice_key)  # the rules came in between
             assert feed is not None
@@ -220,7 +267,7 @@ class Models:
         Waits for the rules, a little: whoever asks for strictness wants to know rather than to be quick.
         """
         if model.rules is None:
-            self._learn()
+            self.learn()
             self.wait_for_rules(model, STRICT_WAIT_S)
         names = frozenset(map(str, given.names))
         rules = model.rules
@@ -273,9 +320,14 @@ class Models:
         return self._held.samples
 
     @property
+    def waiting_records(self) -> int:
+        """Records that are in no batch yet."""
+        return self._held.records + self.gathered.rows
+
+    @property
     def is_settled(self) -> bool:
         """True if nothing waits, and the rules of every model are known."""
-        return not self._held.samples and all(model.rules is not None for model in list(self._models.values()))
+        return not len(self._held) and all(model.rules is not None for model in list(self._models.values()))
 
     @property
     def backfilled_samples(self) -> int:
@@ -285,7 +337,7 @@ class Models:
     def each_second(self) -> None:
         """Gives up what has waited for too long, and counts which categories were refused."""
         self._categories.tell()
-        if self._held.samples:
+        if len(self._held):
             with self._settled:
                 self._held.expire(time.monotonic())
 
@@ -293,7 +345,7 @@ class Models:
         """Waits until a model's rules have come, or everything that waits is recorded."""
 
         def is_settled() -> bool:
-            return model.rules is not None if model is not None else not self._held.samples
+            return model.rules is not None if model is not None else not len(self._held)
 
         with self._settled:
             self._settled.wait_for(lambda: self._is_refused or is_settled(), timeout_s)
@@ -310,6 +362,7 @@ class Models:
 
     def begin_session(self) -> None:
         """What was of another time is the session's before."""
+        self.gathered.begin_session()
         if self.backfill is not None:
             self.backfill.begin_session()
 
@@ -319,7 +372,8 @@ class Models:
         self._series.renew_lock()
         self._slices.renew_lock()
         self._categories.renew_lock()
-        self._held = HeldBack(self._recorder.drop_samples)
+        self.truths.after_fork()
+        self._held = HeldBack(self._drop)
 
     def _warn(self, text: str) -> None:
         if not self._has_warned:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obsagent.errors import FeatureError
-from obsagent.limits import REQUEST_ID_BYTES_MAX
+from obsagent.limits import REQUEST_ID_BYTES_MAX as ID_BYTES
 from obsagent.record.models import frames
 
 if TYPE_CHECKING:
     from obsagent.record.models.feed import Feed
 
 VALUE_BYTES = 16
+SHORT_NUMBER = 10**20
 
 
 class Predictions(NamedTuple):
@@ -70,7 +71,7 @@ def many(values: Any, scores: Any = None, ids: Any = None) -> Predictions:
     found_scores = None if scores is None else _column("scores", scores)
     if found_scores is not None and len(found_scores) != count:
         raise FeatureError(f"{len(found_scores)} scores for {count} predictions")
-    found_ids = None if ids is None else [checked_id(each) for each in _items("ids", ids)]
+    found_ids = None if ids is None else checked_ids(ids)
     if found_ids is not None and len(found_ids) != count:
         raise FeatureError(f"{len(found_ids)} ids for {count} predictions")
     return Predictions(found, found_scores, found_ids, count, False)
@@ -82,10 +83,11 @@ def _column(what: str, values: Any) -> Any:
     array = frames.as_array(values)
     if array is not None:
         raise FeatureError(f"{what} in {array.ndim} dimensions; a number for each prediction, such as scores[:, 1]")
-    return _items(what, values)
+    return column_items(what, values)
 
 
-def _items(what: str, values: Any) -> list[Any]:
+def column_items(what: str, values: Any) -> list[Any]:
+    """The items of a sequence, an array or a series; raises `FeatureError` for what is none of these."""
     if isinstance(values, (str, bytes)):
         raise FeatureError(f"{what} must be a sequence, one of each prediction, not a {type(values).__name__}")
     if frames.is_series(values):
@@ -99,6 +101,19 @@ def _items(what: str, values: Any) -> list[Any]:
         ) from None
 
 
+def checked_ids(ids: Any) -> list[str]:
+    """Ids as texts; raises `FeatureError` unless each is one."""
+    found = column_items("ids", ids)
+    kinds = set(map(type, found))
+    if kinds == {str} and "".join(found).isascii() and 0 < min(map(len, found)) <= max(map(len, found)) <= ID_BYTES:
+        return found
+    return list(map(str, found)) if kinds == {int} and _are_short(found) else list(map(checked_id, found))
+
+
+def _are_short(numbers: list[int]) -> bool:
+    return -SHORT_NUMBER < min(numbers) <= max(numbers) < SHORT_NUMBER
+
+
 def checked_id(value: object) -> str:
     """An id as text; raises `FeatureError` unless it is text, a whole number or a UUID of at most 128 bytes."""
     if isinstance(value, bytes):
@@ -110,6 +125,6 @@ def checked_id(value: object) -> str:
             text = str(operator.index(value))  # type: ignore[arg-type]
         except TypeError:
             raise FeatureError(f"an id must be text or a whole number, not {value!r:.100}") from None
-    if not text or len(text.encode("utf-8", "replace")) > REQUEST_ID_BYTES_MAX:
-        raise FeatureError(f"an id must have 1 to {REQUEST_ID_BYTES_MAX} bytes, not {len(text)}: {text[:40]!r}")
+    if not text or len(text.encode("utf-8", "replace")) > ID_BYTES:
+        raise FeatureError(f"an id must have 1 to {ID_BYTES} bytes, not {len(text)}: {text[:40]!r}")
     return text

@@ -1,0 +1,97 @@
+"""What the store asks of the ledger: the table of predictions that wait for truths, truths, outcomes and kept rows.
+
+It is injected (`OpenLedger`), since what is behind it needs numpy, and a store without records is to load none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from obsagent.by_id.batches import Batch
+from obsagent.fs import Fs
+
+
+class SessionState(Protocol):
+    """How far the records of a session have come."""
+
+    @property
+    def last_record(self) -> int:
+        """The sequence of the last that was applied; 0 before the first."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """How many its client has given up."""
+        ...
+
+    @property
+    def report(self) -> Iterable[int]:
+        """What became of its truths: the counts of a `TruthReport`."""
+        ...
+
+
+class Ledger(Protocol):
+    """Thread-safe, but `apply` is for one thread at a time, and so is `flush`."""
+
+    @property
+    def position(self) -> int:
+        """All records of the journal below it are in the ledger's files."""
+        ...
+
+    def apply(self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int) -> object:
+        """Takes in a batch that begins at `position` of the journal.
+
+        `sequence` is that of its last record, and `rows` how many it was sent with: those that it does not hold any
+        more were rejected. `dropped` is what the session's client has given up so far. No `session`: of nobody.
+        """
+        ...
+
+    def is_duplicate(self, session: bytes, sequence: int) -> bool:
+        """True if the records of a session up to a sequence have been applied."""
+        ...
+
+    def session(self, session: bytes) -> SessionState:
+        """That of a session, which may be new."""
+        ...
+
+    def wants_flush(self, now_ms: int) -> bool:
+        """True if memory holds much, or something old."""
+        ...
+
+    def flush(self, position: int, now_ms: int, frozen: Callable[[], object]) -> None:
+        """Everything applied goes to disk; it is all that the journal has below `position`.
+
+        `frozen` is called once it is settled what that is: from then on batches may be applied. Raises OSError.
+        """
+        ...
+
+    def upkeep(self) -> bool:
+        """One bounded step of merging and expiring; True if there is more to do. Raises OSError."""
+        ...
+
+    def view(self) -> Any:
+        """What is known now; it does not change any more."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Counts and sizes, as JSON takes them."""
+        ...
+
+    def close(self, position: int, now_ms: int) -> None:
+        """Flushes, and closes its files. Raises OSError."""
+        ...
+
+
+OpenLedger = Callable[[Path, Fs, bytes], Ledger]
+"""Of a directory, which is made if there is none, and the key of its hashes; raises `StoreError`."""
+
+
+def open_ledger(directory: Path, fs: Fs, key: bytes, horizon_ms: Callable[[str], int] | None = None) -> Ledger:
+    """The real one; `horizon_ms` says of a model how long its predictions and truths wait for each other."""
+    from obsagent.ledger.ledger import Ledger as RealLedger  # loads numpy
+    from obsagent.ledger.settings import LedgerSettings
+
+    settings = LedgerSettings() if horizon_ms is None else LedgerSettings(horizon_ms=horizon_ms)
+    return RealLedger.open(directory, fs, key, settings)

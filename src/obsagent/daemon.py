@@ -132,7 +132,8 @@ class Agent:
 
     def _open(self, config: AgentConfig, budgets: Budgets, fs: Fs | None) -> None:
         """The store and the endpoints: all of them, or none is left open."""
-        ledger = partial(open_ledger, horizon_ms=self._rules.horizon_ms)
+        rules = self._rules
+        ledger = partial(open_ledger, horizon_ms=rules.horizon_ms, task=rules.task, positive=rules.positive)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs, ledger=ledger)
         try:
             self._doors = open_doors(config)

@@ -21,7 +21,7 @@ from obsagent.answer.zones import local_time
 from obsagent.samples import Series
 
 DAY_MS = 86_400_000
-GIVE_IDS = "`model.prediction(value, score, id=…)` and `model.predictions(values, scores, ids)` give them"
+GIVE_IDS = "`model.prediction(value, score, id=…)` gives one"
 
 
 def why_empty(plan: Plan, view: View, now_ms: int, zone: tzinfo | None, measured: Sequence[Row]) -> str:
@@ -45,8 +45,7 @@ def why_no_outcomes(plan: Plan, output: OfOutcomes) -> str:
     query, name = plan.query, output.name
     if output.source.kind is None:
         return (
-            f"`{name}` is computed from predictions with ids and their truths, and no prediction with an id has come "
-            f"{range_words(query)}, nor ever; {GIVE_IDS}"
+            f"`{name}` is of predictions with ids, and none has come {range_words(query)}, nor ever; {GIVE_IDS}"
         )
     filters = " ".join(map(str, query.filters))
     of_what = f" with {filters}" if filters else ""

@@ -21,6 +21,8 @@ from obsagent.clock import Clock
 from obsagent.errors import StoreError
 from obsagent.head.budgets import Budgets
 from obsagent.head.directory import StoreDirectory, read_identity
+from obsagent.head.ledger_book import LedgerBook
+from obsagent.head.ledger_port import Ledger, read_ledger
 from obsagent.head.recovery import Recovered, recover
 from obsagent.head.status import StatusParts, status_of
 from obsagent.head.view import View
@@ -67,7 +69,30 @@ class ReadOnlyStore:
             now_ms=self._clock.wall_ms(),
             reader=self._reader,
             known_gaps=self._gaps,
+            open_ledger=self._asked,
         )
+
+    def _asked(self) -> Any:
+        """The ledger for answers; None if nothing is kept by the ids of requests. Raises StoreError."""
+        ledger = self._read_ledger()
+        return None if ledger is None else ledger.asked()
+
+    def _read_ledger(self) -> Ledger | None:
+        """As it was flushed, and what is in the journal only; None if there are no records. Raises StoreError.
+
+        An agent may be at work, and flush between our look at the ledger and that at the journal: then both are looked
+        at again.
+        """
+        for _ in range(ATTEMPTS):
+            book = LedgerBook(self._open_ledger, is_there=self._directory.ledger.is_dir())
+            position = book.position
+            recover_quietly(self._directory, self._clock, book)
+            if book.ledger is None or self._open_ledger().position == position:
+                return book.ledger
+        raise StoreError(f"the ledger of {self._directory.root} changes faster than it can be read")
+
+    def _open_ledger(self) -> Ledger:
+        return read_ledger(self._directory.ledger, self._store_id or bytes(16))
 
     def _gaps(self) -> list[Gap]:
         """Those that were found when the store was read, and since."""
@@ -102,15 +127,15 @@ class ReadOnlyStore:
         return status_of(parts)
 
 
-def recover_quietly(directory: StoreDirectory, clock: Clock) -> Recovered:
-    """Read everything in a moment in which no checkpoint was written."""
+def recover_quietly(directory: StoreDirectory, clock: Clock, book: LedgerBook | None = None) -> Recovered:
+    """Read everything in a moment in which no checkpoint was written; records go to the `book`."""
     vanished: OSError | None = None
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE_S)
         try:
             before = _segment_sizes(directory)
-            recovered = recover(directory, Budgets(), clock.wall_ms())
+            recovered = recover(directory, Budgets(), clock.wall_ms(), book)
             if _segment_sizes(directory) == before:
                 return recovered
         except FileNotFoundError as error:

@@ -120,6 +120,10 @@ class RecordStore:
         """What is known now, as the ledger shows it; None if there are no records."""
         return None if self._book.ledger is None else self._book.ledger.view()
 
+    def asked(self) -> Any:
+        """The same for answers: `obsagent.answer.outcomes.Ledger`."""
+        return None if self._book.ledger is None else self._book.ledger.asked()
+
     def status(self) -> dict[str, Any] | None:
         """What the ledger says of itself; None if there are no records."""
         return None if self._book.ledger is None else self._book.ledger.status()

@@ -93,7 +93,7 @@ class View:
 
     @property
     def ledger(self) -> Any:
-        """What is kept by the ids of requests (`obsagent.ledger.asked.AskedLedger`); None where nothing is."""
+        """What is kept by the ids of requests (`obsagent.answer.outcomes.Ledger`); None where nothing is."""
         if self._ledger is None:
             self._ledger = self.open_ledger()
         return self._ledger

@@ -303,7 +303,7 @@ def test_without_truths_the_answer_says_how_many_wait(lab):
 
 
 def test_without_ids_the_answer_says_so(lab):
-    assert "predictions with ids, and none has come in the last 5m, nor ever" in ask(lab, "recall")["empty"]
+    assert "no prediction with an id in the last 5m, nor ever; `model.pred" in ask(lab, "recall")["empty"]
     fill(lab, 10)
     assert "no prediction with an id has ever come with version=9" in ask(lab, "recall version=9")["empty"]
     found = ask(lab, "recall version=4 from 2020-01-01 to 2020-01-02")

@@ -42,11 +42,9 @@ def why_empty(plan: Plan, view: View, now_ms: int, zone: tzinfo | None, measured
 
 def why_no_outcomes(plan: Plan, output: OfOutcomes) -> str:
     """One line for a metric of outcomes without any row."""
-    query, name = plan.query, output.name
+    query = plan.query
     if output.source.kind is None:
-        return (
-            f"`{name}` is of predictions with ids, and none has come {range_words(query)}, nor ever; {GIVE_IDS}"
-        )
+        return f"no prediction with an id {range_words(query)}, nor ever; {GIVE_IDS}"
     filters = " ".join(map(str, query.filters))
     of_what = f" with {filters}" if filters else ""
     if not output.source.groups:

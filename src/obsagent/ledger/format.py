@@ -27,9 +27,6 @@ MANIFEST_MAGIC = b"OBSLMAN\n"
 MANIFEST_HEADER = Struct("<8sHHQII")
 """magic, version, reserved, generation, payload size, crc of the 24 bytes before it and the payload."""
 
-MANIFEST_KEYS = ("position", "cutoff_ms", "minute_before_ms", "hour_before_ms", "arrivals_before_ms", "next_run")
-STATE_KEYS = ("models", "series", "sessions", "counters", "forgotten")
-
 CONSTANT, U1, U2, U4, F4, RAW = range(6)
 """How a column is written: see FORMAT.md."""
 

@@ -268,7 +268,8 @@ class Run:
     def _places(self, name: str, rows: Array, groups: Array) -> Array:
         width = self.encodings[name].width
         within_a_group = self._group_rows - self._group_bytes // width
-        return rows + self._offsets[name] // width - groups * within_a_group
+        places: Array = rows + self._offsets[name] // width - groups * within_a_group
+        return places
 
 
 def heap_of(path: Path) -> Path:

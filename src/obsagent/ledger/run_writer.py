@@ -101,7 +101,7 @@ class RunWriter:
         fences = np.concatenate(self._fences) if self._fences else np.empty(0, np.int64)
         return b"".join(
             [
-                RUN_FOOTER.pack(self.first_ms, self.last_ms, len(self._sieve), crc32c(self._sieve), 0),
+                RUN_FOOTER.pack(self.first_ms, self.last_ms, len(self._sieve), crc32c(self._sieve.data), 0),
                 *(encoding.pack() for encoding in self._encodings.values()),
                 fences.astype("<i8").tobytes(),
                 np.array(self._crcs, "<u4").tobytes(),

@@ -146,8 +146,9 @@ def normal(table: Table, blocks: Sequence[Block]) -> Block:
     block = concatenated(table, blocks)
     if row_count(block) == 0:
         return block
-    block = take(block, sort_order(table, block))
-    if table.rule is Rule.KEEP:
+    order = sort_order(table, block)
+    block = take(block, order)
+    if table.rule is Rule.KEEP or isinstance(order, slice):
         return block
     is_first = _first_of_equals(table, block)
     if is_first.all():
@@ -159,18 +160,22 @@ def normal(table: Table, blocks: Sequence[Block]) -> Block:
     return keys | {name: np.add.reduceat(block[name], begins) for name in table.rest}
 
 
-def sort_order(table: Table, block: Block) -> Array:
-    """The indices that sort a block by its key; rows with the same key of an id stay in their order."""
+def sort_order(table: Table, block: Block) -> Array | slice:
+    """What sorts a block by its key: indices; or a slice of all if it is sorted and no key of an id occurs twice.
+
+    Rows with the same key of an id stay in their order.
+    """
     if not table.is_keyed:
         columns = [block[name] for name in table.key]
         one = _as_one(columns)
         return np.lexsort([*reversed(columns)]) if one is None else np.argsort(one)
-    order = np.argsort(block["hi"], kind="stable")
-    hi, lo = block["hi"][order], block["lo"][order]
-    is_same = hi[1:] == hi[:-1]
-    if (lo[1:] < lo[:-1])[is_same].any():  # 64 random bits are the same where the id is, or once in a blue moon
-        return np.lexsort([block["lo"], block["hi"]])
-    return order
+    hi = block["hi"]
+    if (hi[1:] > hi[:-1]).all():
+        return slice(None)
+    order = np.argsort(hi)
+    if (hi[order[1:]] > hi[order[:-1]]).all():
+        return order
+    return np.lexsort([block["lo"], hi])
 
 
 def _as_one(columns: Sequence[Array]) -> Array | None:

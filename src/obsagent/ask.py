@@ -137,6 +137,10 @@ class AgentClient(_Asking):
         """What is known by an id, as documented in `obsagent.answer.known`; of one model or of all."""
         return self._ask("KNOWN", id=text, **({} if model is None else {"model": model}))
 
+    def performance(self, text: str) -> dict[str, Any]:
+        """How good models are, as `obsagent.evaluate.performance_report` documents it; `text` has filters and range."""
+        return self._ask("PERFORMANCE", **_asked(text))
+
     def status(self) -> dict[str, Any]:
         """The agent's accounts and state."""
         return self._ask("STATUS")

@@ -39,6 +39,7 @@ from obsagent.endpoints import IPC_PREFIX, is_loopback
 from obsagent.errors import StoreError
 from obsagent.evaluate.drift_report import drift_report
 from obsagent.evaluate.kept import Kept, KnownOrKept
+from obsagent.evaluate.performance_report import performance_report
 from obsagent.evaluate.quality_report import quality_report
 from obsagent.evaluate.readings import ALARMS
 from obsagent.evaluate.references import FromFiles
@@ -124,7 +125,7 @@ class Agent:
             self.status,
             self._clock.wall_ms,
             self._expected,
-            {"drift": self.drift, "quality": self.quality, "known": self.known},
+            {"drift": self.drift, "quality": self.quality, "performance": self.performance, "known": self.known},
         )
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
         self._control = ControlServer(self._doors.control, self.reload, self.checkpoint, self._store.forget)
@@ -139,7 +140,8 @@ class Agent:
 
     def _open(self, config: AgentConfig, budgets: Budgets, fs: Fs | None) -> None:
         """The store and the endpoints: all of them, or none is left open."""
-        ledger = partial(open_ledger, horizon_ms=self._rules.horizon_ms)
+        rules = self._rules
+        ledger = partial(open_ledger, horizon_ms=rules.horizon_ms, task=rules.task, positive=rules.positive)
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs, ledger=ledger)
         try:
             self._doors = open_doors(config)
@@ -303,6 +305,11 @@ class Agent:
     def known(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """What is known by one id, as `obsagent.answer.known` says; raises `UsageError`."""
         return known_fields(fields, self._store.records.view())
+
+    def performance(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """How good models are, as `obsagent.evaluate.performance_report` says; raises `UsageError`."""
+        text, zone = text_of(fields), zone_asked(fields)
+        return performance_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone)
 
     def is_alive(self) -> bool:
         """True while everything runs that must."""

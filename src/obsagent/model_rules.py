@@ -70,6 +70,16 @@ class Model(Protocol):
         """How far back what it was given and has predicted may lie."""
         ...
 
+    @property
+    def task(self) -> str:
+        """What it predicts; empty where it is told by its predictions."""
+        ...
+
+    @property
+    def positive(self) -> str:
+        """The class whose probability its scores are; empty where it is told by the names."""
+        ...
+
 
 class ModelRules:
     """Rules by model and version, made when somebody asks; `models` is replaced at a reload."""
@@ -109,6 +119,16 @@ class ModelRules:
         """How far back what a model was given and has predicted may lie."""
         settings = self.models.get(model)
         return settings.horizon_ms if settings else HORIZON_MS
+
+    def task(self, model: str) -> str:
+        """What a model predicts, if that is configured; else empty."""
+        settings = self.models.get(model)
+        return settings.task if settings else ""
+
+    def positive(self, model: str) -> str:
+        """The positive class of a model, if that is configured; else empty."""
+        settings = self.models.get(model)
+        return settings.positive if settings else ""
 
 
 def _rules(columns: Mapping[str, Column], drop: Collection[str]) -> dict[str, ColumnRule]:

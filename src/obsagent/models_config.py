@@ -13,6 +13,7 @@ from obsagent.drift_config import DriftConfig, parse_drift
 from obsagent.errors import ConfigError
 from obsagent.harm_config import HarmConfig, RetrainConfig, parse_harm, parse_on_retrain
 
+TASKS = ("classification", "regression")
 ERRORS_ONLY = "errors"
 """`keep_rows` for those rows alone whose request failed."""
 
@@ -37,6 +38,10 @@ class ModelConfig:
     """The share of the rows that are kept whole, or `errors`; None keeps none."""
     horizon_ms: int = limits.HORIZON_MS
     """How far back what is recorded with `at=` may lie."""
+    task: str = ""
+    """What it predicts, classes or numbers; empty: told by its predictions."""
+    positive: str = ""
+    """The class whose probability its scores are; empty: told by the names of the classes."""
     versions: Mapping[str, VersionConfig] = field(default_factory=dict)
     drift: DriftConfig = DriftConfig()  # noqa: RUF009 - immutable
     """How it is judged."""
@@ -110,6 +115,22 @@ def _horizon(place: str, value: object) -> int:
     return horizon_ms
 
 
+def _task(place: str, value: object) -> str:
+    if value in TASKS:
+        return str(value)
+    raise ConfigError(f"{place}: expected {' or '.join(map(shown, TASKS))}, got {shown(value)}")
+
+
+def _positive(place: str, value: object) -> str:
+    """A class as it is named; numbers and booleans are named as `category_text` does."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value) if isinstance(value, str | int | float) else ""
+    if text and len(text.encode()) <= limits.LABEL_VALUE_BYTES_MAX:
+        return text
+    raise ConfigError(f'{place}: expected the name of a class such as "fraud", got {shown(value)}')
+
+
 def _versions(place: str, value: object) -> dict[str, VersionConfig]:
     if not isinstance(value, dict):
         raise ConfigError(f'{place}: expected tables such as [{place}."4"], got {shown(value)}')
@@ -129,6 +150,8 @@ MODEL_KEYS: dict[str, Callable[[str, object], Any]] = {
     "hash": _columns,
     "keep_rows": _keep_rows,
     "horizon": _horizon,
+    "task": _task,
+    "positive": _positive,
     "versions": _versions,
     "drift": parse_drift,
     "harm": parse_harm,

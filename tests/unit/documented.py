@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
@@ -23,11 +24,13 @@ from unittest.mock import patch
 import obsagent
 from obsagent.answer import execute
 from obsagent.answer.execute import answer
+from obsagent.answer.expected import ExpectedOutcomes, NoReferences
 from obsagent.answer.language import parse
 from obsagent.answer.options import Options
 from obsagent.answer.stats import DEFAULT, MEANING, OVER, QUANTILE, UNDER
 from obsagent.cli import main
 from obsagent.cli.times import Clock
+from obsagent.evaluate.performance_report import performance_report
 from obsagent.samples import Instrument
 from obsagent.testing import Memory
 
@@ -43,6 +46,7 @@ MINUTES = 60
 DEPLOY_MINUTE = 40
 SLOW_MINUTES = range(20, 25)
 REQUESTS_A_MINUTE = {"/score": 40, "/rank": 10}
+PREDICTIONS_A_MINUTE = 30
 MEDIAN_S = {"/score": 0.030, "/rank": 0.110}
 
 
@@ -74,18 +78,69 @@ def _one_minute(memory: Memory, obs: obsagent.Client, minute: int, chance: rando
         memory.clock.advance(max(0.0, (minute + number / len(endpoints)) * 60 - now_s))
 
 
+@cache
+def judged() -> tuple[Memory, Judge]:
+    """The model `fraud` in the same hour, and its reference: version 5, a shadow, sees what 4 sees, and sees less well.
+
+    Of what was predicted before 13:48 nine truths in ten have come.
+    """
+    with patch("time.time_ns", return_value=int(BEGIN.timestamp()) * 10**9):
+        memory = Memory()
+    chance, told = random.Random(3), {}
+    with memory:
+        obs = obsagent.connect("fraud", version="4")
+        for minute in range(MINUTES):
+            for number in range(PREDICTIONS_A_MINUTE):
+                text, country = f"{minute}-{number}", chance.choice(("DE", "DE", "FR"))
+                score = chance.random()
+                for version, variant, spread in (("4", "live", 0.0), ("5", "shadow", 0.3)):
+                    own = min(max(score + chance.gauss(0.0, spread), 0.0), 1.0)
+                    model = obs.model("fraud", version=version, variant=variant)
+                    with obs.request("/score", id=text, model=model) as request:
+                        request.slice(country=country)
+                        request.prediction(int(own >= 0.5), own)
+                if chance.random() < (0.93 if minute < 48 else 0.2):
+                    told[text] = int(chance.random() < (score if country == "DE" else 0.3 + 0.4 * score))
+            memory.clock.advance(60.0)
+        obs.model("fraud", version="4").truths(list(told), list(told.values()))
+        memory._take_in()
+    return memory, Judge()
+
+
+class Judge(NoReferences):
+    """A reference in which scores are what they say."""
+
+    def current(self, model: str, version: str) -> str:
+        return "1a2b3c4d"
+
+    def outcomes(self, reference: str) -> ExpectedOutcomes:
+        chance, cells = random.Random(4), Counter[tuple[int, int, int]]()
+        for score in (chance.random() for _ in range(5_000)):
+            cells[int(score * 1024), int(score >= 0.5), int(chance.random() < score)] += 1
+        return ExpectedOutcomes(reference, ("0", "1"), ("0", "1"), cells, 1024)
+
+
 @contextmanager
 def asked_of(memory: Memory) -> Iterator[None]:
-    """Within it `obsagent query` asks `memory`, at its time, as if it were today and in UTC."""
+    """Within it `obsagent query` asks `memory`, of a model that of `judged`, at its time, as if it were today and in UTC."""
 
     def ask(_: object, text: str, **options: Any) -> dict[str, Any]:
-        return answer(parse(text), memory._agent.store.view(), memory.clock.wall_ms(), Options(zone=UTC, **options))
+        if "model=" not in text:
+            return answer(parse(text), memory._agent.store.view(), memory.clock.wall_ms(), Options(zone=UTC, **options))
+        other, references = judged()
+        chosen = Options(zone=UTC, references=references, **options)
+        return answer(parse(text), other._agent.store.view(), other.clock.wall_ms(), chosen)
+
+    def report(_: object, _name: str, text: str) -> dict[str, Any]:
+        other, references = judged()
+        return performance_report(text, other._agent.store.view(), references, other.clock.wall_ms(), UTC)
 
     with ExitStack() as patches:
         patches.enter_context(patch.dict(os.environ, {"TZ": "UTC"}))
         patches.callback(time.tzset)
         time.tzset()
         patches.enter_context(patch("obsagent.cli.query.ask_query", ask))
+        patches.enter_context(patch("obsagent.cli.performance.ask_report", report))
         patches.enter_context(patch.object(Clock, "_today", return_value=BEGIN.date()))
         yield
 

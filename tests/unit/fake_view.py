@@ -40,6 +40,7 @@ class FakeView:
 
     def __init__(self):
         self.overflowed = {}
+        self.ledger = None
         self._series = {}
         self._windows = {}
         self._accounts = {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from obsagent.answer.expected import Expected
+from obsagent.answer.expected import Expected, ExpectedOutcomes
 from obsagent.samples import Kind, Series
 from unit.fake_view import FakeView
 
@@ -26,6 +26,7 @@ class Lab:
         self.view = FakeView()
         self.known: dict[tuple[str, str], Expected] = {}
         self.configured: dict[str, str] = {}
+        self.joints: dict[str, ExpectedOutcomes] = {}
 
     # --- the reference
 
@@ -51,6 +52,9 @@ class Lab:
 
     def current(self, model: str, version: str) -> str:
         return self.configured.get(model, "")
+
+    def outcomes(self, reference: str) -> ExpectedOutcomes | None:
+        return self.joints.get(reference)
 
     # --- what comes
 

@@ -5,6 +5,7 @@ import json
 from obsagent.answer.catalogue import catalogue
 from obsagent.limits import CATALOGUE_VALUES
 from obsagent.samples import Kind
+from unit.fake_ledger import FakeLedger
 from unit.fake_view import FakeView
 
 NOW_MS = 1_767_258_125_250
@@ -105,10 +106,28 @@ def test_models_features_and_references_are_those_of_the_series():
     view.add_series("feature", Kind.COLUMN, service="other", model="churn", feature="age", version="")
     view.add_series("requests", Kind.COUNTER, service="shop", endpoint="/")
     found = catalogue(view)
+    alone = {"task": "", "outcomes": None}
     assert found["models"] == [
-        {"name": "churn", "versions": [], "variants": [], "services": ["other"], "features": 1},
-        {"name": "fraud", "versions": ["3", "4"], "variants": ["live"], "services": ["shop"], "features": 2},
+        {"name": "churn", "versions": [], "variants": [], "services": ["other"], "features": 1, **alone},
+        {"name": "fraud", "versions": ["3", "4"], "variants": ["live"], "services": ["shop"], "features": 2, **alone},
     ]
     assert found["features"][1] == {"name": "amount", "models": ["fraud"], "references": ["0ld00000", "new00000"]}
     assert found["references"][0] == {"name": "0ld00000", "models": ["fraud"], "features": 2}
     assert [model["name"] for model in catalogue(view, "shop")["models"]] == ["fraud"]
+
+
+def test_models_whose_predictions_have_ids_say_which_metrics_make_sense():
+    view = FakeView()
+    view.ledger = FakeLedger()
+    view.add_series(
+        "feature", Kind.COLUMN, service="shop", model="fraud", version="4", variant="live", feature="amount"
+    )
+    view.ledger.predict("fraud", "1", 0, 1, 0.5, country="DE")
+    view.ledger.predict("price", "1", 0, 2.5, version="1")
+    fraud, price = catalogue(view)["models"]
+    assert (fraud["task"], price["task"]) == ("two classes", "numbers")
+    assert fraud["outcomes"]["labels"]["country"] == {"values": ["DE"], "count": 1}
+    assert "recall" in fraud["outcomes"]["metrics"]
+    assert "mae" in price["outcomes"]["metrics"]
+    assert "recall" not in price["outcomes"]["metrics"]
+    assert (price["versions"], price["services"], price["features"]) == (["1"], [], 0)

@@ -60,14 +60,25 @@ def test_all_of_it() -> None:
     assert models["churn"].reference_of("4") is None
 
 
+def test_what_a_model_predicts_is_as_its_classes_are_named() -> None:
+    Path("agent.toml").write_text(
+        '[models.a]\ntask = "regression"\n[models.b]\npositive = "yes"\n[models.c]\npositive = 1.0\n'
+        "[models.d]\npositive = true\n"
+    )
+    config = read(Path("agent.toml"), {}).config
+    assert config is not None
+    assert config.models["a"].task == "regression"
+    assert [config.models[name].positive for name in "bcd"] == ["yes", "1", "True"]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("models = 3", "agent.toml:1: models: expected tables such as [models.fraud]"),
         (
             "[models]\nfraud = 3",
-            "models.fraud: expected a table with reference, drop, hash, keep_rows, horizon, versions, drift, harm, "
-            "on_retrain, got 3",
+            "models.fraud: expected a table with reference, drop, hash, keep_rows, horizon, task, positive, versions, "
+            "drift, harm, on_retrain, got 3",
         ),
         (
             "[models.fraud]\nrefrence = 'x'",
@@ -89,6 +100,11 @@ def test_all_of_it() -> None:
             "agent.toml:2: unknown key models.fraud.versions.4.drop; known keys",
         ),
         ('[models.""]\n', "expected a name of at most"),
+        (
+            "[models.fraud]\ntask = 'ranking'",
+            "models.fraud.task: expected 'classification' or 'regression', got 'ranking'",
+        ),
+        ("[models.fraud]\npositive = []", 'models.fraud.positive: expected the name of a class such as "fraud"'),
     ],
 )
 def test_mistakes_say_where_and_what_was_expected(text: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,7 +116,6 @@ def test_default_stats_follow_the_kind(catalogue, metric, stats):
             "`latency` has no label `country`: its labels are endpoint, host, service and worker",
             "country",
         ),
-        ("recall by version", "`recall` is computed from other metrics; that is not built yet", "recall"),
         ("mean error_rate", "`error_rate` is computed from other metrics: ask for it without a stat", "mean"),
         ("error_rate by status", "`errors` has no label `status`: its labels are endpoint and service", "status"),
         ("under 2GB latency", "`2GB` does not fit: this is measured in seconds", "under 2GB"),

@@ -53,7 +53,10 @@ def catalogue(view: View, service: str | None = None) -> Catalogue:
             *(_classic(name, parts, view) for name, parts in classics.items()),
         ],
         "events": _events(view.events(), service),
-        **model_catalogue(each for each in view.series() if service in (None, each.labels.get("service", ""))),
+        **model_catalogue(
+            [each for each in view.series() if service in (None, each.labels.get("service", ""))],
+            view.ledger if service is None else None,
+        ),
     }
     found["metrics"].sort(key=lambda metric: metric["name"])
     return found

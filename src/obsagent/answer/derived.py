@@ -33,6 +33,3 @@ DERIVED = {
         "share of the requests that raised or ended with a status of 500 or more",
     ),
 }
-
-NOT_BUILT = frozenset({"roc_auc", "recall", "accuracy", "truth_maturity"})
-"""Derived metrics of models, which the product will have. Those of features are in `feature_metrics.py`."""

@@ -9,6 +9,8 @@ from obsagent.answer import classic
 from obsagent.answer.durations import format_duration
 from obsagent.answer.mistakes import did_you_mean, listing, nearest, there_are
 from obsagent.answer.of_features import FEATURE, REFERENCE
+from obsagent.answer.of_outcomes import MODEL, OfOutcomes
+from obsagent.answer.outcome_metrics import ESTIMATES
 from obsagent.answer.plan import Divided, Plan, unit_of
 from obsagent.answer.query import DEFAULT_RANGE, EQUAL, Query, Since
 from obsagent.answer.rows import Row
@@ -19,12 +21,15 @@ from obsagent.answer.zones import local_time
 from obsagent.samples import Series
 
 DAY_MS = 86_400_000
+GIVE_IDS = "`model.prediction(value, score, id=…)` gives one"
 
 
 def why_empty(plan: Plan, view: View, now_ms: int, zone: tzinfo | None, measured: Sequence[Row]) -> str:
     """One line for an answer without series; `measured` are the rows that `where` has refused."""
     if measured:
         return _where_refused(plan, measured)
+    if isinstance(plan.outputs[0], OfOutcomes):
+        return why_no_outcomes(plan, plan.outputs[0])
     writer = _Writer(plan.query, view, now_ms, zone)
     source = next((each for each in plan.sources if each.kind is None), None)
     if source is not None:
@@ -35,8 +40,46 @@ def why_empty(plan: Plan, view: View, now_ms: int, zone: tzinfo | None, measured
     return writer.nothing_in_range(_divisor(plan))
 
 
+def why_no_outcomes(plan: Plan, output: OfOutcomes) -> str:
+    """One line for a metric of outcomes without any row."""
+    query = plan.query
+    if output.source.kind is None:
+        return f"no prediction with an id {range_words(query)}, nor ever; {GIVE_IDS}"
+    filters = " ".join(map(str, query.filters))
+    of_what = f" with {filters}" if filters else ""
+    if not output.source.groups:
+        return f"no prediction with an id has ever come{of_what}"
+    return f"no prediction with an id{of_what} {range_words(query)}; those without one find no truth; {GIVE_IDS}"
+
+
+def no_truths(plan: Plan, rows: Sequence[Row]) -> str:
+    """One line for predictions whose truths have not come."""
+    output = rows[0].output
+    waiting = sum(row.measured.beside["maturity"]["predictions"] for row in rows if row.output is output)
+    models = sorted({label for row in rows for label in _models_of(row)})
+    predictions = "prediction with an id waits" if waiting == 1 else "predictions with ids wait"
+    return (
+        f"no truths yet: {waiting:,} {predictions} for theirs {range_words(plan.query)}; "
+        f"`model.truths(ids, values)` or `obsagent truth import FILE --model {models[0]}` bring them"
+        f"{', `estimated_…` does without' if output.name in ESTIMATES else ''}"
+    )
+
+
+def _models_of(row: Row) -> list[str]:
+    assert isinstance(row.output, OfOutcomes)
+    return [
+        series.labels[MODEL] for group in row.output.source.groups if group.key == row.key for series in group.series
+    ]
+
+
 def no_reference(plan: Plan, rows: Sequence[Row]) -> str:
-    """One line for features that there are, and nothing to compare them with."""
+    """One line for features that there are, and nothing to compare them with; and for estimates."""
+    if isinstance(rows[0].output, OfOutcomes):
+        model = _models_of(rows[0])[0]
+        return (
+            f"`{rows[0].output.name}` needs a reference of {model} that knows scores, predictions and truths: "
+            f"`obsagent reference fit FILE --model {model} --prediction … --score … --truth …` makes one"
+        )
     keys = {row.key for row in rows}
     return no_reference_of(
         [each for source in plan.sources for group in source.groups if group.key in keys for each in group.series]
@@ -67,6 +110,15 @@ def _divisor(plan: Plan) -> Source:
     """The metric without which there is no row."""
     output = plan.outputs[0]
     return output.denominator if isinstance(output, Divided) else output.source
+
+
+def range_words(query: Query) -> str:
+    """When, in words: `in the last 15m`."""
+    when = query.range.when
+    if not isinstance(when, Since):
+        return query.range.text
+    text = query.range.text.removeprefix("since ")
+    return f"in the last {text if query.range is not DEFAULT_RANGE else format_duration(when.duration_ms)}"
 
 
 def _where_refused(plan: Plan, measured: Sequence[Row]) -> str:
@@ -125,13 +177,7 @@ class _Writer:
         return " ".join(map(str, self._query.filters))
 
     def _range(self) -> str:
-        when = self._query.range.when
-        if isinstance(when, Since):
-            text = self._query.range.text.removeprefix("since ")
-            return (
-                f"in the last {text if self._query.range is not DEFAULT_RANGE else format_duration(when.duration_ms)}"
-            )
-        return self._query.range.text
+        return range_words(self._query)
 
     def _last_sample(self, metric: str, separator: str = ";") -> str:
         last_ms = self._last_ms(metric)

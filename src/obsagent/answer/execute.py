@@ -27,6 +27,13 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
                     [not_finite] if NaN or infinities were observed: {"nan" | "positive_infinity" | …: samples}
                     [reference]  id of the reference that a feature is compared with, of a metric that needs one; null
                                  if there is none
+                    [maturity]   {"predictions", "truths", "share"} of a metric of predictions: how many with ids there
+                                 were, and how many of them have a truth; of points and of the other side too
+                    [interval]   {stat: [low, high] or null}, and [confidence], 0.95: between what such a metric lies;
+                                 of points and of the other side too
+                    [watermark]  the time up to which truths are nearly complete: of the predictions behind it fewer
+                                 than 9 in 10 have one; null if there is no such time
+                    [why]        why such a value is null
                     [left_out]   {reference: samples} that count over the bins of another reference ("": of none), and
                                  so not here
                     [points]     {"from", "to", "count", "values", "error_bound"} of each step that has samples
@@ -41,20 +48,24 @@ The answer is a dict that goes into JSON as it is. A key in brackets is there on
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from obsagent.answer.compare import changes, other_key, other_query, other_span, with_gone
-from obsagent.answer.empty import no_reference, why_empty
+from obsagent.answer.empty import no_reference, no_truths, why_empty
 from obsagent.answer.exemplars import add_exemplars
 from obsagent.answer.explain import explain
 from obsagent.answer.gather import gather
 from obsagent.answer.instants import iso_utc
 from obsagent.answer.measure import Measured
+from obsagent.answer.of_outcomes import OfOutcomes
 from obsagent.answer.options import TDIGEST, Options
+from obsagent.answer.outcome_metrics import figure_of
+from obsagent.answer.outcomes import Gap, Ledger
 from obsagent.answer.plan import Output, Plan, plan
 from obsagent.answer.query import Query
 from obsagent.answer.ranges import Span, resolve
-from obsagent.answer.rows import Row, limited, passing, rows_of, with_reference
+from obsagent.answer.rows import Row, limited, passing, rows_of, with_reference, with_truths
 from obsagent.answer.select import SERVICE
 from obsagent.answer.stats import Stat
 from obsagent.answer.view import View
@@ -90,14 +101,16 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
     span = resolve(query, view, now_ms, options.zone)
     versus = query.versus
     before = other_span(span, versus) if versus else span
-    window_ms = view.window_ms_from(min(span.from_ms, before.from_ms))
-    planned = plan(query, series, span, window_ms)
+    ledger = view.ledger if any(figure_of(term.metric.text) for term in query.terms) else None
+    window_ms = _window_ms(view, ledger, min(span.from_ms, before.from_ms))
+    planned = plan(query, series, span, window_ms, ledger)
     _check_sketch(planned, options)
     side = _Side(planned, view, options)
     other = None
     if versus is not None:
-        other = _Side(plan(other_query(query, versus), series, before, window_ms), view, options)
-    compared, alone = with_reference(side.rows)
+        other = _Side(plan(other_query(query, versus), series, before, window_ms, ledger), view, options)
+    told, untold = with_truths(side.rows)
+    compared, alone = with_reference(told)
     measured = with_gone(compared, other.rows, query) if other else compared
     rows = limited(planned, passing(planned, measured))
     result = _head(planned, side, view, window_ms)
@@ -108,7 +121,9 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
         _compare(planned, rows, other.rows, result["series"])
     if options.exemplars:
         add_exemplars(planned, view, rows, result["series"])
-    if not rows and alone and not measured:
+    if not rows and untold and not measured:
+        result["empty"] = no_truths(planned, untold)
+    elif not rows and alone and not measured:
         result["empty"] = no_reference(planned, alone)
     elif not rows:
         result["empty"] = why_empty(planned, view, now_ms, options.zone, measured)
@@ -117,6 +132,11 @@ def answer(query: Query, view: View, now_ms: int, options: Options = DEFAULTS) -
         reads = [each.gathered.reads for each in (side, other) if each]
         result["explain"] = explain(planned, side.gathered.covered, reads, took_ms)
     return result
+
+
+def _window_ms(view: View, ledger: Ledger | None, from_ms: int) -> int:
+    """The length of the longest windows that are kept from then on, of what is asked for."""
+    return max(view.window_ms_from(from_ms), ledger.window_ms_from(from_ms) if ledger else 0)
 
 
 def _check_sketch(planned: Plan, options: Options) -> None:
@@ -207,6 +227,7 @@ def _numbers(measured: Measured, shown: tuple[Stat, ...]) -> Answer:
         "count": measured.count,
         "error_bound": {name: estimate.error_bound for name, estimate in estimates.items()},
         "values": {name: estimate.value for name, estimate in estimates.items()},
+        **measured.beside,
     }
 
 
@@ -237,6 +258,13 @@ def _gaps(planned: Plan, view: View) -> Answer:
         from_ms = 0
     inside = [
         {**_span(Span(max(gap.from_ms, from_ms), min(gap.to_ms, to_ms))), "reason": gap.reason}
-        for gap in view.gaps(from_ms, to_ms)
+        for gap in (*view.gaps(from_ms, to_ms), *_outcome_gaps(planned, view))
+        if gap.from_ms < to_ms and gap.to_ms > from_ms
     ]
     return {"gaps": inside} if inside else {}
+
+
+def _outcome_gaps(planned: Plan, view: View) -> Sequence[Gap]:
+    """Those of the ledger, if it was asked."""
+    asked = any(isinstance(output, OfOutcomes) for output in planned.outputs)
+    return view.ledger.gaps() if asked and view.ledger is not None else ()

@@ -6,6 +6,7 @@ References are files that the agent's configuration names; they are handed in, s
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +62,23 @@ class Expected:
         return min(self.kappa0, self.samples) if self.kappa0 > 0 else self.samples
 
 
+@dataclass(frozen=True, slots=True)
+class ExpectedOutcomes:
+    """What a reference says of a model's outcomes: how often which score, prediction and truth came together."""
+
+    reference: str
+    """The reference's id."""
+    predicted: tuple[str, ...]
+    truths: tuple[str, ...]
+    """The names of classes, by index."""
+    cells: Mapping[tuple[int, int, int], int]
+    """(score bin, index of the prediction, index of the truth) → rows; −1 for what is missing, and beyond the last name
+    for what has none."""
+    score_bins: int = 0
+    """Of one width; 0 without scores."""
+    score_range: tuple[float, float] = (0.0, 1.0)
+
+
 class References(Protocol):
     """Finds references; whatever is wrong with one, it is not found, and the others are."""
 
@@ -74,6 +92,10 @@ class References(Protocol):
 
     def current(self, model: str, version: str) -> str:
         """The id of the reference that is configured for a version of a model; empty if there is none."""
+        ...
+
+    def outcomes(self, reference: str) -> ExpectedOutcomes | None:
+        """What the reference with this id says of outcomes; None if there is no such reference, or no truth in it."""
         ...
 
 
@@ -91,6 +113,10 @@ class NoReferences:
     def current(self, model: str, version: str) -> str:
         """None."""
         return ""
+
+    def outcomes(self, reference: str) -> ExpectedOutcomes | None:
+        """None."""
+        return None
 
 
 NO_REFERENCES = NoReferences()

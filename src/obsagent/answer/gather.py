@@ -5,16 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from obsagent._native.codec import Groups
 from obsagent.answer.classic import Part, parts_of
 from obsagent.answer.of_features import REFERENCE, OfFeatures
+from obsagent.answer.of_outcomes import OfOutcomes
 from obsagent.answer.plan import Plan
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Group, Key, Source
 from obsagent.answer.stats import CLASSIC
 from obsagent.answer.view import Reads, View
 from obsagent.samples import Kind
+
+if TYPE_CHECKING:
+    from obsagent.answer.outcome_read import Reading
+
+
+class NothingRead(NamedTuple):
+    """Of what is kept by metric: the ledger alone was asked."""
+
+    segments: int = 0
+    blocks: int = 0
+    frames: int = 0
+    bytes: int = 0
+    raw_bytes: int = 0
+    head_windows: int = 0
+
+
+NOTHING = NothingRead()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +58,8 @@ class Gathered:
     members: Mapping[tuple[str, Key], Members]
     covered: Span | None
     reads: Reads
+    outcomes: Reading | None = None
+    """What was read of the ledger, if the plan asks for outcomes."""
 
     def of(self, source: Source, key: Key) -> Members | None:
         """Where the samples of a row are; None if the metric has no such row."""
@@ -69,12 +90,28 @@ def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
         groups = Groups(mapping, count, steps.first_ms, steps.step_ms, steps.count, digests=digests, columns=columns)
     else:
         groups = Groups(mapping, count, digests=digests, columns=columns)
+    outcomes = _read_outcomes(plan, view)
+    if outcomes is not None and not plan.sources:
+        return Gathered(groups, members, outcomes.covered, NOTHING, outcomes)
     coverage = view.collect(plan.span.read_from_ms, plan.span.to_ms, groups, steps.step_ms if steps else 0)
     covered = None
     if coverage.first_ms is not None and coverage.last_ms is not None:
         # Whole windows, but not beyond now.
         covered = Span(coverage.first_ms, min(coverage.last_ms, coverage.to_ms))
-    return Gathered(groups, members, covered, coverage.reads)
+    return Gathered(groups, members, covered, coverage.reads, outcomes)
+
+
+def _read_outcomes(plan: Plan, view: View) -> Reading | None:
+    """What the ledger has for all outputs that ask it: they have the same rows."""
+    output = next((each for each in plan.outputs if isinstance(each, OfOutcomes)), None)
+    if output is None or view.ledger is None:
+        return None
+    from obsagent.answer.outcome_read import Grid, Reading
+
+    steps, span = plan.steps, plan.span
+    window_ms = view.ledger.window_ms_from(span.from_ms)
+    grid = Grid(steps.first_ms, steps.step_ms, steps.count) if steps else Grid.over(span, window_ms)
+    return Reading(view.ledger, output.source.groups, span, grid)
 
 
 def _places(source: Source, group: Group) -> tuple[list[int], tuple[Part, ...]]:

@@ -39,6 +39,8 @@ class Measured:
     not_finite: dict[str, int] = field(default_factory=dict)
     stated: dict[str, Any] = field(default_factory=dict)
     """What else the answer says of it, by key."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What stands beside its numbers wherever they do: of a row, of a step, of what it is compared with."""
 
 
 def exact(value: float | int | None) -> Estimate:

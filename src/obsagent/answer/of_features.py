@@ -16,9 +16,9 @@ from obsagent.answer.expected import Expected, References
 from obsagent.answer.feature_counts import Counted, counted, in_bins
 from obsagent.answer.feature_metrics import FIGURES, MISSING_SHARE, NOTHING, Figure, missing
 from obsagent.answer.measure import Measured, exact
-from obsagent.answer.mistakes import QueryError, listing
+from obsagent.answer.mistakes import QueryError
 from obsagent.answer.query import Name, Query, Term
-from obsagent.answer.select import Key, Source, select
+from obsagent.answer.select import Key, Source, check_is_of_one, select
 from obsagent.answer.stats import Stat
 from obsagent.samples import Kind, Series
 
@@ -74,23 +74,11 @@ def of_features(query: Query, term: Term, series: list[Series]) -> OfFeatures:
         summary = f"`{name.text}` is computed from the features of models, and here `{FEATURE}` is a {source.kind.word}"
         raise QueryError(summary, query.text, name.start, name.end)
     if not FIGURES[name.text].merges_features:
-        _check_is_of_one(query, name, source)
+        check_is_of_one(query, name, source, MODEL_LABELS)
     rows = None
     if name.text == MISSING_SHARE and source.kind is not None:
         rows = select(_of_rows(query), Name(FEATURE_ROWS, name.start, name.end), series)
     return OfFeatures(name.text, Stat(name.text), source, rows)
-
-
-def _check_is_of_one(query: Query, name: Name, source: Source) -> None:
-    for group in source.groups:
-        mixed = [label for label in MODEL_LABELS if len({series.labels.get(label, "") for series in group.series}) > 1]
-        if mixed:
-            by = ",".join([*(each.text for each in query.by), *mixed])
-            choose = listing([f"{label}=NAME" for label in mixed], last="and")
-            summary = (
-                f"`{name.text}` is of one {' of one '.join(reversed(mixed))}: add `by {by}`, or choose with {choose}"
-            )
-            raise QueryError(summary, query.text, name.start, name.end)
 
 
 def _of_rows(query: Query) -> Query:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from obsagent.answer.outcome_metrics import figure_of
+from obsagent.answer.outcome_words import OF_OUTCOMES
 from obsagent.answer.words import CLAUSES, DERIVED, OTHERS, STATS, Word, sources_of
 
 Catalogue = Mapping[str, Any]
@@ -153,7 +155,12 @@ class Place:
             if metric["name"] not in self._metrics:
                 yield metric["name"], _metric_description(metric)
         there = {metric["name"] for metric in self._catalogue.get("metrics", ())}
-        known = {name: word for name, word in DERIVED.items() if there.issuperset(sources_of(name))}
+        judged = {name for model in self._judged() for name in model["outcomes"]["metrics"]}
+        known = {
+            name: word
+            for name, word in DERIVED.items()
+            if (name in judged if name in OF_OUTCOMES else there.issuperset(sources_of(name)))
+        }
         yield from _described({name: word for name, word in known.items() if name not in self._metrics})
 
     _expected_more_metrics = _expected_stat
@@ -219,11 +226,17 @@ class Place:
 
     _expected_time = _expected_limit = _expected_pattern = _expected_where_threshold = _expected_nothing
 
+    def _judged(self) -> list[Mapping[str, Any]]:
+        """The models whose predictions have ids."""
+        return [model for model in self._catalogue.get("models", ()) if model.get("outcomes")]
+
     def _labels(self) -> dict[str, Any]:
         """The labels of the metrics that were named, with their values; of all metrics if none is known."""
         metrics = self._catalogue.get("metrics", ())
         asked = {source for name in self._metrics for source in (sources_of(name) if name in DERIVED else (name,))}
         named = [metric for metric in metrics if metric["name"] in asked]
+        if any(figure_of(name) for name in self._metrics):
+            named += [model["outcomes"] for model in self._judged()]
         found: dict[str, Any] = {}
         for metric in named or metrics:
             for label, values in metric["labels"].items():

@@ -3,6 +3,7 @@
     Query ──► Source (metric, its series by group) ──► Output: Direct (statistics of one source)
                                                            or Divided (one statistic by another)
                                                            or OfFeatures (columns, against their reference)
+                                                           or OfOutcomes (predictions, against their truths)
 
 A query that asks for something meaningless (a quantile of a counter, bytes of a latency) ends here, in an error
 that points at the word. One that merely finds nothing gets sources without groups.
@@ -18,6 +19,9 @@ from obsagent.answer import derived
 from obsagent.answer.feature_metrics import FIGURES
 from obsagent.answer.mistakes import QueryError, did_you_mean, listing
 from obsagent.answer.of_features import OfFeatures, of_features
+from obsagent.answer.of_outcomes import OfOutcomes, of_outcomes
+from obsagent.answer.outcome_metrics import figure_of
+from obsagent.answer.outcomes import Ledger
 from obsagent.answer.query import Name, Query, Term
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source, select
@@ -99,7 +103,7 @@ class Divided:
         return (self.numerator, self.denominator)
 
 
-Output = Direct | Divided | OfFeatures
+Output = Direct | Divided | OfFeatures | OfOutcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,27 +134,37 @@ class Plan:
         return any(stat.name == AGE for output in self.outputs if isinstance(output, Direct) for stat in output.needed)
 
 
-def plan(query: Query, every_series: Iterable[Series], span: Span, window_ms: int = WINDOW_MS) -> Plan:
+def plan(
+    query: Query,
+    every_series: Iterable[Series],
+    span: Span,
+    window_ms: int = WINDOW_MS,
+    ledger: Ledger | None = None,
+) -> Plan:
     """The plan of `query` for a time of which windows of `window_ms` are kept; raises `QueryError` for what has no
-    meaning.
+    meaning. `ledger` has what is kept by request.
     """
     series = list(every_series)
-    outputs = (
-        (_ratio(query, series),) if query.is_ratio else tuple(_output(query, term, series) for term in query.terms)
-    )
+    outputs: tuple[Output, ...]
+    if query.is_ratio:
+        outputs = (_ratio(query, series),)
+    else:
+        outputs = tuple(_output(query, term, series, ledger) for term in query.terms)
     steps = _steps(query, span, outputs, window_ms)
     return Plan(query, span, outputs, steps, tuple(_limit(query, output) for output in outputs))
 
 
-def _output(query: Query, term: Term, series: list[Series]) -> Output:
+def _output(query: Query, term: Term, series: list[Series], ledger: Ledger | None) -> Output:
     quotient = derived.DERIVED.get(term.metric.text)
-    is_of_features = term.metric.text in FIGURES
+    is_of_features, is_of_outcomes = term.metric.text in FIGURES, figure_of(term.metric.text) is not None
     stored = any(each.metric == term.metric.text for each in series)
-    if stored or (quotient is None and not is_of_features):
+    if stored or not (quotient or is_of_features or is_of_outcomes):
         return _direct(query, term, series)
     if term.stats:
         summary = f"`{term.metric.text}` is computed from other metrics: ask for it without a stat"
         raise QueryError(summary, query.text, term.stats[0].start, term.stats[-1].end)
+    if is_of_outcomes:
+        return of_outcomes(query, term, ledger)
     if quotient is None:
         return of_features(query, term, series)
     top, bottom = quotient.numerator, quotient.denominator
@@ -165,7 +179,6 @@ def _direct(query: Query, term: Term, series: list[Series]) -> Direct:
     source = select(query, term.metric, series)
     name = term.metric.text
     if source.kind is None:
-        _refuse_not_built(query, term.metric)
         return Direct(name, source, term.stats, term.stats)
     shown = term.stats or default_stats(source.kind)
     where = (query.where.stat,) if query.where else ()
@@ -205,12 +218,6 @@ def _operand_stat(query: Query, source: Source) -> Stat:
         )
         raise QueryError(summary, query.text, source.metric.start, source.metric.end)
     return Stat("last") if source.kind is Kind.GAUGE else derived.SUM
-
-
-def _refuse_not_built(query: Query, metric: Name) -> None:
-    if metric.text in derived.NOT_BUILT:
-        summary = f"`{metric.text}` is computed from other metrics; that is not built yet"
-        raise QueryError(summary, query.text, metric.start, metric.end)
 
 
 def _check_stat(query: Query, source: Source, stat: Stat) -> None:
@@ -268,14 +275,14 @@ def _limit(query: Query, output: Output) -> float:
         raise QueryError(str(error), query.text, where.value_start, where.value_end) from None
 
 
-def _stats_of(output: Divided | OfFeatures) -> tuple[str, ...]:
+def _stats_of(output: Divided | OfFeatures | OfOutcomes) -> tuple[str, ...]:
     """What `where` may ask of a derived metric."""
     return (output.stat.name, COUNT.name, *([RATIO_NAME] if isinstance(output, Divided) else []))
 
 
 def unit_of(stat: Stat, output: Output) -> str:
     """The unit in which a statistic of an output is measured."""
-    if isinstance(output, OfFeatures):
+    if isinstance(output, OfFeatures | OfOutcomes):
         return output.unit if stat.name != COUNT.name else ""
     if isinstance(output, Divided):
         return RATIO if stat.name != COUNT.name else ""
@@ -297,7 +304,7 @@ def _steps(query: Query, span: Span, outputs: tuple[Output, ...], window_ms: int
     step_ms = lcm(query.step_ms, window_ms)
     first_ms = span.read_from_ms - span.read_from_ms % step_ms
     count = max(1, -(-(span.to_ms - first_ms) // step_ms))  # also of no time at all: the epoch, with `vs`
-    rows = max(1, sum(len(source.groups) for output in outputs for source in output.sources))
+    rows = max(1, sum(len(source.groups) for output in outputs for source in _grouped(output)))
     if count * rows > QUERY_POINTS:
         summary = (
             f"that is {count:,} steps of {rows:,} rows; {QUERY_POINTS:,} are the most: a longer step, or fewer rows"
@@ -306,8 +313,13 @@ def _steps(query: Query, span: Span, outputs: tuple[Output, ...], window_ms: int
     return Steps(first_ms, step_ms, count)
 
 
+def _grouped(output: Output) -> tuple[Source, ...]:
+    """What an output has rows of."""
+    return (output.source,) if isinstance(output, OfOutcomes) else output.sources
+
+
 def keys_of(output: Output) -> list[Key]:
     """The rows that an output may have, in their order."""
-    sources = (output.source,) if isinstance(output, OfFeatures) else output.sources
+    sources = (output.source,) if isinstance(output, OfFeatures) else _grouped(output)
     keys = {group.key for source in sources for group in source.groups}
     return sorted(keys, key=lambda key: [value for _, value in key])

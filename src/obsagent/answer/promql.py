@@ -21,6 +21,7 @@ from obsagent.answer import classic
 from obsagent.answer.classic import BUCKET, EDGE
 from obsagent.answer.durations import format_duration
 from obsagent.answer.of_features import OfFeatures
+from obsagent.answer.of_outcomes import OfOutcomes
 from obsagent.answer.plan import RATIO_NAME, Direct, Divided, Output, Plan
 from obsagent.answer.query import EQUAL, MATCHES, Filter
 from obsagent.answer.ranges import Span
@@ -66,6 +67,8 @@ def promql(plan: Plan, *, is_past: bool, covered: Span | None = None) -> tuple[l
 def _has_no(output: Output, stat: Stat) -> str:
     if isinstance(output, OfFeatures):
         return f"`{output.name}` is computed from columns of features, which the exporter does not have"
+    if isinstance(output, OfOutcomes):
+        return f"`{output.name}` is computed from predictions and their truths, which the exporter does not have"
     of_what = f"a {output.kind}" if output.kind else f"`{output.name}`, which is not known"
     return f"PromQL has no {stat.word} of {of_what}"
 
@@ -98,7 +101,7 @@ class _Writer:
     def text(self, output: Output, stat: Stat) -> str | None:
         if isinstance(output, Direct):
             return self._stat(output.source, stat)
-        if isinstance(output, OfFeatures):
+        if isinstance(output, OfFeatures | OfOutcomes):
             return None
         bottom = self._stat(output.denominator, output.denominator_stat)
         top = self._stat(output.numerator, output.numerator_stat)

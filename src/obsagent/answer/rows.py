@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from obsagent.answer.expected import NO_REFERENCES, Expected, References
 from obsagent.answer.gather import Gathered, Members
@@ -20,11 +21,15 @@ from obsagent.answer.measure import (
     within,
 )
 from obsagent.answer.of_features import OfFeatures, choose, compared, key_of_rows, measured
+from obsagent.answer.of_outcomes import OfOutcomes
 from obsagent.answer.plan import COUNT, Direct, Divided, Output, Plan, keys_of
 from obsagent.answer.ranges import Span
 from obsagent.answer.select import Key, Source
 from obsagent.answer.stats import AGE, CLASSIC, Stat
 from obsagent.samples import Kind
+
+if TYPE_CHECKING:
+    from obsagent.answer.outcome_rows import OutcomeRows
 
 SUM = Stat("sum")
 COUNTED = ("sum", "count", "rate")
@@ -50,7 +55,11 @@ class Row:
 
 
 def rows_of(
-    plan: Plan, gathered: Gathered, *, digest: bool = False, references: References = NO_REFERENCES
+    plan: Plan,
+    gathered: Gathered,
+    *,
+    digest: bool = False,
+    references: References = NO_REFERENCES,
 ) -> list[Row]:
     """The rows that have samples, or an age, by output and labels."""
     reader = _Reader(plan, gathered, digest, references)
@@ -59,21 +68,34 @@ def rows_of(
 
 
 class _Reader:
-    def __init__(self, plan: Plan, gathered: Gathered, digest: bool, references: References) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        gathered: Gathered,
+        digest: bool,
+        references: References,
+    ) -> None:
         self._plan = plan
         self._gathered = gathered
         self._digest = digest
         self._references = references
         self._chosen: dict[Key, Expected | None] = {}
         self._all_steps: Sequence[int] = range(plan.steps.count) if plan.steps else (0,)
+        self._outcomes = _outcome_rows(plan, gathered, references)
 
     def row(self, output: Output, key: Key) -> Row | None:
+        if isinstance(output, OfOutcomes):
+            return self._outcome_row(output, key)
         measured = self._measure(output, key, self._all_steps, self._gathered.covered)
         if isinstance(output, Direct):
             measured = self._with_age(output, key, measured)
         if measured is None:
             return None
         return Row(output, key, measured, list(self._points(output, key)))
+
+    def _outcome_row(self, output: OfOutcomes, key: Key) -> Row | None:
+        whole = self._outcomes.whole(output, key) if self._outcomes else None
+        return Row(output, key, whole, list(self._points(output, key))) if whole else None
 
     def _points(self, output: Output, key: Key) -> Iterable[Point]:
         steps, covered = self._plan.steps, self._gathered.covered
@@ -92,6 +114,8 @@ class _Reader:
             return self._source(output.source, key, output.needed, steps, seconds)
         if isinstance(output, OfFeatures):
             return self._of_features(output, key, steps)
+        if isinstance(output, OfOutcomes):
+            return self._outcomes.steps(output, key, range(steps[0], steps[-1] + 1)) if self._outcomes else None
         return self._divided(output, key, steps, seconds)
 
     def _of_features(self, output: OfFeatures, key: Key, steps: Sequence[int]) -> Measured | None:
@@ -162,6 +186,28 @@ class _Reader:
         since_end_ms = max(0, self._plan.span.to_ms - end_ms)
         measured.estimates[AGE] = within(since_end_ms / 1000, (end_ms - start_ms) / 1000)
         return measured
+
+
+def _outcome_rows(plan: Plan, gathered: Gathered, references: References) -> OutcomeRows | None:
+    """What measures outcomes, with numpy, where any were read; all outputs of this kind have the same rows."""
+    if gathered.outcomes is None:
+        return None
+    from obsagent.answer.outcome_rows import OutcomeRows
+
+    groups = next(output.source.groups for output in plan.outputs if isinstance(output, OfOutcomes))
+    return OutcomeRows(gathered.outcomes, groups, references)
+
+
+def with_truths(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows, and those of a metric that needs truths where none of its rows has one."""
+    told = {row.output.name for row in rows if row.measured.beside.get("maturity", {}).get("truths")}
+    untold = [
+        row
+        for row in rows
+        if isinstance(row.output, OfOutcomes) and row.output.figure.needs_truths and row.output.name not in told
+    ]
+    left = {id(row) for row in untold}
+    return [row for row in rows if id(row) not in left], untold
 
 
 def with_reference(rows: list[Row]) -> tuple[list[Row], list[Row]]:

@@ -6,7 +6,7 @@ error that points at the word.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from obsagent.answer import classic
@@ -128,6 +128,22 @@ def _only_kind(query: Query, metric: Name, series: list[Series]) -> MetricKind:
     where = [f"a {kind.word} in {listing(sorted(services), last='and')}" for kind, services in by_kind.items()]
     summary = f"`{metric.text}` is {listing(where, last='and')}: choose with service=NAME"
     raise QueryError(summary, query.text, metric.start, metric.end)
+
+
+def check_is_of_one(query: Query, name: Name, source: Source, labels: Sequence[str]) -> None:
+    """A number that means nothing of several models, or features, together needs rows, or filters, of each.
+
+    Raises `QueryError` if a row would mix several values of one of the labels.
+    """
+    for group in source.groups:
+        mixed = [label for label in labels if len({series.labels.get(label, "") for series in group.series}) > 1]
+        if mixed:
+            by = ",".join([*(each.text for each in query.by), *mixed])
+            choose = listing([f"{label}=NAME" for label in mixed], last="and")
+            summary = (
+                f"`{name.text}` is of one {' of one '.join(reversed(mixed))}: add `by {by}`, or choose with {choose}"
+            )
+            raise QueryError(summary, query.text, name.start, name.end)
 
 
 def _choose_gauges(query: Query, series: list[Series], of_metric: Iterable[Series]) -> list[Series]:

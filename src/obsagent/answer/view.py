@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from obsagent.answer.outcomes import Gap, Ledger
 from obsagent.samples import Event, Exemplar, Series
 
 if TYPE_CHECKING:
@@ -87,31 +88,17 @@ class Clients(Protocol):
         ...
 
 
-class Gap(Protocol):
-    """A time of which something that was acknowledged may be missing."""
-
-    @property
-    def from_ms(self) -> int:
-        """Its begin."""
-        ...
-
-    @property
-    def to_ms(self) -> int:
-        """Its end, which is not in it."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """What is damaged or missing, in words."""
-        ...
-
-
 class View(Protocol):
     """A consistent snapshot. Times are milliseconds since the epoch, UTC."""
 
     @property
     def overflowed(self) -> Mapping[str, int]:
         """Metric → number of its series that were refused for the budget."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """What is kept by the ids of requests; None where nothing is."""
         ...
 
     def series(self) -> Iterable[Series]:

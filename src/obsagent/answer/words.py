@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Word(NamedTuple):
-    """What a word says, in short and in full, and a query that shows it."""
-
-    short: str
-    long: str
-    example: str
-
+from obsagent.answer.explanation import Word as Word
+from obsagent.answer.outcome_words import OF_OUTCOMES, error_quantile
 
 STATS = {
     "p50": Word(
@@ -172,6 +164,7 @@ DERIVED = {
     ),
     "constant": Word("1 if there is one value only", "1 or 0.", "constant model=fraud by feature since 1d"),
     "distinct": Word("how many different values", "About, with its error.", "distinct model=fraud by feature since 1d"),
+    **OF_OUTCOMES,
 }
 """Metrics that are computed from others."""
 
@@ -180,8 +173,8 @@ DERIVED_FROM = {"error_rate": ("errors", "requests"), "missing_share": ("feature
 
 
 def sources_of(derived: str) -> tuple[str, ...]:
-    """The metrics that a derived one is computed from."""
-    return DERIVED_FROM.get(derived, ("feature",))
+    """The metrics that a derived one is computed from; none for what the ledger alone knows."""
+    return () if derived in OF_OUTCOMES else DERIVED_FROM.get(derived, ("feature",))
 
 
 GRAMMAR = """\
@@ -198,4 +191,4 @@ def explained(name: str) -> Word | None:
             return words[name]
     from obsagent.answer.stats import looks_like_quantile
 
-    return STATS["p50"] if looks_like_quantile(name) else None
+    return STATS["p50"] if looks_like_quantile(name) else error_quantile(name)

@@ -42,6 +42,7 @@ COMMANDS = {
     "init": "write a configuration file with every key, its meaning and its default",
     "keys": "make, list and revoke keys for tcp",
     "list": "list what there is to ask about",
+    "performance": "show how good models are, by their truths and before them",
     "quality": "show what is wrong with the data that models are given",
     "query": "ask for quantiles, rates and counts",
     "reference": "freeze training data as a model's reference; show and compare references",
@@ -55,7 +56,7 @@ COMMANDS = {
 
 # fmt: off
 NOT_BUILT = (
-    "logs", "traces", "performance", "alerts", "export",
+    "logs", "traces", "alerts", "export",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from obsagent.cli.footer import POINTS
+from obsagent.cli.outcomes import judges
 from obsagent.cli.units import MISSING, format_number
 
 TYPE_CHECKING = False
@@ -31,9 +32,10 @@ def marks_of(style: Style) -> tuple[str, str]:
 def legend(answer: Answer, style: Style) -> list[str]:
     """What the marks mean, or that there are none."""
     found = [change for row in answer["series"] for change in row.get("change", {}).values()]
+    bounds = "confidence intervals" if judges(answer["series"]) else "error bounds"
     if any(change["beyond_error"] for change in found):
-        return [f"{''.join(dict.fromkeys(marks_of(style)))} beyond the error bounds"]
-    return ["no change beyond the error bounds"] if found else []
+        return [f"{''.join(dict.fromkeys(marks_of(style)))} beyond the {bounds}"]
+    return [f"no change beyond the {bounds}"] if found else []
 
 
 def change_cells(column: Column, lines: Sequence[Line], style: Style) -> list[str]:

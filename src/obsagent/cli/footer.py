@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from obsagent.cli.columns import BEYOND, Column, columns_of_answer, lines_of_answer, metric_of, metrics_of
+from obsagent.cli.outcomes import counted, judges
 from obsagent.cli.times import Clock
 from obsagent.cli.units import format_count
 from obsagent.errors import printable
@@ -33,7 +34,7 @@ def footer_text(answer: Answer) -> str:
 def footer(answer: Answer, clock: Clock, notes: Iterable[str] = ()) -> list[str]:
     """Its pieces, each only where it says something; `notes` are what a layout adds."""
     return [
-        *_counted(answer),
+        *_counted(answer, clock),
         *_bounds(answer),
         *_condition(answer),
         *_apart(answer),
@@ -45,9 +46,14 @@ def footer(answer: Answer, clock: Clock, notes: Iterable[str] = ()) -> list[str]
     ]
 
 
-def _counted(answer: Answer) -> Iterator[str]:
-    """`24,310 samples vs 21,004`; of several metrics the samples of each."""
+def _counted(answer: Answer, clock: Clock) -> Iterator[str]:
+    """`24,310 samples vs 21,004`; of several metrics the samples of each; of predictions how many have a truth."""
     rows = answer["series"]
+    if judges(rows):
+        yield from counted(rows, answer, clock)
+        rows = [row for row in rows if "maturity" not in row]
+        if not rows:
+            return
     several = len(metrics_of(answer)) > 1
     if rows:
         parts = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from obsagent.cli.columns import UNLABELLED, columns_of_answer, label_names, lines_of_answer, with_samples
+from obsagent.cli.outcomes import counts_title, interval_cells, interval_title, judges, maturity_cells
 from obsagent.cli.table import FIXED, GAP, LEFT, RIGHT, column_widths, columns_of, in_blocks
 from obsagent.cli.units import MISSING, format_count
 from obsagent.errors import printable
@@ -11,12 +12,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from obsagent.cli.columns import Answer, Column, Line
+    from obsagent.cli.columns import Answer, Cells, Column, Line
     from obsagent.cli.table import Style
     from obsagent.cli.times import Clock
 
 READABLE_LABEL = 20
 """Labels longer than this give way to a sparkline."""
+
+WITH_INTERVAL = 2
+"""Columns of a metric of predictions: its value, and between what it lies."""
+
+MATURITY_METRIC = "truth_maturity"
 
 COMPARED = 3
 """Columns that `vs` makes of one: now, then, change."""
@@ -73,15 +79,18 @@ def _by_labels(answer: Answer, columns: list[Column], lines: list[Line], style: 
     grid = Grid(len(lines))
     for label in labels:
         grid.add(label, [line.labels.get(label) or UNLABELLED for line in lines], LEFT)
+    judged = judges(answer["series"])
     for column in columns:
         grid.add(column.title, [column.cell(line.cells) for line in lines])
         if "vs" in answer:
             _add_comparison(answer, column, lines, style, grid)
+        elif judged:
+            _add_interval(answer, column, [line.cells for line in lines], grid)
     if labels and with_samples(answer, columns):
-        grid.add("samples", [_samples(line.cells) for line in lines])
+        _add_samples(answer, [line.cells for line in lines], grid)
     notes = _add_trends(answer, columns[0], lines, style, grid) if stepped else []
     if "vs" not in answer:
-        return Layout(grid.blocks(style.width), notes=notes)
+        return Layout(grid.blocks(style.width, WITH_INTERVAL if judged else 1), notes=notes)
     from obsagent.cli.changes import legend
 
     return Layout(grid.blocks(style.width, COMPARED), notes=[*notes, *legend(answer, style)])
@@ -92,6 +101,26 @@ def _add_comparison(answer: Answer, column: Column, lines: Sequence[Line], style
 
     grid.add(answer["vs"]["what"], [column.cell(line.cells, "vs") for line in lines])
     grid.add("change", change_cells(column, lines, style))
+
+
+def _add_interval(answer: Answer, column: Column, lines: Sequence[Cells], grid: Grid) -> None:
+    """Between what a metric of predictions lies."""
+    title = interval_title(column, answer["series"])
+    if title:
+        grid.add(title, interval_cells(column, lines))
+
+
+def _add_samples(answer: Answer, lines: Sequence[Cells], grid: Grid) -> None:
+    """What the numbers are of; of predictions also how many of them have a truth."""
+    counts = [_samples(cells) for cells in lines]
+    if not judges(answer["series"]):
+        grid.add("samples", counts)
+        return
+    title = counts_title(answer["series"])
+    if title not in grid.header:
+        grid.add(title, counts)
+    if MATURITY_METRIC not in grid.header:
+        grid.add("maturity", maturity_cells(lines))
 
 
 def _samples(cells: dict[str, Answer]) -> str:
@@ -118,11 +147,15 @@ def _by_time(answer: Answer, columns: list[Column], line: Line, style: Style, cl
     points = line.points()
     grid = Grid(len(points))
     grid.add("time", clock.starts(list(points)), LEFT)
+    cells = list(points.values())
     for column in columns:
-        grid.add(column.title, [column.cell(cells) for cells in points.values()])
+        grid.add(column.title, [column.cell(each) for each in cells])
+        if judges(answer["series"]):
+            _add_interval(answer, column, cells, grid)
     if with_samples(answer, columns):
-        grid.add("samples", [_samples(cells) for cells in points.values()])
-    return Layout(grid.blocks(style.width), _above(answer, columns[0], line, style))
+        _add_samples(answer, cells, grid)
+    together = WITH_INTERVAL if judges(answer["series"]) else 1
+    return Layout(grid.blocks(style.width, together), _above(answer, columns[0], line, style))
 
 
 def _above(answer: Answer, column: Column, line: Line, style: Style) -> str:

@@ -41,13 +41,14 @@ def ask_query(args: Namespace, text: str, **options: Any) -> dict[str, Any]:
 
 
 def ask_report(args: Namespace, name: str, text: str) -> dict[str, Any]:
-    """A report (`drift` or `quality`) on what `text` chooses, from the source that the command line names."""
+    """A report (`drift`, `quality`, `performance`) on what `text` chooses, from the source that was named."""
     from contextlib import closing
 
     from obsagent.cli.stored import open_source
 
     with closing(open_source(args, REPORT_TIMEOUT_S)) as source:
-        return source.drift(text) if name == "drift" else source.quality(text)
+        ask = {"drift": source.drift, "quality": source.quality, "performance": source.performance}
+        return ask[name](text)
 
 
 def ask_status(args: Namespace) -> dict[str, Any]:

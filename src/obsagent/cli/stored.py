@@ -32,6 +32,10 @@ class Source(Protocol):
         """What is known by an id."""
         ...
 
+    def performance(self, text: str) -> dict[str, Any]:
+        """How good models are."""
+        ...
+
     def status(self) -> dict[str, Any]:
         """Accounts and state."""
         ...
@@ -81,6 +85,13 @@ class StoreSource:
         from obsagent.evaluate.quality_report import quality_report
 
         return quality_report(text, self._open().view(), self._references(), SystemClock().wall_ms())
+
+    def performance(self, text: str) -> dict[str, Any]:
+        """How good models are."""
+        from obsagent.clock import SystemClock
+        from obsagent.evaluate.performance_report import performance_report
+
+        return performance_report(text, self._open().view(), self._references(), SystemClock().wall_ms())
 
     def _references(self) -> References:
         """The references that the agent has used."""

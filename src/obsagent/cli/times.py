@@ -43,6 +43,12 @@ class Clock:
         day = "" if at.date() == self._today() else f"{at:%Y-%m-%d} "
         return f"{day}{at:%H:%M:%S}.{at.microsecond // 1000:03d}{self._suffix}"
 
+    def second(self, text: str) -> str:
+        """`14:02:10`, with its date unless it is today."""
+        at = self.at(text)
+        day = "" if at.date() == self._today() else f"{at:%Y-%m-%d} "
+        return f"{day}{at:%H:%M:%S}{self._suffix}"
+
     def starts(self, texts: Sequence[str]) -> list[str]:
         """The starts of steps, all alike: with as little of date and seconds as tells them apart."""
         starts = [self.at(text) for text in texts]

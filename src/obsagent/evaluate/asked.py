@@ -100,16 +100,27 @@ def read(
 
 def _query(words: str, command: str) -> Query:
     """The words behind a command as a query about features."""
-    query = parse(f"{METRIC} {words}")
+    return command_query(words, command, METRIC, DAY_MS, takes_top=True)
+
+
+def command_query(words: str, command: str, metric: str, since_ms: int, *, takes_top: bool) -> Query:
+    """The words behind a command as a query about a metric, since so long ago if they name no time.
+
+    Raises `QueryError` for a clause that the command does not take.
+    """
+    query = parse(f"{metric} {words}")
     refused = {"step": query.step_ms, "vs": query.versus, "where": query.where, "bottom": _is_bottom(query)}
+    if not takes_top:
+        refused["top"] = query.limit is not None and not _is_bottom(query)
+    knows = "filters, by, ranges and top" if takes_top else "filters, by and ranges"
     for clause, is_there in refused.items():
         if is_there:
-            at = query.text.find(clause, len(METRIC))
-            summary = f"`obsagent {command}` knows filters, by, ranges and top; for `{clause}` use `obsagent query`"
+            at = query.text.find(clause, len(metric))
+            summary = f"`obsagent {command}` knows {knows}; for `{clause}` use `obsagent query`"
             raise QueryError(summary, query.text, at, at + len(clause))
     if not query.has_range:
-        query = replace(query, range=Range(Since(DAY_MS), f"since {format_duration(DAY_MS)}"))
-    return replace(query, terms=(Term(Name(METRIC, 0, len(METRIC))),))
+        query = replace(query, range=Range(Since(since_ms), f"since {format_duration(since_ms)}"))
+    return replace(query, terms=(Term(Name(metric, 0, len(metric))),))
 
 
 def _is_bottom(query: Query) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from obsagent.answer.expected import Expected
+from obsagent.answer.expected import Expected, ExpectedOutcomes
 
 if TYPE_CHECKING:
     from obsagent.reference import FeatureReference, Reference
@@ -30,6 +30,7 @@ class FromFiles:
         """Looks up what is known at each time."""
         self._known = known
         self._made: dict[tuple[str, str], Expected] = {}
+        self._outcomes: dict[str, ExpectedOutcomes | None] = {}
 
     def feature(self, reference: str, feature: str) -> Expected | None:
         """What the reference with this label says of a feature or an output."""
@@ -45,7 +46,7 @@ class FromFiles:
 
     def forget(self) -> None:
         """What was made of references that may be others now."""
-        self._made = {}
+        self._made, self._outcomes = {}, {}
 
     def features(self, reference: str) -> tuple[str, ...]:
         """The names of all features and outputs in a reference."""
@@ -56,6 +57,13 @@ class FromFiles:
         """The label of the reference that is configured for a version of a model; empty if there is none."""
         found = self._known.lookup(model, version)
         return found.label if found else ""
+
+    def outcomes(self, reference: str) -> ExpectedOutcomes | None:
+        """What the reference with this label says of truths."""
+        if reference not in self._outcomes:
+            found = self._known.find(reference)
+            self._outcomes[reference] = outcomes_of(found) if found else None
+        return self._outcomes[reference]
 
 
 def expected_of(reference: str, feature: str, column: FeatureReference) -> Expected:
@@ -80,3 +88,12 @@ def expected_of(reference: str, feature: str, column: FeatureReference) -> Expec
         distinct=column.distinct,
         is_constant=column.is_constant,
     )
+
+
+def outcomes_of(reference: Reference) -> ExpectedOutcomes | None:
+    """The joint distribution of a reference as an answer needs it; None if it knows no truth."""
+    joint = reference.joint
+    if joint is None:
+        return None
+    score_range = joint.score_low, joint.score_high
+    return ExpectedOutcomes(reference.label, joint.predicted, joint.truths, joint.cells, joint.score_bins, score_range)

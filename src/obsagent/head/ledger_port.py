@@ -80,6 +80,10 @@ class Ledger(Protocol):
         """What is known now; it does not change any more."""
         ...
 
+    def asked(self) -> Any:
+        """The same for answers: `obsagent.answer.outcomes.Ledger`."""
+        ...
+
     def status(self) -> dict[str, Any]:
         """Counts and sizes, as JSON takes them."""
         ...
@@ -93,12 +97,26 @@ OpenLedger = Callable[[Path, Fs, bytes], Ledger]
 """Of a directory, which is made if there is none, and the key of its hashes; raises `StoreError`."""
 
 
-def open_ledger(directory: Path, fs: Fs, key: bytes, horizon_ms: Callable[[str], int] | None = None) -> Ledger:
-    """The real one; `horizon_ms` says of a model how long its predictions and truths wait for each other."""
+def open_ledger(
+    directory: Path,
+    fs: Fs,
+    key: bytes,
+    horizon_ms: Callable[[str], int] | None = None,
+    task: Callable[[str], str] | None = None,
+    positive: Callable[[str], str] | None = None,
+) -> Ledger:
+    """The real one. Functions say of a model how long its predictions and truths wait for each other, what it predicts,
+    and which class is the positive one; the last two are empty where it is to be told by the predictions.
+    """
     from obsagent.ledger.ledger import Ledger as RealLedger  # loads numpy
     from obsagent.ledger.settings import LedgerSettings
 
-    settings = LedgerSettings() if horizon_ms is None else LedgerSettings(horizon_ms=horizon_ms)
+    default = LedgerSettings()
+    settings = LedgerSettings(
+        horizon_ms=horizon_ms or default.horizon_ms,
+        task=task or default.task,
+        positive=positive or default.positive,
+    )
     return RealLedger.open(directory, fs, key, settings)
 
 

@@ -70,10 +70,21 @@ class ReadOnlyStore:
             now_ms=self._clock.wall_ms(),
             reader=self._reader,
             known_gaps=self._gaps,
+            open_ledger=self._asked,
         )
 
     def records(self) -> Any:
-        """What is known by the ids of requests, as the ledger shows it; None if nothing is. Raises StoreError.
+        """What is known by the ids of requests, as the ledger shows it; None if nothing is. Raises StoreError."""
+        ledger = self._read_ledger()
+        return None if ledger is None else ledger.view()
+
+    def _asked(self) -> Any:
+        """The ledger for answers; None if nothing is kept by the ids of requests. Raises StoreError."""
+        ledger = self._read_ledger()
+        return None if ledger is None else ledger.asked()
+
+    def _read_ledger(self) -> Ledger | None:
+        """As it was flushed, and what is in the journal only; None if there are no records. Raises StoreError.
 
         An agent may be at work, and flush between our look at the ledger and that at the journal: then both are looked
         at again.
@@ -83,7 +94,7 @@ class ReadOnlyStore:
             position = book.position
             recover_quietly(self._directory, self._clock, book)
             if book.ledger is None or self._open_ledger().position == position:
-                return None if book.ledger is None else book.ledger.view()
+                return book.ledger
         raise StoreError(f"the ledger of {self._directory.root} changes faster than it can be read")
 
     def _open_ledger(self) -> Ledger:

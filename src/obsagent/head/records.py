@@ -145,6 +145,10 @@ class RecordStore:
         """What is known now, as the ledger shows it; None if there are no records."""
         return None if self._book.ledger is None else self._book.ledger.view()
 
+    def asked(self) -> Any:
+        """The same for answers: `obsagent.answer.outcomes.Ledger`."""
+        return None if self._book.ledger is None else self._book.ledger.asked()
+
     def status(self) -> dict[str, Any] | None:
         """As `records_status.py` has it; None if there are no records."""
         return records_status(None if self._book.ledger is None else self._book.ledger.status())

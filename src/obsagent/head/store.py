@@ -464,6 +464,7 @@ class Store:
                 now_ms=self._clock.wall_ms(),
                 reader=self._reader,
                 known_gaps=self._gaps.known,
+                open_ledger=self.records.asked,
             )
             self._shelf.views.add(view)
             return view

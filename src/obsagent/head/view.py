@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
@@ -62,6 +62,10 @@ class Reads:
     head_windows: int = 0
 
 
+def _no_ledger() -> None:
+    """A store without predictions that carry ids."""
+
+
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class View:
     """A snapshot of a store; made by `Store.view` and `ReadOnlyStore.view`. Times are ms since the epoch."""
@@ -78,11 +82,21 @@ class View:
     now_ms: int
     reader: BlockReader
     known_gaps: Callable[[], Sequence[Gap]] = list
+    open_ledger: Callable[[], Any] = _no_ledger
+    """Makes what `ledger` says, when it is first asked for."""
+    _ledger: Any = field(default=None, init=False)
 
     @property
     def blocks(self) -> tuple[BlockRef, ...]:
         """The blocks of the 10 s tier, head blocks among them."""
         return self.tiers.blocks
+
+    @property
+    def ledger(self) -> Any:
+        """What is kept by the ids of requests (`obsagent.answer.outcomes.Ledger`); None where nothing is."""
+        if self._ledger is None:
+            self._ledger = self.open_ledger()
+        return self._ledger
 
     def series(self) -> list[Series]:
         """Every series that the store knows."""

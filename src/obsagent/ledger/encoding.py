@@ -38,18 +38,20 @@ class Encoding:
     @property
     def stored(self) -> np.dtype[Any]:
         """The type in the file; constants have none."""
-        return self.kind.newbyteorder("<") if self.code == RAW else STORED[self.code]
+        return np.dtype(f"<{self.kind.kind}{self.kind.itemsize}") if self.code == RAW else STORED[self.code]
 
     def encode(self, values: Array) -> Array:
         """Values as they are written."""
         if self.code in (U1, U2, U4):
-            return (values - self.kind.type(self.low)).astype(self.stored)
+            above: Array = values - self.kind.type(self.low)
+            return above.astype(self.stored)
         return values.astype(self.stored)
 
     def decode(self, stored: Array) -> Array:
         """Values as they were."""
         if self.code in (U1, U2, U4):
-            return stored.astype(self.kind) + self.kind.type(self.low)
+            values: Array = stored.astype(self.kind) + self.kind.type(self.low)
+            return values
         return stored.astype(self.kind, copy=False)
 
     def pack(self) -> bytes:

@@ -20,6 +20,7 @@ from obsagent.by_id.batches import Batch, Forgotten, Predictions, Rows, Truths
 from obsagent.fs import Fs
 from obsagent.ledger import forget, marks
 from obsagent.ledger.alive import HOUR_MS, Alive
+from obsagent.ledger.asked import AskedLedger
 from obsagent.ledger.disk import Disk
 from obsagent.ledger.flush import Flush
 from obsagent.ledger.join import Changes, Joiner
@@ -255,6 +256,10 @@ class Ledger:
             return LedgerView(
                 self._sources.snapshot(), self._names.copy(), alive, self._hasher, self._disk.gaps, self._lose
             )
+
+    def asked(self) -> AskedLedger:
+        """The same for answers and reports, as the settings are now."""
+        return AskedLedger(self.view(), self.settings)
 
     def status(self) -> dict[str, Any]:
         """Counters and sizes, for people and for the agent's own metrics."""

@@ -22,6 +22,7 @@ from obsagent.ledger.alive import Alive
 from obsagent.ledger.answer import Outcomes, outcomes_of
 from obsagent.ledger.keys import Hasher, Keys
 from obsagent.ledger.names import LedgerSeries, Model, Names
+from obsagent.ledger.pairs import Pairs, pairs_of
 from obsagent.ledger.run import DamagedRun, Run
 from obsagent.ledger.settings import CLASSIFICATION, Gap
 from obsagent.ledger.sources import Source, matches
@@ -121,6 +122,10 @@ class LedgerView:
         """All that ever predicted; a number is the index."""
         return [*self._names.series]
 
+    def models(self) -> list[Model]:
+        """All models, as they were at that moment."""
+        return [*self._names.models]
+
     def classes(self, model: str) -> tuple[str, ...]:
         """The names of a model's classes, in order of arrival."""
         known = self._names.known_model(model)
@@ -132,9 +137,10 @@ class LedgerView:
         One for each step, or one for all; windows belong where they begin. Raises ValueError if the series are of
         several models.
         """
-        series = [self._names.series[number] for number in sorted(set(numbers))]
+        numbers = sorted(set(numbers))
+        series = [self._names.series[number] for number in numbers]
         model = self._one_model(series)
-        blocks = {table: self._collected(table, series, from_ms, to_ms) for table in OUTCOMES}
+        blocks = {table: self.counted(table, numbers, from_ms, to_ms) for table in OUTCOMES}
         tasks = {each.task for each in series}
         step = step_ms or max(to_ms - from_ms, 1)
         return [
@@ -152,24 +158,46 @@ class LedgerView:
         assert model is not None
         return model
 
-    def _collected(self, table: Table, series: list[LedgerSeries], from_ms: int, to_ms: int) -> Block:
+    def counted(self, table: Table, numbers: Iterable[int], from_ms: int, to_ms: int, *, as_one: bool = False) -> Block:
+        """The rows of a table of outcomes, of some series, in windows that begin in that time; equal ones are added.
+
+        `as_one` makes one window of all, which begins with the time.
+        """
         wanted = np.zeros(len(self._names.series), bool)
-        wanted[[each.number for each in series]] = True
+        wanted[[*numbers]] = True
 
         def read(source: Source) -> Block:
             begin, end = source.lower_bound(np.array([from_ms, to_ms], "i8"))
             block = source.slice(int(begin), int(end))
-            return take(block, wanted[block["series"]])
+            block = take(block, wanted[block["series"]])
+            return {**block, "window_ms": np.full(row_count(block), from_ms)} if as_one else block
 
         return normal(table, [*self._read_each(table, read, from_ms, to_ms)])
+
+    def pairs(self, first: Iterable[int], second: Iterable[int], from_ms: int, to_ms: int) -> Pairs:
+        """What two sides, each some series of one model, made of the same requests, in windows of that time."""
+        sides = np.zeros(len(self._names.series), np.int8)
+        sides[[*first]] = 1
+        sides[[*second]] = 2
+        window_ms = TIER_WINDOWS_MS[0]
+        span_ms = from_ms - from_ms % window_ms, -(-to_ms // window_ms) * window_ms
+        while True:
+            try:
+                return pairs_of(self._sources, self._alive, self._names, sides, span_ms)
+            except DamagedRun as error:
+                self._leave_out(error.run.table, error.run, error)
+
+    def window_ms_from(self, from_ms: int) -> int:
+        """The length of the longest windows from that time on."""
+        window, minute, hour = TIER_WINDOWS_MS
+        marks = self._alive.marks
+        return hour if from_ms < marks.hour_before_ms else minute if from_ms < marks.minute_before_ms else window
 
     def _resolution_ms(self, begin_ms: int, end_ms: int, blocks: Mapping[Table, Block]) -> int:
         """By the marks up to which windows were to be made coarser: some may still be finer."""
         if all(row_count(block) == 0 for block in blocks.values()) or end_ms <= begin_ms:
             return 0
-        window, minute, hour = TIER_WINDOWS_MS
-        marks = self._alive.marks
-        return hour if begin_ms < marks.hour_before_ms else minute if begin_ms < marks.minute_before_ms else window
+        return self.window_ms_from(begin_ms)
 
     def _read_each(self, table: Table, read: Callable[[Source], Any], *span_ms: int) -> Iterator[Any]:
         """What is read of each source of a table; those that are damaged are left out."""

@@ -100,6 +100,7 @@ class MemoryStore:
                 log=self._state.events,
                 now_ms=self._clock.wall_ms(),
                 reader=BlockReader(lambda _damage: None),
+                open_ledger=self.ledger.asked,
             )
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isnan
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from obsagent.by_id import columns
 from obsagent.by_id.batches import Batch, Forgotten, Predictions, Rows, Truths, Values
 from obsagent.by_id.codec import texts_of
 from obsagent.by_id.report import TruthReport
+
+
+NOWHERE = Path("nowhere")
+"""A directory without files: what is not flushed needs none."""
 
 
 @dataclass(slots=True)
@@ -40,6 +45,7 @@ class MemoryLedger:
         """Knows nothing."""
         self.known: dict[tuple[str, str], Known] = {}
         self._sessions: dict[bytes, SessionState] = {}
+        self._batches: list[Batch] = []
 
     def is_duplicate(self, session: bytes, sequence: int) -> bool:
         """True if the records of a session up to a sequence have been applied."""
@@ -53,6 +59,7 @@ class MemoryLedger:
         self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int
     ) -> TruthReport:
         """Takes in a batch; what became of its truths."""
+        self._batches.append(batch)
         report = self._apply(batch)
         if isinstance(batch, Truths):
             report = report._replace(rejected=report.rejected + rows - len(batch.ids))
@@ -109,6 +116,15 @@ class MemoryLedger:
     def view(self) -> Any:
         """Itself."""
         return self
+
+    def asked(self) -> Any:
+        """A real one in memory, of all that was taken in, for answers: it needs numpy."""
+        from obsagent.ledger.ledger import Ledger
+
+        ledger = Ledger.open_read_only(NOWHERE)
+        for position, batch in enumerate(self._batches):
+            ledger.apply(batch, session=b"", sequence=0, rows=len(batch.ids), dropped=0, position=position)
+        return ledger.asked()
 
     def status(self) -> dict[str, Any]:
         """How many ids are known."""

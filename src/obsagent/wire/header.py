@@ -51,6 +51,7 @@ class MessageKind(IntEnum):
     QUALITY = 24
     KNOWN = 25
     FORGET = 26
+    PERFORMANCE = 27
 
 
 NOT_BUILT = frozenset({MessageKind.SPANS, MessageKind.LOGS})
@@ -77,6 +78,7 @@ READ_KINDS = frozenset(
         MessageKind.CATALOGUE,
         MessageKind.DRIFT,
         MessageKind.QUALITY,
+        MessageKind.PERFORMANCE,
         MessageKind.KNOWN,
     }
 )

@@ -32,6 +32,7 @@ NAMES = (
     "drift_delay",
     "performance",
     "harm_delay",
+    "ledger",
 )
 
 

@@ -31,6 +31,7 @@ ALONE = {
     "drift_delay": "DyadicESR",
     "performance": "CBPE",
     "harm_delay": "HarmDetector",
+    "ledger": "**join a truth**",
 }  # and what they tell of
 
 

@@ -96,7 +96,10 @@ class Agent:
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
         self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
-        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules)
+        self._rules.kept_ms = config.retention[-1]
+        self._ingest = Ingest(
+            self._sink, self._clock, writers.send, _scales(config), caps, self._rules, self._rules.horizon_ms
+        )
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
         surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
@@ -303,6 +306,7 @@ class Agent:
         self._evaluation.references_changed()
         self._ingest.set_scales(_scales(config))
         self._rules.models = config.models
+        self._rules.kept_ms = config.retention[-1]
         self._ingest.rules.changed()
         self._store.set_budgets(_budgets(config))
         logs.adjust(config.log_format, config.log_level)

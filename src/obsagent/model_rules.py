@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
+from obsagent.limits import HORIZON_MS, TIME_MS_MAX
 from obsagent.wire.rules import OUTPUTS, ColumnRule, Rules
 
 
@@ -64,6 +65,11 @@ class Model(Protocol):
         """The share of rows that is kept, or `errors`."""
         ...
 
+    @property
+    def horizon_ms(self) -> int:
+        """How far back what it was given and has predicted may lie."""
+        ...
+
 
 class ModelRules:
     """Rules by model and version, made when somebody asks; `models` is replaced at a reload."""
@@ -76,6 +82,8 @@ class ModelRules:
     ) -> None:
         """`lookup` finds the reference of a model and version; `hash_key` is asked when something is to be hashed."""
         self.models = models
+        self.kept_ms = TIME_MS_MAX
+        """How long the store keeps anything; replaced at a reload."""
         self._lookup = lookup
         self._hash_key = hash_key
 
@@ -96,7 +104,13 @@ class ModelRules:
             hash=hashed,
             hash_key=self._hash_key() if hashed else b"",
             keep_rows=0.0 if keep_rows is None else keep_rows,
+            horizon_ms=self.horizon_ms(model),
         )
+
+    def horizon_ms(self, model: str) -> int:
+        """How far back what a model was given and has predicted may lie: no further than what is kept."""
+        settings = self.models.get(model)
+        return min(settings.horizon_ms if settings else HORIZON_MS, self.kept_ms)
 
 
 def _rules(columns: Mapping[str, Column], drop: Collection[str]) -> dict[str, ColumnRule]:

@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from obsagent import limits
-from obsagent.config_values import Wrong, shown, shown_key
+from obsagent.config_values import Wrong, parse_duration, shown, shown_key
 from obsagent.drift_config import DriftConfig, parse_drift
 from obsagent.errors import ConfigError
 
@@ -35,9 +35,17 @@ class ModelConfig:
     """Columns of which keyed hashes leave it instead of values."""
     keep_rows: float | str | None = None
     """The share of the rows that are kept whole, or `errors`; None keeps none."""
+    horizon_ms: int = limits.HORIZON_MS
+    """How far back what is recorded with `at=` may lie."""
     versions: Mapping[str, VersionConfig] = field(default_factory=dict)
     drift: DriftConfig = DriftConfig()  # noqa: RUF009 - immutable
     """How it is judged."""
+
+    KEYS: ClassVar[Mapping[str, tuple[str]]] = {
+        **{name: (name,) for name in ("reference", "drop", "hash", "keep_rows", "versions", "drift")},
+        "horizon": ("horizon_ms",),
+    }
+    """What the file calls the fields."""
 
     def reference_of(self, version: str) -> Path | None:
         """The file for a version: its own, else the model's."""
@@ -64,7 +72,7 @@ def _model(place: str, table: object) -> ModelConfig:
     both = sorted({*values.get("drop", ())} & {*values.get("hash", ())})
     if both:
         raise ConfigError(f"{place}.hash: {shown(both[0])} is dropped already; name it in one of the two")
-    return ModelConfig(**values)
+    return ModelConfig(**{ModelConfig.KEYS[key][0]: value for key, value in values.items()})
 
 
 def _values(place: str, table: object, known: Mapping[str, Callable[[str, object], Any]]) -> dict[str, Any]:
@@ -118,6 +126,13 @@ def _keep_rows(place: str, value: object) -> float | str:
     raise ConfigError(f'{place}: expected a share from 0 to 1, or "{ERRORS_ONLY}", got {shown(value)}')
 
 
+def _horizon(place: str, value: object) -> int:
+    horizon_ms = parse_duration(place, value)
+    if horizon_ms > limits.TIME_MS_MAX:
+        raise ConfigError(f"{place}: {shown(value)} is longer than the agent's clock goes back")
+    return horizon_ms
+
+
 def _versions(place: str, value: object) -> dict[str, VersionConfig]:
     if not isinstance(value, dict):
         raise ConfigError(f'{place}: expected tables such as [{place}."4"], got {shown(value)}')
@@ -136,6 +151,7 @@ MODEL_KEYS: dict[str, Callable[[str, object], Any]] = {
     "drop": _columns,
     "hash": _columns,
     "keep_rows": _keep_rows,
+    "horizon": _horizon,
     "versions": _versions,
     "drift": parse_drift,
 }

@@ -12,7 +12,7 @@ from plain_crc32c import crc32c
 
 MARKER = b"\xf5OBE"
 OPEN, DEFINE, FRAME, REFUSED, CLOSE, EVENTS, SYNCED, KNOWN_SESSION, KNOWN_SERIES = 1, 2, 3, 4, 5, 6, 7, 16, 17
-FRAME_WITH_EXEMPLARS = 8
+FRAME_WITH_EXEMPLARS, BACKFILL, KNOWN_REACH = 8, 10, 18
 
 
 class Newer(Exception):
@@ -76,10 +76,10 @@ def has_hole(data: bytes, begin: int, end: int) -> bool:
 
 
 def fields_of(kind: int, payload: bytes) -> Any:
-    if kind not in (FRAME, FRAME_WITH_EXEMPLARS, REFUSED):
+    if kind not in (FRAME, FRAME_WITH_EXEMPLARS, BACKFILL, REFUSED):
         return msgpack.unpackb(payload[4:], strict_map_key=False)
     session, sequence, _, start, end = struct.unpack_from("<16sQQqq", payload, 4)
-    if kind == FRAME:
+    if kind in (FRAME, BACKFILL):
         return session, sequence, start, end, payload[92:]
     if kind == FRAME_WITH_EXEMPLARS:
         (size,) = struct.unpack_from("<I", payload, 92)
@@ -98,7 +98,7 @@ def read_journal(path: Path) -> JournalFile:
         and struct.unpack_from("<I", header, 40)[0] == crc32c(header[:40])
     ):
         version = struct.unpack_from("<H", header, 8)[0]
-        if version > 4:
+        if version > 5:
             raise Newer
         preamble_size = struct.unpack_from("<I", header, 36)[0]
     records: list[tuple[int, int, bytes, int]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 VERSION_WITH_SYNCED = 2
 
 FILE_SUFFIX = ".journal"
@@ -26,9 +26,11 @@ SESSION_CLOSE = 5
 EVENTS_TYPE = 6
 SYNCED = 7
 FRAME_WITH_EXEMPLARS = 8
+BACKFILL_TYPE = 10
 KNOWN_SESSION = 16
 KNOWN_SERIES = 17
-PREAMBLE_TYPES = (KNOWN_SESSION, KNOWN_SERIES)
+KNOWN_REACH = 18
+PREAMBLE_TYPES = (KNOWN_SESSION, KNOWN_SERIES, KNOWN_REACH)
 
 FRAME = Struct("<4s16sQQqq5Q")
 """marker, session, sequence, first kept, start ms, end ms, the five counters; the body follows."""

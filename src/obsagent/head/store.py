@@ -43,7 +43,7 @@ from obsagent.head.budgets import Budgets
 from obsagent.head.checkpoint import Draft, Whole, wants_file, write_checkpoint
 from obsagent.head.cost import CostBook, cost_of
 from obsagent.head.directory import StoreDirectory, StoreLock, make_identity, read_identity, set_aside
-from obsagent.head.entries import Define, DefinedSeries, Entry, KnownSeries, KnownSession, encode
+from obsagent.head.entries import Define, DefinedSeries, Entry, KnownReach, KnownSeries, KnownSession, encode
 from obsagent.head.journal import Journal, journal_paths, to_record
 from obsagent.head.leftovers import tidy
 from obsagent.head.read_only import ReadOnlyStore
@@ -75,6 +75,7 @@ class Known(NamedTuple):
 
     series: list[Series]
     sessions: list[KnownSession]
+    reach_ms: int
 
 
 class Store:
@@ -143,6 +144,7 @@ class Store:
         self._sequence = recovered.checkpoint.sequence
         self._mark = recovered.checkpoint.mark
         self._series_written = len(recovered.checkpoint.series)
+        self._reach_written_ms = recovered.checkpoint.reach_ms
         self._last_seen = dict(recovered.checkpoint.last_seen)
         self._last_checkpoint_ms = recovered.checkpoint.written_ms
         self._corrupt = recovered.corrupt
@@ -256,6 +258,25 @@ class Store:
                 raise
             return end
 
+    def reach_back(self, reach_ms: int) -> None:
+        """Backfills may lie so far back from now on.
+
+        A checkpoint and a journal file say it before the first of them is taken: whatever is damaged then, it is known
+        how far back lies what is lost. Raises StoreError if that cannot be written now.
+        """
+        before_ms = self._state.reach_ms
+        if reach_ms <= before_ms:
+            return
+        with self._lock:
+            self._state.reach_ms = reach_ms
+        try:
+            self.checkpoint(window_start(self._clock.wall_ms() - CHECKPOINT_DELAY_MS))
+            self._begin_journal_file()
+        except StoreError:
+            with self._lock:
+                self._state.reach_ms = before_ms
+            raise
+
     def _without_known(self, entry: Define) -> Define:
         """The definitions, with a series spelled out only where no entry has done so before."""
         says = self._state.series.says
@@ -308,7 +329,7 @@ class Store:
     def _known(self, base: int) -> Known:
         """What the head of a journal file that begins at `base` says."""
         exact = base == self._journal.position
-        return Known(self._state.series.known_since(0), self._state.sessions.known(base, exact))
+        return Known(self._state.series.known_since(0), self._state.sessions.known(base, exact), self._state.reach_ms)
 
     def _begin_journal_file(self) -> None:
         """Begin a file while nothing waits to be synced."""
@@ -371,6 +392,7 @@ class Store:
                 self._sequence = draft.sequence
                 self._mark = draft.detached.mark
                 self._series_written = draft.detached.series_news
+                self._reach_written_ms = draft.detached.reach_ms
                 self._last_seen = {**self._last_seen, **draft.last_seen}
                 self._last_checkpoint_ms = draft.written_ms
             self._gaps.written(draft.gaps)
@@ -391,7 +413,8 @@ class Store:
             if self._broken:
                 raise StoreError(self._broken)
             position = self._journal.position
-            if position == self._mark.high and not (self._state.windows or gaps or anew):
+            reaches_further = self._state.reach_ms > self._reach_written_ms
+            if position == self._mark.high and not (self._state.windows or gaps or anew or reaches_further):
                 return None
             of_columns = self._state.series.has_columns
             new_file = wants_file(self._segments, self._budgets, now_ms, of_columns=of_columns)
@@ -549,5 +572,6 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def _records(known: Known) -> list[Buffer]:
-    entries: list[Entry] = [KnownSeries([series_to_row(series) for series in known.series]), *known.sessions]
+    reach = [KnownReach(known.reach_ms)] if known.reach_ms else []
+    entries: list[Entry] = [*reach, KnownSeries([series_to_row(series) for series in known.series]), *known.sessions]
     return [buffer for entry in entries for buffer in to_record(encode(entry))]

@@ -345,6 +345,7 @@ class Client:
         self._observe_noted()
         if self.models is not None:
             self.models.wait_for_rules(None, timeout)
+            self.models.hurry()
         self._recorder.seal(int(timeout * 1000))
         samples = self._sealed_samples()
         if self._sender is not None:

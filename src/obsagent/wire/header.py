@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAJOR = 1
-MINOR = 2
+MINOR = 3
 
 Header = dict[str, "Any"]
 

@@ -26,6 +26,7 @@ from obsagent.limits import (
     LABEL_VALUE_BYTES_MAX,
     REFERENCE_ID_BYTES_MAX,
     RULES_FEATURES_MAX,
+    TIME_MS_MAX,
 )
 from obsagent.wire.frame import session_of
 from obsagent.wire.header import Header
@@ -59,6 +60,8 @@ class Rules:
     hash_key: bytes = field(default=b"", repr=False)
     keep_rows: float | str = 0.0
     """The share of rows that is kept one by one, or `errors`: those of requests that failed."""
+    horizon_ms: int = 0
+    """How far back a backfill may lie; 0: the agent takes none."""
 
 
 class ModelName(NamedTuple):
@@ -85,6 +88,7 @@ def rules_body(rules: Rules) -> bytes:
             "hash": sorted(rules.hash),
             "hash_key": rules.hash_key,
             "keep_rows": rules.keep_rows,
+            "horizon": rules.horizon_ms,
         },
         use_bin_type=True,
     )
@@ -119,6 +123,7 @@ def read_rules(fields: Header, body: bytes) -> tuple[str, str, Rules]:
             hashed,
             _hash_key(found.get("hash_key", b""), is_needed=bool(hashed)),
             _keep_rows(found.get("keep_rows", 0.0)),
+            _horizon(found.get("horizon", 0)),
         ),
     )
 
@@ -182,6 +187,12 @@ def _keep_rows(share: Any) -> float | str:
     if type(share) not in (int, float) or not 0 <= share <= 1:
         raise CorruptData("field 'keep_rows' of the rules must be a share from 0 to 1, or 'errors'")
     return float(share)
+
+
+def _horizon(horizon_ms: Any) -> int:
+    if type(horizon_ms) is not int or not 0 <= horizon_ms <= TIME_MS_MAX:
+        raise CorruptData(f"field 'horizon' of the rules must be milliseconds, at most {TIME_MS_MAX}")
+    return horizon_ms
 
 
 def _name(value: Any) -> str:

@@ -147,6 +147,17 @@ def copied(source: Any) -> Any:
     return source.copy() if _is(source, "pandas", "Series") else copy.copy(source)
 
 
+def chosen(source: Any, indices: Sequence[int]) -> Any:
+    """These values of a column."""
+    if _is(source, "pandas", "Series"):
+        return source.iloc[list(indices)]
+    if _is(source, "pyarrow", "Array", "ChunkedArray"):
+        return source.take(sys.modules["pyarrow"].array(indices))
+    if _is(source, "polars", "Series") or _is(source, "numpy", "ndarray"):
+        return source[list(indices)]
+    return [source[index] for index in indices]
+
+
 def observe(column: ColumnLike, source: Any) -> None:
     """Observes every value of a column."""
     if _is(source, "pandas", "Series"):

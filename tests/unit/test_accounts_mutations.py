@@ -54,10 +54,10 @@ EXEMPT = {
     "with 0 for first_kept": NOT_TOLD,
     "StoreSink.write_frame: Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, tuple(exemplars)) "
     "with 0 for end_ms": NOT_TOLD,
-    "StoreSink.write_backfill: Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, is_backfill=True) "
-    "with 0 for first_kept": NOT_TOLD,
-    "StoreSink.write_backfill: Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, is_backfill=True) "
-    "with 0 for end_ms": NOT_TOLD,
+    "StoreSink.write_backfill: Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, "
+    "is_backfill=True) with 0 for first_kept": NOT_TOLD,
+    "StoreSink.write_backfill: Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, "
+    "is_backfill=True) with 0 for end_ms": NOT_TOLD,
     "HeadState.apply: without self.reach_ms": REACH,
     "StoreSink.write_refusal: Refused(": NOT_TOLD,
     "_losses: without pending +=": PENDING,

@@ -172,11 +172,13 @@ def times_of(at: Any, count: int) -> list[int]:
     if isinstance(at, (int, float)) or hasattr(at, "timestamp"):
         return [_milliseconds(at)] * count
     try:
-        each = frames.items_of(at) if frames.is_series(at) else at.tolist() if hasattr(at, "tolist") else list(at)
+        each: list[Any] = frames.items_of(at) if frames.is_series(at) else list(getattr(at, "tolist", lambda: at)())
     except TypeError:
         raise _no_time(at) from None
     if len(each) != count:
         raise FeatureError(f"{len(each)} times for {count} rows or predictions")
+    if set(map(type, each)) == {float} and math.isfinite(sum(each)):
+        return [int(seconds * 1000) for seconds in each]
     return [_milliseconds(one) for one in each]
 
 

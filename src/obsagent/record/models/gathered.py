@@ -146,45 +146,66 @@ class _Told:
 
     def __init__(self, kept: KeptColumn, expected: str, key: bytes) -> None:
         """`expected` is the kind that the reference says, `key` that of hashes; both may be empty."""
-        self.numbers, values = array("d"), kept.values
+        self.numbers, self.nulls = array("d"), kept.nulls
         self.categories: list[str] = []
-        self.nulls = kept.nulls
         self.wrong_types = 0
+        self._expected = expected
+        self._key = key
+        self._texts: dict[Any, str | None] = {}
+        """What values are called as categories; None if they are of a wrong type. Most come again."""
         if key or expected == "category":
-            values = [*kept.numbers, *values]
+            for number in kept.numbers:
+                self._tell(number)
         else:
             self.numbers.extend(kept.numbers)
-        for value in values:
-            self._tell(value, expected, key)
+        for value in kept.values:
+            if type(value) is str:
+                self._tell_text(value)
+            else:
+                self._tell(value)
 
-    def _tell(self, value: Any, expected: str, key: bytes) -> None:
-        if type(value) is float and not key and expected != "category":
+    def _tell(self, value: Any) -> None:
+        if type(value) is float and not self._key and self._expected != "category":
             self.numbers.append(value)
-        elif value is None or type(value).__name__ in {"NAType", "NaTType"} or (key and value != value):
+        elif value is None or type(value).__name__ in {"NAType", "NaTType"} or (self._key and value != value):
             self.nulls += 1
-        elif key:
-            self.categories.append(hashed(value, key))
         elif isinstance(value, str):
-            self._tell_text(value, expected)
+            self._tell_text(value)
+        elif self._key:
+            self.categories.append(hashed(value, self._key))
         else:
-            self._tell_number(value, expected)
+            self._tell_number(value)
 
-    def _tell_text(self, value: str, expected: str) -> None:
-        text = value.encode("utf-8", "replace")
-        if expected == "number" or len(text) > CATEGORY_BYTES_MAX:
+    def _tell_text(self, value: str) -> None:
+        if value not in self._texts:
+            self._texts[value] = self._text_of(value)
+        text = self._texts[value]
+        if text is None:
             self.wrong_types += 1
         else:
-            self.categories.append(text.decode())
+            self.categories.append(text)
 
-    def _tell_number(self, value: Any, expected: str) -> None:
+    def _text_of(self, value: str) -> str | None:
+        if self._key:
+            return hashed(value, self._key)
+        text = value.encode("utf-8", "replace")
+        return None if self._expected == "number" or len(text) > CATEGORY_BYTES_MAX else text.decode()
+
+    def _tell_number(self, value: Any) -> None:
         try:
             number = float(value)
         except (TypeError, ValueError, OverflowError):
             self.wrong_types += 1
             return
-        if expected != "category":
+        if self._expected != "category":
             self.numbers.append(number)
         elif number != number:
             self.nulls += 1
         else:
-            self.categories.append(category_text(value))
+            self.categories.append(self._called(value))
+
+    def _called(self, value: Any) -> str:
+        known = self._texts.get((type(value), value))
+        if known is None:
+            known = self._texts[type(value), value] = category_text(value)
+        return known

@@ -27,9 +27,9 @@ class AnswerFailed(ObsagentError):
 
 YEAR = "from 2013-01-01 to 2014-01-01"
 OF_THE_MODEL = (
-    ("Which features drift, month by month?", f"query psi model={MODEL} by feature {YEAR} step 30d top 6"),
+    ("Which features have drifted most?", f"query psi model={MODEL} by feature {YEAR} step 30d top 6"),
     (
-        "And those that everybody would suspect?",
+        "How far is each month from January and February?",
         f"query psi model={MODEL} feature=temp,dewp,carrier by feature {YEAR} step 30d",
     ),
     (

@@ -105,6 +105,7 @@ class Agent:
         self._sink = StoreSink(self._store)
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
+        self._rules.kept_ms = config.retention[-1]
         horizon_of = self._rules.horizon_ms
         self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules, horizon_of)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
@@ -348,6 +349,7 @@ class Agent:
         self._ingest.set_scales(_scales(config))
         self._rules.models = config.models
         self._retraining.settings_changed()
+        self._rules.kept_ms = config.retention[-1]
         self._ingest.rules.changed()
         self._store.set_budgets(_budgets(config))
         logs.adjust(config.log_format, config.log_level)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from obsagent import limits
 from obsagent.config_values import Wrong, parse_duration, parse_table, shown, shown_key
@@ -50,6 +50,13 @@ class ModelConfig:
     on_retrain: RetrainConfig | None = None
     """What is run then."""
 
+    KEYS: ClassVar[Mapping[str, tuple[str]]] = {
+        **{name: (name,) for name in ("reference", "drop", "hash", "keep_rows", "task", "positive", "versions")},
+        **{name: (name,) for name in ("drift", "harm", "on_retrain")},
+        "horizon": ("horizon_ms",),
+    }
+    """What the file calls the fields."""
+
     def reference_of(self, version: str) -> Path | None:
         """The file for a version: its own, else the model's."""
         own = self.versions.get(version)
@@ -75,7 +82,7 @@ def _model(place: str, table: object) -> ModelConfig:
     both = sorted({*values.get("drop", ())} & {*values.get("hash", ())})
     if both:
         raise ConfigError(f"{place}.hash: {shown(both[0])} is dropped already; name it in one of the two")
-    return ModelConfig(**{FIELDS.get(key, key): value for key, value in values.items()})
+    return ModelConfig(**{ModelConfig.KEYS[key][0]: value for key, value in values.items()})
 
 
 def _check_name(place: str, name: str) -> None:
@@ -157,6 +164,4 @@ MODEL_KEYS: dict[str, Callable[[str, object], Any]] = {
     "harm": parse_harm,
     "on_retrain": parse_on_retrain,
 }
-FIELDS = {"horizon": "horizon_ms"}
-"""What keys are called in `ModelConfig`, where that is not the same."""
 VERSION_KEYS: dict[str, Callable[[str, object], Any]] = {"reference": _path}

@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 from obsagent.cli.collectors import collector_lines
 from obsagent.cli.costs import cost_lines, culprit_lines, refused_label_lines
-from obsagent.cli.judged import judged_fact, judged_lines
 from obsagent.cli.harm import episode_lines, harm_lines
+from obsagent.cli.judged import judged_fact, judged_lines
 from obsagent.cli.references.loaded import reference_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from obsagent.by_id.batches import Forgotten
-from obsagent.clock import Clock, SystemClock
+from obsagent.clock import Clock, SystemClock, window_start
 from obsagent.errors import StoreError
 from obsagent.fs import Fs
 from obsagent.head.accounts import Accounts
@@ -63,6 +63,7 @@ from obsagent.head.state import Detached
 from obsagent.head.status import StatusParts, status_of
 from obsagent.head.upkeep import Upkeep
 from obsagent.head.view import View, last_seen_in
+from obsagent.limits import CHECKPOINT_DELAY_MS
 from obsagent.segment.by_series import Pause, no_pause
 from obsagent.segment.gaps import GapBook, gap_of_damage
 from obsagent.segment.reader import BlockReader
@@ -152,6 +153,7 @@ class Store:
         self._sequence = recovered.checkpoint.sequence
         self._mark = recovered.checkpoint.mark
         self._series_written = len(recovered.checkpoint.series)
+        self._reach_written_ms = recovered.checkpoint.reach_ms
         self._last_seen = dict(recovered.checkpoint.last_seen)
         self._last_checkpoint_ms = recovered.checkpoint.written_ms
         self._corrupt = recovered.corrupt
@@ -266,6 +268,25 @@ class Store:
     def _break(self, why: str) -> None:
         self._broken = why
 
+    def reach_back(self, reach_ms: int) -> None:
+        """Backfills may lie so far back from now on.
+
+        A checkpoint and a journal file say it before the first of them is taken: whatever is damaged then, it is known
+        how far back lies what is lost. Raises StoreError if that cannot be written now.
+        """
+        before_ms = self._state.reach_ms
+        if reach_ms <= before_ms:
+            return
+        with self._lock:
+            self._state.reach_ms = reach_ms
+        try:
+            self.checkpoint(window_start(self._clock.wall_ms() - CHECKPOINT_DELAY_MS))
+            self._syncs.begin_file()
+        except StoreError:
+            with self._lock:
+                self._state.reach_ms = before_ms
+            raise
+
     def _refuse_if_full(self, size: int) -> None:
         if self._broken:
             raise StoreError(self._broken)
@@ -338,6 +359,7 @@ class Store:
                 self._sequence = draft.sequence
                 self._mark = draft.detached.mark
                 self._series_written = draft.detached.series_news
+                self._reach_written_ms = draft.detached.reach_ms
                 self._last_seen = {**self._last_seen, **draft.last_seen}
                 self._last_checkpoint_ms = draft.written_ms
             self._gaps.written(draft.gaps)
@@ -358,7 +380,8 @@ class Store:
             if self._broken:
                 raise StoreError(self._broken)
             position = self._journal.position
-            if position == self._mark.high and not (self._state.windows or gaps or anew):
+            reaches_further = self._state.reach_ms > self._reach_written_ms
+            if position == self._mark.high and not (self._state.windows or gaps or anew or reaches_further):
                 return None
             of_columns = self._state.series.has_columns
             new_file = wants_file(self._segments, self._budgets, now_ms, of_columns=of_columns)

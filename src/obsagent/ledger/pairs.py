@@ -115,7 +115,8 @@ def _newest(made: Block, mask: Array) -> Array:
     order = np.lexsort((made["at_ms"][rows], made["lo"][rows], made["hi"][rows]))
     rows = rows[order]
     is_last = np.append((np.diff(made["hi"][rows]) != 0) | (np.diff(made["lo"][rows].astype(np.int64)) != 0), True)
-    return rows[is_last]
+    found: Array = rows[is_last]
+    return found
 
 
 def _keys(block: Block) -> Array:

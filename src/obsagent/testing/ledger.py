@@ -13,7 +13,6 @@ from obsagent.by_id.batches import Batch, Forgotten, Predictions, Rows, Truths, 
 from obsagent.by_id.codec import texts_of
 from obsagent.by_id.report import TruthReport
 
-
 NOWHERE = Path("nowhere")
 """A directory without files: what is not flushed needs none."""
 

@@ -16,8 +16,8 @@ from obsagent.by_id import columns
 from obsagent.by_id.batches import Predictions as Batch
 from obsagent.by_id.codec import ids_of
 from obsagent.limits import BATCH_INTERVAL_MS, RECORD_NAMES_BYTES_MAX, RECORDS_PER_BATCH
-from obsagent.record.models.backfill import items
 from obsagent.record.models.columns import Dropped, Hashed
+from obsagent.record.models.predictions import items
 from obsagent.record.models.record_values import column_of
 
 if TYPE_CHECKING:

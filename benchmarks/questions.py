@@ -31,6 +31,8 @@ NAMES = (
     "drift",
     "drift_delay",
     "ledger",
+    "performance",
+    "harm_delay",
 )
 
 

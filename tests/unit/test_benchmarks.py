@@ -30,6 +30,8 @@ ALONE = {
     "drift": "e_bh",
     "drift_delay": "DyadicESR",
     "ledger": "**join a truth**",
+    "performance": "CBPE",
+    "harm_delay": "HarmDetector",
 }  # and what they tell of
 
 

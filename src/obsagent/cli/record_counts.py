@@ -13,14 +13,18 @@ def record_lines(records: Mapping[str, Any]) -> Iterator[str]:
     predictions, truths, rows = records["predictions"], records["truths"], records["rows"]
     outcomes = _listed({name: truths[name] for name in truths if name not in ("received", "joined_later")})
     told = [
-        f"{format_count(predictions['received'])} predictions{_lost(predictions)}",
-        f"{format_count(truths['received'])} truths{outcomes}",
-        f"{format_count(rows['received'])} rows{_lost(rows)}",
+        f"{_plural(predictions['received'], 'prediction')}{_lost(predictions)}",
+        f"{_plural(truths['received'], 'truth')}{outcomes}",
+        f"{_plural(rows['received'], 'row')}{_lost(rows)}",
     ]
     yield f"records    {', '.join(told)}"
     dropped = f"; {format_count(records['dropped'])} dropped by clients" if records["dropped"] else ""
     size, memory = (format_quantity(records[key], "bytes") for key in ("bytes", "memory_bytes"))
     yield f"           {size} in files, {memory} in memory{dropped}"
+
+
+def _plural(count: int, one: str) -> str:
+    return f"{format_count(count)} {one}{'' if count == 1 else 's'}"
 
 
 def _lost(counts: Mapping[str, int]) -> str:

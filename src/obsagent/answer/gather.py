@@ -32,7 +32,7 @@ class Members:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class GatheredRecords:
     """What was read. `covered` is None if the store holds none of the asked time."""
 
     groups: Groups
@@ -45,7 +45,7 @@ class Gathered:
         return self.members.get((source.metric.text, key))
 
 
-def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
+def gather(plan: Plan, view: View, *, digests: bool = False) -> GatheredRecords:
     """Read what a plan needs, t-digests only if they are asked for."""
     last = _last_samples(plan, view)
     mapping: dict[int, int] = {}
@@ -74,7 +74,7 @@ def gather(plan: Plan, view: View, *, digests: bool = False) -> Gathered:
     if coverage.first_ms is not None and coverage.last_ms is not None:
         # Whole windows, but not beyond now.
         covered = Span(coverage.first_ms, min(coverage.last_ms, coverage.to_ms))
-    return Gathered(groups, members, covered, coverage.reads)
+    return GatheredRecords(groups, members, covered, coverage.reads)
 
 
 def _places(source: Source, group: Group) -> tuple[list[int], tuple[Part, ...]]:

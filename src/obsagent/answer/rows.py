@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from obsagent.answer.expected import NO_REFERENCES, Expected, References
-from obsagent.answer.gather import Gathered, Members
+from obsagent.answer.gather import GatheredRecords, Members
 from obsagent.answer.measure import (
     Estimate,
     Measured,
@@ -50,7 +50,7 @@ class Row:
 
 
 def rows_of(
-    plan: Plan, gathered: Gathered, *, digest: bool = False, references: References = NO_REFERENCES
+    plan: Plan, gathered: GatheredRecords, *, digest: bool = False, references: References = NO_REFERENCES
 ) -> list[Row]:
     """The rows that have samples, or an age, by output and labels."""
     reader = _Reader(plan, gathered, digest, references)
@@ -59,7 +59,7 @@ def rows_of(
 
 
 class _Reader:
-    def __init__(self, plan: Plan, gathered: Gathered, digest: bool, references: References) -> None:
+    def __init__(self, plan: Plan, gathered: GatheredRecords, digest: bool, references: References) -> None:
         self._plan = plan
         self._gathered = gathered
         self._digest = digest

@@ -9,7 +9,7 @@ from datetime import tzinfo
 from obsagent.answer.durations import format_duration
 from obsagent.answer.empty import why_empty
 from obsagent.answer.expected import Expected, References
-from obsagent.answer.gather import Gathered, gather
+from obsagent.answer.gather import GatheredRecords, gather
 from obsagent.answer.language import parse
 from obsagent.answer.measure import measure_counter
 from obsagent.answer.mistakes import QueryError
@@ -123,7 +123,7 @@ def _step_ms(span: Span, groups: int, window_ms: int) -> int:
     return max(window_ms, -(-width_ms // count // WINDOW_MS) * WINDOW_MS)
 
 
-def _rows(planned: Plan, gathered: Gathered, references: References) -> Iterable[FeatureRow]:
+def _rows(planned: Plan, gathered: GatheredRecords, references: References) -> Iterable[FeatureRow]:
     (output,) = planned.outputs
     assert isinstance(output, OfFeatures)
     numbers = range(planned.steps.count) if planned.steps else (0,)
@@ -146,7 +146,7 @@ def _rows(planned: Plan, gathered: Gathered, references: References) -> Iterable
 def _steps(
     planned: Plan,
     output: OfFeatures,
-    gathered: Gathered,
+    gathered: GatheredRecords,
     group: Group,
     places: dict[str, int],
     chosen: Expected | None,
@@ -162,7 +162,7 @@ def _steps(
     ]
 
 
-def _row_count(output: OfFeatures, gathered: Gathered, group: Group, numbers: Sequence[int]) -> int:
+def _row_count(output: OfFeatures, gathered: GatheredRecords, group: Group, numbers: Sequence[int]) -> int:
     """Rows of the same model and slices; 0 where nobody counted them."""
     members = gathered.of(output.rows, key_of_rows(group.key)) if output.rows else None
     if members is None:

@@ -340,7 +340,7 @@ class Client:
         self._observe_noted()
         if self.models is not None:
             self.models.wait_for_rules(None, timeout)
-            self.models.gathered.seal()
+            self.models.gathered_records.seal()
         self._recorder.seal(int(timeout * 1000))
         samples, last_record = self._sealed_samples(), self.records.last_sequence
         if self._sender is not None:

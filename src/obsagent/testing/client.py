@@ -189,7 +189,7 @@ class SteppedSender(Sender):
             self._queue(StampedBatch(batch, now_ms), 0)
         self._queue_backfilled(0)
         if self._client.models is not None:
-            self._client.models.gathered.seal()
+            self._client.models.gathered_records.seal()
 
     def wait_for(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Nothing has to be waited for."""

@@ -8,7 +8,7 @@ from obsagent.by_id.report import TruthReport
 from obsagent.errors import FeatureError
 from obsagent.limits import LABEL_VALUE_BYTES_MAX, TRUTHS_TIMEOUT_S
 from obsagent.record.models import predictions
-from obsagent.record.models.gathered import Keep
+from obsagent.record.models.gathered_records import Keep
 from obsagent.record.models.given import given, recorded_at_once
 from obsagent.record.models.slices import WHOLE
 

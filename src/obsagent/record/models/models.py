@@ -12,7 +12,7 @@ from obsagent.errors import FeatureError
 from obsagent.limits import MODELS_PER_CLIENT, STRICT_WAIT_S
 from obsagent.record.models.categories import Categories
 from obsagent.record.models.feed import Feed
-from obsagent.record.models.gathered import NOTHING_KNOWN, Gathered, Keep
+from obsagent.record.models.gathered_records import NOTHING_KNOWN, GatheredRecords, Keep
 from obsagent.record.models.held_back import Held, HeldBack
 from obsagent.record.models.model import Model, checked_identity
 from obsagent.record.models.observed import Observed
@@ -87,7 +87,7 @@ class Models:
         self._records = records
         self._monotonic_ms = monotonic_ms
         self._held = HeldBack(self._drop)
-        self.gathered = Gathered(records)
+        self.gathered_records = GatheredRecords(records)
         self.truths = TruthDesk(records, wait_for, monotonic_ms)
         self._settled = threading.Condition()
         self._is_refused = False
@@ -153,7 +153,7 @@ class Models:
     def _record(self, feed: Feed, given: Given, keep: Keep, at_ms: int | None = None) -> None:
         given.record(feed)
         if feed.rules.keep_rows and not self._is_refused:
-            self.gathered.keep(feed, given, keep, int(self._monotonic_ms()) if at_ms is None else at_ms)
+            self.gathered_records.keep(feed, given, keep, int(self._monotonic_ms()) if at_ms is None else at_ms)
 
     def predicted(
         self, model: Model, slice_key: SliceKey, made: Predictions, times_ms: Sequence[int] | None = None
@@ -181,9 +181,9 @@ class Models:
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
         kept = made.copied()
         if feed is not None:
-            self.gathered.put(feed, kept, at_ms)
+            self.gathered_records.put(feed, kept, at_ms)
         else:
-            gathered = self.gathered
+            gathered = self.gathered_records
             size = kept.byte_size
             self._hold(model, slice_key, 0, size, lambda feed: gathered.put(feed, kept, at_ms), records=made.size)
 
@@ -333,7 +333,7 @@ class Models:
     @property
     def waiting_records(self) -> int:
         """Records that are in no batch yet."""
-        return self._held.records + self.gathered.rows
+        return self._held.records + self.gathered_records.rows
 
     @property
     def is_settled(self) -> bool:
@@ -373,7 +373,7 @@ class Models:
 
     def begin_session(self) -> None:
         """What was of another time is the session's before."""
-        self.gathered.begin_session()
+        self.gathered_records.begin_session()
         if self.backfill is not None:
             self.backfill.begin_session()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from obsagent.errors import FeatureError
 from obsagent.limits import OBSERVED_AT_ONCE_VALUES
-from obsagent.record.models.gathered import Keep
+from obsagent.record.models.gathered_records import Keep
 from obsagent.record.models.given import Given, Row, given
 from obsagent.record.models.predictions import Predictions, checked_id, many, one
 from obsagent.record.models.slices import WHOLE, slice_key

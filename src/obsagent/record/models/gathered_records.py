@@ -50,7 +50,7 @@ class KeptRow(NamedTuple):
     data: bytes
 
 
-class Gathered:
+class GatheredRecords:
     """Thread-safe."""
 
     def __init__(self, queue: Callable[[], RecordQueue]) -> None:

@@ -147,6 +147,7 @@ class Store(AskedStore):
         self._sequence = recovered.checkpoint.sequence
         self._mark = recovered.checkpoint.mark
         self._series_written = len(recovered.checkpoint.series)
+        self._reach_written_ms = recovered.checkpoint.reach_ms
         self._last_seen = dict(recovered.checkpoint.last_seen)
         self._last_checkpoint_ms = recovered.checkpoint.written_ms
         self._corrupt = recovered.corrupt
@@ -228,6 +229,25 @@ class Store(AskedStore):
     def _break(self, why: str) -> None:
         self._broken = why
 
+    def reach_back(self, reach_ms: int) -> None:
+        """Backfills may lie so far back from now on.
+
+        A checkpoint and a journal file say it before the first of them is taken: whatever is damaged then, it is known
+        how far back lies what is lost. Raises StoreError if that cannot be written now.
+        """
+        before_ms = self._state.reach_ms
+        if reach_ms <= before_ms:
+            return
+        with self._lock:
+            self._state.reach_ms = reach_ms
+        try:
+            self.checkpoint(self._times.cutoff_ms(self._clock.wall_ms()))
+            self._syncs.begin_file()
+        except StoreError:
+            with self._lock:
+                self._state.reach_ms = before_ms
+            raise
+
     def _refuse_if_full(self, size: int) -> None:
         if self._broken:
             raise StoreError(self._broken)
@@ -296,6 +316,7 @@ class Store(AskedStore):
                 self._sequence = draft.sequence
                 self._mark = draft.detached.mark
                 self._series_written = draft.detached.series_news
+                self._reach_written_ms = draft.detached.reach_ms
                 self._last_seen = {**self._last_seen, **draft.last_seen}
                 self._last_checkpoint_ms = draft.written_ms
             self._gaps.written(draft.gaps)
@@ -316,7 +337,8 @@ class Store(AskedStore):
             if self._broken:
                 raise StoreError(self._broken)
             position = self._journal.position
-            if position == self._mark.high and not (self._state.windows or gaps or anew):
+            reaches_further = self._state.reach_ms > self._reach_written_ms
+            if position == self._mark.high and not (self._state.windows or gaps or anew or reaches_further):
                 return None
             of_columns = self._state.series.has_columns
             new_file = wants_file(self._segments, self._budgets, now_ms, of_columns=of_columns)

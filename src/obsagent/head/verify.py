@@ -155,11 +155,15 @@ def _is_left_out(recovered: Recovered, damage: Damage) -> bool:
 def _missing(recovered: Recovered, recorded: list[Gap]) -> Iterator[Report]:
     catalog = recovered.catalog
     for hole in catalog.holes():
-        gap = gap_of_hole(hole, catalog.blocks)
+        gap = gap_of_hole(hole, catalog.blocks, recovered.state.reach_ms)
         if uncovered([gap], recorded):
             what = f"{hole.reason}: sequence {hole.first}"
             yield {"what": what if hole.first == hole.last else f"{what} to {hole.last}", **_span(gap)}
-    lost = [gap for gap in recovered.losses.gaps() if gap.reason == MISSING and gap.from_ms < gap.to_ms]
+    lost = [
+        gap
+        for gap in recovered.losses.gaps(recovered.state.reach_ms)
+        if gap.reason == MISSING and gap.from_ms < gap.to_ms
+    ]
     yield from ({"what": gap.reason, **_span(gap)} for gap in uncovered(lost, recorded))
 
 

@@ -341,6 +341,7 @@ class Client:
         if self.models is not None:
             self.models.wait_for_rules(None, timeout)
             self.models.gathered_records.seal()
+            self.models.hurry()
         self._recorder.seal(int(timeout * 1000))
         samples, last_record = self._sealed_samples(), self.records.last_sequence
         if self._sender is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from obsagent.record.models.backfill import items
+from obsagent.record.models.predictions import items
 
 if TYPE_CHECKING:
     from obsagent.record.models.model import Model

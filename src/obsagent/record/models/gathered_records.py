@@ -17,9 +17,9 @@ from obsagent.by_id.batches import Predictions as Batch
 from obsagent.by_id.batches import Rows
 from obsagent.by_id.codec import ids_of
 from obsagent.limits import BATCH_INTERVAL_MS, FRAME_TARGET_BYTES, RECORD_NAMES_BYTES_MAX, RECORDS_PER_BATCH
-from obsagent.record.models.backfill import items
 from obsagent.record.models.columns import Dropped, Hashed
 from obsagent.record.models.kept_rows import chosen, packed, random_id, row_of
+from obsagent.record.models.predictions import items
 from obsagent.record.models.record_values import column_of
 
 if TYPE_CHECKING:
@@ -33,17 +33,21 @@ if TYPE_CHECKING:
 
 
 class Keep(NamedTuple):
-    """What decides if rows are kept: their ids, None if they have none, and whether their request has failed."""
+    """What decides if rows are kept: their ids, None if they have none, and whether their request has failed.
+
+    `times_ms` are those since the epoch, None of now.
+    """
 
     ids: Sequence[str] | None = None
     has_failed: bool = False
+    times_ms: Sequence[int] | None = None
 
 
 NOTHING_KNOWN = Keep()
 
 
 class KeptRow(NamedTuple):
-    """A row with its id, and when it was given, in monotonic milliseconds."""
+    """A row with its id, and when it was given: monotonic milliseconds, or those since the epoch."""
 
     id: str
     at_ms: int
@@ -58,7 +62,7 @@ class GatheredRecords:
         self._queue = queue
         self._lock = threading.Lock()
         self._calls: dict[Feed, list[Call]] = {}
-        self._rows: dict[Feed, list[KeptRow]] = {}
+        self._rows: dict[tuple[Feed, bool], list[KeptRow]] = {}
         self._row_bytes = 0
         self._sealed_ms = 0.0
         self.rows = 0
@@ -81,21 +85,25 @@ class GatheredRecords:
         if self.rows >= RECORDS_PER_BATCH:
             self.seal()
 
-    def keep(self, feed: Feed, given: Given, keep: Keep, at_ms: int) -> None:
-        """Takes in those of some rows that are to be kept; they are encoded at once, for they are few."""
+    def keep(self, feed: Feed, given: Given, keep: Keep, at_ms: int = 0) -> None:
+        """Takes in those of some rows that are to be kept; they are encoded at once, for they are few.
+
+        `at_ms`: monotonic, of rows that do not say theirs.
+        """
         rules, kept, lost = feed.rules, [], 0
         for row in chosen(rules.keep_rows, given.rows, keep.ids, has_failed=keep.has_failed):
             data = packed(row_of(given, row), rules)
             if data is None:
                 lost += 1
             else:
-                kept.append(KeptRow(random_id() if keep.ids is None else keep.ids[row], at_ms, data))
+                text = random_id() if keep.ids is None else keep.ids[row]
+                kept.append(KeptRow(text, at_ms if keep.times_ms is None else keep.times_ms[row], data))
         if lost:
             self._queue().drop(lost)
         if not kept:
             return
         with self._lock:
-            self._rows.setdefault(feed, []).extend(kept)
+            self._rows.setdefault((feed, keep.times_ms is not None), []).extend(kept)
             self._row_bytes += sum(len(each.data) for each in kept)
             self.rows += len(kept)
         if self.rows >= RECORDS_PER_BATCH or self._row_bytes >= FRAME_TARGET_BYTES:
@@ -120,9 +128,9 @@ class GatheredRecords:
             for part, is_stamped in ((now, False), (then, True)):
                 for batch in _batches(feed, part):
                     queue.put(batch, is_stamped=is_stamped)
-        for feed, of_feed in rows.items():
+        for (feed, is_stamped), of_feed in rows.items():
             for begin in range(0, len(of_feed), RECORDS_PER_BATCH):
-                queue.put(_row_batch(feed, of_feed[begin : begin + RECORDS_PER_BATCH]), is_stamped=False)
+                queue.put(_row_batch(feed, of_feed[begin : begin + RECORDS_PER_BATCH]), is_stamped=is_stamped)
 
 
 def _row_batch(feed: Feed, rows: list[KeptRow]) -> Rows:

@@ -76,7 +76,7 @@ def test_what_is_old_is_kept_by_the_hour(obsagent_memory: Memory) -> None:
     assert obsagent_memory.query("sum feature_rows since 20m")[0]["sum"] == 1
     by_day = obsagent_memory.query("sum predictions since 301d step 1d")[0]
     assert sum(point["sum"] or 0 for point in by_day.points) == 4
-    assert obs.flush()[1:] == (0, 0, 0, 0, 0)
+    assert obs.flush()[1:] == (0, 0, 0, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("past_s", [600, 100 * DAY_S])

@@ -120,7 +120,7 @@ class Sender:
             self._backfill_ms = now
             self._queue_backfilled(int(now))
         if self._speaker.models is not None:
-            self._speaker.models.gathered.maybe_seal(now)
+            self._speaker.models.gathered_records.maybe_seal(now)
         self._speaker.outbox.expire(int(now))
 
     def _queue(self, batch: Any, now_ms: int) -> None:

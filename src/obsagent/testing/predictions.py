@@ -26,6 +26,23 @@ class Prediction(NamedTuple):
     at: float | None = None
 
 
+class Truth(NamedTuple):
+    """What was told of one request to a model; `at` is when it became known, seconds since the epoch, None for now."""
+
+    model: str
+    id: str
+    value: Any
+    at: float | None = None
+
+
+def truths_of(
+    model: Model, ids: Sequence[str], values: Sequence[Any], times_ms: Sequence[int] | None
+) -> Iterator[Truth]:
+    """The truths of one call."""
+    for index, (text, value) in enumerate(zip(ids, values, strict=True)):
+        yield Truth(model.name, text, value, times_ms[index] / 1000 if times_ms is not None else None)
+
+
 def each_of(
     model: Model, slice_key: SliceKey, made: Predictions, times_ms: Sequence[int] | None
 ) -> Iterator[Prediction]:

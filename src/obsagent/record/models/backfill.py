@@ -19,7 +19,7 @@ from obsagent.clock import window_start
 from obsagent.errors import FeatureError
 from obsagent.limits import BACKFILL_VALUES, BACKFILL_WINDOW_MS, SAMPLE_FUTURE_LIMIT_MS, SAMPLE_PAST_LIMIT_MS
 from obsagent.record.models import frames
-from obsagent.record.models.of_window import OfWindow
+from obsagent.record.models.gathered import Gathered
 from obsagent.record.models.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class TimedBatch:
 
     observed = dropped_ring = rejected_value = 0
 
-    def __init__(self, clock: AgentClock, gathered: OfWindow) -> None:
+    def __init__(self, clock: AgentClock, gathered: Gathered) -> None:
         """`clock` is how milliseconds since the epoch become the monotonic ones of other batches."""
         self._clock = clock
         self._start_ms = gathered.first_ms
@@ -82,7 +82,7 @@ class Backfill:
     def begin_session(self) -> None:
         """Whatever waits belongs to the session before; after a fork another thread may have held the lock."""
         self._lock = threading.Lock()
-        self._gathered: dict[tuple[Feed, Window], OfWindow] = {}
+        self._gathered: dict[tuple[Feed, Window], Gathered] = {}
         self._values = 0
         self._waiting: deque[TimedBatch] = deque()
         self._made = 0
@@ -125,7 +125,7 @@ class Backfill:
         with self._lock:
             gathered = self._gathered.get((feed, window))
             if gathered is None:
-                gathered = OfWindow(feed, start_ms if reach_ms else first_ms, reach_ms)
+                gathered = Gathered(feed, start_ms if reach_ms else first_ms, reach_ms)
                 self._gathered[feed, window] = gathered
             what.record(gathered)
             gathered.note_times(first_ms, last_ms)

@@ -32,7 +32,7 @@ class Counting(Protocol):
 
 
 class Taking(Protocol):
-    """What takes rows and predictions: a `Feed` those of now, an `OfWindow` those of another time."""
+    """What takes rows and predictions: a `Feed` those of now, a `Gathered` those of another time."""
 
     @property
     def rows(self) -> Counting:

@@ -12,7 +12,7 @@ from obsagent.errors import FeatureError
 from obsagent.limits import MODELS_PER_CLIENT, STRICT_WAIT_S
 from obsagent.record.models.categories import Categories
 from obsagent.record.models.feed import Feed
-from obsagent.record.models.gathered import Gathered
+from obsagent.record.models.gathered_records import NOTHING_KNOWN, GatheredRecords, Keep
 from obsagent.record.models.held_back import Held, HeldBack
 from obsagent.record.models.model import Model, checked_identity
 from obsagent.record.models.observed import Observed
@@ -87,7 +87,7 @@ class Models:
         self._records = records
         self._monotonic_ms = monotonic_ms
         self._held = HeldBack(self._drop)
-        self.gathered = Gathered(records)
+        self.gathered_records = GatheredRecords(records)
         self.truths = TruthDesk(records, wait_for, monotonic_ms)
         self._settled = threading.Condition()
         self._is_refused = False
@@ -135,17 +135,48 @@ class Models:
         """What a request collects, which names a model or none."""
         return Observed(self, model, is_over=is_over)
 
-    def record(self, model: Model, slice_key: SliceKey, given: Given, times_ms: Sequence[int] | None = None) -> None:
-        """Counts rows of a slice of a model, now, or when its rules have come; `times_ms` are not now."""
+    def record(
+        self,
+        model: Model,
+        slice_key: SliceKey,
+        given: Given,
+        times_ms: Sequence[int] | None = None,
+        keep: Keep = NOTHING_KNOWN,
+    ) -> None:
+        """Counts rows of a slice of a model, now, or when its rules have come; and keeps those that these want kept.
+
+        `times_ms` are not now.
+        """
         if times_ms is not None:
             self._record_at(model, slice_key, given, times_ms)
+            self._keep_at(model, slice_key, given, keep._replace(times_ms=times_ms))
             return
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)  # a Feed is never false
         if feed is None:
-            kept = given.copied()
-            self._hold(model, slice_key, kept.values + kept.rows, kept.byte_size, kept.record)
+            kept, at_ms = given.copied(), int(self._monotonic_ms())
+            self._hold(
+                model,
+                slice_key,
+                kept.values + kept.rows,
+                kept.byte_size,
+                lambda feed: self._record(feed, kept, keep, at_ms),
+            )
         else:
-            given.record(feed)
+            self._record(feed, given, keep)
+
+    def _record(self, feed: Feed, given: Given, keep: Keep, at_ms: int | None = None) -> None:
+        given.record(feed)
+        if feed.rules.keep_rows and not self._is_refused:
+            self.gathered_records.keep(feed, given, keep, int(self._monotonic_ms()) if at_ms is None else at_ms)
+
+    def _keep_at(self, model: Model, slice_key: SliceKey, given: Given, keep: Keep) -> None:
+        feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
+        gathered = self.gathered_records
+        if feed is None:
+            kept = given.copied()
+            self._hold(model, slice_key, 0, kept.byte_size, lambda feed: gathered.keep(feed, kept, keep))
+        elif feed.rules.keep_rows and not self._is_refused:
+            gathered.keep(feed, given, keep)
 
     def predicted(
         self, model: Model, slice_key: SliceKey, made: Predictions, times_ms: Sequence[int] | None = None
@@ -173,9 +204,9 @@ class Models:
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
         kept = made.copied()
         if feed is not None:
-            self.gathered.put(feed, kept, at_ms)
+            self.gathered_records.put(feed, kept, at_ms)
         else:
-            gathered = self.gathered
+            gathered = self.gathered_records
             size = kept.byte_size
             self._hold(model, slice_key, 0, size, lambda feed: gathered.put(feed, kept, at_ms), records=made.size)
 
@@ -326,7 +357,7 @@ class Models:
     @property
     def waiting_records(self) -> int:
         """Records that are in no batch yet."""
-        return self._held.records + self.gathered.rows
+        return self._held.records + self.gathered_records.rows
 
     @property
     def is_settled(self) -> bool:
@@ -376,7 +407,7 @@ class Models:
 
     def begin_session(self) -> None:
         """What was of another time is the session's before."""
-        self.gathered.begin_session()
+        self.gathered_records.begin_session()
         if self.backfill is not None:
             self.backfill.begin_session()
 

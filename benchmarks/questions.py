@@ -30,6 +30,8 @@ NAMES = (
     "cpu",
     "drift",
     "drift_delay",
+    "performance",
+    "harm_delay",
     "ledger",
 )
 

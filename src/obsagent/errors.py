@@ -79,3 +79,7 @@ class PendingSamples(ObsagentError):
 
 class DriftError(ObsagentError, ValueError):
     """Counts, edges or parameters of which no divergence or test can be computed; the message says what would do."""
+
+
+class PerformanceError(ObsagentError, ValueError):
+    """Truths, predictions or counts of which no performance can be computed; the message says what would do."""

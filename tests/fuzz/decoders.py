@@ -1,6 +1,7 @@
 """Which modules each fuzz target is about: their branches guide atheris, and counting others would only take time."""
 
 INSTRUMENTED = {
+    "query": ["obsagent.answer", "obsagent.cli"],
     "header": ["obsagent.wire"],
     "conversation": ["obsagent.wire.frame", "obsagent.receive", "obsagent.store_sink"],
     "answer": ["obsagent.wire.frame", "obsagent.wire.header", "obsagent.record.conversation", "obsagent.ask"],

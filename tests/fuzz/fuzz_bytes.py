@@ -23,9 +23,11 @@ from fuzz.decoders import INSTRUMENTED
 NAME = sys.argv.pop(1)
 
 with atheris.instrument_imports(include=INSTRUMENTED[NAME]):
+    from fuzz import query_check
     from fuzz.targets import TARGETS
 
 BYTES_SHARE = 0.1
+query_check.PARSE_S_MAX *= 10  # counting branches takes its time
 
 if __name__ == "__main__":
     logging.disable()  # what is refused is logged, and here everything is
@@ -39,5 +41,5 @@ if __name__ == "__main__":
             return changed
         return target.mutation(data, size_max, chance, atheris.Mutate)[:size_max]
 
-    atheris.Setup(sys.argv, target.check, custom_mutator=mutate)
+    atheris.Setup([*sys.argv, f"-max_len={target.size_max}"], target.check, custom_mutator=mutate)
     atheris.Fuzz()

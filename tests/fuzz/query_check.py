@@ -8,6 +8,7 @@ import time
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
+from fuzz.query_words import ERRORS
 from obsagent.answer.execute import answer
 from obsagent.answer.language import parse
 from obsagent.answer.mistakes import QueryError
@@ -65,6 +66,15 @@ def check(text: str) -> None:
         _check_lines([str(error)])
     else:
         _check_shown(result, WIDTHS[len(text) % len(WIDTHS)])
+
+
+def check_bytes(data: bytes) -> None:
+    """Checks the text that the bytes are, if they are one."""
+    try:
+        text = data.decode("utf-8", ERRORS)
+    except UnicodeDecodeError:
+        return
+    check(text)
 
 
 def _parsed(text: str) -> Query | None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from random import Random
 
+from fuzz.block_parts import Mutate
+
+ERRORS = "surrogatepass"  # so that texts and bytes are one to one
+BYTES_SHARE = 0.2
 PIECE = re.compile(r"\s+|[,=]|[^\s,=]+")
 
 WORDS = (
@@ -33,6 +37,14 @@ PHRASES = (
     ),
     *("where under 1s below 50%", "where age above 1m", "top 5", "bottom 1"),
 )
+
+
+def mutate_query(data: bytes, size_max: int, chance: Random, mutate: Mutate) -> bytes:
+    """Changes words, and now and then bytes."""
+    if chance.random() < BYTES_SHARE:
+        return mutate(data, size_max)
+    text = data.decode("utf-8", "replace")
+    return mutated(text, chance).encode("utf-8", ERRORS)[:size_max]
 
 
 def mutated(text: str, chance: Random) -> str:

@@ -6,8 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from fuzz import config_check, exposition_check, file_check, reference_check, sketch_check, trees, wire_check
+from fuzz import (
+    config_check,
+    exposition_check,
+    file_check,
+    query_check,
+    reference_check,
+    sketch_check,
+    trees,
+    wire_check,
+)
 from fuzz.block_parts import Mutate
+from fuzz.query_words import mutate_query
 
 Mutation = Callable[[bytes, int, Random, Mutate], bytes]
 """From bytes, the most they may become, a source of chance and the fuzzer's own mutation, to other bytes."""
@@ -29,6 +39,7 @@ class Target:
 
 
 TARGETS = {
+    "query": Target(query_check.check_bytes, mutate_query, size_max=600),
     "header": Target(wire_check.check_header, trees.mutate_msgpack),
     "conversation": Target(wire_check.check_conversation, trees.mutate_conversation),
     "answer": Target(wire_check.check_answer, trees.mutate_msgpack),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from zlib import crc32
 
 import pytest
 
+from fuzz.changing import Changing
 from fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -25,28 +25,6 @@ def no_log() -> Iterator[None]:
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
-
-
-class Changing:
-    """A poor fuzzer's mutation, always the same."""
-
-    def __init__(self, seed: int) -> None:
-        self.chance = Random(seed)
-
-    def __call__(self, data: bytes, size_max: int) -> bytes:
-        out, chance = bytearray(data), self.chance
-        for _ in range(chance.choice((1, 1, 2, 4))):
-            at = chance.randrange(len(out) + 1)
-            action = chance.randrange(5)
-            if action == 0:
-                del out[at : at + chance.choice((1, 2, 8, 1_000))]
-            elif action == 1:
-                out[at:at] = chance.randbytes(chance.choice((1, 4)))
-            elif action == 2:
-                out[at:at] = out[max(0, at - 16) : at]
-            elif at < len(out):
-                out[at] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, out[at] ^ 1 << chance.randrange(8)))
-        return bytes(out[:size_max])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.name}")
@@ -69,7 +47,7 @@ def test_prefixes_and_nothing(name: str) -> None:
 
 def test_the_corpora_are_small() -> None:
     folders = [folder for folder in CORPUS.iterdir() if folder.is_dir()]
-    assert {folder.name for folder in folders} == {*TARGETS, "varint", "query"}
+    assert {folder.name for folder in folders} == {*TARGETS, "varint"}
     sizes = {folder.name: sum(path.stat().st_size for path in folder.iterdir()) for folder in folders}
     assert max(sizes.values()) < FOLDER_BYTES_MAX
     assert sum(sizes.values()) < BYTES_MAX

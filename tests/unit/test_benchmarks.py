@@ -29,6 +29,8 @@ ALONE = {
     "scrape": "**protobuf**",
     "drift": "e_bh",
     "drift_delay": "DyadicESR",
+    "performance": "CBPE",
+    "harm_delay": "HarmDetector",
     "ledger": "**join a truth**",
 }  # and what they tell of
 

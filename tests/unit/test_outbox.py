@@ -63,6 +63,40 @@ def test_the_oldest_go_first_when_the_budget_is_exceeded() -> None:
     assert sequences_to_send(outbox) == [4, 5]
 
 
+def full_outbox_with_three_sent() -> Outbox:
+    outbox = Outbox(budget_bytes=3 * (100 + ENTRY_OVERHEAD_BYTES))
+    for _ in range(3):
+        outbox.put(batch(), 0)
+    sequences_to_send(outbox)
+    for _ in range(2):
+        outbox.put(batch(), 0)
+    return outbox
+
+
+def test_what_was_given_up_on_its_way_counts_as_acknowledged_if_it_is() -> None:
+    outbox = full_outbox_with_three_sent()
+    outbox.acknowledge(1)
+    assert (outbox.dropped_budget, outbox.acknowledged_samples, outbox.settled_samples) == (10, 10, 20)
+    outbox.acknowledge(3)
+    assert (outbox.dropped_budget, outbox.acknowledged_samples) == (0, 30)
+
+
+def test_what_was_never_sent_stays_given_up_whatever_is_acknowledged() -> None:
+    outbox = Outbox(budget_bytes=2 * (100 + ENTRY_OVERHEAD_BYTES))
+    for _ in range(3):
+        outbox.put(batch(), 0)
+    sequences_to_send(outbox)
+    outbox.acknowledge(3)
+    assert (outbox.dropped_budget, outbox.acknowledged_samples) == (10, 20)
+
+
+def test_of_what_was_given_up_nothing_is_known_after_the_conversation() -> None:
+    outbox = full_outbox_with_three_sent()
+    outbox.rewind()
+    outbox.acknowledge(5)
+    assert (outbox.dropped_budget, outbox.acknowledged_samples) == (20, 30)
+
+
 def test_a_single_batch_beyond_the_budget_is_kept() -> None:
     outbox = Outbox(budget_bytes=10)
     outbox.put(batch(), 0)

@@ -128,7 +128,7 @@ class _Writer:
         """The groups with the most, or the least, of the first statistic."""
         limit = self._plan.query.limit
         assert limit is not None
-        first_output = self._plan.outputs[0]
+        first_output = next((each for each in self._plan.outputs if each.shown), output)  # others are not known
         first = self.text(first_output, first_output.shown[0])
         word = "topk" if limit.is_top else "bottomk"
         if first is None or (output is first_output and stat is first_output.shown[0]):

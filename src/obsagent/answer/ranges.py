@@ -45,13 +45,13 @@ def resolve(query: Query, view: View, now_ms: int, zone: tzinfo | None) -> Span:
 
 
 def _between(query: Query, when: Between, now_ms: int, zone: tzinfo | None) -> Span:
-    from_ms = when.begin.resolve(now_ms, zone)
-    to_ms = now_ms if when.end is None else when.end.resolve_after(from_ms, now_ms, zone)
+    from_ms = max(0, when.begin.resolve(now_ms, zone))
     if from_ms >= now_ms:
         raise _error(query, "this time has not come yet")
+    to_ms = now_ms if when.end is None else when.end.resolve_after(from_ms, now_ms, zone)
     if to_ms <= from_ms:
         raise _error(query, "this time ends before it begins")
-    return Span(max(0, from_ms), min(to_ms, now_ms))
+    return Span(from_ms, min(to_ms, now_ms))
 
 
 def _last_event(query: Query, when: SinceEvent, view: View) -> int:

@@ -1,1 +1,1 @@
-"""What is kept of requests one by one, by their id: predictions, truths, and rows. On the wire, in the journal alike."""
+"""What is kept of requests by their id: predictions, truths and rows. On the wire and in the journal alike."""

@@ -16,7 +16,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from obsagent.errors import AccessDenied, CorruptData, ProtocolError
-from obsagent.limits import EVENTS_PER_MESSAGE, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
+from obsagent.limits import (
+    EVENTS_PER_MESSAGE,
+    HEARTBEAT_INTERVAL_MS,
+    MISSED_HEARTBEATS_UNTIL_SUSPENDED,
+    REFUSAL_CHARACTERS_MAX,
+)
 from obsagent.record.outbox import exact_ms
 from obsagent.samples import Kind
 from obsagent.wire.exemplars import SentExemplar, exemplar_fields
@@ -317,7 +322,7 @@ class Conversation:
         return SessionCounts(*map(int.__sub__, counts, self._before.counts))
 
     def _refuse(self, message: str, now: float) -> None:
-        self._speaker.refused(message)
+        self._speaker.refused(message[:REFUSAL_CHARACTERS_MAX])
         self._pause_until_ms = now + REFUSED_PAUSE_MS
         self.close()
 

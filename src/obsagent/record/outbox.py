@@ -4,7 +4,10 @@ Sequences count from one and never repeat within a session. What does not fit th
 an hour, is given up from the old end and counted; `first_kept` tells the agent so, and a hole never blocks an
 acknowledgement.
 
-Owned by the sender thread. Other threads read the counters, which only grow.
+What is given up after it was sent may have been taken all the same: then its acknowledgement comes, in the same
+conversation, and it counts as acknowledged after all.
+
+Owned by the sender thread. Other threads read the counters.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ class Outbox:
         self._exemplars = exemplars
         self._queue: deque[QueuedBatch] = deque()
         self._sent = 0
+        self._in_doubt: deque[tuple[int, int]] = deque()  # sequence and samples
         self._budget_bytes = budget_bytes
         self._age_limit_ms = age_limit_ms
         self._bytes = 0
@@ -95,6 +99,8 @@ class Outbox:
         self._bytes += entry.byte_size
         self.queued_samples += batch.samples
         while self._bytes > self._budget_bytes and len(self._queue) > 1:
+            if self._sent:
+                self._in_doubt.append((self._queue[0].sequence, self._queue[0].samples))
             self.dropped_budget += self._give_up()
 
     def expire(self, now_ms: int) -> None:
@@ -134,12 +140,17 @@ class Outbox:
         self._sent += 1
 
     def rewind(self) -> None:
-        """A new conversation: everything unacknowledged is to be sent again."""
+        """A new conversation: everything unacknowledged is to be sent again, and what is given up stays so."""
         self._sent = 0
+        self._in_doubt.clear()
 
     def acknowledge(self, sequence: int) -> Batch | None:
         """Everything up to `sequence` is on the agent's disk; the last batch of which this is news."""
         self.acknowledged_sequence = max(self.acknowledged_sequence, sequence)
+        while self._in_doubt and self._in_doubt[0][0] <= sequence:
+            _, samples = self._in_doubt.popleft()
+            self.dropped_budget -= samples
+            self.acknowledged_samples += samples
         batch = None
         while self._queue and self._queue[0].sequence <= sequence:
             entry = self._pop()

@@ -37,7 +37,7 @@ def own_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[Any, Any]]:
 
 
 class Service:
-    """A service whose model is wrong as often as it is told to be; 500 truths come in each minute of the last two hours."""
+    """A service whose model is wrong as often as it is told; 500 truths come in each minute of two hours."""
 
     def __init__(self, endpoint: str) -> None:
         self.obs = obsagent.connect(service="shop", endpoint=endpoint)

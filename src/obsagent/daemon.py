@@ -294,7 +294,11 @@ class Agent:
     def quality(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """What is wrong with the data, as `obsagent.evaluate.quality_report` says; raises `UsageError`."""
         text, zone = text_of(fields), zone_asked(fields)
-        return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone)
+        return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone, self._dropped)
+
+    def _dropped(self, model: str) -> tuple[str, ...]:
+        known = self._model_config(model)
+        return known.drop if known else ()
 
     def known(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """What is known by one id, as `obsagent.answer.known` says; raises `UsageError`."""
@@ -369,6 +373,7 @@ class Agent:
                  clock_steps      {forward, back}; last_clock_step null or {by_ms, at_ms: on the clock as it was set}
                  collectors       {name: what `Rounds.status` says}
                  harm             {models, episodes}: what `obsagent.harm.report` says
+                 evaluation       how far models are judged: what `Evaluation.status` says
                  references       [{model, version ("" for all), id, rows, features, created_ms, file}]
                  resident_bytes, cpu_seconds
         """
@@ -406,6 +411,7 @@ class Agent:
             "clock_steps": dict(self._ingest.steps),
             "last_clock_step": {"by_ms": step.by_ms, "at_ms": step.wall_ms} if step else None,
             "collectors": self._collection.status(),
+            "evaluation": self._evaluation.status(),
             "references": self._references.status(),
             "harm": self._retraining.status(),
             "resident_bytes": resident_bytes(),

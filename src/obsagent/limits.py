@@ -217,7 +217,7 @@ DRIFT_ALARMS_KEPT = 1_000
 DRIFT_CHARTS = 5_000
 DRIFT_SLICES = 50
 DRIFT_SAMPLES_MIN = 30
-DRIFT_LOOK_S = 2.0
+DRIFT_LOOK_S = 0.5
 
 # Harm, and what is run when retraining is recommended
 HARM_STATE_BYTES_MAX = 64 << 20

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from obsagent.cli.collectors import collector_lines
 from obsagent.cli.costs import cost_lines, culprit_lines, refused_label_lines
 from obsagent.cli.harm import episode_lines, harm_lines
+from obsagent.cli.judged import judged_fact, judged_lines
 from obsagent.cli.references.loaded import reference_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
@@ -55,8 +56,10 @@ def _tables(status: Status, width: int | None, everything: bool) -> list[list[st
     sessions = session_lines(status["sessions"], width, everything=everything, own_namespace=own_namespace)
     collectors = collector_lines(agent.get("collectors", {}), width)
     references = reference_lines(agent.get("references", []), width)
+    judged = judged_lines(agent.get("evaluation", {}), width)
     harm = harm_lines(agent.get("harm", {}), width)
-    return [sessions, references, harm, collectors, cost_lines(status["cost"], width, everything=everything)]
+    costs = cost_lines(status["cost"], width, everything=everything)
+    return [sessions, references, judged, harm, collectors, costs]
 
 
 def _facts(status: Status) -> Iterator[str]:
@@ -78,6 +81,9 @@ def _facts(status: Status) -> Iterator[str]:
     yield f"segments   {_files(status['segments'])}, {_checkpoint(status)}"
     yield from _kept(status["segments"])
     yield f"sessions   {_sessions(status['sessions'])}"
+    evaluation = agent.get("evaluation") if agent else None
+    if evaluation and evaluation["models"]:
+        yield f"drift      {judged_fact(evaluation, time.time_ns() // 1_000_000)}"
 
 
 def _metrics(series: Status) -> str:

@@ -75,6 +75,8 @@ def _evidence(episode: dict[str, Any]) -> str:
     """`since 2026-01-31 12:00: error 0.152 (above 0.131), 0.1 in reference 1a2b3c4d`, in local time."""
     since = _time(episode["since_ms"] or episode["raised_ms"])
     evidence = episode["evidence"]
+    if not evidence:
+        return f"since {since}"
     risk, known = evidence["risk"], evidence["reference"]
     figures = f"{evidence['loss']} {format_number(risk['live'])} (above {format_number(risk['lower'])})"
     return f"since {since}: {figures}, {format_number(known['risk'])} in {known['source']}"

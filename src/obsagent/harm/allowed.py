@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PREDICTION, CATEGORY = "prediction.value", "category"
 FIRST_TRUTHS = "first truths"
+Lookup = Callable[[str, str], "Reference | None"]
+"""The reference of a model and version."""
 Positive = Callable[[Sequence[str]], str | None]
 """Which of the names of classes is the one whose probability scores are."""
 

@@ -75,6 +75,8 @@ def known_of_reference(reference: Reference | None, loss: str, positive: Positiv
 
 def _errors(joint: Joint) -> tuple[float, int]:
     """Rows whose class is wrong, of those with both a prediction and a truth; two without a name may be the same."""
+    if not set(joint.predicted) & set(joint.truths):  # they are called differently, and say nothing of each other
+        return 0.0, 0
     names = (*joint.predicted, None), (*joint.truths, None)
     wrong = rows = 0
     for (_, predicted, truth), count in joint.cells.items():

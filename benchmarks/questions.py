@@ -30,6 +30,7 @@ NAMES = (
     "cpu",
     "drift",
     "drift_delay",
+    "ledger",
     "performance",
     "harm_delay",
 )

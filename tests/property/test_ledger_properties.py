@@ -135,12 +135,12 @@ def _short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(steps(CLASSES, SCORES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_classes(todo: list[Any]) -> None:
     live(todo, "classification", check_classes)
 
 
 @given(steps(NUMBERS, st.just(math.nan)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_numbers(todo: list[Any]) -> None:
     live(todo, "regression", check_numbers)

@@ -51,7 +51,8 @@ class Alive:
         """The windows that hold these windows."""
         width = np.where(windows < self.marks.minute_before_ms, MINUTE_MS, 1)
         width[windows < self.marks.hour_before_ms] = HOUR_MS
-        return windows - windows % width
+        coarse: Array = windows - windows % width
+        return coarse
 
     def share(self, run: Run) -> float:
         """How much of a run still counts, by a sample of its rows. Raises DamagedRun."""
@@ -68,9 +69,9 @@ class Alive:
     def is_dead(self, run: Run) -> bool:
         """True if no row of a run can still count."""
         if run.table in OUTCOMES:
-            return run.last_ms < self.marks.outcomes_before_ms
+            return bool(run.last_ms < self.marks.outcomes_before_ms)
         if run.table is ARRIVALS:
-            return run.last_ms < self.marks.arrivals_before_ms
+            return bool(run.last_ms < self.marks.arrivals_before_ms)
         return bool(run.last_ms < min(self.marks.cutoffs_ms, default=NO_TIME_MS))
 
     def is_too_fine(self, run: Run, entry: RunEntry, lag_ms: int) -> bool:

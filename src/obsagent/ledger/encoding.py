@@ -15,7 +15,7 @@ from obsagent.errors import CorruptData
 from obsagent.ledger.format import COLUMN, CONSTANT, ENCODED_BYTES, F4, RAW, U1, U2, U4
 from obsagent.ledger.tables import Array, Block, Rule, Table
 
-STORED = {U1: np.dtype("<u1"), U2: np.dtype("<u2"), U4: np.dtype("<u4"), F4: np.dtype("<f4")}
+STORED: dict[int, np.dtype[Any]] = {U1: np.dtype("<u1"), U2: np.dtype("<u2"), U4: np.dtype("<u4"), F4: np.dtype("<f4")}
 F4_WHOLE_MAX = 1 << 24
 """Whole numbers up to here are exact as f4."""
 
@@ -38,18 +38,20 @@ class Encoding:
     @property
     def stored(self) -> np.dtype[Any]:
         """The type in the file; constants have none."""
-        return self.kind.newbyteorder("<") if self.code == RAW else STORED[self.code]
+        return np.dtype(f"<{self.kind.kind}{self.kind.itemsize}") if self.code == RAW else STORED[self.code]
 
     def encode(self, values: Array) -> Array:
         """Values as they are written."""
         if self.code in (U1, U2, U4):
-            return (values - self.kind.type(self.low)).astype(self.stored)
+            above: Array = values - self.kind.type(self.low)
+            return above.astype(self.stored)
         return values.astype(self.stored)
 
     def decode(self, stored: Array) -> Array:
         """Values as they were."""
         if self.code in (U1, U2, U4):
-            return stored.astype(self.kind) + self.kind.type(self.low)
+            values: Array = stored.astype(self.kind) + self.kind.type(self.low)
+            return values
         return stored.astype(self.kind, copy=False)
 
     def pack(self) -> bytes:

@@ -11,21 +11,21 @@ RUN_HEADER = Struct("<8sHBBIQQIIII")
 """magic, version, table, columns, rows of a group, rows, footer offset, footer size, footer crc, reserved, header crc.
 """
 
-RUN_TIMES = Struct("<qq")
-"""The first and the last time of the rows (ms)."""
+RUN_FOOTER = Struct("<qqQII")
+"""The first and the last time of the rows (ms), bytes of the sieve, its crc, reserved."""
 
 COLUMN = Struct("<B7x8s8s")
 """encoding, lowest value, highest value, of each column in the table's order."""
 
-FENCE_ROWS = 256
+FENCE_ROWS = 64
 """Of every so many rows the first one's sort key stands in the footer."""
+
+SIEVE_BITS_PER_ROW = 4
+"""At least so many bits of a sieve there are for each row."""
 
 MANIFEST_MAGIC = b"OBSLMAN\n"
 MANIFEST_HEADER = Struct("<8sHHQII")
 """magic, version, reserved, generation, payload size, crc of the 24 bytes before it and the payload."""
-
-MANIFEST_KEYS = ("position", "cutoff_ms", "minute_before_ms", "hour_before_ms", "arrivals_before_ms", "next_run")
-STATE_KEYS = ("models", "series", "sessions", "counters", "forgotten")
 
 CONSTANT, U1, U2, U4, F4, RAW = range(6)
 """How a column is written: see FORMAT.md."""

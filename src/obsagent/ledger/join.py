@@ -21,7 +21,7 @@ from obsagent.ledger.keys import Hasher, Keys
 from obsagent.ledger.names import NO_TIME_MS, Model, Names, number_of, values_of
 from obsagent.ledger.settings import CLASSIFICATION, LedgerSettings, Report
 from obsagent.ledger.sources import Masks, Sources, find_all, find_newest
-from obsagent.ledger.succession import Succession, succession
+from obsagent.ledger.standing import Came, Standing, for_predictions
 from obsagent.ledger.tables import (
     ARRIVALS,
     PREDICTIONS,
@@ -134,20 +134,13 @@ class Joiner:
             changes.counted["without_model"] += len(batch.ids)
             changes.report = Report(rejected=len(batch.ids))
             return changes
-        came = self._came(model, batch)
-        rejected = len(batch.ids) - row_count(came)
-        if row_count(came) == 0:
-            changes.report = Report(rejected=rejected)
-            return changes
-        came = take(came, sort_order(TRUTHS, came))
-        is_first = np.append(True, (came["hi"][1:] != came["hi"][:-1]) | (came["lo"][1:] != came["lo"][:-1]))
-        self._succeed(
-            model, came, np.cumsum(is_first) - 1, Keys(came["hi"][is_first], came["lo"][is_first]), position, changes
-        )
-        changes.report = changes.report._replace(rejected=rejected)
+        told = self._told(model, batch)
+        if row_count(told):
+            self._join(model, Came.of(take(told, sort_order(TRUTHS, told))), position, changes)
+        changes.report = changes.report._replace(rejected=len(batch.ids) - row_count(told))
         return changes
 
-    def _came(self, model: Model, batch: Truths) -> Block:
+    def _told(self, model: Model, batch: Truths) -> Block:
         values, names = values_of(batch.values), batch.values.names
         is_sound = np.ones(len(values), bool) if names is not None else np.isfinite(values)
         keys, at_ms = self._hasher.keys(model.name, batch.ids), np.frombuffer(batch.at_ms, "<i8")
@@ -163,47 +156,26 @@ class Joiner:
         }
         return block if is_sound.all() else take(block, is_sound)
 
-    def _succeed(self, model: Model, came: Block, ids: Array, keys: Keys, position: int, changes: Changes) -> None:
-        """`ids` says whose each of the truths is, of the sorted keys."""
-        is_known, known = find_newest(TRUTHS, self._sources.of(TRUTHS), keys, self.masks)
+    def _join(self, model: Model, came: Came, position: int, changes: Changes) -> None:
+        is_known, known = find_newest(TRUTHS, self._sources.of(TRUTHS), came.keys, self.masks)
         is_known &= known["keep_ms"] >= self.cutoff_ms(model)
-        order = succession(ids, came["at_ms"], len(keys.hi), is_known, known["at_ms"])
-        is_new = order.last >= 0
-        final = {name: np.where(is_new, came[name][order.last], known[name]) for name in TRUTHS.columns}
-        is_other = is_new & ~(is_known & _same(model, final, known))
+        standing = Standing.of(model, came, is_known, known)
+        is_other = standing.is_other
         asked = np.flatnonzero(is_other)
-        found, predictions = find_all(PREDICTIONS, self._sources.of(PREDICTIONS), keys.take(asked), self.masks)
+        found, predictions = find_all(PREDICTIONS, self._sources.of(PREDICTIONS), came.keys.take(asked), self.masks)
         is_open = predictions["at_ms"] >= self.cutoff_ms(model)
-        found, predictions = asked[found[is_open]], take(predictions, is_open)
-        is_matched = np.zeros(len(keys.hi), bool)
-        is_matched[found] = True
-        changes.report = _report(model, came, ids, known, is_known, is_matched, order)
-        self._correct(model, predictions, found, is_known, known, final, position, changes)
-        keep_ms = np.maximum(final["at_ms"], np.where(is_known, known["keep_ms"], NO_TIME_MS))
-        np.maximum.at(keep_ms, found, predictions["at_ms"])
-        is_changed = is_other | (is_new & (final["at_ms"] > known["at_ms"]))
-        changes.blocks.append((TRUTHS, take({**final, "keep_ms": keep_ms}, is_changed)))
+        joined, predictions = asked[found[is_open]], take(predictions, is_open)
+        changes.report = standing.report(joined)
+        self._correct(standing, joined, predictions, position, changes)
+        changes.blocks.append((TRUTHS, standing.rows(is_other, joined, predictions["at_ms"])))
 
-    def _correct(
-        self,
-        model: Model,
-        predictions: Block,
-        whose: Array,
-        is_known: Array,
-        known: Block,
-        final: Block,
-        position: int,
-        changes: Changes,
-    ) -> None:
-        """Takes back what the known truths did, and adds what those that count now do."""
-        had_truth = is_known[whose]
-        if had_truth.any():
-            old, who = take(predictions, had_truth), whose[had_truth]
-            self._outcomes(model, old, take(known, who), -1, changes)
-            self._outcomes(model, old, take(final, who), 1, changes)
-        if not had_truth.all():
-            who = whose[~had_truth]
-            self._outcomes(model, take(predictions, ~had_truth), take(final, who), 1, changes, position)
+    def _correct(self, standing: Standing, joined: Array, predictions: Block, position: int, changes: Changes) -> None:
+        """Takes back what truths did that count no more, and adds what those do that count now."""
+        model, had_truth = standing.model, standing.is_known[joined]
+        corrected, news = take(predictions, had_truth), take(predictions, ~had_truth)
+        self._outcomes(model, corrected, take(standing.before, joined[had_truth]), -1, changes)
+        self._outcomes(model, corrected, take(standing.after, joined[had_truth]), 1, changes)
+        self._outcomes(model, news, take(standing.after, joined[~had_truth]), 1, changes, position)
 
     def _outcomes(
         self,
@@ -221,20 +193,19 @@ class Joiner:
         tasks = np.array([series.task == CLASSIFICATION for series in self._names.series])
         of_class = tasks[predictions["series"]]
         at_ms, series, value, score = (predictions[name] for name in ("at_ms", "series", "value", "score"))
-        joined = outcomes.Joined(
-            at_ms, series, value, score, _truths_for(model, of_class, truths), np.full(rows, weight, "i8")
-        )
-        is_comparable = ~np.isnan(joined.truth)
+        truth = for_predictions(model, of_class, truths)
+        joined = outcomes.Joined(at_ms, series, value, score, truth, np.full(rows, weight, "i8"))
+        is_comparable = ~np.isnan(truth)
         changes.counted["incomparable"] += int((~is_comparable).sum())
-        positive = model.positive_code(self.settings)
-        at_ms = int(np.maximum(predictions["at_ms"], truths["at_ms"]).max())
+        newest_ms = int(np.maximum(at_ms, truths["at_ms"]).max())
         for is_class, mask in ((True, of_class), (False, ~of_class & is_comparable)):
             if not mask.any():
                 continue
             some = joined if mask.all() else joined.where(mask)
             changes.add(outcomes.of_classes(some) if is_class else outcomes.of_numbers(some))
             if position is not None:
-                arrived = outcomes.arrivals(some, position, at_ms, positive, is_class=is_class)
+                positive = model.positive_code(self.settings)
+                arrived = outcomes.arrivals(some, position, newest_ms, positive, is_class=is_class)
                 changes.blocks.append((ARRIVALS, arrived))
 
     def rows(self, batch: Rows) -> Changes:
@@ -282,39 +253,3 @@ def _numbers(values: Array, names: tuple[str, ...] | None) -> Array:
     if names is None:
         return values.astype("f8")
     return np.array([number_of(name) for name in names], "f8")[values]
-
-
-def _truths_for(model: Model, of_class: Array, truths: Block) -> Array:
-    """Truths as the predictions that they belong to want them: codes of classes, or numbers; NaN if they are none."""
-    value, is_class = truths["value"], truths["is_class"] != 0
-    wanted = value.astype("f8")
-    to_code, to_number = of_class & ~is_class, ~of_class & is_class
-    if to_code.any():
-        wanted[to_code] = model.codes_of_numbers(value[to_code])
-    if to_number.any():
-        wanted[to_number] = model.numbers_of_codes(value[to_number])
-    return wanted
-
-
-def _same(model: Model, one: Block, other: Block) -> Array:
-    """Whether truths say the same, row by row."""
-    is_same = one["value"] == other["value"]
-    mixed = np.flatnonzero(one["is_class"] != other["is_class"])
-    if len(mixed):
-        codes = (_truths_for(model, np.ones(len(mixed), bool), take(each, mixed)) for each in (one, other))
-        is_same[mixed] = np.equal(*codes)
-    return is_same
-
-
-def _report(
-    model: Model, came: Block, ids: Array, known: Block, is_known: Array, is_matched: Array, order: Succession
-) -> Report:
-    has_before = (order.before >= 0) | is_known[ids]
-    before = {
-        name: np.where(order.before >= 0, came[name][order.before], known[name][ids]) for name in ("value", "is_class")
-    }
-    is_news = order.counts & ~has_before
-    is_corrected = order.counts & has_before & ~_same(model, came, before)
-    matched = int((is_news & is_matched[ids]).sum())
-    news, corrected = int(is_news.sum()), int(is_corrected.sum())
-    return Report(matched, news - matched, corrected, len(ids) - news - corrected)

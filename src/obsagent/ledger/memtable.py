@@ -13,6 +13,8 @@ from obsagent.ledger.encoding import Encoding, encodings_of
 from obsagent.ledger.format import FENCE_ROWS
 from obsagent.ledger.tables import Array, Block, Table, normal, row_count, take
 
+WAITING_MAX = 16
+
 
 class Piece:
     """Sorted rows, with the methods of a run."""
@@ -74,15 +76,22 @@ class Memtable:
     def __init__(self, table: Table) -> None:
         """Empty."""
         self.table = table
-        self.pieces: tuple[Piece, ...] = ()
-        """Oldest first."""
+        self._pieces: list[Piece] = []
+        self._waiting: list[Block] = []
+        """Sorted blocks that are not yet in a piece: nobody looks for a key in counts and sums."""
         self.heap: list[bytes] = []
         self._heap_bytes = 0
 
     @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """All rows, oldest first."""
+        self._gather()
+        return tuple(self._pieces)
+
+    @property
     def rows(self) -> int:
         """How many there are."""
-        return sum(piece.rows for piece in self.pieces)
+        return sum(piece.rows for piece in self._pieces) + sum(map(row_count, self._waiting))
 
     @property
     def memory_bytes(self) -> int:
@@ -100,14 +109,22 @@ class Memtable:
         """Rows, in any order, that are newer than all before."""
         if row_count(block) == 0:
             return
-        pieces = [*self.pieces, Piece(self.table, normal(self.table, [block]), self.heap)]
+        self._waiting.append(normal(self.table, [block]))
+        if self.table.is_keyed or len(self._waiting) >= WAITING_MAX:
+            self._gather()
+
+    def _gather(self) -> None:
+        if not self._waiting:
+            return
+        pieces = [*self._pieces, Piece(self.table, normal(self.table, self._waiting), self.heap)]
         while len(pieces) > 1 and pieces[-2].rows < 2 * pieces[-1].rows and pieces[-2].heap is self.heap:
-            pieces[-2:] = [self._merged(pieces[-2:])]
-        self.pieces = tuple(pieces)
+            merged = normal(self.table, [piece.block for piece in pieces[-2:]])
+            pieces[-2:] = [Piece(self.table, merged, self.heap)]
+        self._pieces, self._waiting = pieces, []
 
     def put_before(self, older: Sequence[Piece]) -> None:
         """Takes pieces back that could not be written."""
-        self.pieces = (*older, *self.pieces)
+        self._pieces[:0] = older
 
     def remove(self, is_forgotten: Callable[[Piece], Array]) -> None:
         """Rows of a mask are no longer there."""
@@ -115,7 +132,4 @@ class Memtable:
         for piece in self.pieces:
             is_gone = is_forgotten(piece)
             kept.append(Piece(self.table, take(piece.block, ~is_gone), piece.heap) if is_gone.any() else piece)
-        self.pieces = tuple(piece for piece in kept if piece.rows)
-
-    def _merged(self, pieces: Sequence[Piece]) -> Piece:
-        return Piece(self.table, normal(self.table, [piece.block for piece in pieces]), self.heap)
+        self._pieces = [piece for piece in kept if piece.rows]

@@ -16,6 +16,7 @@ from obsagent.ledger.settings import Gap
 from obsagent.limits import TIME_MS_MAX
 
 ATTEMPTS = 5
+MISSING = "the file is missing"
 SUFFIXES = (".run", ".heap", TEMPORARY_SUFFIX)
 CORRUPT_SUFFIX = ".corrupt"
 
@@ -55,19 +56,21 @@ def open_directory(directory: Path, fs: Fs | None) -> Opened:
 
 
 def _open(directory: Path, fs: Fs | None) -> Opened:
-    for _ in range(ATTEMPTS):
-        manifest, wrong = manifests.load(directory)
-        if manifest is None:
-            return Opened(_without_manifest(directory, fs, [path for path, _ in wrong]), (), ())
-        opened = Opened(manifest, *_runs(directory, manifest))
-        if fs is not None or all(each.reason != MISSING for each in opened.lost):
+    opened = _read(directory, fs)
+    for _ in range(ATTEMPTS if fs is None else 0):
+        if all(each.reason != MISSING for each in opened.lost):
             break  # else an agent has merged them meanwhile
+        opened = _read(directory, fs)
     if fs is not None:
-        _remove_leftovers(directory, fs, {_path(directory, entry) for entry in manifest.runs})
+        _remove_leftovers(directory, fs, {path_of(directory, entry) for entry in opened.manifest.runs})
     return opened
 
 
-MISSING = "the file is missing"
+def _read(directory: Path, fs: Fs | None) -> Opened:
+    manifest, wrong = manifests.load(directory)
+    if manifest is None:
+        return Opened(_without_manifest(directory, fs, [path for path, _ in wrong]), (), ())
+    return Opened(manifest, *_runs(directory, manifest))
 
 
 def _runs(directory: Path, manifest: Manifest) -> tuple[tuple[Run, ...], tuple[Lost, ...]]:
@@ -75,7 +78,7 @@ def _runs(directory: Path, manifest: Manifest) -> tuple[tuple[Run, ...], tuple[L
     lost: list[Lost] = []
     for entry in manifest.runs:
         try:
-            run = Run(_path(directory, entry), entry.number, entry.newest)
+            run = Run(path_of(directory, entry), entry.number, entry.newest)
             if (run.table.number, run.rows) != (entry.table, entry.rows):
                 raise CorruptData("not the run that the manifest names")
             runs.append(run)
@@ -88,15 +91,14 @@ def _runs(directory: Path, manifest: Manifest) -> tuple[tuple[Run, ...], tuple[L
     return tuple(runs), tuple(lost)
 
 
-def _path(directory: Path, entry: RunEntry) -> Path:
+def path_of(directory: Path, entry: RunEntry) -> Path:
+    """Where a run of the manifest lies."""
     return run_path(directory, entry.number, BY_NUMBER[entry.table])
 
 
 def _without_manifest(directory: Path, fs: Fs | None, damaged: list[Path]) -> Manifest:
     """Nothing counts without a manifest. If there was one, it and the runs are set aside, and all time is a gap."""
     if not damaged:
-        if fs is not None:
-            _remove_leftovers(directory, fs, set())
         return Manifest()
     if fs is not None:
         for path in [*damaged, *directory.glob("*.run"), *directory.glob("*.heap")]:

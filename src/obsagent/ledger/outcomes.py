@@ -127,12 +127,14 @@ def score_bins(scores: Array) -> Array:
 def error_bins(errors: Array) -> Array:
     """The bin of each error: its sign, and 32 bins an octave of its size; 0 for what is below 2⁻⁶⁴."""
     size = np.maximum(np.abs(errors), 2.0 ** (ERROR_OCTAVE_MIN - 1))
-    bins = np.floor((np.log2(size) - ERROR_OCTAVE_MIN) * ERROR_BINS_PER_OCTAVE) + 1
-    return (np.sign(errors) * np.clip(bins, 0, ERROR_BIN_MAX)).astype("i2")
+    bins: Array = np.floor((np.log2(size) - ERROR_OCTAVE_MIN) * ERROR_BINS_PER_OCTAVE) + 1
+    signed: Array = np.sign(errors) * np.clip(bins, 0, ERROR_BIN_MAX)
+    return signed.astype("i2")
 
 
 def error_of_bin(bins: Array) -> Array:
     """The error in the middle of each bin: 2·lo·hi/(lo+hi) of its bounds, as a histogram's quantile is."""
     low: Array = 2.0 ** ((np.abs(bins) - 1) / ERROR_BINS_PER_OCTAVE + ERROR_OCTAVE_MIN)
     high = low * 2.0 ** (1 / ERROR_BINS_PER_OCTAVE)
-    return np.sign(bins) * 2 * low * high / (low + high)
+    middle: Array = np.sign(bins) * 2 * low * high / (low + high)
+    return middle

@@ -20,15 +20,16 @@ import numpy as np
 
 from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, UnsupportedVersion
+from obsagent.ledger import sieve
 from obsagent.ledger.encoding import Encoding
 from obsagent.ledger.format import (
     COLUMN,
     CONSTANT,
     FENCE_ROWS,
     FORMAT_VERSION,
+    RUN_FOOTER,
     RUN_HEADER,
     RUN_MAGIC,
-    RUN_TIMES,
 )
 from obsagent.ledger.tables import ROWS, TABLES, Array, Block, Table
 from obsagent.limits import LEDGER_GROUP_ROWS, LEDGER_RUN_ROWS_MAX
@@ -99,11 +100,11 @@ class Run:
         kinds = self.table.columns
         groups = -(-header.rows // header.group_rows)
         fences = _fence_count(header.rows, header.group_rows)
-        sizes = (RUN_TIMES.size, COLUMN.size * len(kinds), 8 * fences, 4 * groups * len(kinds))
+        sizes = (RUN_FOOTER.size, COLUMN.size * len(kinds), 8 * fences, 4 * groups * len(kinds))
         if len(footer) != sum(sizes):
             raise CorruptData(f"{self.path}: the footer is not as long as its rows need")
-        self.first_ms, self.last_ms = RUN_TIMES.unpack_from(footer)
-        at = RUN_TIMES.size
+        self.first_ms, self.last_ms, self._sieve_bytes, self._sieve_crc, _ = RUN_FOOTER.unpack_from(footer)
+        at = RUN_FOOTER.size
         self.encodings: dict[str, Encoding] = {}
         for name, kind in kinds.items():
             self.encodings[name] = Encoding.unpack(kind, footer[at : at + COLUMN.size])
@@ -113,7 +114,9 @@ class Run:
         self._crcs = np.frombuffer(footer, "<u4", groups * len(kinds), at + 8 * fences).reshape(groups, len(kinds))
         self._checked = np.zeros((len(kinds), groups), bool)
         self._group_bytes = self._group_rows * sum(encoding.width for encoding in self.encodings.values())
-        if RUN_HEADER.size + groups * self._group_bytes != header.footer_offset:
+        self._sieve_offset = RUN_HEADER.size + groups * self._group_bytes
+        self._sieve: Array | None = None
+        if self._sieve_offset + self._sieve_bytes != header.footer_offset:
             raise CorruptData(f"{self.path}: the footer is not where its rows end")
         offsets = np.cumsum([0, *(self._group_rows * encoding.width for encoding in self.encodings.values())])
         self._offsets = {name: int(offset) for name, offset in zip(self.encodings, offsets, strict=False)}
@@ -148,16 +151,29 @@ class Run:
 
         Raises DamagedRun.
         """
+        maybe = sieve.passed(self._checked_sieve(), keys) if self.table.is_keyed else np.arange(len(keys))
+        begins, ends = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
+        if len(maybe):
+            begins[maybe], ends[maybe] = self._equal_range(keys[maybe])
+        return begins, ends
+
+    def _checked_sieve(self) -> Array:
+        if self._sieve is None:
+            data = self._read(self._sieve_bytes, self._sieve_offset)
+            if crc32c(data) != self._sieve_crc:
+                raise DamagedRun(self, "the checksum of the sieve is wrong")
+            self._sieve = np.frombuffer(self._mapped, "u1", self._sieve_bytes, self._sieve_offset)
+        return self._sieve
+
+    def _equal_range(self, keys: Array) -> tuple[Array, Array]:
         begins = self.lower_bound(keys)
-        inside = np.minimum(begins, max(self.rows - 1, 0))
+        inside = np.minimum(begins, self.rows - 1)
         is_there = (begins < self.rows) & (self.take(self.table.primary, inside) == keys)
         ends = begins + is_there
         following = np.flatnonzero(is_there & (ends < self.rows))
-        if len(following):
-            is_more = self.take(self.table.primary, ends[following]) == keys[following]
-            more = following[is_more]
-            if len(more):
-                ends[more] = self._bound(keys[more], after_equals=True)
+        more = following[self.take(self.table.primary, ends[following]) == keys[following]]
+        if len(more):
+            ends[more] = self._bound(keys[more], after_equals=True)
         return begins, ends
 
     def lower_bound(self, keys: Array) -> Array:
@@ -216,16 +232,22 @@ class Run:
         wanted[groups] = True
         size = self._group_rows * self.encodings[name].width
         for group in np.flatnonzero(wanted & ~checked):
-            try:
-                data = os.pread(self._descriptor, size, self._offset(name, int(group)))
-            except OSError as error:
-                raise DamagedRun(self, f"cannot be read: {error.strerror}") from error
-            if len(data) != size or crc32c(data) != self._crcs[group, column]:
+            if crc32c(self._read(size, self._offset(name, int(group)))) != self._crcs[group, column]:
                 raise DamagedRun(self, f"the checksum of {name} in group {group} is wrong")
             checked[group] = True
 
+    def _read(self, size: int, offset: int) -> bytes:
+        try:
+            data = os.pread(self._descriptor, size, offset)
+        except OSError as error:
+            raise DamagedRun(self, f"cannot be read: {error.strerror}") from error
+        if len(data) != size:
+            raise DamagedRun(self, f"ends at {offset + len(data)}")
+        return data
+
     def check_all(self) -> None:
         """Reads everything. Raises DamagedRun."""
+        self._checked_sieve()
         for name, encoding in self.encodings.items():
             if encoding.code != CONSTANT:
                 self._check(name, np.arange(len(self._crcs)))
@@ -246,7 +268,8 @@ class Run:
     def _places(self, name: str, rows: Array, groups: Array) -> Array:
         width = self.encodings[name].width
         within_a_group = self._group_rows - self._group_bytes // width
-        return rows + self._offsets[name] // width - groups * within_a_group
+        places: Array = rows + self._offsets[name] // width - groups * within_a_group
+        return places
 
 
 def heap_of(path: Path) -> Path:

@@ -9,8 +9,9 @@ import numpy as np
 
 from obsagent._native.codec import crc32c
 from obsagent.fs import Fs
+from obsagent.ledger import sieve
 from obsagent.ledger.encoding import Encoding
-from obsagent.ledger.format import FENCE_ROWS, FORMAT_VERSION, RUN_HEADER, RUN_MAGIC, RUN_TIMES
+from obsagent.ledger.format import FENCE_ROWS, FORMAT_VERSION, RUN_FOOTER, RUN_HEADER, RUN_MAGIC
 from obsagent.ledger.tables import Array, Block, Table, concatenated, row_count, take
 from obsagent.limits import LEDGER_GROUP_ROWS
 
@@ -37,6 +38,7 @@ class RunWriter:
         self._offset = RUN_HEADER.size
         self._fences: list[Array] = []
         self._crcs: list[int] = []
+        self._sieve = np.zeros(sieve.sieve_bytes(rows_max) if table.is_keyed else 0, "u1")
         self.rows = 0
         self.first_ms = 0
         self.last_ms = 0
@@ -76,6 +78,8 @@ class RunWriter:
                 stored[:rows] = encoding.encode(group[name])
             columns.append(stored.view("u1").data)
         self._fences.append(group[self._table.primary][::FENCE_ROWS].astype(np.int64, casting="unsafe"))
+        if self._table.is_keyed:
+            sieve.add(self._sieve, group["hi"])
         self._crcs.extend(crc32c(column) for column in columns)
         self._offset += self._fs.write(self._descriptor, columns, self._offset)
 
@@ -83,6 +87,7 @@ class RunWriter:
         """Everything is written but not synced; the run has `rows` rows. Raises OSError."""
         if self._waiting_rows:
             self._write_group(concatenated(self._table, self._waiting))
+        self._offset += self._fs.write(self._descriptor, [self._sieve.data], self._offset)
         footer = self._footer()
         self._fs.write(self._descriptor, [footer], self._offset)
         fields: tuple[Any, ...] = (
@@ -96,7 +101,7 @@ class RunWriter:
         fences = np.concatenate(self._fences) if self._fences else np.empty(0, np.int64)
         return b"".join(
             [
-                RUN_TIMES.pack(self.first_ms, self.last_ms),
+                RUN_FOOTER.pack(self.first_ms, self.last_ms, len(self._sieve), crc32c(self._sieve.data), 0),
                 *(encoding.pack() for encoding in self._encodings.values()),
                 fences.astype("<i8").tobytes(),
                 np.array(self._crcs, "<u4").tobytes(),

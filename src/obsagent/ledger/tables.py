@@ -59,6 +59,8 @@ class Table:
         return sum(kind.itemsize for kind in self.columns.values())
 
 
+KEY_BITS = 64
+
 ID = {"hi": "u8", "lo": "u4"}
 CELL = {"window_ms": "i8", "series": "u4", "predicted": "u2", "truth": "u2"}
 
@@ -144,8 +146,9 @@ def normal(table: Table, blocks: Sequence[Block]) -> Block:
     block = concatenated(table, blocks)
     if row_count(block) == 0:
         return block
-    block = take(block, sort_order(table, block))
-    if table.rule is Rule.KEEP:
+    order = sort_order(table, block)
+    block = take(block, order)
+    if table.rule is Rule.KEEP or isinstance(order, slice):
         return block
     is_first = _first_of_equals(table, block)
     if is_first.all():
@@ -157,35 +160,42 @@ def normal(table: Table, blocks: Sequence[Block]) -> Block:
     return keys | {name: np.add.reduceat(block[name], begins) for name in table.rest}
 
 
-def sort_order(table: Table, block: Block) -> Array:
-    """The indices that sort a block by its key; equal ones stay in their order."""
-    first, *others = packed(table, block)
-    if not others:
-        return np.argsort(first, kind="stable")
-    if table.is_keyed:  # 64 random bits are the same only where the id is, or once in a blue moon
-        order = np.argsort(first, kind="stable")
-        first = first[order]
-        if not (block["lo"][order][1:] < block["lo"][order][:-1])[first[1:] == first[:-1]].any():
-            return order
-    return np.lexsort((*reversed(others), packed(table, block)[0]))
+def sort_order(table: Table, block: Block) -> Array | slice:
+    """What sorts a block by its key: indices; or a slice of all if it is sorted and no key of an id occurs twice.
+
+    Rows with the same key of an id stay in their order.
+    """
+    if not table.is_keyed:
+        columns = [block[name] for name in table.key]
+        one = _as_one(columns)
+        return np.lexsort([*reversed(columns)]) if one is None else np.argsort(one)
+    hi = block["hi"]
+    if (hi[1:] > hi[:-1]).all():
+        return slice(None)
+    order = np.argsort(hi)
+    if (hi[order[1:]] > hi[order[:-1]]).all():
+        return order
+    return np.lexsort([block["lo"], hi])
 
 
-def packed(table: Table, block: Block) -> list[Array]:
-    """The sort key in as few columns of whole numbers as will do, the most significant first."""
-    if table.is_keyed:
-        return [block["hi"], block["lo"]]
-    if "predicted" not in block:
-        return [block[name] for name in table.key]
-    cell = block["series"].astype(np.uint64) << np.uint64(32)
-    cell |= block["predicted"].astype(np.uint64) << np.uint64(16)
-    cell |= block["truth"].astype(np.uint64)
-    return [block["window_ms"], cell, *([block["bin"]] if "bin" in block else [])]
+def _as_one(columns: Sequence[Array]) -> Array | None:
+    """Columns of whole numbers as one that sorts as they do; None if their ranges need more than 64 bits."""
+    lows = [int(column.min()) for column in columns]
+    widths = [(int(column.max()) - low).bit_length() for column, low in zip(columns, lows, strict=True)]
+    if sum(widths) > KEY_BITS:
+        return None
+    one = np.zeros(len(columns[0]), "u8")
+    for column, low, width in zip(columns, lows, widths, strict=True):
+        one <<= np.uint64(width)
+        one |= (column - column.dtype.type(low)).astype("u8")
+    return one
 
 
 def _first_of_equals(table: Table, block: Block) -> Array:
     """A mask of the rows whose sort key is not that of the row before."""
     is_first = np.zeros(row_count(block), bool)
     is_first[0] = True
-    for column in packed(table, block):
+    for name in table.key:
+        column = block[name]
         is_first[1:] |= column[1:] != column[:-1]
     return is_first

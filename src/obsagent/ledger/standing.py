@@ -1,0 +1,108 @@
+"""What truths that have come say beside those that are known: which are news, which corrections, which nothing new."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from obsagent.ledger.keys import Keys
+from obsagent.ledger.names import NO_TIME_MS, Model
+from obsagent.ledger.settings import Report
+from obsagent.ledger.succession import Succession, succession
+from obsagent.ledger.tables import TRUTHS, Array, Block, take
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Truths of one model, sorted by id, those of one id in order of arrival."""
+
+    truths: Block
+    ids: Array
+    """Whose each of them is: an index into the keys."""
+    keys: Keys
+    """Of each id, sorted."""
+
+    @classmethod
+    def of(cls, truths: Block) -> Came:
+        """Of sorted rows of the table of truths; there is at least one."""
+        hi, lo = truths["hi"], truths["lo"]
+        is_first = np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1]))
+        return cls(truths, np.cumsum(is_first) - 1, Keys(hi[is_first], lo[is_first]))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which truth counts of each id, before and after."""
+
+    model: Model
+    came: Came
+    is_known: Array
+    before: Block
+    """Zeros where none is known."""
+    after: Block
+    order: Succession
+
+    @classmethod
+    def of(cls, model: Model, came: Came, is_known: Array, known: Block) -> Standing:
+        """Of what came, and of what is known of the same ids."""
+        times = came.truths["at_ms"], len(came.keys.hi), is_known, known["at_ms"]
+        order = succession(came.ids, *times)
+        is_new = order.last >= 0
+        after = {name: np.where(is_new, came.truths[name][order.last], known[name]) for name in TRUTHS.columns}
+        return cls(model, came, is_known, known, after, order)
+
+    @property
+    def is_other(self) -> Array:
+        """Of each id: is there a truth now where none was, or another one?"""
+        return (self.order.last >= 0) & ~(self.is_known & same(self.model, self.after, self.before))
+
+    def rows(self, is_other: Array, joined: Array, prediction_ms: Array) -> Block:
+        """What is to be kept: new truths, for as long as the predictions that they are joined with.
+
+        `joined` says with which id each of some predictions is joined, `prediction_ms` of when these are.
+        """
+        keep_ms = np.maximum(self.after["at_ms"], np.where(self.is_known, self.before["keep_ms"], NO_TIME_MS))
+        np.maximum.at(keep_ms, joined, prediction_ms)
+        is_newer = (self.order.last >= 0) & (self.after["at_ms"] > self.before["at_ms"])
+        return take({**self.after, "keep_ms": keep_ms}, is_other | is_newer)
+
+    def report(self, joined: Array) -> Report:
+        """What became of each truth that came; `joined` are the ids that have predictions."""
+        came, ids, earlier = self.came.truths, self.came.ids, self.order.before
+        has_prediction = np.zeros(len(self.is_known), bool)
+        has_prediction[joined] = True
+        has_earlier = (earlier >= 0) | self.is_known[ids]
+        beside = {
+            name: np.where(earlier >= 0, came[name][earlier], self.before[name][ids]) for name in ("value", "is_class")
+        }
+        is_news = self.order.counts & ~has_earlier
+        is_corrected = self.order.counts & has_earlier & ~same(self.model, came, beside)
+        matched = int((is_news & has_prediction[ids]).sum())
+        news, corrected = int(is_news.sum()), int(is_corrected.sum())
+        return Report(matched, news - matched, corrected, len(ids) - news - corrected)
+
+
+def for_predictions(model: Model, of_class: Array, truths: Block) -> Array:
+    """Truths as the predictions that they belong to want them: codes of classes where `of_class`, else numbers.
+
+    NaN where a class names no number.
+    """
+    value, is_class = truths["value"], truths["is_class"] != 0
+    wanted = value.copy()
+    to_code, to_number = of_class & ~is_class, ~of_class & is_class
+    if to_code.any():
+        wanted[to_code] = model.codes_of_numbers(value[to_code])
+    if to_number.any():
+        wanted[to_number] = model.numbers_of_codes(value[to_number])
+    return wanted
+
+
+def same(model: Model, one: Block, other: Block) -> Array:
+    """Whether truths say the same, row by row; a number is the same as the class that it names."""
+    is_same: Array = one["value"] == other["value"]
+    mixed = np.flatnonzero(one["is_class"] != other["is_class"])
+    if len(mixed):
+        of_class = np.ones(len(mixed), bool)
+        is_same[mixed] = np.equal(*(for_predictions(model, of_class, take(each, mixed)) for each in (one, other)))
+    return is_same

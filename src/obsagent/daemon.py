@@ -47,9 +47,8 @@ from obsagent.evaluate.settings import settings_of
 from obsagent.evaluation import Evaluation
 from obsagent.export.exporter import Exporter, Exposition
 from obsagent.fs import Fs
-from obsagent.harm.allowed import known_risk
-from obsagent.harm.drifted import drifted_of, words_of
 from obsagent.harm.of_ledger import LedgerFeed
+from obsagent.harm_outside import outside_of
 from obsagent.hash_key import hash_key
 from obsagent.head.ledger_port import open_ledger
 from obsagent.head.store import Budgets, Store
@@ -66,7 +65,8 @@ from obsagent.receive.own_session import OwnSession
 from obsagent.receive.server import IngestServer
 from obsagent.reference.registry import References
 from obsagent.reloads import LoadConfig, Reloads
-from obsagent.retraining import Outside, Retraining
+from obsagent.retraining import Retraining
+from obsagent.samples import Event
 from obsagent.self_report import Durations, SelfReport, cpu_seconds, resident_bytes
 from obsagent.store_sink import StoreSink
 from obsagent.upkeep import Checkpointer, Committer, Upkeeper
@@ -201,15 +201,11 @@ class Agent:
 
     def _make_retraining(self, config: AgentConfig, collected: Collected) -> Retraining:
         feed = LedgerFeed(self._store.records.view, lambda: self._committer.synced)
-        outside = Outside(
-            model=self._model_config,
-            known=partial(known_risk, self._references.lookup),
-            drifted=lambda judged: drifted_of(self.drift({"text": words_of(judged)})),
-            put=collected.put,
-            put_event=collected.put_event,
-            events=lambda name: self._store.view().events(name),
-        )
+        outside = outside_of(self._model_config, self._references.lookup, self.drift, collected, self._events)
         return Retraining(config.data, self._fs, self._clock, feed, outside)
+
+    def _events(self, name: str) -> list[Event]:
+        return self._store.view().events(name)
 
     def _model_config(self, name: str) -> ModelConfig | None:
         return self._reloads.config.models.get(name)
@@ -300,7 +296,7 @@ class Agent:
         return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone, self._dropped)
 
     def _dropped(self, model: str) -> tuple[str, ...]:
-        known = self._reloads.config.models.get(model)
+        known = self._model_config(model)
         return known.drop if known else ()
 
     def known(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:

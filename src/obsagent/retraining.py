@@ -13,9 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,17 +23,15 @@ from obsagent.fs import Fs
 from obsagent.harm.episode import DUE, FAILED, Episode, Told, of_event
 from obsagent.harm.feed import Arrivals, Feed
 from obsagent.harm.format import NAME
-from obsagent.harm_config import HarmConfig, RetrainConfig
+from obsagent.harm_config import HarmConfig
+from obsagent.harm_outside import Outside
 from obsagent.head.directory import set_aside
 from obsagent.pulses import Pulse
-from obsagent.readings import Reading
 from obsagent.retrain.runner import Report, Run, Runner, Stage, Way
 from obsagent.samples import Event
 from obsagent.upkeep import Trouble
 
 if TYPE_CHECKING:
-    from obsagent.evaluate.state import Judged
-    from obsagent.harm.allowed import Known
     from obsagent.harm.judge import Found, Judge
 
 logger = logging.getLogger(__name__)
@@ -56,38 +52,6 @@ class Ledger(Feed, Protocol):
     def is_there(self) -> bool:
         """True once there is one."""
         ...
-
-
-class Model(Protocol):
-    """What is configured of a model."""
-
-    @property
-    def harm(self) -> HarmConfig:
-        """When it does harm."""
-        ...
-
-    @property
-    def on_retrain(self) -> RetrainConfig | None:
-        """What is run then."""
-        ...
-
-
-@dataclass(frozen=True)
-class Outside:
-    """The rest of the agent, as far as it is needed."""
-
-    model: Callable[[str], Model | None]
-    """What is configured of a model now."""
-    known: Callable[[str, str, str], Known | None]
-    """What the reference of a model and version says of the risk, by a loss."""
-    drifted: Callable[[Judged], list[dict[str, Any]]]
-    """The features of a version that have drifted, the most severe first."""
-    put: Callable[[list[Reading]], None]
-    """Stores readings."""
-    put_event: Callable[[Event], None]
-    """Stores an event."""
-    events: Callable[[str], list[Event]]
-    """Those of a name that are stored."""
 
 
 class Retraining:
@@ -219,7 +183,8 @@ class Retraining:
 
     def _known_of_events(self) -> list[Episode]:
         """Where there is no state any more: so that the cool-down after a recommendation holds nevertheless."""
-        return [of_event(event.labels, event.at_ms) for event in self._outside.events(EVENT)]
+        ours = [event for event in self._outside.events(EVENT) if event.labels.get("episode")]
+        return [of_event(event.labels, event.at_ms) for event in ours]
 
     def _settings(self, model: str) -> HarmConfig:
         known = self._outside.model(model)
@@ -227,25 +192,27 @@ class Retraining:
 
     def _take(self, judge: Judge, arrivals: Arrivals, now_ms: int) -> Found:
         found = judge.take(arrivals, now_ms)
-        if now_ms - self._switch_look_ms >= SWITCH_LOOK_MS:
-            self._switch_look_ms = now_ms
-            found.ended += judge.look(self._feed, now_ms)
-        for episode, harm in found.raised:
-            self._explain(judge, episode, harm, now_ms)
         self._grown = self._grown or bool(arrivals.rows or found.judged)
         self._unsaved = self._unsaved or bool(found.raised or found.ended)
+        for episode, harm in found.raised:
+            self._explain(judge, episode, harm, now_ms)
+        if now_ms - self._switch_look_ms >= SWITCH_LOOK_MS:
+            self._switch_look_ms = now_ms
+            replaced = judge.look(self._feed, now_ms)
+            found.ended += replaced
+            self._unsaved = self._unsaved or bool(replaced)
         return found
 
     def _explain(self, judge: Judge, episode: Episode, harm: Any, now_ms: int) -> None:
         from obsagent.harm.evidence import evidence_of
 
-        version = judge.state.versions[episode.judged]
-        episode.evidence = evidence_of(episode, harm, version, self._feed, self._outside.drifted, now_ms)
         model = self._outside.model(episode.judged.model)
         config = model.on_retrain if model else None
         if config is not None:
             ways = {Way.COMMAND: config.command, Way.WEBHOOK: config.url}
             episode.ways = {str(way): Told() for way, to in ways.items() if to}
+        version = judge.state.versions[episode.judged]
+        episode.evidence = evidence_of(episode, harm, version, self._feed, self._outside.drifted, now_ms)
 
     def _note(self, judge: Judge) -> None:
         """How far runs are."""

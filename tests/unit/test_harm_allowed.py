@@ -57,6 +57,7 @@ def test_the_brier_score_of_binned_scores() -> None:
         ({"outputs": {}}, "error"),
         ({"outputs": {"prediction.value": FeatureReference("number", "float")}}, "error"),
         ({}, "absolute"),
+        ({"joint": Joint(0.0, 1.0, 4, ("0", "1"), ("False", "True"), {(0, 0, 0): 1})}, "error"),
         ({"joint": Joint(0.0, 3.0, 4, ("0",), ("0", "1"), {(0, 0, 0): 1})}, "brier"),
         ({"joint": Joint(0.0, 1.0, 4, ("0",), ("a", "b"), {(0, 0, 0): 1})}, "brier"),
         ({"joint": Joint(0.0, 1.0, 4, ("0", "1"), ("0", "1"), {})}, "error"),

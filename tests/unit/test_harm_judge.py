@@ -34,6 +34,18 @@ def test_a_stable_stream_is_not_recommended_whatever_happens_to_its_slices() -> 
     assert bench.state.episodes == []
 
 
+def test_a_million_truths_at_the_risk_of_the_reference_recommend_nothing() -> None:
+    bench = Bench(with_reference)
+    bench.stream.rate = 100_000
+    for _ in range(20):
+        bench.stream.add(50_000, 0.1)
+        bench.look()
+        bench.stream.rows.clear()
+        bench.state.position = -1
+    assert bench.state.versions[LIVE].tracks[""].rows == 1_000_000
+    assert bench.state.episodes == []
+
+
 def test_harm_is_found_and_dated() -> None:
     bench = Bench(with_reference)
     assert not bench.add(20_000, 0.1).raised

@@ -231,6 +231,29 @@ def test_the_same_is_not_run_twice_at_once_and_nothing_is_after_the_end() -> Non
     assert not runner.start(webhook("http://127.0.0.1:9/"))
 
 
+def test_what_has_ended_is_not_started_again_before_its_report_was_taken() -> None:
+    with serving(200) as hooks:
+        woken = threading.Event()
+        runner = Runner(woken.set)
+        assert runner.start(webhook(hooks.url))
+        assert woken.wait(PATIENCE_S)
+        assert not runner.start(webhook(hooks.url))
+        assert [report.stage for report in runner.reports()] == [Stage.WORKED]
+        assert len(hooks.calls) == 1
+
+
+def test_whatever_goes_wrong_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> Outcome:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("obsagent.retrain.runner.run_command", fails)
+    runner = Runner()
+    reports = Reports(runner)
+    assert runner.start(command("true"))
+    until(reports.ended)
+    assert reports.all[-1].says == "failed: RuntimeError: can't start new thread"
+
+
 def test_a_webhook_between_two_attempts_is_left_to_the_next_agent() -> None:
     with serving(503) as hooks:
         runner = Runner(pauses_s=(60.0,))

@@ -17,10 +17,11 @@ from obsagent.harm.episode import LOST
 from obsagent.harm.format import NAME
 from obsagent.harm.state import State, read_state, write_state
 from obsagent.harm_config import RetrainConfig
+from obsagent.harm_outside import Outside
 from obsagent.models_config import ModelConfig
 from obsagent.readings import Reading
 from obsagent.retrain.runner import Report, Run, Stage, Way
-from obsagent.retraining import Outside, Retraining
+from obsagent.retraining import Retraining
 from obsagent.samples import Event
 from unit.faulty_fs import FailingFs
 
@@ -266,6 +267,7 @@ def test_an_event_is_recorded_until_the_store_has_it_and_not_again(agents: Agent
 def test_a_lost_state_is_made_anew_and_the_cool_down_holds(agents: Agents) -> None:
     agent = harmed(agents)
     agents.store_events()
+    agents.stored.append(Event("retrain", agents.clock.wall_ms(), {"model": "fraud"}))  # somebody else's
     agent.look()
     path = agents.directory / NAME
     path.write_bytes(path.read_bytes()[:-3] + b"xyz")
@@ -320,6 +322,22 @@ def test_a_due_run_that_is_not_configured_any_more_has_failed(agents: Agents) ->
     agent.look()
     told = agent.status()["episodes"][0]["on_retrain"]
     assert {each["says"] for each in told.values()} == {"is not configured any more"}
+
+
+def test_what_cannot_be_asked_of_the_ledger_leaves_the_recommendation(agents: Agents) -> None:
+    agents.stream.add(5_000, 0.3)
+    agent = agents.start()
+    asked = agents.stream.predicted
+
+    def fails(*_: Any) -> Any:
+        raise StoreError("a run is damaged")
+
+    agents.stream.predicted = fails  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        agent.look()
+    agents.stream.predicted = asked  # type: ignore[method-assign]
+    agent.look()
+    assert [json.loads(run.evidence)["maturity"] for run in agents.runners[0].runs] == [None, None]
 
 
 def test_the_end_writes_what_has_come(agents: Agents) -> None:

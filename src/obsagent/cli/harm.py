@@ -10,8 +10,20 @@ from obsagent.cli.table import FIXED, LEFT, RIGHT, aligned
 from obsagent.cli.units import MISSING, format_count, format_number
 from obsagent.errors import printable
 
-HEADER = ["risk of", "version", "variant", "loss", "now", "(95 %)", "reference", "allowed", "evidence", "truths"]
-SIDES = [LEFT, LEFT, LEFT, LEFT, RIGHT, FIXED, RIGHT, RIGHT, RIGHT, RIGHT]
+HEADER = [
+    "risk of",
+    "version",
+    "variant",
+    "loss",
+    "now",
+    "(95 %)",
+    "reference",
+    "allowed",
+    "evidence",
+    "truths",
+    "changed",
+]
+SIDES = [LEFT, LEFT, LEFT, LEFT, RIGHT, FIXED, RIGHT, RIGHT, RIGHT, RIGHT, LEFT]
 
 
 def harm_lines(harm: dict[str, Any], width: int | None) -> list[str]:
@@ -30,7 +42,13 @@ def _row(model: dict[str, Any]) -> list[str]:
         _number(model["limit"]),
         MISSING if evidence is None else f"1e{evidence:+.0f}",
         format_count(model["truths"]),
+        _time(model["changed_ms"]) if model["changed_ms"] else MISSING,
     ]
+
+
+def _time(at_ms: int) -> str:
+    """In local time."""
+    return f"{datetime.fromtimestamp(at_ms / 1000):%Y-%m-%d %H:%M}"
 
 
 def _number(value: float | None) -> str:
@@ -55,11 +73,13 @@ def _name(episode: dict[str, Any]) -> str:
 
 def _evidence(episode: dict[str, Any]) -> str:
     """`since 2026-01-31 12:00: error 0.152 (above 0.131), 0.1 in reference 1a2b3c4d`, in local time."""
-    since = datetime.fromtimestamp((episode["since_ms"] or episode["raised_ms"]) / 1000)
+    since = _time(episode["since_ms"] or episode["raised_ms"])
     evidence = episode["evidence"]
+    if not evidence:
+        return f"since {since}"
     risk, known = evidence["risk"], evidence["reference"]
     figures = f"{evidence['loss']} {format_number(risk['live'])} (above {format_number(risk['lower'])})"
-    return f"since {since:%Y-%m-%d %H:%M}: {figures}, {format_number(known['risk'])} in {known['source']}"
+    return f"since {since}: {figures}, {format_number(known['risk'])} in {known['source']}"
 
 
 def _told(episode: dict[str, Any]) -> str:

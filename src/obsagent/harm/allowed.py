@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PREDICTION, CATEGORY = "prediction.value", "category"
 FIRST_TRUTHS = "first truths"
+Lookup = Callable[[str, str], "Reference | None"]
+"""The reference of a model and version."""
 Positive = Callable[[Sequence[str]], str | None]
 """Which of the names of classes is the one whose probability scores are."""
 
@@ -73,6 +75,8 @@ def known_of_reference(reference: Reference | None, loss: str, positive: Positiv
 
 def _errors(joint: Joint) -> tuple[float, int]:
     """Rows whose class is wrong, of those with both a prediction and a truth; two without a name may be the same."""
+    if not set(joint.predicted) & set(joint.truths):  # they are called differently, and say nothing of each other
+        return 0.0, 0
     names = (*joint.predicted, None), (*joint.truths, None)
     wrong = rows = 0
     for (_, predicted, truth), count in joint.cells.items():

@@ -121,7 +121,7 @@ def _slice(name: str, track: Track) -> dict[str, Any]:
         "reference": _known_risk(track),
         "difference": None if risk is None else risk - _known_risk(track),
         "is_harmful": track.is_harmful,
-        "log10_evalue": track.log_evidence / math.log(10),
+        "log10_evalue": track.log_e_value / math.log(10),
         "since": _time(track.changed_ms),
         "truths": rows,
     }

@@ -182,4 +182,4 @@ def _successor(feed: Feed, judged: Judged, now_ms: int) -> Judged | None:
 def worst_slices(version: Version) -> list[tuple[str, Track]]:
     """Slices with evidence of harm, that with the most first."""
     slices = [(name, track) for name, track in version.tracks.items() if name != WHOLE and track.limit is not None]
-    return sorted(slices, key=lambda each: (-each[1].is_harmful, -each[1].log_evidence, each[0]))
+    return sorted(slices, key=lambda each: (-each[1].is_harmful, -each[1].log_e_value, each[0]))

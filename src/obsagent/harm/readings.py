@@ -36,5 +36,5 @@ def _of(state: State, judged: Judged) -> Iterator[Reading]:
         current = track.current()
         if current is not None:
             yield Reading(RISK, current[0], labels)
-        if track.limit is not None and math.isfinite(track.log_evidence):
-            yield Reading(EVALUE, track.log_evidence / math.log(10), labels)
+        if track.limit is not None:
+            yield Reading(EVALUE, track.log_e_value / math.log(10), labels)

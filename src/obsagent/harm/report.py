@@ -17,6 +17,8 @@ from obsagent.harm.judge import worst_slices
 from obsagent.harm.state import WHOLE, State, Version
 
 EPISODES_SHOWN = 20
+WORTH_NAMING = math.log(20)
+"""The evidence (ln of an e-value) from which on a slice is the worst one."""
 
 
 def harm_report(state: State) -> dict[str, Any]:
@@ -43,7 +45,9 @@ def _model(judged: Judged, version: Version) -> dict[str, Any]:
     track = version.tracks[WHOLE]
     current = track.current()
     risk, low, high, rows = current or (None, None, None, 0)
-    worst = next((name for name, each in worst_slices(version) if each.is_harmful or each.log_evidence > 0), "")
+    worst = next(
+        (name for name, each in worst_slices(version) if each.is_harmful or each.log_e_value > WORTH_NAMING), ""
+    )
     known = track.known
     return {
         **judged._asdict(),
@@ -55,7 +59,7 @@ def _model(judged: Judged, version: Version) -> dict[str, Any]:
         "reference": known.risk * track.scale if known else None,
         "source": known.source if known else None,
         "limit": track.limit,
-        "log10_evalue": track.log_evidence / math.log(10) if math.isfinite(track.log_evidence) else None,
+        "log10_evalue": track.log_e_value / math.log(10),
         "is_harmful": any(each.is_harmful for each in version.tracks.values()),
         "truths": track.truths,
         "changed_ms": track.changed_ms,

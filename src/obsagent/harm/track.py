@@ -87,6 +87,8 @@ class Track:
         self._marks = Marks()
         self._adwin = BlockADWIN()
         self._day_ms = self._day_rows = self._most_rows = 0
+        self._weighed = 0
+        """Rows that the evidence is of."""
         self._harm: HarmDetector | None = None
         self._recovery: HarmDetector | None = None
         if self.known:
@@ -113,9 +115,12 @@ class Track:
         return None if self._harm is None else self._harm.reference_risk_upper * self.scale
 
     @property
-    def log_evidence(self) -> float:
-        """ln of the evidence of harm; it is 0 in the mean where there is none."""
-        return self._harm.log_evidence if self._harm and self._harm.rows else 0.0
+    def log_e_value(self) -> float:
+        """ln of an e-value of harm: the evidence since it may have begun, in the mean over all moments at which it may.
+
+        It is 1 in the mean at most where there is no harm.
+        """
+        return self._harm.log_evidence - math.log(self._weighed) if self._harm and self._weighed else 0.0
 
     @property
     def alpha(self) -> float:
@@ -179,6 +184,7 @@ class Track:
         if self._adwin.update_many(total, squares, new.rows):
             self.changed_ms = self.since(self._adwin.width)
         self._harm.alpha = self.alpha
+        self._weighed = new.rows + (0 if self._harm.retraining_recommended else self._weighed)
         if self._harm.update(losses, new.rows):
             self.is_harmful = True
             self._recovery.reset()
@@ -192,10 +198,11 @@ class Track:
         return self._rule.loss == ABSOLUTE
 
     def _scaled(self, harm: Harm | None) -> Harm | None:
+        """In the loss's own unit, and with the e-value as its evidence."""
         if harm is None:
             return None
         scale = self.scale
-        return Harm(harm.rows, harm.risk * scale, harm.lower * scale, harm.limit * scale, harm.log_evidence)
+        return Harm(harm.rows, harm.risk * scale, harm.lower * scale, harm.limit * scale, self.log_e_value)
 
     def _count_day(self, new: Losses) -> None:
         day_ms = new.at_ms - new.at_ms % DAY_MS
@@ -222,6 +229,7 @@ class Track:
             upper = wilson(known.losses, known.rows, KNOWN_CONFIDENCE)[1]
         tolerance = max(tolerance, LIMIT_MARGIN)
         upper = min(upper, 1 - LIMIT_MARGIN - tolerance)
+        self._weighed = 0
         self._harm = HarmDetector(upper, tolerance, self.alpha)
         self._recovery = HarmDetector(1 - self._harm.limit, 0.0, RECOVERED_ALPHA)
 
@@ -238,6 +246,7 @@ class Track:
             "open": [*self._open, self._open_ms, self._moment_ms],
             "marks": self._marks.to_plain(),
             "day": [self._day_ms, self._day_rows, self._most_rows],
+            "weighed": self._weighed,
             "adwin": self._adwin.to_state(),
             "harm": self._harm.to_state() if self._harm else None,
             "recovery": self._recovery.to_state() if self._recovery else None,
@@ -257,6 +266,7 @@ class Track:
         found._open_ms, found._moment_ms = int(at_ms), int(moment_ms)
         found._marks = Marks(plain["marks"])
         found._day_ms, found._day_rows, found._most_rows = map(int, plain["day"])
+        found._weighed = int(plain["weighed"])
         found._adwin = BlockADWIN.from_state(plain["adwin"])
         found._harm = HarmDetector.from_state(plain["harm"]) if plain["harm"] else None
         found._recovery = HarmDetector.from_state(plain["recovery"]) if plain["recovery"] else None

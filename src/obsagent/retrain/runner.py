@@ -71,7 +71,7 @@ class Report:
 
 
 class Runner:
-    """Any thread starts runs, one takes the reports."""
+    """One thread starts runs and takes the reports. What has ended may be started again once its report was taken."""
 
     def __init__(self, wake: Callable[[], None] = lambda: None, pauses_s: Sequence[float] = PAUSES_S) -> None:
         """`wake` is called when there is something to report."""
@@ -83,11 +83,9 @@ class Runner:
 
     def start(self, run: Run) -> bool:
         """Begins; False if that is going on already, or as much is as may be, or the end is near."""
-        self._threads = {key: thread for key, thread in self._threads.items() if thread.is_alive()}
         if run.key in self._threads or len(self._threads) >= RETRAIN_AT_ONCE or self._stopping.is_set():
             return False
-        work = self._command if run.way is Way.COMMAND else self._webhook
-        thread = threading.Thread(target=work, args=(run,), name=f"obsagent-retrain-{run.way}", daemon=True)
+        thread = threading.Thread(target=self._work, args=(run,), name=f"obsagent-retrain-{run.way}", daemon=True)
         self._threads[run.key] = thread
         thread.start()
         return True
@@ -96,7 +94,10 @@ class Runner:
         """What has happened since this was asked."""
         found = []
         while not self._reports.empty():
-            found.append(self._reports.get())
+            report = self._reports.get()
+            if report.stage in (Stage.WORKED, Stage.FAILED):
+                del self._threads[report.run.key]
+            found.append(report)
         return found
 
     def stop(self) -> None:
@@ -104,6 +105,16 @@ class Runner:
         self._stopping.set()
         for (_, way), thread in self._threads.items():
             thread.join(GRACE_S + 1.0 if way is Way.COMMAND else 0.0)
+
+    def _work(self, run: Run) -> None:
+        try:
+            if run.way is Way.COMMAND:
+                self._command(run)
+            else:
+                self._webhook(run)
+        except Exception as error:  # whatever it is: somebody must learn that it did not work
+            logger.exception("on_retrain of %s", run.model)
+            self._report(run, Stage.FAILED, 1, Outcome(False, f"failed: {type(error).__name__}: {error}"))
 
     def _command(self, run: Run) -> None:
         def started() -> None:

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h src/obsagent/_native/*)
 
-.PHONY: help run test lint bench crash soak faults fuzz fuzz-long damage readme check sanitize sanitize-c \
+.PHONY: help run test lint bench crash soak scale faults fuzz fuzz-long damage readme check sanitize sanitize-c \
 	sanitize-python sanitize-proof wheel aarch64 clean stubtest format
 
 help:  ## list the targets
@@ -52,6 +52,9 @@ check:  ## the C kernels' own tests
 
 faults: $(VENV)/.test  ## an agent stopped and a network cut under load (SECONDS=60 each); needs root
 	FAULT_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest tests/integration/test_cut_off.py
+
+scale: $(VENV)/.test  ## models of ROWS=10000000 rows from the client to the report, in constant memory
+	OBSAGENT_SCALE_ROWS=$(or $(ROWS),10000000) $(BIN)/python -m pytest tests/integration/test_model_scale.py
 
 sanitize: sanitize-c sanitize-python  ## the tests of the kernels under ASan, UBSan and TSan, of the extension modules under the first two
 

@@ -41,9 +41,9 @@ def python_of(peer: str) -> Path | None:
     return python if done.returncode == 0 else None
 
 
-def ask(python: Path | str, *arguments: str) -> Any:
+def ask(python: Path | str, *arguments: str, program: Path = PROGRAM) -> Any:
     """What the program finds, in a process of its own; None if it took too long. Raises `RuntimeError` otherwise."""
-    command = [str(python), str(PROGRAM), *arguments]
+    command = [str(python), str(program), *arguments]
     try:
         done = subprocess.run(
             command, env=os.environ | QUIET, capture_output=True, text=True, check=False, timeout=LIMIT_S

@@ -30,6 +30,9 @@ NAMES = (
     "cpu",
     "drift",
     "drift_delay",
+    "ledger",
+    "performance",
+    "harm_delay",
 )
 
 

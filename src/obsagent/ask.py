@@ -137,6 +137,10 @@ class AgentClient(_Asking):
         """How good models are, as `obsagent.evaluate.performance_report` documents it; `text` has filters and range."""
         return self._ask("PERFORMANCE", **_asked(text))
 
+    def known(self, text: str, model: str | None = None) -> dict[str, Any]:
+        """What is known by an id, as documented in `obsagent.answer.known`; of one model or of all."""
+        return self._ask("KNOWN", id=text, **({} if model is None else {"model": model}))
+
     def status(self) -> dict[str, Any]:
         """The agent's accounts and state."""
         return self._ask("STATUS")
@@ -163,6 +167,10 @@ class ControlClient(_Asking):
     def checkpoint(self) -> dict[str, Any]:
         """Has the agent move everything from memory into a segment."""
         return self._ask("CHECKPOINT")
+
+    def forget(self, ids: list[str], model: str = "") -> dict[str, Any]:
+        """Has the agent forget what is known by ids, of one model or of all; how many of what there were."""
+        return self._ask("FORGET", ids=ids, model=model)
 
 
 def _asked(text: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from functools import partial
 from typing import Any
 
 from obsagent import __version__, health, logs, selfmetrics
+from obsagent.answer.known import known_fields
 from obsagent.answer.serve import QueryServer, answer_fields, text_of, zone_asked
 from obsagent.clock import Clock, SystemClock
 from obsagent.collect import registry
@@ -117,10 +118,15 @@ class Agent:
             self.status,
             self._clock.wall_ms,
             self._expected,
-            {"drift": self.drift, "quality": self.quality, "performance": self.performance},
+            {
+                "drift": self.drift,
+                "quality": self.quality,
+                "performance": self.performance,
+                "known": self.known,
+            },
         )
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
-        self._control = ControlServer(self._doors.control, self.reload, self.checkpoint)
+        self._control = ControlServer(self._doors.control, self.reload, self.checkpoint, self._store.forget)
         self._control_thread = threading.Thread(target=self._control.run, name="obsagent-control")
         self._upkeeper = Upkeeper(self._store, self._clock)
         took_checkpoint = durations.of(selfmetrics.CHECKPOINT_DURATION)
@@ -270,7 +276,15 @@ class Agent:
     def quality(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """What is wrong with the data, as `obsagent.evaluate.quality_report` says; raises `UsageError`."""
         text, zone = text_of(fields), zone_asked(fields)
-        return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone)
+        return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone, self._dropped)
+
+    def _dropped(self, model: str) -> tuple[str, ...]:
+        known = self._reloads.config.models.get(model)
+        return known.drop if known else ()
+
+    def known(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is known by one id, as `obsagent.answer.known` says; raises `UsageError`."""
+        return known_fields(fields, self._store.records.view())
 
     def performance(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """How good models are, as `obsagent.evaluate.performance_report` says; raises `UsageError`."""
@@ -344,6 +358,7 @@ class Agent:
                  configuration    {since_ms, reloads, error, restart_needed}: what `Reloads.status` says
                  clock_steps      {forward, back}; last_clock_step null or {by_ms, at_ms: on the clock as it was set}
                  collectors       {name: what `Rounds.status` says}
+                 evaluation       how far models are judged: what `Evaluation.status` says
                  references       [{model, version ("" for all), id, rows, features, created_ms, file}]
                  resident_bytes, cpu_seconds
         """
@@ -380,6 +395,7 @@ class Agent:
             "clock_steps": dict(self._ingest.steps),
             "last_clock_step": {"by_ms": step.by_ms, "at_ms": step.wall_ms} if step else None,
             "collectors": self._collection.status(),
+            "evaluation": self._evaluation.status(),
             "references": self._references.status(),
             "resident_bytes": resident_bytes(),
             "cpu_seconds": cpu_seconds(),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from obsagent.answer.expected import References
 from obsagent.clock import Clock
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOK_S = 1.0
+BEHIND_S = 0.5
+"""What is behind is caught up with in looks as long as the pauses between them: reports wait for no longer than one."""
 StoredTotals = Sequence[tuple[dict[str, str], float]]
 
 
@@ -56,7 +59,15 @@ class Evaluation:
         self._lock = threading.Lock()
         self._unsaved = False
         self.trouble = Trouble("models cannot be judged for drift")
-        self.behind = False
+        self._status: dict[str, Any] = {
+            "last_look_ms": None,
+            "took_s": 0.0,
+            "longest_s": 0.0,
+            "looks": 0,
+            "windows": 0,
+            "is_behind": False,
+            "models": [],
+        }
         self.newer = ""
         """Why nothing is judged at all: a newer version wrote the state."""
         state, is_lost = self._recovered()
@@ -96,8 +107,21 @@ class Evaluation:
         with self._lock:
             return reads(self._evaluator.state)
 
+    def status(self) -> dict[str, Any]:
+        """How far everything is judged, as of the last look; waits for none.
+
+        last_look_ms     when it ended, null before the first
+        took_s           how long the last one took that judged anything; longest_s of all
+        looks, windows   since the agent began
+        is_behind        the last look had no time for all that was due
+        models           [{model, version, variant, features, slices, charts, charts_left_out, alarms: that go on,
+                         until_ms {level: up to where it was judged}, newest_ms, behind_ms, trouble: empty if there is
+                         none}]
+        """
+        return self._status
+
     def _run(self) -> None:
-        while not self._stopping.wait(LOOK_S):
+        while not self._stopping.wait(BEHIND_S if self._status["is_behind"] else LOOK_S):
             self.pulse.beat()
             if self.newer:
                 continue
@@ -110,9 +134,10 @@ class Evaluation:
     def look(self) -> Look:
         """Judges what is due and hands it on. Raises `StoreError` if that cannot be remembered; it will be."""
         with self._lock:
+            began = time.monotonic()
             found = self._evaluator.look(self._view(), self._clock.wall_ms())
+            self._note(found, time.monotonic() - began)
             self._unsaved = self._unsaved or found.windows > 0
-            self.behind = found.is_behind
             if found.told:
                 self._put(evidence_readings(found.told))
             if self._unsaved:
@@ -121,6 +146,18 @@ class Evaluation:
             self._tell_alarms()
         self._say(found)
         return found
+
+    def _note(self, found: Look, took_s: float) -> None:
+        before = self._status
+        self._status = {
+            "last_look_ms": self._clock.wall_ms(),
+            "took_s": took_s if found.windows else before["took_s"],
+            "longest_s": max(took_s, before["longest_s"]),
+            "looks": before["looks"] + 1,
+            "windows": before["windows"] + found.windows,
+            "is_behind": found.is_behind,
+            "models": [each.to_plain() for each in found.progress],
+        }
 
     def _tell_alarms(self) -> None:
         """The counters of alarms, of which the store knows less than what is remembered."""

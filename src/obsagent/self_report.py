@@ -80,6 +80,7 @@ class SelfReport:
         yield selfmetrics.UNSYNCED_BYTES, self.store.unsynced_bytes()
         yield selfmetrics.SERIES, len(self.store.series)
         yield selfmetrics.SESSIONS, self.sink.session_count()
+        yield selfmetrics.LEDGER_BYTES, self.store.records.memory_bytes
         yield selfmetrics.PROBLEMS, self.problem_count()
 
     def _counters(self) -> Iterator[tuple[SelfMetric, float, Labels]]:
@@ -97,6 +98,8 @@ class SelfReport:
             yield selfmetrics.REFUSED, count, {"code": code}
         for reason, count in self.ingest.exemplars.refused.items():
             yield selfmetrics.EXEMPLARS_REFUSED, count, {"reason": reason}
+        for (kind, became), count in list(self.store.records.counts.items()):
+            yield selfmetrics.RECORDS, count, {"kind": kind, "became": became}
         for direction, count in self.ingest.steps.items():
             yield selfmetrics.CLOCK_STEPS, count, {"direction": direction}
 

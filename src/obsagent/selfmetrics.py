@@ -49,6 +49,10 @@ SAMPLES = SelfMetric("obsagent_samples", Kind.COUNTER, "samples", "Samples of a 
 SAMPLES_PENDING = SelfMetric(
     "obsagent_samples_pending", Kind.GAUGE, "samples", "Samples of a service that are observed and not delivered yet"
 )
+RECORDS = SelfMetric(
+    "obsagent_records", Kind.COUNTER, "records", "Predictions, truths and rows by id, by what became of them"
+)
+LEDGER_BYTES = SelfMetric("obsagent_ledger_bytes", Kind.GAUGE, "bytes", "Records in memory that no file holds yet")
 DENIED = SelfMetric("obsagent_denied", Kind.COUNTER, "attempts", "Attempts to come in without a key that may")
 SYNC_DURATION = SelfMetric("obsagent_sync_duration", Kind.HISTOGRAM, "seconds", "Time to sync the journal once")
 CHECKPOINT_DURATION = SelfMetric(

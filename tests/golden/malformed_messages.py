@@ -45,7 +45,7 @@ def headers() -> Cases:
     yield "version_is_true", msgpack.packb({"v": True, "m": 1, "k": 1})
     yield "version_from_the_future", msgpack.packb({"v": 2, "m": 0, "k": 1})
     yield "minor_two_ahead", msgpack.packb({"v": 1, "m": frame.MINOR + 2, "k": 1})
-    yield "kind_unknown", msgpack.packb({"v": 1, "m": 1, "k": 99})
+    yield "kind_unknown", msgpack.packb({"v": 1, "m": frame.MINOR, "k": 99})
     yield "map_of_four_billion_entries", b"\xdf" + b"\xff" * 4
     yield "array_of_four_billion_entries", START + b"\xdd" + b"\xff" * 4
     yield "text_beyond_the_end", START + b"\xdb\x7f\xff\xff\xff"

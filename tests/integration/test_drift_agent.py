@@ -6,103 +6,25 @@ import json
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from integration.agents import RunningAgent
+from integration.drift_lab import Feeder, config_for, reference
 from integration.threaded_agent import until
 from obsagent import cli
 from obsagent._native.codec import BodyWriter
 from obsagent.ask import AgentClient
 from obsagent.clock import SystemClock
 from obsagent.config import AgentConfig
-from obsagent.daemon import Agent
-from obsagent.drift_config import DriftConfig
-from obsagent.evaluate.state import NAME, Judged, read_state
+from obsagent.evaluate.state import NAME, read_state
 from obsagent.head.accounts import SessionAccounts
 from obsagent.head.entries import Define, DefinedSeries, Frame, SessionOpen
 from obsagent.head.store import Store
-from obsagent.limits import WINDOW_MS
-from obsagent.models_config import ModelConfig
-from obsagent.reference import NUMBER, FeatureReference, Reference, Spread
+from obsagent.reference import Reference
 from obsagent.samples import Kind
-from unit.agent_in_process import config_in, running_agent
-from unit.feature_lab import EDGES, binned
-
-JUDGED = Judged("fraud", "4", "live")
-HOUR_MS = 3_600_000
-
-
-def reference(names: list[str], seed: int = 1) -> Reference:
-    chance = random.Random(seed)
-    features = {}
-    for name in names:
-        values = [chance.gauss(0, 1) for _ in range(20_000)]
-        counts, sums = binned(values)
-        spread = Spread(0.0, 20_000.0, 0.0, 60_000.0, min(values), max(values))
-        binned_counts = tuple(map(int, counts))
-        features[name] = FeatureReference(
-            NUMBER, "float", 20_000, edges=EDGES, counts=binned_counts, sums=sums, distinct=20_000.0, spread=spread
-        )
-    return Reference("fraud", "4", 20_000, features)
-
-
-class Feeder:
-    """Writes columns for windows of the last hour into a store whose agent is not running, as a client's would be."""
-
-    def __init__(self, label: str, names: list[str]) -> None:
-        self.label, self.names = label, names
-        self.chance = random.Random(7)
-        now_ms = SystemClock().wall_ms()
-        self.begin_ms = now_ms - now_ms % WINDOW_MS - 50 * 60_000
-        self.sessions = 0
-
-    def feed(self, data: Path, first: int, count: int, samples: int = 60, **means: float) -> None:
-        store = Store.open(data)
-        try:
-            self._write(store, first, count, samples, means)
-        finally:
-            store.close()
-
-    def _write(self, store: Store, first: int, count: int, samples: int, means: dict[str, float]) -> None:
-        self.sessions += 1
-        session = f"feeder {self.sessions}".encode().ljust(16, b"\0")
-        store.write(SessionOpen(session, "shop", "host", 7, self.begin_ms, 0, ""))
-        labels = {"service": "shop", "model": "fraud", "version": "4", "variant": "live", "reference": self.label}
-        series = []
-        for name in self.names:
-            found = store.series.resolve("feature", Kind.COLUMN, {**labels, "feature": name})
-            assert found is not None
-            series.append(found)
-        store.write(Define(session, [DefinedSeries(number, one.id, one) for number, one in enumerate(series)]))
-        observed = 0
-        for window in range(first, first + count):
-            body = BodyWriter()
-            for number, name in enumerate(self.names):
-                mean = means.get(name, 0.0)
-                body.put_column(number, [self.chance.gauss(mean, 1) for _ in range(samples)], edges=EDGES)
-            observed += samples * len(self.names)
-            at_ms = self.begin_ms + window * WINDOW_MS
-            accounts = SessionAccounts(observed=observed)
-            store.write(Frame(session, window - first + 1, 1, at_ms, at_ms + 1, accounts, body.take(), ()))
-
-    def until_judged(self, agent: Agent, windows: int) -> None:
-        """All windows but the newest, which waits for five silent seconds."""
-        end_ms = self.begin_ms + (windows - 1) * WINDOW_MS
-
-        def is_judged() -> bool:
-            return agent._evaluation.read(lambda state: state.families(JUDGED)["10s"].next_ms) >= end_ms
-
-        until(is_judged, "the windows are not judged")
-
-
-def config_for(directory: Path, known: Reference, **drift: Any) -> AgentConfig:
-    path = directory / "fraud.ref"
-    if not path.exists():
-        known.save(path)
-    models = {"fraud": ModelConfig(path, drift=DriftConfig(**drift))}
-    return config_in(directory, models=models)
+from unit.agent_in_process import running_agent
+from unit.feature_lab import EDGES
 
 
 def alarms_counted(config: AgentConfig) -> dict[str, float]:
@@ -112,7 +34,9 @@ def alarms_counted(config: AgentConfig) -> dict[str, float]:
     return {row["labels"]["feature"]: row["values"]["sum"] for row in rows}
 
 
-def test_a_stable_stream_of_twenty_features_raises_no_alarm_and_a_shift_raises_one(tmp_path: Path) -> None:
+def test_a_stable_stream_of_twenty_features_raises_no_alarm_and_a_shift_raises_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = [f"x{number}" for number in range(20)]
     known = reference(names)
     config = config_for(tmp_path, known)
@@ -135,26 +59,12 @@ def test_a_stable_stream_of_twenty_features_raises_no_alarm_and_a_shift_raises_o
         (row,) = client.query("psi model=fraud feature=x3 since 2h")["series"]
         assert row["reference"] == known.label
         assert row["values"]["psi"] == pytest.approx(worst["psi"])
-        assert agent.status()["agent"]["problems"] == []
-
-
-def test_restarts_neither_forget_an_alarm_nor_raise_it_twice(tmp_path: Path) -> None:
-    names = ["amount", "age"]
-    known = reference(names)
-    config = config_for(tmp_path, known)
-    feeder = Feeder(known.label, names)
-    for part in range(5):
-        shift = {"amount": 1.0} if part >= 2 else {}
-        feeder.feed(config.data, part * 12, 12, **shift)
-        with running_agent(config) as agent:
-            feeder.until_judged(agent, part * 12 + 12)
-            if part >= 2:
-                until(lambda: alarms_counted(config) == {"amount": 1.0}, "the alarm is not counted once")
-    state = read_state(config.data)
-    assert state is not None
-    (alarm,) = state.families(JUDGED)["10s"].alarms.values()
-    assert abs(alarm.since_ms - (feeder.begin_ms + 24 * WINDOW_MS)) <= 2 * WINDOW_MS
-    assert sum(state.totals.values()) == 1
+        state = agent.status()["agent"]
+        assert state["problems"] == []
+        (judged,) = state["evaluation"]["models"]
+        assert (judged["features"], judged["alarms"], judged["behind_ms"]) == (20, 1, 0)
+        assert cli.main(["status", "--agent", config.serve]) == 0
+        assert "1 model judged, 1 alarm going on" in capsys.readouterr().out
 
 
 def test_a_killed_agent_neither_forgets_an_alarm_nor_raises_it_twice(stopped_agent: RunningAgent) -> None:

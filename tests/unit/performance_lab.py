@@ -1,4 +1,4 @@
-"""Rows with truths for tests of performance, and what scikit-learn says of them."""
+"""What scikit-learn says of rows with truths; tests that import this are skipped without it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 
 metrics = pytest.importorskip("sklearn.metrics")
-
-Rows = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]
-
-
-def binary_rows(seed: int, size: int, digits: int | None = None) -> Rows:
-    """Truths, predictions and scores of a model that is not calibrated."""
-    chance = np.random.default_rng(seed)
-    scores = chance.beta(1.5, 2.5, size)
-    truths = (chance.random(size) < scores**1.3).astype(np.int64)
-    if digits is not None:
-        scores = scores.round(digits)
-    return truths, (scores >= 0.5).astype(np.int64), scores
-
 
 OF_CLASSES: dict[str, Callable[[Any, Any], float]] = {
     "accuracy": metrics.accuracy_score,

@@ -84,6 +84,13 @@ def test_what_is_said_of_one_feature_is_not_said_of_several(lab):
     assert value(lab, "null_share model=fraud") == pytest.approx(50 / 150)
 
 
+def test_what_comes_as_null_alone_is_as_far_away_as_can_be(lab):
+    """Its column has no bins."""
+    lab.view.give(lab.series("amount"), NOW_MS, edges=EDGES, nulls=50)
+    assert value(lab, "psi feature=amount") > 5
+    assert value(lab, "js_distance feature=amount") > 0.9
+
+
 def test_slices_are_filters_and_rows(lab):
     lab.numbers("amount", NOW_MS, lab.normal(400), country="DE")
     lab.numbers("amount", NOW_MS, lab.normal(400, 2.0), country="FR")

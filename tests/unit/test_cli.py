@@ -99,8 +99,8 @@ def test_each_command_is_one_module_whose_docstring_is_its_help(name, capsys):
             f"obsagent: the command `logs` is not built yet; {THERE_ARE}",
         ),
         (
-            ["forget", "--data", "x"],
-            f"obsagent: the command `forget` is not built yet; {THERE_ARE}",
+            ["export", "--data", "x"],
+            f"obsagent: the command `export` is not built yet; {THERE_ARE}",
         ),
         (["query"], "obsagent query: expected a query, such as `p99 latency by endpoint since 15m`"),
     ],

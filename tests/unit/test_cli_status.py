@@ -279,3 +279,45 @@ def test_the_collectors_and_what_is_wrong_with_them(status, agent):
     shown = text({**status, "agent": agent})
     assert "processes      5s    1,234         87   3.70 ms          0   ok" in shown
     assert "2   /mnt/models has not answered for 40 s: is its server gone?" in shown
+
+
+def judged(**others):
+    model = {"model": "fraud", "version": "4", "variant": "live", "features": 20, "slices": 3, "charts": 80}
+    until_ms = {"10s": NOW_MS - 2_000, "1h": NOW_MS - 3_600_000}
+    more = {"charts_left_out": 0, "alarms": 0, "until_ms": until_ms, "newest_ms": NOW_MS, "behind_ms": 0, "trouble": ""}
+    return {**model, **more, **others}
+
+
+def evaluation(*models):
+    looks = {"last_look_ms": NOW_MS - 400, "took_s": 0.012, "longest_s": 1.34, "looks": 9, "windows": 700}
+    return {**looks, "is_behind": False, "models": list(models)}
+
+
+def test_how_far_models_are_judged(status, agent):
+    models = [
+        judged(alarms=2),
+        judged(version="5", variant="shadow", behind_ms=120_000, charts_left_out=40),
+        judged(model="new", version="", features=1, slices=0, until_ms={}, trouble="OSError: out of order"),
+    ]
+    lines = text({**status, "agent": {**agent, "evaluation": evaluation(*models)}}).splitlines()
+    assert (
+        "drift      3 models judged, 2 alarms going on; last look 400ms ago, a look takes 12 ms, at most 1.3 s"
+    ) in lines
+    table = lines[next(number for number, line in enumerate(lines) if line.startswith("judged")) :][:4]
+    cells = [line.split() for line in table]
+    assert cells[0] == ["judged", "features", "slices", "until", "alarms", "behind"]
+    assert cells[1][0] == "fraud/4"
+    assert cells[1][1:3] == ["20", "3"]
+    assert cells[1][-2:] == ["2", "no"]
+    assert table[2].endswith("by 2m; 40 slices' charts left out")
+    assert table[3].endswith("OSError: out of order")
+    assert "–" in table[3]
+
+
+def test_an_agent_that_judges_nothing_and_one_of_before_say_nothing_of_it(status, agent):
+    for each in (agent, {**agent, "evaluation": evaluation()}):
+        assert "judged" not in text({**status, "agent": each})
+    started = {**evaluation(judged()), "last_look_ms": None}
+    assert "1 model judged, 0 alarms going on; no look yet" in text(
+        {**status, "agent": {**agent, "evaluation": started}}
+    )

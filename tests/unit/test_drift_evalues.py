@@ -61,6 +61,20 @@ def test_both_ways_to_compute_it_agree() -> None:
             assert row.log_odds(counts, observations) == pytest.approx(plain, rel=1e-9, abs=1e-7)
 
 
+@pytest.mark.parametrize("filled", [1, 3, 77, 78, 79, 130])
+def test_empty_bins_that_are_passed_over_change_nothing(filled: int) -> None:
+    chance = np.random.default_rng(5)
+    reference = chance.multinomial(100_000, chance.dirichlet(np.ones(130) * 10)).tolist()
+    null = Null(reference, kappa0=3_000)
+    counts = [0.0] * 130
+    for place in chance.choice(130, filled, replace=False):
+        counts[place] = float(chance.integers(1, 20))
+    with mpmath.workdps(50):
+        shares = [mpmath.mpf(each) for each in null.shares]
+        expected = exact_log_e([each / sum(shares) for each in shares], [int(n) for n in counts], mpmath.mpf(3_000))
+    assert null.log_e_value(counts) == pytest.approx(expected, rel=1e-12, abs=1e-9)
+
+
 def _times_log(n: int, p: float) -> float:
     return n * math.log(p)
 
@@ -152,6 +166,23 @@ def test_the_tolerated_likelihood_is_the_best_one() -> None:
         assert best >= (counts * np.log(near / p)).sum(1).max() - 1e-9
         assert best >= 0
     assert log_likelihood_within([0.5, 0.5], [60, 40], 10.0) == pytest.approx(60 * math.log(1.2) + 40 * math.log(0.8))
+
+
+@pytest.mark.parametrize("rare", [1e-9, 1e-5, 1e-3, 0.02])
+@pytest.mark.parametrize("divergence", [1e-4, 0.01, 1.0])
+def test_an_empty_bin_is_tolerated_as_far_as_it_goes(rare: float, divergence: float) -> None:
+    """Of a rare bin the best distribution has next to nothing, less than a double holds: the maximum is found."""
+    p, counts = [0.5 - rare / 2, 0.5 - rare / 2, rare], [600.0, 400.0, 0.0]
+
+    found = log_likelihood_within(p, counts, divergence)
+    free = 600 * math.log(0.6 / p[0]) + 400 * math.log(0.4 / p[1])
+    assert found <= free + 1e-9
+    at_most = divergence + 1e-9
+    for empty in np.geomspace(1e-300, rare, 400):
+        for share in np.linspace(0.5, 0.6, 60):
+            x, y = share * (1 - empty), (1 - share) * (1 - empty)
+            if p[0] * math.log(p[0] / x) + p[1] * math.log(p[1] / y) + rare * math.log(rare / empty) <= at_most:
+                assert found >= 600 * math.log(x / p[0]) + 400 * math.log(y / p[1]) - 1e-5
 
 
 def test_a_tolerated_change_is_no_evidence_however_many_observations_there_are() -> None:

@@ -167,6 +167,19 @@ def test_a_drift_report_fits_and_has_both_histograms(
     assert "without a reference: extra" in text
 
 
+@pytest.mark.parametrize("width", [80, 200, None])
+def test_a_long_name_is_whole_above_its_histogram(
+    watched: Watched, width: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = watched.drift("feature=amount")
+    name = report["features"][0]["feature"] = "the_age_of_the_account_in_days_since_it_was_opened"
+    lines = shown(drift_text.write, report, width, monkeypatch)
+    at = lines.index(name)
+    assert lines[at + 1].split() == ["reference", "now"]
+    (middle,) = (line for line in lines if line.startswith("-1 … 0 "))
+    assert middle.index("█") < 30
+
+
 def test_a_terminal_without_blocks_is_shown_none(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, "ascii", errors="replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,38 @@ def test_whatever_fails_the_thread_goes_on(agents: Agents, monkeypatch: pytest.M
     assert not evaluation.thread.is_alive()
     assert len(calls) == 3
     assert evaluation.trouble.count == 3
+
+
+def test_its_status_says_how_far_everything_is_judged(agents: Agents) -> None:
+    evaluation = agents.start()
+    before = evaluation.status()
+    assert (before["last_look_ms"], before["looks"], before["models"]) == (None, 0, [])
+    evaluation.look()
+    status = evaluation.status()
+    json.dumps(status, allow_nan=False)
+    assert (status["last_look_ms"], status["looks"], status["windows"]) == (Clock.now_ms, 1, 39)
+    assert 0 < status["took_s"] == status["longest_s"]
+    (model,) = status["models"]
+    assert (model["model"], model["features"], model["slices"], model["charts"], model["alarms"]) == (
+        *("fraud", 1, 0, 1),
+        1,
+    )
+    assert model["until_ms"]["10s"] == BEGIN_MS + 39 * WINDOW_MS
+    assert model["newest_ms"] == BEGIN_MS + 40 * WINDOW_MS
+    assert (model["behind_ms"], model["trouble"], status["is_behind"]) == (0, "", False)
+
+
+def test_its_status_says_what_a_look_had_no_time_for(agents: Agents) -> None:
+    evaluation = agents.start()
+    ticks = iter(range(10**9))
+    evaluation._evaluator._monotonic = lambda: float(next(ticks))
+    evaluation.look()
+    status = evaluation.status()
+    assert status["is_behind"]
+    assert status["models"][0]["behind_ms"] > 30 * WINDOW_MS
+
+
+def test_its_status_does_not_wait_for_a_look(agents: Agents) -> None:
+    evaluation = agents.start()
+    with evaluation._lock:
+        assert evaluation.status()["looks"] == 0

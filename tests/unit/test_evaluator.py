@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from obsagent.evaluate.baselines import shrunk
 from obsagent.evaluate.counts import KNOWN, streams_of
 from obsagent.evaluate.evaluator import Evaluator
 from obsagent.evaluate.family import ChartKey
+from obsagent.evaluate.past import shrunk
 from obsagent.evaluate.readings import ALARMS, EVALUE, alarm_readings, counted_before, evidence_readings
 from obsagent.evaluate.settings import Settings
 from obsagent.evaluate.state import Counted, Judged, State, decode, encode
@@ -164,6 +164,17 @@ def test_missing_windows_and_thin_ones_say_nothing(lab):
     fill(lab, 1, first=17)
     judge.look(end_of(17))
     assert judge.families["10s"].charts[ChartKey("amount", LABEL)].count == 4
+
+
+@pytest.mark.parametrize("besides", ["nulls", "wrong_types"])
+def test_a_feature_that_has_no_value_any_more_has_changed(lab, besides):
+    """Its columns have no bins then: nothing is in those of the reference."""
+    judge = Judge(lab)
+    fill(lab, 10)
+    for number in range(10, 14):
+        lab.others("amount", BEGIN_MS + number * WINDOW_MS, **{besides: 100})
+    found = judge.look(end_of(13))
+    assert [alarm.since_ms for _, alarm in found.raised] == [BEGIN_MS + 10 * WINDOW_MS]
 
 
 def test_slices_are_judged_against_their_own_past(lab):

@@ -74,6 +74,12 @@ def test_the_bound_of_ks_holds_what_the_values_themselves_say():
     assert estimate.error_bound["absolute"] == pytest.approx(estimate.high - estimate.value)
 
 
+def test_sums_beyond_every_number_have_no_wasserstein_and_fail_nothing():
+    found = replace(numbers(0, 250, 250, 250, 250, 1), sums=(0.0, 1.0, 2.0, 3.0, 4.0, math.inf))
+    assert FIGURES["wasserstein"].compare(NUMBERS, found).value is None
+    assert FIGURES["psi"].compare(NUMBERS, found).value > 0
+
+
 def test_numbers_and_categories_have_what_they_can_have():
     assert value("ks", CATEGORIES, categories(500, 300, 100, 100)) is None
     assert value("wasserstein", CATEGORIES, categories(500, 300, 100, 100)) is None

@@ -20,6 +20,7 @@ from obsagent.wire.header import (
     MessageKind,
     not_taken,
 )
+from obsagent.wire.records import RECORD_KINDS
 from obsagent.wire.zmtp import UnixDealer
 
 LIMIT_S = 10.0
@@ -31,12 +32,15 @@ VALID: dict[MessageKind, Header] = {
     MessageKind.DEFINE: {"s": SESSION, "series": []},
     MessageKind.SAMPLES: {"s": SESSION, "q": 1, "f": 1, "a": 0, "b": 0, "n": 0, **COUNTS},
     MessageKind.EVENTS: {"s": SESSION, "q": 1, "f": 1, "events": [["deploy", 1, {}]]},
+    **{kind: {"s": SESSION, "q": 1, "f": 1, "n": 1} for kind in RECORD_KINDS},
     MessageKind.MODEL: {"s": SESSION, "model": "fraud", "version": "4"},
     MessageKind.HEARTBEAT: {"s": SESSION, "f": 1, **COUNTS},
     MessageKind.GOODBYE: {"s": SESSION, "f": 1, **COUNTS},
     MessageKind.QUERY: {"text": "count latency"},
     MessageKind.DRIFT: {"text": "since 1h"},
     MessageKind.QUALITY: {"text": "since 1h"},
+    MessageKind.KNOWN: {"id": "a"},
+    MessageKind.FORGET: {"ids": ["a"]},
 }
 """Fields that make a message of a kind whole; the other kinds need none."""
 TAKEN = {"writers'": WRITE_KINDS - NOT_BUILT, "readers'": READ_KINDS, "control": CONTROL_KINDS}
@@ -45,6 +49,7 @@ ANSWERED_BY = {
     MessageKind.HELLO: MessageKind.WELCOME,
     MessageKind.DEFINE: None,
     MessageKind.MODEL: MessageKind.RULES,
+    **dict.fromkeys(RECORD_KINDS, MessageKind.ERROR),  # without its body
 }
 """What a writer's message is answered with; the others with an acknowledgement."""
 

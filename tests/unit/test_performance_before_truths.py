@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from performance_lab import binary_rows
+from performance_rows import binary_rows
 
 from obsagent.errors import PerformanceError
 from obsagent.performance import CBPE, BinaryCounts, ClassCBPE, bbse
@@ -106,6 +106,17 @@ def test_predictions_come_in_three_forms() -> None:
     assert estimator.estimate(counts.scores.sum(axis=0), threshold=0.9)["recall"].value < found["recall"].value  # type: ignore[operator]
 
 
+def test_scores_need_not_be_probabilities() -> None:
+    truths, predicted, scores = binary_rows(6, 2_000)
+    margins, counts, plain = scores * 16 - 8, BinaryCounts(-8.0, 8.0), BinaryCounts()
+    counts.update(truths, predicted, margins)
+    plain.update(truths, predicted, scores)
+    found = CBPE.from_arrays(counts.scores, -8.0, 8.0)
+    assert found.estimate(counts) == CBPE(counts).estimate(counts)
+    assert found.estimate(counts.scores.sum(axis=0), threshold=0.0) == found.estimate(counts)
+    assert found.estimate(counts)["roc_auc"].value == pytest.approx(CBPE(plain).estimate(plain)["roc_auc"].value)
+
+
 def test_what_cannot_be_estimated_says_why() -> None:
     estimator = CBPE.from_arrays(np.ones((2, 1024)))
     assert {each.why for each in estimator.estimate(BinaryCounts()).values()} == {"there is no prediction with a score"}
@@ -121,6 +132,8 @@ def test_what_cannot_be_estimated_says_why() -> None:
     joint = np.zeros((3, 3, 1024), dtype=np.int64)
     with pytest.raises(PerformanceError, match="no truth of a prediction"):
         ClassCBPE(joint, "abc")
+    with pytest.raises(PerformanceError, match="two classes"):
+        ClassCBPE(joint[:1, :1], "a")
     joint[:2, :2, 500] = 5
     assert ClassCBPE(joint, "abc").estimate(np.ones((3, 1024)))["accuracy"].why == "the reference never predicted 'c'"
     assert ClassCBPE(joint, "abc").estimate(joint[0])["accuracy"].value == 0.5

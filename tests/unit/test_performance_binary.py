@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from performance_lab import OF_CLASSES, OF_SCORES, binary_rows, metrics
+from performance_lab import OF_CLASSES, OF_SCORES, metrics
+from performance_rows import binary_rows
 
 from obsagent.errors import PerformanceError
 from obsagent.limits import REFERENCE_SCORE_BINS, SCORE_BINS

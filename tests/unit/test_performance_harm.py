@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from obsagent.errors import PerformanceError
-from obsagent.performance import HarmDetector, RiskBounds, disagreements, paired_test, risk_interval
+from obsagent.performance import HarmDetector, RiskBounds, disagreements, paired_test, risk_interval, risk_upper
 from obsagent.performance.harm import BETS
 
 RISK = 0.1
@@ -53,7 +53,7 @@ def test_harm_is_found_as_fast_late_as_early(increase: float, most: int) -> None
         delays.append(100 * (1 + next(at for at, each in enumerate(errors) if detector.update(each, 100))))
         harm = detector.harm
         assert harm is not None
-        assert harm.lower >= harm.limit == pytest.approx(RISK + 0.005)
+        assert RISK + increase > harm.lower >= harm.limit == pytest.approx(RISK + 0.005)
         assert harm.risk == pytest.approx(RISK + increase, abs=0.03)
         assert harm.rows <= delays[-1] + 2_000
         assert json.dumps(harm.to_state())
@@ -80,7 +80,7 @@ def test_losses_between_0_and_1_are_as_good() -> None:
 def test_a_state_goes_on_where_it_was() -> None:
     chance = np.random.default_rng(5)
     detector = HarmDetector.of_reference(100, 1_000, tolerance=0.01, alpha=1e-6)
-    assert detector.reference_risk_upper == risk_interval(100, 1_000, 0.05)[1]
+    assert detector.reference_risk_upper == risk_upper(100, 1_000, 0.95)
     for errors in chance.binomial(50, 0.2, 40).tolist():
         state = json.loads(json.dumps(detector.to_state()))
         assert len(json.dumps(state)) < 60 * BETS * 2
@@ -146,6 +146,18 @@ def test_bounds_close_in_and_add_up() -> None:
     assert 0.9 < risk_interval(10**8, 10**8, 0.05)[0] < 1
     with pytest.raises(PerformanceError, match="alpha"):
         RiskBounds(1.0)
+
+
+def test_the_bound_of_a_reference_holds_at_one_look_and_is_closer() -> None:
+    errors = np.random.default_rng(8).binomial(400, RISK, 500).tolist()
+    held = sum(risk_upper(each, 400, 0.9) >= RISK for each in errors) / len(errors)
+    assert 0.9 <= held < 0.995
+    assert 0.1 < risk_upper(100, 1_000, 0.95) < risk_interval(100, 1_000, 0.05)[1]
+    assert risk_upper(0, 0, 0.95) == 1
+    assert risk_upper(5, 5, 0.95) == 1
+    assert risk_upper(0, 100, 0.95) == pytest.approx(1 - 0.05 ** (1 / 100))
+    with pytest.raises(PerformanceError):
+        risk_upper(2, 1, 0.95)
 
 
 def test_pairs_are_mcnemars_exact_test() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from performance_lab import binary_rows
+from performance_rows import binary_rows
 
 from obsagent.performance import BinaryCounts, ClassCounts, RankingSums, RegressionSums
 from obsagent.performance.intervals import wilson

@@ -59,6 +59,16 @@ def test_truths_that_differ_in_the_last_digit_are_constant() -> None:
     assert summed([0.1, 0.1, 0.1 + 1e-9], [0.2, 0.2, 0.2]).measure("r2").value < -1e10  # type: ignore[operator]
 
 
+def test_sums_about_a_far_centre_do_not_make_r2_explode() -> None:
+    value, rows, total, squares = 0.1, 100_000, 0.0, 0.0
+    for _ in range(rows):  # added one by one, as counters are: off by 1e-12 and more
+        total, squares = total + value, squares + value * value
+    assert abs(squares - total * total / rows) > 0
+    found = RegressionSums.from_arrays(rows, (float(rows), float(rows), float(rows)), (total, squares)).measure("r2")
+    assert found.value == 0
+    assert "as far as their sums tell" in found.why
+
+
 def test_sums_of_others_measure_alike() -> None:
     chance = np.random.default_rng(2)
     truths = chance.normal(1e6, 5, 2_000)

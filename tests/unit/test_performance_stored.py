@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import zlib
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
-from performance_lab import binary_rows
+from performance_rows import binary_rows
 
 import obsagent.performance
 from obsagent.errors import CorruptData, UnsupportedVersion
@@ -23,6 +25,7 @@ from obsagent.performance.error_bins import LAST
 from obsagent.performance.stored import HEADER_BYTES, MAGIC, VERSION
 
 FORMAT = Path(obsagent.performance.__file__).with_name("FORMAT.md").read_text(encoding="utf-8")
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "performance" / "counts_1.json").read_text())
 
 
 def binary() -> Counts:
@@ -67,11 +70,21 @@ def test_what_comes_back_is_what_was(make: Callable[[], Counts]) -> None:
     assert again.measures()
 
 
+@pytest.mark.parametrize("at", range(len(ALL)))
+def test_what_earlier_builds_wrote_is_read(at: int) -> None:
+    wanted = GOLDEN["counts"][at]
+    again = type(ALL[at]()).from_bytes(base64.b64decode(wanted["bytes"]))
+    found = {name: each.value for name, each in again.measures().items()}
+    assert {name for name, value in found.items() if value is not None} == {*wanted["values"]}
+    for name, value in wanted["values"].items():
+        assert found[name] == pytest.approx(value, rel=1e-9), name
+
+
 @pytest.mark.parametrize("make", ALL)
 def test_damage_is_found(make: Callable[[], Counts]) -> None:
     counts = make()
     data = counts.to_bytes()
-    for at in range(len(data)):
+    for at in range(0, len(data), 1 + len(data) // 500):
         with pytest.raises(CorruptData):
             type(counts).from_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         with pytest.raises(CorruptData):

@@ -14,6 +14,7 @@ from format_tables import check_layout, tables
 import obsagent.segment
 from obsagent._native.codec import Groups, Window, crc32c
 from obsagent.errors import CorruptData, StoreError
+from obsagent.fs import SECTOR_BYTES
 from obsagent.samples import Event, Kind, Series
 from obsagent.segment import format as layout
 from obsagent.segment import reader
@@ -339,6 +340,22 @@ def test_a_torn_tail_is_cut_and_the_file_goes_on(tmp_path: Path) -> None:
     writer = SegmentWriter(tmp_path, FailingFs(), STORE_ID, last)
     writer.append(block(3))
     assert sequences_of(scan_directory(tmp_path)) == [1, 2, 3]
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_an_append_whose_first_sector_was_never_written_is_cut_and_no_damage(tmp_path: Path) -> None:
+    writer, sequence = written(tmp_path, range(1, 3)), 3
+    path = next(tmp_path.iterdir())
+    while -path.stat().st_size % SECTOR_BYTES > layout.BLOCK_HEADER.size:
+        writer.append(block(sequence))
+        sequence += 1
+    whole = path.read_bytes()
+    lost = -len(whole) % SECTOR_BYTES
+    path.write_bytes(whole + bytes(lost) + b"".join(block(sequence).buffers)[lost:-3])
+    catalog = scan_directory(tmp_path)
+    assert catalog.corrupt == 0
+    take_over(tmp_path, catalog, FailingFs())
+    assert path.read_bytes() == whole
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,6 +25,7 @@ class FakeStore:
         self.failures = list(failures)
         self.unsynced = 0
         self.calls = 0
+        self.records = SimpleNamespace(maybe_flush=lambda: False)
 
     def position(self) -> int:
         return 5_000_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ class FakeStore:
         self.failures = failures
         self.to_roll = self.rolled = self.retired = 0
         self.asked = threading.Semaphore(0)
+        self.records = SimpleNamespace(upkeep=lambda: False)
 
     def maybe_compact(self, now_ms: int, pause: object) -> bool:
         assert now_ms == 7

@@ -36,6 +36,8 @@ class Expected:
     kappa0: float = 0.0
     """The concentration of the windows around the reference: how many samples one of its windows is worth; 0: all."""
     importance: float = 1.0
+    distinct: float = 0.0
+    """How many different values it has seen, about; 0 where nobody knows."""
     is_constant: bool = False
     """True if it has only ever had one value."""
 

@@ -7,7 +7,7 @@ besides    nulls and NaN together, -infinity, +infinity, values of the wrong typ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from obsagent.answer.columns import Column
 from obsagent.answer.expected import Expected
@@ -66,6 +66,16 @@ def counted(column: Column) -> Counted:
         distinct=hll.count() if hll is not None else None,
         distinct_error=hll.relative_error if hll is not None else 0.0,
     )
+
+
+def in_bins(expected: Expected, found: Counted) -> Counted:
+    """What counts over a reference's bins and has no value yet: its column has made no bins, and nothing is in them.
+
+    So a feature that comes as null alone, or as another type, is compared like any other.
+    """
+    if found.counts is not None or found.finite or found.categories:
+        return found
+    return replace(found, counts=(0,) * len(expected.counts), sums=(0.0,) * len(expected.sums))
 
 
 def are_comparable(expected: Expected, found: Counted) -> bool:

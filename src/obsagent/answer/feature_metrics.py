@@ -61,6 +61,8 @@ def _ks(expected: Expected, found: Counted) -> Estimate:
 def _wasserstein(expected: Expected, found: Counted) -> Estimate:
     if not are_numbers(expected, found) or not expected.sums or not found.sums:
         return NOTHING
+    if not all(map(math.isfinite, (*expected.sums, *found.sums))):
+        return NOTHING  # the sum of large numbers is beyond what a double holds
     assert found.counts is not None
     return exact(
         drift.wasserstein(

@@ -13,7 +13,7 @@ from typing import Any
 from obsagent._native.codec import Groups
 from obsagent.answer.columns import Column, decoded, merged
 from obsagent.answer.expected import Expected, References
-from obsagent.answer.feature_counts import Counted, counted
+from obsagent.answer.feature_counts import Counted, counted, in_bins
 from obsagent.answer.feature_metrics import FIGURES, MISSING_SHARE, NOTHING, Figure, missing
 from obsagent.answer.measure import Measured, exact
 from obsagent.answer.mistakes import QueryError
@@ -118,7 +118,7 @@ def compared(
     if not found:
         return None
     ours = found.get(chosen.reference) if chosen else None
-    compared_with = counted(ours) if ours is not None else None
+    compared_with = in_bins(chosen, counted(ours)) if chosen is not None and ours is not None else None
     left_out = {name: column.samples for name, column in found.items() if chosen and name != chosen.reference}
     if len(found) == 1:
         return Compared(compared_with or counted(*found.values()), chosen, compared_with, left_out)

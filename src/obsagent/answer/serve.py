@@ -3,6 +3,7 @@
 query  {text, …}     ──►  answer, its body the JSON of obsagent.answer.execute
 catalogue {service}  ──►  answer, its body the JSON of obsagent.answer.catalogue
 status               ──►  answer, its body the JSON of the agent's accounts and state
+known {id, model}    ──►  answer, its body the JSON of obsagent.answer.known; made elsewhere
 drift, quality, performance {text, …}  ──►  answer, its body the JSON of a report; made elsewhere
 anything else        ──►  error {message, exit_code}
 """

@@ -37,6 +37,7 @@ COMMANDS = {
     "control": "have a running agent reload, or write a checkpoint",
     "demo": "serve a real model under load and watch it",
     "drift": "show which features of a model have drifted from its reference",
+    "forget": "forget what is known of a request",
     "fsck": "check a store for damage, and repair it",
     "init": "write a configuration file with every key, its meaning and its default",
     "keys": "make, list and revoke keys for tcp",
@@ -46,14 +47,16 @@ COMMANDS = {
     "query": "ask for quantiles, rates and counts",
     "reference": "freeze training data as a model's reference; show and compare references",
     "shell": "ask interactively, with completion and help",
+    "show": "show what is known of one request: prediction, truth, row",
     "status": "show what the agent has received, kept and lost",
     "top": "watch every service live",
+    "truth": "bring in what turned out to be true, from a file",
 }
 """Commands and what the overview says of them."""
 
 # fmt: off
 NOT_BUILT = (
-    "logs", "traces", "alerts", "show", "truth", "forget", "export",
+    "logs", "traces", "alerts", "export",
 )
 # fmt: on
 """Commands that the product will have; typing one is no typing error."""

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from obsagent.cli.collectors import collector_lines
 from obsagent.cli.costs import cost_lines, culprit_lines, refused_label_lines
+from obsagent.cli.judged import judged_fact, judged_lines
 from obsagent.cli.references.loaded import reference_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
@@ -54,7 +55,8 @@ def _tables(status: Status, width: int | None, everything: bool) -> list[list[st
     sessions = session_lines(status["sessions"], width, everything=everything, own_namespace=own_namespace)
     collectors = collector_lines(agent.get("collectors", {}), width)
     references = reference_lines(agent.get("references", []), width)
-    return [sessions, references, collectors, cost_lines(status["cost"], width, everything=everything)]
+    judged = judged_lines(agent.get("evaluation", {}), width)
+    return [sessions, references, judged, collectors, cost_lines(status["cost"], width, everything=everything)]
 
 
 def _facts(status: Status) -> Iterator[str]:
@@ -76,6 +78,9 @@ def _facts(status: Status) -> Iterator[str]:
     yield f"segments   {_files(status['segments'])}, {_checkpoint(status)}"
     yield from _kept(status["segments"])
     yield f"sessions   {_sessions(status['sessions'])}"
+    evaluation = agent.get("evaluation") if agent else None
+    if evaluation and evaluation["models"]:
+        yield f"drift      {judged_fact(evaluation, time.time_ns() // 1_000_000)}"
 
 
 def _metrics(series: Status) -> str:

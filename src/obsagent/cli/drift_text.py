@@ -21,6 +21,8 @@ SHOWN = 3
 """So many features are shown with all of their histogram, if more than one is asked for."""
 ROWS = 12
 """Into so many rows the bins of numbers are put together."""
+SHORT = 16
+"""A longer name of a feature stands above its histogram, so that it is not cut and takes no room from the bars."""
 WIDTH = 100
 """Where nothing says how wide it may be."""
 BAR, PLAIN_BAR = "█", "#"
@@ -123,10 +125,12 @@ def _histogram(feature: Report, style: Style) -> list[str]:
         [label, bar * round(one / high * room), shares[0][row], bar * round(other / high * room), shares[1][row]]
         for row, (label, one, other) in enumerate(zip(labels, reference, current, strict=True))
     ]
-    title = " ".join(filter(None, (feature["feature"], labels_of(feature))))
-    header = [title, "reference", "", "now", ""]
+    title = printable(" ".join(filter(None, (feature["feature"], labels_of(feature)))))
+    is_short = columns_of(title) <= max(widest, SHORT)
+    header = [title if is_short else "", "reference", "", "now", ""]
     first, *lines = aligned(header, rows, [LEFT, FIXED, RIGHT, FIXED, RIGHT], style.width)
-    return [style.bold(first), *lines]
+    above = [] if is_short else joined(title.split(" "), " ", style.width)
+    return [*map(style.bold, above), style.bold(first), *lines]
 
 
 def _rows(bins: Report) -> tuple[list[str], list[float], list[float]]:

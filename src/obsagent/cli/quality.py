@@ -5,7 +5,9 @@ obsagent quality model=fraud since 1h     filters and ranges are those of `obsag
 
 Findings come by severity: features that are missing, that are null, NaN, infinite or of another type more often than
 in the reference, numbers out of its range, categories that it does not know, features that are constant or that it
-does not have at all, models of which nothing comes any more. Each says since when, and with which query to look closer.
+does not have at all, models of which nothing comes any more. Within the time: features that have stopped, do not change
+any more (stale) or come as another type, rows that repeat, and samples that were lost, which is not to be missing. Each
+says since when, and with which query to look closer. Columns that the configuration drops are named below, not found.
 
 Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 with --exit-match if there is any finding, or any of `--severity` or above.
 """

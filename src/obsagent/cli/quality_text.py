@@ -79,6 +79,11 @@ def _footer(report: Report, clock: Clock) -> list[str]:
         + ("" if model["reference"] else ", no reference")
         for model in models
     ]
+    told += [
+        f"{printable(name_of(model))}: dropped as configured: {printable(', '.join(model['dropped']))}"
+        for model in models
+        if model["dropped"]
+    ]
     told.append(clock.span(report["covered"] or report))
     return told
 

@@ -61,6 +61,16 @@ def ask_status(args: Namespace) -> dict[str, Any]:
         return source.status()
 
 
+def ask_known(args: Namespace, text: str, model: str | None) -> dict[str, Any]:
+    """What is known by an id, from the source that the command line names."""
+    from contextlib import closing
+
+    from obsagent.cli.stored import open_source
+
+    with closing(open_source(args)) as source:
+        return source.known(text, model)
+
+
 def ask_catalogue(args: Namespace, service: str | None = None) -> dict[str, Any]:
     """What there is to ask about, of all services or of one, from the source that the command line names."""
     from contextlib import closing

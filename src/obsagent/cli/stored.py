@@ -32,6 +32,10 @@ class Source(Protocol):
         """How good models are."""
         ...
 
+    def known(self, text: str, model: str | None = None) -> dict[str, Any]:
+        """What is known by an id."""
+        ...
+
     def status(self) -> dict[str, Any]:
         """Accounts and state."""
         ...
@@ -94,6 +98,12 @@ class StoreSource:
         from obsagent.evaluate.kept import kept_references
 
         return kept_references(Path(self._directory))
+
+    def known(self, text: str, model: str | None = None) -> dict[str, Any]:
+        """What is known by an id."""
+        from obsagent.answer.known import known
+
+        return known(text, model, self._open().records())
 
     def status(self) -> dict[str, Any]:
         """The store's accounts and state."""

@@ -15,22 +15,28 @@ multinomial distributions (J. R. Stat. Soc. B 29, 1967) for the mixture.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from operator import add
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from operator import add, itemgetter
+from typing import TypeAlias
 
 from obsagent.drift.counts import are_shares, checked
 from obsagent.drift.rising import log_excess
 from obsagent.drift.tolerance import log_likelihood_within
 from obsagent.errors import DriftError
 
+_Chosen: TypeAlias = Callable[[Sequence[float]], tuple[float, ...]]
+"""Some of a row's bins, the first of them once more at the end."""
+
 DIVISORS = (2.0, 4.0, 16.0, 64.0, 256.0)
+_EMPTY = 0.4  # of the bins: where more are, it is quicker to choose the others
 _PLAIN_BELOW = 1e7  # of κ₀ + N: differences of ln Γ are right to 1e-7 there, and computed a row at once
 
 
 class Null:
     """What windows are compared with: a reference's shares, and how much a window may differ from them by nature.
 
-    Made once for a reference; `log_e_value` then costs some 0.2 ms for 130 bins.
+    Made once for a reference; `log_e_value` then costs some 0.1 ms for 130 bins, less where most are empty.
     """
 
     __slots__ = ("_rows", "kappa0", "shares", "tolerance")
@@ -70,13 +76,22 @@ class Null:
         if total == 0:
             return 0.0
         if self.tolerance == 0 and self.kappa0 + total < _PLAIN_BELOW:
-            null, *logs = [row.log_probability(counts, total) for row in self._rows]
+            null, *logs = self._log_probabilities(counts, total)
         else:
             null, *logs = [row.log_odds(counts, total) for row in self._rows]
         if self.tolerance > 0:
             null = max(null, log_likelihood_within(self.shares, counts, self.tolerance))
         largest = max(logs)
         return largest - null + math.log(sum(math.exp(each - largest) for each in logs) / len(logs))
+
+    def _log_probabilities(self, counts: list[float], total: float) -> list[float]:
+        """Of every row. Where most bins are empty they are passed over: they say nothing at any concentration."""
+        if counts.count(0) < len(counts) * _EMPTY:
+            return [row.log_probability(counts, total) for row in self._rows]
+        filled = [place for place, n in enumerate(counts) if n]
+        chosen = itemgetter(*filled, filled[0])  # one more, so that it gives a tuple of one too
+        found = chosen(counts)[:-1]
+        return [row.log_probability_of_some(chosen, found, total) for row in self._rows]
 
 
 def log_e_value(
@@ -97,17 +112,25 @@ def log_e_value(
 class _Row:
     """One Dirichlet-multinomial distribution."""
 
-    __slots__ = ("_alphas", "_constant", "_kappa")
+    __slots__ = ("_alphas", "_constant", "_kappa", "_log_gamma", "_log_gammas")
 
     def __init__(self, shares: list[float], kappa: float) -> None:
         self._kappa = kappa
-        self._alphas = [kappa * share for share in shares]
-        self._constant = math.lgamma(kappa) - math.fsum(map(math.lgamma, self._alphas))
+        self._alphas = array("d", [kappa * share for share in shares])  # there is one for each of 5,000 charts
+        self._log_gammas = array("d", map(math.lgamma, self._alphas))
+        self._log_gamma = math.lgamma(kappa)
+        self._constant = self._log_gamma - math.fsum(self._log_gammas)
 
     def log_probability(self, counts: list[float], total: float) -> float:
         """ln DM(n; κ), but for the multinomial coefficient: a row at once, for concentrations that are not huge."""
         rising = math.fsum(map(math.lgamma, map(add, self._alphas, counts)))
         return self._constant - math.lgamma(self._kappa + total) + rising
+
+    def log_probability_of_some(self, chosen: _Chosen, counts: tuple[float, ...], total: float) -> float:
+        """The same of the bins that are chosen; those between have counted nothing."""
+        rising = math.fsum(map(math.lgamma, map(add, chosen(self._alphas), counts)))
+        before = math.fsum(chosen(self._log_gammas)[:-1])
+        return self._log_gamma - before - math.lgamma(self._kappa + total) + rising
 
     def log_odds(self, counts: list[float], total: float) -> float:
         """ln DM(n; κ) less that of the multinomial distribution with the same shares: nothing cancels."""

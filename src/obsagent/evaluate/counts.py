@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import add
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from obsagent._native.codec import Groups
 from obsagent.answer.columns import decoded
 from obsagent.answer.expected import Expected, References
-from obsagent.answer.feature_counts import all_bins, are_comparable, counted
+from obsagent.answer.feature_counts import all_bins, are_comparable, counted, in_bins
 from obsagent.answer.of_features import FEATURE
 from obsagent.answer.of_features import REFERENCE as REFERENCE_LABEL
 from obsagent.answer.view import View as AnswerView
@@ -27,7 +27,8 @@ from obsagent.samples import Kind, Series
 KNOWN = frozenset({"model", "version", "variant", FEATURE, REFERENCE_LABEL, "service", "host", "worker", "overflow"})
 """Labels that are no slices."""
 
-Bins = list[float]
+Bins: TypeAlias = Sequence[float]
+"""Counts over all bins of a reference, those for nulls and the like among them."""
 
 
 class View(AnswerView, Protocol):
@@ -66,6 +67,7 @@ class Stream:
     """Those that have charts."""
     charts_left_out: int = 0
     """Charts that there would be, but for the limits."""
+    feature_count: int = 0
 
 
 def streams_of(series: Iterable[Series]) -> dict[Judged, Stream]:
@@ -83,7 +85,8 @@ def _stream(judged: Judged, series: list[Series]) -> Stream:
     numbers: dict[Part, int] = {}
     places = {each.id: numbers.setdefault(_part(each), len(numbers)) for each in series}
     slices, left_out = _slices(numbers)
-    return Stream(judged, tuple(series), tuple(numbers), places, slices, left_out)
+    features = len({part.feature for part in numbers})
+    return Stream(judged, tuple(series), tuple(numbers), places, slices, left_out, features)
 
 
 def _part(series: Series) -> Part:
@@ -124,7 +127,7 @@ def collect(view: View, stream: Stream, from_ms: int, to_ms: int, expected_of: D
         expected = expected_of(part) if encoded is not None else None
         if encoded is None or expected is None:
             continue
-        numbers = counted(decoded(encoded))
+        numbers = in_bins(expected, counted(decoded(encoded)))
         if not are_comparable(expected, numbers):
             continue
         bins = all_bins(expected, numbers)[1]

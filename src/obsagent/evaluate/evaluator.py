@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from obsagent.answer.expected import References
 from obsagent.evaluate.baselines import Baselines
 from obsagent.evaluate.counts import Bins, Stream, View, collect, expects, streams_of
 from obsagent.evaluate.family import Alarm, ChartKey, Evidence, Family
+from obsagent.evaluate.gathering import Budget, Gathering, Read
 from obsagent.evaluate.levels import LEVELS, WINDOW, Level
+from obsagent.evaluate.progress import Progress, progress_of
 from obsagent.evaluate.settings import Settings
 from obsagent.evaluate.state import Counted, Judged, State
 from obsagent.limits import DRIFT_LOOK_S, DRIFT_SAMPLES_MIN, TIER_RETENTION_MS
@@ -52,6 +54,7 @@ class Look:
     troubles: dict[Judged, str] = field(default_factory=dict)
     is_behind: bool = False
     """True if the time did not do for all that is due."""
+    progress: list[Progress] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -65,6 +68,17 @@ class _Watched:
     """When, on the monotonic clock, that was found."""
     quiet_until_ms: int = 0
     """Until when, on the monotonic clock, nobody looks again."""
+    behind_ms: int = 0
+    """How much lies behind the first window that the last look had no time for."""
+    begun: dict[str, Gathering] = field(default_factory=dict)
+    """Windows that were not read to their end, by level."""
+
+    def gathering(self, level: Level, from_ms: int) -> Gathering:
+        """The counts of a window, as far as they have been read."""
+        begun = self.begun.get(level.name)
+        if begun is None or begun.from_ms != from_ms:
+            begun = self.begun[level.name] = Gathering(from_ms, from_ms + level.window_ms)
+        return begun
 
 
 class Evaluator:
@@ -106,7 +120,14 @@ class Evaluator:
             except Exception as error:  # whatever it is: the other streams are judged, and this one is tried again
                 logger.debug("%s cannot be judged", judged, exc_info=True)
                 found.troubles[judged] = f"{type(error).__name__}: {error}"
+        found.progress = [self._progress(stream, found) for _, stream in sorted(streams.items())]
         return found
+
+    def _progress(self, stream: Stream, found: Look) -> Progress:
+        watched = self._watched[stream.judged]
+        families = self.state.families(stream.judged)
+        trouble = found.troubles.get(stream.judged, "")
+        return progress_of(stream, families, watched.newest_ms, watched.behind_ms, trouble)
 
     def _streams_of(self, view: View) -> dict[Judged, Stream]:
         series = list(view.series())
@@ -131,22 +152,24 @@ class Evaluator:
         watched.baselines.take(settings)
         self.state.settings[stream.judged.model] = settings
         families = self.state.families(stream.judged)
-        self._look_for_news(view, stream, watched)
+        budget = Budget(self._monotonic, until)
+        watched.behind_ms = 0
+        self._look_for_news(view, stream, watched, now_ms)
         for level in LEVELS:
             family = families[level.name]
             for from_ms in self._due(view, family, watched, now_ms):
-                if self._monotonic() > until and found.windows:
+                is_over = budget.is_over and found.windows
+                if is_over or not self._judge_window(view, stream, family, from_ms, budget, found):
                     found.is_behind = True
+                    watched.behind_ms = max(level.window_ms, watched.newest_ms - from_ms)
                     return
-                self._judge_window(view, stream, family, from_ms, settings, found)
 
-    def _look_for_news(self, view: View, stream: Stream, watched: _Watched) -> None:
+    def _look_for_news(self, view: View, stream: Stream, watched: _Watched, now_ms: int) -> None:
         """Looks for the newest sample; seldom where nothing has come for long."""
         now = int(self._monotonic() * 1000)
         if now < watched.quiet_until_ms:
             return
-        seen = view.last_samples([series.id for series in stream.series], watched.newest_ms)
-        newest_ms = max((end_ms for _, end_ms in seen.values()), default=0)
+        newest_ms = _newest_ms(view, stream, [watched.newest_ms] if watched.newest_ms else _probes(now_ms))
         if newest_ms > watched.newest_ms or not watched.grown_at_ms:
             watched.newest_ms, watched.grown_at_ms = max(newest_ms, watched.newest_ms), now
         else:
@@ -168,35 +191,38 @@ class Evaluator:
         return view.starts(first_ms, to_ms, level.window_ms) if first_ms < to_ms else ()
 
     def _judge_window(
-        self, view: View, stream: Stream, family: Family, from_ms: int, settings: Settings, found: Look
+        self, view: View, stream: Stream, family: Family, from_ms: int, budget: Budget, found: Look
+    ) -> bool:
+        """One window; False if the time did not do to read it. Else, whatever comes of it, it is over with."""
+        level, watched = family.level, self._watched[stream.judged]
+        family.next_ms = from_ms + level.window_ms
+        expected_of = expects(self.references)
+        gathering = watched.gathering(level, from_ms)
+        read: Read = lambda begin_ms, end_ms: collect(view, stream, begin_ms, end_ms, expected_of)  # noqa: E731
+        is_read = gathering.go_on(read, budget)
+        counts = {key: bins for key, bins in gathering.counts.items() if sum(bins) >= DRIFT_SAMPLES_MIN}
+        if not is_read or not watched.baselines.prepare(level, counts, read, from_ms, budget):
+            family.next_ms = from_ms
+            return False
+        del watched.begun[level.name]
+        evidence = dict(_evidence(watched.baselines, level, counts))
+        if evidence:
+            self._take(stream.judged, family, from_ms, evidence, found)
+        return True
+
+    def _take(
+        self, judged: Judged, family: Family, from_ms: int, evidence: dict[ChartKey, Evidence], found: Look
     ) -> None:
-        """One window; whatever comes of it, it is over with."""
-        level, to_ms = family.level, from_ms + family.level.window_ms
-        family.next_ms = to_ms
-        counts = collect(view, stream, from_ms, to_ms, expects(self.references))
-        evidence = dict(self._evidence(view, stream, counts, from_ms))
-        if not evidence:
-            return
+        """The evidence of one window."""
+        level, to_ms, settings = family.level, from_ms + family.level.window_ms, self._settings(judged.model)
         found.windows += 1
         run_length = settings.run_length(level)
         raised, ended = family.judge(evidence, from_ms, to_ms, alpha=settings.alpha, run_length=run_length)
         family.forget(to_ms - FORGET_MS)
-        self.state.has_ended(stream.judged, ended)
-        found.told += [Told(stream.judged, key, level, to_ms, each.log_e) for key, each in evidence.items()]
+        self.state.has_ended(judged, ended)
+        found.told += [Told(judged, key, level, to_ms, each.log_e) for key, each in evidence.items()]
         for alarm in raised:
-            self._raise(stream.judged, alarm, found)
-
-    def _evidence(
-        self, view: View, stream: Stream, counts: dict[ChartKey, Bins], from_ms: int
-    ) -> Iterator[tuple[ChartKey, Evidence]]:
-        baselines = self._watched[stream.judged].baselines
-        for key, bins in counts.items():
-            samples = int(sum(bins))
-            if samples < DRIFT_SAMPLES_MIN:
-                continue  # it says next to nothing; its hour and its day will
-            null = baselines.null(view, stream, key, from_ms)
-            if null is not None:
-                yield key, Evidence(null.log_e_value(bins), samples)
+            self._raise(judged, alarm, found)
 
     def _raise(self, judged: Judged, alarm: Alarm, found: Look) -> None:
         """An alarm counts once, at the first level that raises it."""
@@ -210,3 +236,26 @@ class Evaluator:
 
 def _up(at_ms: int, step_ms: int) -> int:
     return -(-at_ms // step_ms) * step_ms
+
+
+def _probes(now_ms: int) -> list[int]:
+    """Since when the newest sample of a stream is looked for that nobody has looked at yet: few are old."""
+    return [*(max(0, now_ms - level.again_ms) for level in LEVELS), 0]
+
+
+def _newest_ms(view: View, stream: Stream, since: Iterable[int]) -> int:
+    """End of the newest window with a sample since the first of these times that there is any after; 0 if none is."""
+    series = [each.id for each in stream.series]
+    for from_ms in since:
+        seen = view.last_samples(series, from_ms)
+        if seen:
+            return max(end_ms for _, end_ms in seen.values())
+    return 0
+
+
+def _evidence(baselines: Baselines, level: Level, counts: dict[ChartKey, Bins]) -> Iterator[tuple[ChartKey, Evidence]]:
+    """Of what has enough samples: fewer say next to nothing; their hour and their day will."""
+    for key, bins in counts.items():
+        null = baselines.null(level, key)
+        if null is not None:
+            yield key, Evidence(null.log_e_value(bins), int(sum(bins)))

@@ -63,8 +63,8 @@ def _missing(rows: int, samples: int) -> Iterator[Finding]:
     absent = rows - samples
     if absent > 0:
         share = absent / rows
-        says = f"{_percent(share)} of {rows:,} rows do not have it"
-        yield Finding("missing", _graded(share), share, 0.0, says, "missing_share")
+        says = f"{percent(share)} of {rows:,} rows do not have it"
+        yield Finding("missing", graded(share), share, 0.0, says, "missing_share")
 
 
 def _nulls(nulls: int, samples: int, expected: Expected | None) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def _nulls(nulls: int, samples: int, expected: Expected | None) -> Iterator[Find
         yield from _share("null", "are null", "null_share", nulls, samples, expected.nulls / expected.samples)
     elif samples and nulls / samples >= NULLS_WITHOUT_REFERENCE:
         share = nulls / samples
-        says = f"{_percent(share)} of {samples:,} values are null; there is no reference to say whether that is right"
+        says = f"{percent(share)} of {samples:,} values are null; there is no reference to say whether that is right"
         yield Finding("null", LOW, share, None, says, "null_share")
 
 
@@ -115,9 +115,9 @@ def _share(
         return
     share = count / samples
     of_reference = expected if known is None else known
-    compared = f", {_percent(of_reference)} in the reference" if of_reference else ""
-    text = f"{_percent(share)} of {samples:,} values {says}{compared}"
-    severity = worst if worst and share >= MEDIUM_SHARE else _graded(share - expected)
+    compared = f", {percent(of_reference)} in the reference" if of_reference else ""
+    text = f"{percent(share)} of {samples:,} values {says}{compared}"
+    severity = worst if worst and share >= MEDIUM_SHARE else graded(share - expected)
     yield Finding(what, severity, share, of_reference, text, metric)
 
 
@@ -130,7 +130,8 @@ def is_more(count: int, samples: int, expected: float, points: float = POINTS) -
     return count - mean > DEVIATIONS * spread + 1 and count / samples - expected > points
 
 
-def _graded(excess: float) -> str:
+def graded(excess: float) -> str:
+    """How grave it is that so many more have something than should."""
     return HIGH if excess >= HIGH_SHARE else MEDIUM if excess >= MEDIUM_SHARE else LOW
 
 
@@ -140,5 +141,6 @@ def _types(expected: Expected | None) -> str:
     return "are no numbers" if expected.is_number else "are no text"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share for people."""
     return f"{share * 100:.3g} %"

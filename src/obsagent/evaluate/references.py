@@ -85,6 +85,7 @@ def expected_of(reference: str, feature: str, column: FeatureReference) -> Expec
         stddev=math.nan if stddev is None else stddev,
         kappa0=column.kappa0,
         importance=1.0 if column.importance is None else column.importance,
+        distinct=column.distinct,
         is_constant=column.is_constant,
     )
 

@@ -40,6 +40,11 @@ class Ledger(Protocol):
         """All records of the journal below it are in the ledger's files."""
         ...
 
+    @property
+    def memory_bytes(self) -> int:
+        """Of what is not in its files."""
+        ...
+
     def apply(self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int) -> object:
         """Takes in a batch that begins at `position` of the journal.
 

@@ -23,6 +23,7 @@ from obsagent.head.budgets import Budgets
 from obsagent.head.directory import StoreDirectory, read_identity
 from obsagent.head.ledger_book import LedgerBook
 from obsagent.head.ledger_port import Ledger, read_ledger
+from obsagent.head.records_status import records_status
 from obsagent.head.recovery import Recovered, recover
 from obsagent.head.status import StatusParts, status_of
 from obsagent.head.view import View
@@ -71,6 +72,11 @@ class ReadOnlyStore:
             known_gaps=self._gaps,
             open_ledger=self._asked,
         )
+
+    def records(self) -> Any:
+        """What is known by the ids of requests, as the ledger shows it; None if nothing is. Raises StoreError."""
+        ledger = self._read_ledger()
+        return None if ledger is None else ledger.view()
 
     def _asked(self) -> Any:
         """The ledger for answers; None if nothing is kept by the ids of requests. Raises StoreError."""
@@ -124,7 +130,8 @@ class ReadOnlyStore:
             gaps=self._gaps(),
             last_checkpoint_ms=recovered.checkpoint.written_ms or None,
         )
-        return status_of(parts)
+        ledger = self._open_ledger().status() if self._directory.ledger.is_dir() else None
+        return {**status_of(parts), "records": records_status(ledger)}
 
 
 def recover_quietly(directory: StoreDirectory, clock: Clock, book: LedgerBook | None = None) -> Recovered:

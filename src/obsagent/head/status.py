@@ -22,6 +22,7 @@ segments         {"bytes", "files", "blocks", "compacted": files that were rewri
 corrupt          damaged or lost places met so far
 gaps             [{"from_ms", "to_ms", "reason"}]: times of which something that was acknowledged may be missing
 last_checkpoint_ms   null before the first
+records          predictions, truths and rows by id, as `head/records_status.py` has them; null if there are none
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from obsagent.by_id.batches import Forgotten
 from obsagent.clock import Clock, SystemClock
 from obsagent.errors import StoreError
 from obsagent.fs import Fs
@@ -436,6 +437,16 @@ class Store:
         self._budgets = budgets
         self._upkeep.set_budgets(budgets)
 
+    def forget(self, batch: Forgotten) -> dict[str, int]:
+        """Forgets ids: how many predictions, truths and rows of them there were; no file names them any more.
+
+        But exemplars do, until they expire, and what was set aside because it was damaged. Raises StoreError.
+        """
+        found = self.records.forget(batch)
+        self._syncs.begin_file()
+        self.checkpoint(anew=True)
+        return found
+
     def view(self) -> View:
         """What a query reads; see `head/view.py`."""
         with self._lock:
@@ -488,7 +499,7 @@ class Store:
                 gaps=self._gaps.known(),
                 last_checkpoint_ms=self._last_checkpoint_ms or None,
             )
-        return status_of(parts)
+        return {**status_of(parts), "records": self.records.status()}
 
     def close(self) -> None:
         """Checkpoint everything and give the lock back; the journal is empty afterwards.

@@ -15,7 +15,7 @@ from obsagent.errors import CorruptData
 from obsagent.ledger.format import COLUMN, CONSTANT, ENCODED_BYTES, F4, RAW, U1, U2, U4
 from obsagent.ledger.tables import Array, Block, Rule, Table
 
-STORED = {U1: np.dtype("<u1"), U2: np.dtype("<u2"), U4: np.dtype("<u4"), F4: np.dtype("<f4")}
+STORED: dict[int, np.dtype[Any]] = {U1: np.dtype("<u1"), U2: np.dtype("<u2"), U4: np.dtype("<u4"), F4: np.dtype("<f4")}
 F4_WHOLE_MAX = 1 << 24
 """Whole numbers up to here are exact as f4."""
 

@@ -117,14 +117,22 @@ class Ledger:
                 if table is ROWS:
                     block = {**block, "offset": self._sources.memory[ROWS].keep(changes.blobs)}
                 self._sources.memory[table].add(block)
-            refused = rows - len(batch.ids)
-            if refused and isinstance(batch, Truths):
-                changes.report = changes.report._replace(rejected=changes.report.rejected + refused)
-            self._counters.update({**changes.counted, "refused_time": refused})
+            self._count(changes, batch, rows - len(batch.ids))
             if session:
+                self._counters["dropped"] += max(dropped - self._sessions.of(session).dropped, 0)
                 self._sessions.add(session, sequence, rows, dropped, changes.report)
             self._is_dirty = True
         return changes.report
+
+    def _count(self, changes: Changes, batch: Batch, refused: int) -> None:
+        """Counts what a batch brought, and `refused` records that it was sent with and does not hold any more."""
+        if isinstance(batch, Truths):
+            changes.report = changes.report._replace(rejected=changes.report.rejected + refused)
+            self._counters["truths"] += refused
+            self._counters.update({f"truths_{name}": count for name, count in changes.report._asdict().items()})
+        else:
+            self._counters[f"refused_{'rows' if isinstance(batch, Rows) else 'predictions'}"] += refused
+        self._counters.update(changes.counted)
 
     def _decide(self, batch: Batch, position: int) -> Changes:
         while True:

@@ -15,7 +15,7 @@ from obsagent.ledger.settings import LedgerSettings
 from obsagent.ledger.tables import PREDICTIONS, row_count
 from obsagent.limits import LEDGER_ARRIVALS_MS, LEDGER_MERGE_ROWS, TIER_RETENTION_MS
 
-EVICTED_BEYOND = 0.05
+EVICTED_BEYOND = 0.1
 """Of the budget: beyond what is over it, so that the next flush need not come back for as little."""
 
 

@@ -120,8 +120,7 @@ def _newest(made: Block, mask: Array) -> Array:
 
 def _keys(block: Block) -> Array:
     """One value of each key, which sorts as keys do."""
-    keys: Array = np.empty(row_count(block), [("hi", "u8"), ("lo", "u4")])
-    keys["hi"], keys["lo"] = block["hi"], block["lo"]
+    keys: Array = np.rec.fromarrays([block["hi"], block["lo"]], names="hi,lo")
     return keys
 
 

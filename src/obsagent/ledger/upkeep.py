@@ -20,7 +20,7 @@ from obsagent.ledger.sources import Masks, Sources, matches
 from obsagent.ledger.tables import TABLES, Table
 from obsagent.limits import LEDGER_MERGED_RUNS, LEDGER_STEP_S
 
-EXPIRED_SHARE = 0.25
+EXPIRED_SHARE = 0.1
 """A run of which so much has expired is written anew."""
 COARSER_LAG_MS = 86_400_000
 """Windows may stay finer than they should be for so long, so that a run is not written anew at every flush."""

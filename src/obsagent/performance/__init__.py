@@ -16,7 +16,7 @@ counts do not have; and a loss that is learnt from predictions alone knows nothi
 Decisions:
 
     paired_test, disagreements                which of two models is better on the same truths, at any moment
-    RiskBounds, risk_interval                 the risk of a model, bounded at every moment at once
+    RiskBounds, risk_interval                 the risk of a model, bounded at every moment at once; `risk_upper`: at one
     HarmDetector                              recommends retraining, with a kept rate of false recommendations
 
 Everything is numpy on arrays, and as scikit-learn defines it; where something is undefined, it says why. What is
@@ -37,7 +37,7 @@ from obsagent.performance.measured import Measured
 from obsagent.performance.paired import Paired, disagreements, paired_test
 from obsagent.performance.ranking import RankingSums
 from obsagent.performance.regression import RegressionSums
-from obsagent.performance.risk import RiskBounds, risk_interval
+from obsagent.performance.risk import RiskBounds, risk_interval, risk_upper
 
 __all__ = [
     "CBPE",
@@ -58,4 +58,5 @@ __all__ = [
     "disagreements",
     "paired_test",
     "risk_interval",
+    "risk_upper",
 ]

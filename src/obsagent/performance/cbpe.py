@@ -34,12 +34,12 @@ class CBPE:
         self.calibration = Calibration(reference.scores[0], reference.scores[1])
 
     @classmethod
-    def from_arrays(cls, scores: Any) -> Self:
-        """`scores`: how many rows of each truth are in each bin, (2, 1024). Raises `PerformanceError`."""
+    def from_arrays(cls, scores: Any, low: float = 0.0, high: float = 1.0) -> Self:
+        """`scores`: rows of each truth in each bin of [low, high], (2, 1024). Raises `PerformanceError`."""
         found = arrays.counts(scores, (2, NO_SCORE), "scores")
         joint = np.zeros((2, 2, CELLS), dtype=np.int64)
         joint[:, 0, :NO_SCORE] = found
-        return cls(BinaryCounts.from_arrays(joint))
+        return cls(BinaryCounts.from_arrays(joint, low=low, high=high))
 
     def estimate(self, predictions: Any, threshold: float = 0.5, confidence: float = CONFIDENCE) -> dict[str, Estimate]:
         """Accuracy, precision, recall, F₁, specificity, ROC AUC and average precision of predictions.

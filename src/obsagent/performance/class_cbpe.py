@@ -35,6 +35,8 @@ class ClassCBPE:
         """
         self.names = tuple(names)
         size = len(self.names)
+        if size < 2:
+            raise PerformanceError("two classes or more are expected")
         joint = arrays.counts(reference, (size, size, NO_SCORE), "reference")
         right = joint[np.arange(size), np.arange(size)]
         seen = joint.sum(axis=0)

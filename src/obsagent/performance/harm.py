@@ -24,7 +24,7 @@ import numpy as np
 
 from obsagent.errors import PerformanceError
 from obsagent.performance.arrays import Floats
-from obsagent.performance.risk import checked, rate, risk_interval
+from obsagent.performance.risk import checked, rate, risk_interval, risk_upper
 
 ALPHA = 1e-8
 BETS = 16
@@ -53,8 +53,9 @@ class HarmDetector:
     """Recommends retraining when the risk is above a limit: at most one false recommendation in 1 / alpha rows.
 
     `retraining_recommended` is the verdict on the latest batch; the one after a recommendation begins anew. A batch
-    costs the same, however many rows it has and however many came before; rows of one batch count as one moment.
-    Rows whose truths come early may be of another kind than all: judge them when enough of them are known.
+    costs the same, however many rows it has and however many came before; rows of one batch count as one moment, and
+    how many there are must not depend on their losses. Rows whose truths come early may be of another kind than all:
+    judge them when enough of them are known.
     """
 
     def __init__(self, reference_risk_upper: float, tolerance: float = 0.0, alpha: float = ALPHA) -> None:
@@ -77,8 +78,7 @@ class HarmDetector:
         cls, losses: float, rows: int, tolerance: float = 0.0, alpha: float = ALPHA, confidence: float = 0.95
     ) -> Self:
         """With the upper bound of the risk of a reference that had such losses. Raises `PerformanceError`."""
-        checked(losses, rows)
-        return cls(risk_interval(losses, rows, 1 - rate(confidence))[1], tolerance, alpha)
+        return cls(risk_upper(losses, rows, confidence), tolerance, alpha)
 
     def reset(self) -> None:
         """Begins anew, as after a recommendation."""

@@ -10,8 +10,9 @@ from typing import Any, Self
 class Measured:
     """A metric's value and confidence interval.
 
-    `bound`: how far the value lies, at most, from what the single rows would give, where they were counted in bins; 0
-    where counting loses nothing. `why`: without a value or without an interval, the reason; "" otherwise.
+    The interval is of chance alone. `bound`: how far the value lies, at most, from what the single rows would give,
+    where they were counted in bins; 0 where counting loses nothing. `why`: without a value or without an interval, the
+    reason; "" otherwise.
     """
 
     value: float | None

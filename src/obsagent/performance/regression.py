@@ -45,8 +45,9 @@ class RegressionSums(Counts):
     ) -> Self:
         """Sums that others have added up.
 
-        `errors`: Σ e, Σ |e|, Σ e²; `truths`: Σ (y − centre), Σ (y − centre)², where a centre near the truths keeps the
-        digits of R²; `shares`: rows with a truth that is not 0 (nor nearer to it than 2.2e-16), Σ |e / y|; `bins`:
+        `errors`: Σ e, Σ |e|, Σ e²; `truths`: Σ (y − centre), Σ (y − centre)², where a centre near the truths, such as
+        the first of them, keeps the digits of R²: of one so far away that rounding hides how truths differ, they are
+        all the same. `shares`: rows with a truth that is not 0 (nor nearer to it than 2.2e-16), Σ |e / y|; `bins`:
         codes of `error_bins.bin_of`, and how many errors are in each. MAPE has no interval then. Raises
         `PerformanceError` for what does not fit.
         """

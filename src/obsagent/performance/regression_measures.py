@@ -70,7 +70,7 @@ def r2(of: RegressionSums, confidence: float) -> Measured:
         return Measured.undefined("R² needs two truths")
     unexplained, error = of.errors.mean_square, _mean_square_error(of)
     if of.truths.constant:
-        return Measured(1.0 if unexplained == 0 else 0.0, why="all truths are the same")
+        return Measured(1.0 if unexplained == 0 else 0.0, why="all truths are the same, as far as their sums tell")
     share = unexplained / of.truths.variance
     if error is None:
         return Measured(1 - share, why=NO_SCATTER)

@@ -65,6 +65,20 @@ def risk_interval(losses: float, rows: float, alpha: float) -> tuple[float, floa
     return _edge(0.0, risk, refuted), _edge(1.0, risk, refuted)
 
 
+def risk_upper(losses: float, rows: int, confidence: float) -> float:
+    """An upper bound of the risk, of one look at so many rows, as of a reference; 1 without a row.
+
+    Holds for any independent losses from 0 to 1, however few: Hoeffding, Probability inequalities for sums of bounded
+    random variables (JASA 58, 1963), theorem 1. Raises `PerformanceError` for losses that there cannot be.
+    """
+    checked(losses, rows)
+    refuting = math.log(1 - rate(confidence))
+    if not rows:
+        return 1.0
+    most = log_likelihood(losses, rows, losses / rows)
+    return _edge(1.0, losses / rows, lambda at: log_likelihood(losses, rows, at) - most <= refuting)
+
+
 def log_mixture(losses: float, rows: float) -> float:
     """ln of ∫ θ^losses (1 − θ)^(rows − losses) dBeta(½, ½)(θ)."""
     return math.lgamma(losses + 0.5) + math.lgamma(rows - losses + 0.5) - math.lgamma(rows + 1) - math.log(math.pi)

@@ -318,10 +318,11 @@ class Request:
             _current.set(self._outer)
         instruments.in_flight.dec()
         failed = error_type is not None and self.status < FIRST_ERROR_STATUS
-        self._finish(instruments, ended_s, _status_of(error_type) if failed else self.status)
+        status = _status_of(error_type) if failed else self.status
+        self._finish(instruments, ended_s, status)
         self._started = NOT_UNDER_WAY
         if self._observed is not None:
-            self._observed.end()
+            self._observed.end(self.id, has_failed=status >= FIRST_ERROR_STATUS)
 
     def _finish(self, instruments: EndpointInstruments, ended_s: float, status: int) -> None:
         """Counts the request; `ended_s` is by the clock of durations."""

@@ -286,14 +286,15 @@ def _searched(descriptor: int, offset: int, size: int) -> bytes:
 
 
 def _check_tail(descriptor: int, file: ScannedFile) -> None:
-    """An append that was cut short has the beginning of a block, or nothing but zeros; what else is there is damage."""
+    """An append that was cut short has the beginning of a block, or a sector of zeros; what else is there is damage."""
     head = _searched(descriptor, file.end, layout.BLOCK_HEADER.size)
     if len(head) < layout.BLOCK_HEADER.size or not any(head):
         return
     try:
         decode_header(head)
     except CorruptData as error:
-        file.damage.append(Damage(file.path, file.end, file.size - file.end, str(error)))
+        if not _was_never_synced(descriptor, file):
+            file.damage.append(Damage(file.path, file.end, file.size - file.end, str(error)))
 
 
 def _check_last(descriptor: int, file: ScannedFile) -> None:
@@ -308,9 +309,13 @@ def _check_last(descriptor: int, file: ScannedFile) -> None:
         file.blocks.pop()
         file.torn = last
         file.end = last.offset
-        size = file.size - last.offset
-        if not has_hole(_searched(descriptor, last.offset, size), last.offset, reaches_end=True):
-            file.damage.append(Damage(file.path, last.offset, size, str(error)))
+        if not _was_never_synced(descriptor, file):
+            file.damage.append(Damage(file.path, file.end, file.size - file.end, str(error)))
+
+
+def _was_never_synced(descriptor: int, file: ScannedFile) -> bool:
+    """True if a page of what follows the file's end was not written: the power went during an append."""
+    return has_hole(_searched(descriptor, file.end, file.size - file.end), file.end, reaches_end=True)
 
 
 def check_block(descriptor: int, block: BlockRef) -> None:

@@ -13,7 +13,6 @@ from obsagent.by_id.batches import Batch, Forgotten, Predictions, Rows, Truths, 
 from obsagent.by_id.codec import texts_of
 from obsagent.by_id.report import TruthReport
 
-
 NOWHERE = Path("nowhere")
 """A directory without files: what is not flushed needs none."""
 
@@ -39,7 +38,7 @@ class SessionState(NamedTuple):
 class MemoryLedger:
     """Implements `obsagent.head.ledger_port.Ledger`; nothing of it is ever on disk, so its position stays 0."""
 
-    position = 0
+    position = memory_bytes = 0
 
     def __init__(self) -> None:
         """Knows nothing."""

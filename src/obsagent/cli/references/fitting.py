@@ -6,18 +6,17 @@ import csv
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from obsagent.cli.progress import progress_bar
 from obsagent.cli.sources import print_json
 from obsagent.errors import ObsagentError, UsageError
 from obsagent.limits import CONFIG_BYTES_MAX, LABEL_VALUE_BYTES_MAX
 
 if TYPE_CHECKING:
     from obsagent.reference.columns import Source
-    from obsagent.reference.fit import Progress
     from obsagent.reference.reference import Reference
 
 PERMUTATION = "permutation"
@@ -36,13 +35,13 @@ def run_fit(args: Namespace) -> int:
     _check_out(out, args.files[0])
     source = open_source(
         args.files[0],
-        delimiter=_delimiter(args.delimiter),
+        delimiter=delimiter_of(args.delimiter),
         encoding=args.encoding or "utf-8-sig",
-        names=None if args.names is None else _listed([args.names], []),
+        names=None if args.names is None else listed([args.names], []),
         missing=args.missing,
     )
     options = _options(args, source)
-    with _progress(source.name) as progress:
+    with progress_bar(source.name) as progress:
         reference, remarks = fit(source, options, progress)
     reference.save(out)
     for remark in remarks:
@@ -61,9 +60,9 @@ def _options(args: Namespace, source: Source) -> Any:
         truth=args.truth,
         prediction=args.prediction,
         score=args.score,
-        features=_listed(args.features, source.names),
-        drop=_listed(args.drop, [*source.names, *source.left_out]),
-        categories=_listed(args.categories, source.names),
+        features=listed(args.features, source.names),
+        drop=listed(args.drop, [*source.names, *source.left_out]),
+        categories=listed(args.categories, source.names),
         importances=_importances(Path(args.importance)) if args.importance and not permutation else None,
         permutation=permutation,
     )
@@ -91,14 +90,15 @@ def _check_out(out: Path, data: Path) -> None:
         raise UsageError(f"--out {out} is the data itself")
 
 
-def _delimiter(text: str | None) -> str | None:
+def delimiter_of(text: str | None) -> str | None:
+    """What an option says; raises `UsageError` for more than a character."""
     delimiter = {"tab": "\t", "\\t": "\t"}.get(text or "", text)
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise UsageError(f"--delimiter {text!r}: expected one character, or tab")
     return delimiter
 
 
-def _listed(texts: Sequence[str], known: Sequence[str]) -> list[str]:
+def listed(texts: Sequence[str], known: Sequence[str]) -> list[str]:
     """Names with commas between them; a column whose own name has commas is meant as a whole."""
     names = [name for text in texts for name in ([text] if text in known else text.split(","))]
     if not all(names):
@@ -140,27 +140,6 @@ def _is_float(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Progress]:
-    """A bar on stderr, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _doing, _done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(doing: str, done: float) -> None:
-            if doing not in tasks:
-                tasks[doing] = bar.add_task(f"{name}: {doing}", total=1.0)
-            bar.update(tasks[doing], completed=done)
-
-        yield show
 
 
 def _print(reference: Reference, out: Path, form: str) -> None:

@@ -118,7 +118,7 @@ class ServedRequest(Request):
         ended_s = self._serving.duration_s()
         self.status = status
         if self._observed is not None:
-            self._observed.end()
+            self._observed.end(self.id, has_failed=status >= FIRST_ERROR_STATUS)
         endpoint = self.endpoint()
         if endpoint is not None:
             self._observe(self._serving.endpoint(endpoint), ended_s, status)

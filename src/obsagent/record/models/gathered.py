@@ -1,4 +1,4 @@
-"""Predictions with ids on their way into batches: kept as they were given, and put together ten times a second.
+"""Predictions with ids, and kept rows, on their way into batches, which are put together ten times a second.
 
 The call that predicts does no more than append: what it is in a batch is found out by the sender's thread, or, if there
 are very many, by the thread that brings one too many.
@@ -10,23 +10,44 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obsagent.by_id import columns
 from obsagent.by_id.batches import Predictions as Batch
+from obsagent.by_id.batches import Rows
 from obsagent.by_id.codec import ids_of
-from obsagent.limits import BATCH_INTERVAL_MS, RECORD_NAMES_BYTES_MAX, RECORDS_PER_BATCH
+from obsagent.limits import BATCH_INTERVAL_MS, FRAME_TARGET_BYTES, RECORD_NAMES_BYTES_MAX, RECORDS_PER_BATCH
 from obsagent.record.models.backfill import items
 from obsagent.record.models.columns import Dropped, Hashed
+from obsagent.record.models.kept_rows import chosen, packed, random_id, row_of
 from obsagent.record.models.record_values import column_of
 
 if TYPE_CHECKING:
     from obsagent.record.models.feed import Feed
+    from obsagent.record.models.given import Given
     from obsagent.record.models.predictions import Predictions
     from obsagent.record.records import RecordQueue
 
     Call = tuple[Predictions, int | Sequence[int]]
     """What was given, and when: monotonic milliseconds, or of each those since the epoch."""
+
+
+class Keep(NamedTuple):
+    """What decides if rows are kept: their ids, None if they have none, and whether their request has failed."""
+
+    ids: Sequence[str] | None = None
+    has_failed: bool = False
+
+
+NOTHING_KNOWN = Keep()
+
+
+class KeptRow(NamedTuple):
+    """A row with its id, and when it was given, in monotonic milliseconds."""
+
+    id: str
+    at_ms: int
+    data: bytes
 
 
 class Gathered:
@@ -37,6 +58,8 @@ class Gathered:
         self._queue = queue
         self._lock = threading.Lock()
         self._calls: dict[Feed, list[Call]] = {}
+        self._rows: dict[Feed, list[KeptRow]] = {}
+        self._row_bytes = 0
         self._sealed_ms = 0.0
         self.rows = 0
         """So many wait."""
@@ -44,8 +67,8 @@ class Gathered:
     def begin_session(self) -> None:
         """What waits belongs to the session before; after a fork another thread may have held the lock."""
         self._lock = threading.Lock()
-        self._calls = {}
-        self.rows = 0
+        self._calls, self._rows = {}, {}
+        self.rows = self._row_bytes = 0
 
     def put(self, feed: Feed, made: Predictions, at_ms: int | Sequence[int]) -> None:
         """Takes in the predictions of one call."""
@@ -58,6 +81,26 @@ class Gathered:
         if self.rows >= RECORDS_PER_BATCH:
             self.seal()
 
+    def keep(self, feed: Feed, given: Given, keep: Keep, at_ms: int) -> None:
+        """Takes in those of some rows that are to be kept; they are encoded at once, for they are few."""
+        rules, kept, lost = feed.rules, [], 0
+        for row in chosen(rules.keep_rows, given.rows, keep.ids, has_failed=keep.has_failed):
+            data = packed(row_of(given, row), rules)
+            if data is None:
+                lost += 1
+            else:
+                kept.append(KeptRow(random_id() if keep.ids is None else keep.ids[row], at_ms, data))
+        if lost:
+            self._queue().drop(lost)
+        if not kept:
+            return
+        with self._lock:
+            self._rows.setdefault(feed, []).extend(kept)
+            self._row_bytes += sum(len(each.data) for each in kept)
+            self.rows += len(kept)
+        if self.rows >= RECORDS_PER_BATCH or self._row_bytes >= FRAME_TARGET_BYTES:
+            self.seal()
+
     def maybe_seal(self, now_ms: float) -> None:
         """As `seal`, ten times a second at most."""
         if self.rows and now_ms - self._sealed_ms >= BATCH_INTERVAL_MS:
@@ -67,14 +110,29 @@ class Gathered:
     def seal(self) -> None:
         """What has come so far goes to the queue."""
         with self._lock:
-            calls, self._calls, self.rows = self._calls, {}, 0
+            calls, self._calls = self._calls, {}
+            rows, self._rows = self._rows, {}
+            self.rows = self._row_bytes = 0
         queue = self._queue()
-        for feed, of_feed in calls.items():
-            now = [call for call in of_feed if isinstance(call[1], int)]
-            then = [call for call in of_feed if not isinstance(call[1], int)]
+        for feed, of_calls in calls.items():
+            now = [call for call in of_calls if isinstance(call[1], int)]
+            then = [call for call in of_calls if not isinstance(call[1], int)]
             for part, is_stamped in ((now, False), (then, True)):
                 for batch in _batches(feed, part):
                     queue.put(batch, is_stamped=is_stamped)
+        for feed, of_feed in rows.items():
+            for begin in range(0, len(of_feed), RECORDS_PER_BATCH):
+                queue.put(_row_batch(feed, of_feed[begin : begin + RECORDS_PER_BATCH]), is_stamped=False)
+
+
+def _row_batch(feed: Feed, rows: list[KeptRow]) -> Rows:
+    return Rows(
+        *feed.identity,
+        feed.slice,
+        ids_of([each.id for each in rows]),
+        columns.pack(columns.TIME, [each.at_ms for each in rows]),
+        tuple(each.data for each in rows),
+    )
 
 
 def _batches(feed: Feed, calls: list[Call]) -> Iterator[Batch]:

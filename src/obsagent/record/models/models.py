@@ -12,7 +12,7 @@ from obsagent.errors import FeatureError
 from obsagent.limits import MODELS_PER_CLIENT, STRICT_WAIT_S
 from obsagent.record.models.categories import Categories
 from obsagent.record.models.feed import Feed
-from obsagent.record.models.gathered import Gathered
+from obsagent.record.models.gathered import NOTHING_KNOWN, Gathered, Keep
 from obsagent.record.models.held_back import Held, HeldBack
 from obsagent.record.models.model import Model, checked_identity
 from obsagent.record.models.observed import Observed
@@ -135,14 +135,25 @@ class Models:
         """What a request collects, which names a model or none."""
         return Observed(self, model, is_over=is_over)
 
-    def record(self, model: Model, slice_key: SliceKey, given: Given) -> None:
-        """Counts rows of a slice of a model, now, or when its rules have come."""
+    def record(self, model: Model, slice_key: SliceKey, given: Given, keep: Keep = NOTHING_KNOWN) -> None:
+        """Counts rows of a slice of a model, now, or when its rules have come; and keeps those that these want kept."""
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)  # a Feed is never false
         if feed is None:
-            kept = given.copied()
-            self._hold(model, slice_key, kept.values + kept.rows, kept.byte_size, kept.record)
+            kept, at_ms = given.copied(), int(self._monotonic_ms())
+            self._hold(
+                model,
+                slice_key,
+                kept.values + kept.rows,
+                kept.byte_size,
+                lambda feed: self._record(feed, kept, keep, at_ms),
+            )
         else:
-            given.record(feed)
+            self._record(feed, given, keep)
+
+    def _record(self, feed: Feed, given: Given, keep: Keep, at_ms: int | None = None) -> None:
+        given.record(feed)
+        if feed.rules.keep_rows and not self._is_refused:
+            self.gathered.keep(feed, given, keep, int(self._monotonic_ms()) if at_ms is None else at_ms)
 
     def predicted(
         self, model: Model, slice_key: SliceKey, made: Predictions, times_ms: Sequence[int] | None = None

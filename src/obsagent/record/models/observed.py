@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from obsagent.errors import FeatureError
 from obsagent.limits import OBSERVED_AT_ONCE_VALUES
+from obsagent.record.models.gathered import Keep
 from obsagent.record.models.given import Given, Row, given
-from obsagent.record.models.predictions import Predictions, many, one
+from obsagent.record.models.predictions import Predictions, checked_id, many, one
 from obsagent.record.models.slices import WHOLE, slice_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from obsagent.record.models.model import Model
     from obsagent.record.models.models import Models
 
@@ -67,18 +70,18 @@ class Observed:
         if self._is_over:
             self.deliver()
 
-    def end(self) -> None:
+    def end(self, request_id: str | None, *, has_failed: bool) -> None:
         """The request is over, however it ended."""
         self._is_over = True
-        self.deliver()
+        self.deliver(request_id, has_failed=has_failed)
 
-    def deliver(self) -> None:
-        """Counts what has come so far."""
+    def deliver(self, request_id: str | None = None, *, has_failed: bool = False) -> None:
+        """Counts what has come so far, and keeps what is to be kept of it."""
         features, made = self._features, self._predictions
         self._features, self._predictions = [], []
         key = slice_key(self._slice) if self._slice else WHOLE
         for model, rows in self._by_model(features, made):
-            self._models.record(model, key, rows)
+            self._models.record(model, key, rows, Keep(_ids_of(rows, model, made, request_id), has_failed))
         for model, batch, times_ms in made:
             self._models.predicted(model, key, batch, times_ms)
 
@@ -100,6 +103,21 @@ class Observed:
             for owner in owners:
                 rows.setdefault(owner, []).append(found)
         return [(model, row) for model, of_model in rows.items() for row in joined(of_model)]
+
+
+def _ids_of(
+    rows: Given, model: Model, made: list[tuple[Model, Predictions, list[int] | None]], request_id: str | None
+) -> Sequence[str] | None:
+    """Those of the predictions that the model made of these rows, where there are as many; of one row the request's."""
+    for each, predictions, _ in made:
+        if each is model and predictions.ids is not None and predictions.size == rows.rows:
+            return predictions.ids
+    if rows.rows != 1 or not request_id:
+        return None
+    try:
+        return [checked_id(request_id)]
+    except FeatureError:  # at its end a request raises nothing
+        return None
 
 
 def joined(found: list[Given]) -> list[Given]:

@@ -22,7 +22,7 @@ class Predictions(NamedTuple):
 
     values: Any
     scores: Any
-    ids: Sequence[str | None] | None
+    ids: Sequence[str] | None
     size: int
     is_one: bool
 
@@ -108,6 +108,16 @@ def checked_ids(ids: Any) -> list[str]:
     if kinds == {str} and "".join(found).isascii() and 0 < min(map(len, found)) <= max(map(len, found)) <= ID_BYTES:
         return found
     return list(map(str, found)) if kinds == {int} and _are_short(found) else list(map(checked_id, found))
+
+
+def ids_of_rows(ids: Any, rows: int) -> list[str] | None:
+    """An id for each of some rows, None if none are given; raises `FeatureError` unless there are as many."""
+    if ids is None:
+        return None
+    found = [checked_id(ids)] if rows == 1 and isinstance(ids, (str, int)) else checked_ids(ids)
+    if len(found) != rows:
+        raise FeatureError(f"{len(found)} ids for {rows} rows")
+    return found
 
 
 def _are_short(numbers: list[int]) -> bool:

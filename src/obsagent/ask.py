@@ -133,13 +133,13 @@ class AgentClient(_Asking):
         """What is wrong with the data, as documented in `obsagent.evaluate.quality_report`; `text` as of `drift`."""
         return self._ask("QUALITY", **_asked(text))
 
-    def known(self, text: str, model: str | None = None) -> dict[str, Any]:
-        """What is known by an id, as documented in `obsagent.answer.known`; of one model or of all."""
-        return self._ask("KNOWN", id=text, **({} if model is None else {"model": model}))
-
     def performance(self, text: str) -> dict[str, Any]:
         """How good models are, as `obsagent.evaluate.performance_report` documents it; `text` has filters and range."""
         return self._ask("PERFORMANCE", **_asked(text))
+
+    def known(self, text: str, model: str | None = None) -> dict[str, Any]:
+        """What is known by an id, as documented in `obsagent.answer.known`; of one model or of all."""
+        return self._ask("KNOWN", id=text, **({} if model is None else {"model": model}))
 
     def status(self) -> dict[str, Any]:
         """The agent's accounts and state."""

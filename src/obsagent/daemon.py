@@ -126,7 +126,12 @@ class Agent:
             self.status,
             self._clock.wall_ms,
             self._expected,
-            {"drift": self.drift, "quality": self.quality, "performance": self.performance, "known": self.known},
+            {
+                "drift": self.drift,
+                "quality": self.quality,
+                "performance": self.performance,
+                "known": self.known,
+            },
         )
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
         self._control = ControlServer(self._doors.control, self.reload, self.checkpoint, self._store.forget)

@@ -11,6 +11,7 @@ Answer = dict[str, Any]
 BEGIN = datetime(2026, 1, 31, 13, 2, 10, tzinfo=UTC)
 LATENCY = {"name": "latency", "kind": "histogram", "unit": "seconds"}
 QUEUE_DELAY = {"name": "queue_delay", "kind": "histogram", "unit": "seconds"}
+RECALL = {"name": "recall", "kind": "derived", "unit": ""}
 REQUESTS = {"name": "requests", "kind": "counter", "unit": "requests"}
 
 
@@ -41,6 +42,30 @@ def answer(query: str, *rows: Answer, metric: Answer = LATENCY, covered: Answer 
             "overflow_series": 0,
         },
         "series": list(rows),
+        **more,
+    }
+
+
+def judged(
+    metric: str,
+    labels: dict[str, str],
+    value: tuple[float | None, float | None, float | None],
+    truths: int,
+    predictions: int,
+    count: int | None = None,
+    bound: float = 0.0,
+    **more: Any,
+) -> Answer:
+    """A metric of predictions: its value and the ends of its interval."""
+    number, low, high = value
+    return {
+        **row(labels, truths if count is None else count, {metric: number}),
+        "error_bound": {metric: {"absolute": bound} if bound else 0},
+        "metric": metric,
+        "interval": {metric: [low, high] if low is not None else None},
+        "confidence": 0.95,
+        "maturity": {"predictions": predictions, "truths": truths, "share": truths / predictions},
+        "watermark": iso(BEGIN + timedelta(minutes=4)) if truths else None,
         **more,
     }
 
@@ -320,6 +345,20 @@ CASES: dict[str, Answer] = {
     "explained": answer("p99 latency by endpoint", row({"endpoint": "/a"}, 5, {"p99": 0.1}), explain=EXPLAIN),
     "hostile_labels": answer(
         "p99 latency by city", row({"city": "東京\x1b[2J"}, 5, {"p99": 0.1}), row({"city": "Bonn"}, 5, {"p99": 0.1})
+    ),
+    "recall": answer(
+        "recall,estimated_recall model=fraud by country since 5m where count above 100",
+        judged("recall", {"country": "DE"}, (0.812, 0.781, 0.839), 640, 900),
+        judged("recall", {"country": "FR"}, (None, None, None), 0, 120, why="there is no positive truth"),
+        judged("estimated_recall", {"country": "DE"}, (0.829, 0.801, 0.857), 640, 900, count=900),
+        metrics=[RECALL, {**RECALL, "name": "estimated_recall"}],
+        metric=RECALL,
+    ),
+    "roc_auc": answer(
+        "roc_auc model=fraud by version since 5m",
+        judged("roc_auc", {"version": "4"}, (0.8612, 0.8401, 0.8799), 1640, 1700, bound=0.0004),
+        judged("roc_auc", {"version": "5"}, (0.7902, 0.7611, 0.8167), 801, 1690, bound=0.0006),
+        metric={**RECALL, "name": "roc_auc"},
     ),
     "memory": answer(
         "last,mean memory_bytes by host", row({"host": "a"}, 300, {"last": 2.5e9, "mean": 2.44e9}), metric=GAUGE

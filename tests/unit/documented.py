@@ -122,7 +122,7 @@ class Judge(NoReferences):
 
 @contextmanager
 def asked_of(memory: Memory) -> Iterator[None]:
-    """Within it `obsagent query` asks `memory`, of a model that of `judged`, at its time, as if today and in UTC."""
+    """Within it `obsagent query` asks `memory`, or of a model `judged`, at its time, as if it were today and in UTC."""
 
     def ask(_: object, text: str, **options: Any) -> dict[str, Any]:
         if "model=" not in text:

@@ -13,6 +13,7 @@ from obsagent.answer.language import parse
 from obsagent.answer.mistakes import QueryError
 from obsagent.answer.options import Options
 from unit.fake_ledger import FakeLedger
+from unit.fake_view import FakeGap
 from unit.feature_lab import LABEL, Lab
 
 NOW_MS = 1_767_258_125_250
@@ -311,6 +312,35 @@ def test_without_ids_the_answer_says_so(lab):
     assert found["covered"] is None
     lab.view.ledger = None
     assert "nor ever" in ask(lab, "recall")["empty"]
+
+
+def test_a_typing_error_is_told_from_what_makes_sense(lab, made):
+    assert ask(lab, "recal")["empty"].endswith("did you mean `recall`?")
+    assert "did you mean" not in ask(lab, "rmes")["empty"]
+    with pytest.raises(QueryError, match="`recall` has no p99: expected recall or count"):
+        ask(lab, "recall where p99 above 1")
+
+
+def test_gaps_of_the_ledger_are_those_of_the_answer(lab, made):
+    lab.view.ledger.lost.append(FakeGap(NOW_MS - HOUR_MS, NOW_MS - MINUTE_MS, "a run is damaged"))
+    (gap,) = ask(lab, "recall model=fraud since 30m")["gaps"]
+    assert gap["reason"] == "a run is damaged"
+    assert "gaps" not in ask(lab, "recall model=fraud from 2025-01-01 to 2025-01-02")
+    lab.numbers("amount", NOW_MS, [1.0])
+    assert "gaps" not in ask(lab, "null_share since 1h")
+
+
+def test_codes_are_those_of_the_ledger():
+    from obsagent.answer import outcomes
+    from obsagent.ledger import format as layout
+    from obsagent.limits import LEDGER_SCORE_BINS, SCORE_BINS
+    from obsagent.performance import error_bins
+
+    for name in ("OTHER", "NUMBER", "NONE", "NO_BIN"):
+        assert getattr(outcomes, name) == getattr(layout, name)
+    assert layout.ERROR_OCTAVE_MIN == -outcomes.ERROR_OCTAVES
+    assert layout.ERROR_BINS_PER_OCTAVE == error_bins.PER_OCTAVE
+    assert LEDGER_SCORE_BINS == SCORE_BINS
 
 
 def test_a_value_that_cannot_be_is_null_and_says_why(lab):

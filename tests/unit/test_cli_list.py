@@ -109,8 +109,10 @@ def test_values_of_a_label_with_their_metrics():
 
 def test_models_with_what_they_are_given():
     fraud = {"name": "fraud", "versions": ["3", "4"], "variants": ["live"], "services": ["shop"], "features": 1_000}
-    assert shown(write_table, "models", [fraud]) == (
-        "name    versions   variants   services   features\nfraud   3, 4       live       shop          1,000\n"
+    assert shown(write_table, "models", [fraud | {"task": "two classes"}, fraud | {"name": "churn", "task": ""}]) == (
+        "name    versions   variants   services   features   predicts\n"
+        "fraud   3, 4       live       shop          1,000   two classes\n"
+        "churn   3, 4       live       shop          1,000   –\n"
     )
     reference = {"name": "1a2b3c4d", "models": ["fraud"], "features": 12}
     assert shown(write_table, "references", [reference]) == (

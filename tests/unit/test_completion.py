@@ -119,6 +119,23 @@ def test_candidates_replace_the_word_before_the_cursor(text, start):
     assert {candidate.start for candidate in at(text)} == {start}
 
 
+def test_metrics_of_predictions_where_they_make_sense():
+    outcomes = {"labels": {"country": {"values": ["DE", "FR"], "count": 2}}, "metrics": ["recall", "truths"]}
+    models = [{"name": "fraud", "outcomes": outcomes}, {"name": "other", "outcomes": None}]
+
+    def at_end(text):
+        return [each.text for each in complete(text, len(text), {**CATALOGUE, "models": models})]
+
+    assert at_end("rec") == ["recall"]
+    assert at_end("mae") == []
+    assert at_end("recall,tru") == ["truths"]
+    assert at_end("recall by ") == ["country"]
+    assert at_end("recall country=") == ["DE", "FR"]
+    assert at_end("error_p99.9 by c") == ["country"]
+    assert at_end("recall where ") == ["recall", "count"]
+    assert names("recall|") == []
+
+
 def test_candidates_are_described():
     described = {candidate.text: candidate.description for candidate in at("|")}
     assert described["latency"] == "histogram, seconds: Time per request"

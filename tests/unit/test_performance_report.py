@@ -18,6 +18,7 @@ from obsagent.cli.table import columns_of
 from obsagent.evaluate.performance_report import performance_report
 from obsagent.evaluate.verdicts import verdict
 from unit.fake_ledger import FakeLedger
+from unit.fake_view import FakeGap
 from unit.feature_lab import LABEL, Lab
 
 NOW_MS = 1_767_258_125_250
@@ -195,6 +196,16 @@ def test_without_a_reference_it_says_so(judged: Judged, monkeypatch: pytest.Monk
     lines = shown(judged.report("model=price"), 80, monkeypatch)
     assert "reference" not in lines[2]
     assert "no reference with truths to compare with" in "\n".join(lines)
+
+
+def test_gaps_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab()
+    ledger = lab.view.ledger = FakeLedger()
+    ledger.predict("fraud", "a", NOW_MS, 1, 0.5)
+    ledger.lost.append(FakeGap(NOW_MS - MINUTE_MS, NOW_MS, "a run is damaged"))
+    report = performance_report("", lab.view, lab, NOW_MS)
+    assert report["gaps"][0]["reason"] == "a run is damaged"
+    assert "a run is damaged" in " ".join(shown(report, 80, monkeypatch))
 
 
 def test_csv_has_a_line_for_every_metric(judged: Judged) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import tzinfo
 
 from obsagent.answer import classic
@@ -10,13 +10,14 @@ from obsagent.answer.durations import format_duration
 from obsagent.answer.mistakes import did_you_mean, listing, nearest, there_are
 from obsagent.answer.of_features import FEATURE, REFERENCE
 from obsagent.answer.of_outcomes import MODEL, OfOutcomes
-from obsagent.answer.outcome_metrics import ESTIMATES
+from obsagent.answer.outcome_metrics import ESTIMATES, metrics_for, predicts
 from obsagent.answer.plan import Divided, Plan, unit_of
 from obsagent.answer.query import DEFAULT_RANGE, EQUAL, Query, Since
 from obsagent.answer.rows import Row
 from obsagent.answer.select import Source, accepts, series_of
 from obsagent.answer.values import RATIO
 from obsagent.answer.view import View
+from obsagent.answer.words import DERIVED, sources_of
 from obsagent.answer.zones import local_time
 from obsagent.samples import Series
 
@@ -149,12 +150,21 @@ class _Writer:
         every = list(self._view.series())
         metrics = {series.metric for series in every} | classic.names(every)
         said = f"no `{name}` {self._range()}"
-        if not metrics:
+        if not metrics and not self._derived(metrics):
             return f"{said}: the store holds no metric yet; no client has sent a sample"
         near = nearest(name, metrics)
+        if not near and (near := nearest(name, self._derived(metrics))):
+            return f"{said}; did you mean `{near}`?"
         if near:
             return f"{said}; did you mean `{near}`?{self._last_sample(near, '')}{self._silence()}"
         return f"{said}, nor ever; {there_are(metrics)}"
+
+    def _derived(self, metrics: Collection[str]) -> list[str]:
+        """What can be computed of what there is."""
+        ledger = self._view.ledger
+        judged = {name for model in (ledger.models() if ledger else ()) for name in metrics_for(predicts(model))}
+        known = (name for name in DERIVED if sources_of(name) and set(sources_of(name)) <= set(metrics))
+        return sorted({*known, *judged})
 
     def nothing_passes(self, source: Source) -> str:
         """Names the filter that no series passes, with the values that exist."""

@@ -210,6 +210,8 @@ class Place:
     def _expected_where(self) -> Iterator[tuple[str, str]]:
         asked = [stat for stat in self._stats if stat in STATS]
         derived = {name: DERIVED[name] for name in self._metrics if name in DERIVED}
+        if derived:
+            derived["count"] = STATS["count"]
         yield from _described(derived or {name: STATS[name] for name in asked or STATS})
 
     def _expected_comparison(self) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 
 from obsagent.cli.columns import label_names, metric_of, stat_names
+from obsagent.cli.outcomes import judges
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class CsvWriter:
         if self._timed and not answer["series"]:
             return
         labels, stats = label_names(answer["series"]), stat_names(answer["series"])
-        header = self._header_of(answer, labels, stats)
+        bounded = [stat for stat in stats if any(stat in row.get("interval", ()) for row in answer["series"])]
+        header = [*self._header_of(answer, labels, stats), *_beside_names(answer, bounded)]
         if header != self._header:
             self._header = header
             self._rows.writerow(header)
@@ -42,8 +44,8 @@ class CsvWriter:
             named = [*lead, *(row["labels"].get(label, "") for label in labels)]
             if "metrics" in answer:
                 named.append(metric_of(row, answer))
-            for numbers in _numbers(answer, row, stats):
-                self._rows.writerow([*named, *numbers])
+            for part, numbers in _numbers(answer, row, stats):
+                self._rows.writerow([*named, *numbers, *_beside(answer, part, bounded)])
 
     def _header_of(self, answer: Answer, labels: Sequence[str], stats: Sequence[str]) -> list[str]:
         lead = [("asked" if "step_ms" in answer else "time")] if self._timed else []
@@ -57,18 +59,30 @@ class CsvWriter:
         return [*lead, *named, *metric, *times, "samples", *stats, *exemplars]
 
 
-def _numbers(answer: Answer, row: Answer, stats: Sequence[str]) -> Iterator[list[Any]]:
-    """One row, or one for each step."""
+def _numbers(answer: Answer, row: Answer, stats: Sequence[str]) -> Iterator[tuple[Answer, list[Any]]]:
+    """The row itself, or each of its steps, and the numbers on its line."""
     if "step_ms" in answer:
         for point in row.get("points", ()):
-            yield [point["from"], point["count"], *(point["values"].get(stat) for stat in stats), *_exemplar(point)]
+            values = [point["values"].get(stat) for stat in stats]
+            yield point, [point["from"], point["count"], *values, *_exemplar(point)]
     elif "vs" in answer:
         then = (row.get("vs") or {}).get("values", {})
         changes = row.get("change", {})
         sides = [(row["values"].get(stat), then.get(stat), changes.get(stat, {}).get("absolute")) for stat in stats]
-        yield [row["count"], *(value for side in sides for value in side), *_exemplar(row)]
+        yield row, [row["count"], *(value for side in sides for value in side), *_exemplar(row)]
     else:
-        yield [row["count"], *(row["values"].get(stat) for stat in stats), *_exemplar(row)]
+        yield row, [row["count"], *(row["values"].get(stat) for stat in stats), *_exemplar(row)]
+
+
+def _beside_names(answer: Answer, bounded: Sequence[str]) -> list[str]:
+    """Of metrics of predictions: between what they lie, and of how many predictions the truths are."""
+    ends = [f"{stat}_{end}" for stat in bounded for end in ("low", "high")]
+    return [*ends, *(["predictions"] if judges(answer["series"]) else [])]
+
+
+def _beside(answer: Answer, part: Answer, bounded: Sequence[str]) -> list[Any]:
+    ends = [end for stat in bounded for end in part.get("interval", {}).get(stat) or (None, None)]
+    return [*ends, *([part.get("maturity", {}).get("predictions")] if judges(answer["series"]) else [])]
 
 
 def _exemplar(part: Answer) -> list[Any]:
@@ -82,6 +96,7 @@ def _exemplar(part: Answer) -> list[Any]:
 def write_csv(answer: Answer, stream: TextIO) -> None:
     """A header and the rows: labels, metric, time of the step, samples, statistics.
 
+    Metrics of predictions have their interval (`recall_low`, `recall_high`) and the number of predictions behind them.
     Of a comparison each statistic has three columns: `p99`, `p99_vs`, and their difference `p99_change`. With
     exemplars the largest of each line stands behind.
     """

@@ -71,6 +71,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("variants", "variants", names),
         _SERVICES,
         Column("features", "features", format_count, RIGHT),
+        Column("predicts", "task", lambda task: task or MISSING),
     ),
     "features": (_NAME, Column("models", "models", names), Column("references", "references", names)),
     "references": (_NAME, Column("models", "models", names), Column("features", "features", format_count, RIGHT)),

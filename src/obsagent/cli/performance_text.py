@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, TextIO
 
+from obsagent.cli.footer import gaps_text
 from obsagent.cli.reports import SEPARATOR, labels_of, name_of
 from obsagent.cli.table import FIXED, LEFT, RIGHT, Style, aligned, columns_of, joined
 from obsagent.cli.times import Clock
@@ -183,6 +184,7 @@ def _footer(report: Report, clock: Clock) -> list[str]:
     elif report["rows"]:
         told.append("no reference with truths to compare with")
     told.append(clock.span(report["covered"] or report))
+    told += gaps_text(report, clock)
     return told
 
 

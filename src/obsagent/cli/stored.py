@@ -28,12 +28,12 @@ class Source(Protocol):
         """What is wrong with the data."""
         ...
 
-    def known(self, text: str, model: str | None = None) -> dict[str, Any]:
-        """What is known by an id."""
-        ...
-
     def performance(self, text: str) -> dict[str, Any]:
         """How good models are."""
+        ...
+
+    def known(self, text: str, model: str | None = None) -> dict[str, Any]:
+        """What is known by an id."""
         ...
 
     def status(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ The report is a dict that goes into JSON as it is; times are ISO 8601 in UTC:
                   "difference", "low", "high": of the error rates, or mean |error|, second less first,
                   "p_value", "anytime_p_value": of classes (`obsagent.performance.paired_test`), else null,
                   "better": first, second, or null if that may be chance}]
+    [gaps]      [{"from", "to", "reason"}]: parts of the time of which something is lost
     [empty]     why there are no rows
 """
 
@@ -83,11 +84,13 @@ def _judged(planned: Plan, output: OfOutcomes, view: View, references: Reference
     groups = output.source.groups
     rows = OutcomeRows(gathered.outcomes, groups, references)
     found = [(group, row) for group in groups if (row := judged_row(rows, group)) is not None]
+    gaps = [gap for gap in view.ledger.gaps() if gap.from_ms < planned.span.to_ms and gap.to_ms > planned.span.from_ms]
     return {
         "covered": _times(gathered.covered) if gathered.covered else None,
         "confidence": CONFIDENCE,
         "rows": [row for _, row in found],
         "rivals": rivals(view.ledger, [(group, row["task"]) for group, row in found], planned.span),
+        **({"gaps": [{**_times(Span(gap.from_ms, gap.to_ms)), "reason": gap.reason} for gap in gaps]} if gaps else {}),
     }
 
 

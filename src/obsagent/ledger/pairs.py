@@ -84,20 +84,22 @@ def _rows(table: Table, sources: Sequence[Source], alive: Alive, bounds: Array, 
 
 
 def _compared(model: Model, made: Block, truths: Block, sides: Array, is_class: Array) -> Pairs:
-    """Predictions of both sides and truths, sorted by key."""
+    """Predictions of both sides and truths, sorted by key.
+
+    Keys are compared by their first 64 bits, the others must be the same then: of two ids that differ in these alone,
+    which happens once in a blue moon, one does not count.
+    """
     first, second = (_newest(made, sides == side) for side in (1, 2))
-    keys = [_keys(take(made, first)), _keys(take(made, second)), _keys(truths)]
-    both, of_first, of_second = np.intersect1d(keys[0], keys[1], assume_unique=True, return_indices=True)
-    _, at_both, at_truth = np.intersect1d(both, keys[2], assume_unique=True, return_indices=True)
-    if len(at_both) == 0:
-        return Pairs()
-    known = take(truths, at_truth)
-    losses = [
-        _losses(model, take(made, rows), known, is_class[rows])
-        for rows in (first[of_first[at_both]], second[of_second[at_both]])
-    ]
-    comparable = ~np.isnan(losses[0]) & ~np.isnan(losses[1])
-    difference = (losses[1] - losses[0])[comparable]
+    both, of_first, of_second = _common(made["hi"][first], made["hi"][second])
+    at_truth = np.flatnonzero(np.diff(truths["hi"], append=~truths["hi"][-1:]))  # the last of each
+    _, at_both, found = _common(both, truths["hi"][at_truth])
+    one, other, known = first[of_first[at_both]], second[of_second[at_both]], at_truth[found]
+    lows = made["lo"][one], made["lo"][other], truths["lo"][known]
+    is_same = (lows[0] == lows[1]) & (lows[0] == lows[2])
+    one, other, told = one[is_same], other[is_same], take(truths, known[is_same])
+    losses = [_losses(model, take(made, rows), told, is_class[rows]) for rows in (one, other)]
+    difference = losses[1] - losses[0]
+    difference = difference[~np.isnan(difference)]
     return Pairs(
         len(difference),
         int((difference < 0).sum()),
@@ -107,23 +109,17 @@ def _compared(model: Model, made: Block, truths: Block, sides: Array, is_class: 
     )
 
 
+def _common(one: Array, other: Array) -> tuple[Array, Array, Array]:
+    """What two ascending arrays without equals have in common, and where it stands in either."""
+    return np.intersect1d(one, other, assume_unique=True, return_indices=True)
+
+
 def _newest(made: Block, mask: Array) -> Array:
-    """Of each key the row of the newest prediction; rows are sorted by key, and of one key in order of arrival."""
+    """Of each key the row of the newest prediction, by key; of two as new the one that came last."""
     rows = np.flatnonzero(mask)
-    if len(rows) == 0:
-        return rows
-    order = np.lexsort((made["at_ms"][rows], made["lo"][rows], made["hi"][rows]))
-    rows = rows[order]
-    is_last = np.append((np.diff(made["hi"][rows]) != 0) | (np.diff(made["lo"][rows].astype(np.int64)) != 0), True)
-    found: Array = rows[is_last]
+    order = rows[np.lexsort((made["at_ms"][rows], made["hi"][rows]))]
+    found: Array = order[np.flatnonzero(np.diff(made["hi"][order], append=~made["hi"][order][-1:]))]
     return found
-
-
-def _keys(block: Block) -> Array:
-    """One value of each key, which sorts as keys do."""
-    keys: Array = np.empty(row_count(block), [("hi", "u8"), ("lo", "u4")])
-    keys["hi"], keys["lo"] = block["hi"], block["lo"]
-    return keys
 
 
 def _losses(model: Model, made: Block, truths: Block, is_class: Array) -> Array:

@@ -55,7 +55,7 @@ class Standing:
     @property
     def is_other(self) -> Array:
         """Of each id: is there a truth now where none was, or another one?"""
-        return (self.order.last >= 0) & ~(self.is_known & same(self.model, self.after, self.before))
+        return (self.order.last >= 0) & ~same(self.model, self.after, self.before, self.is_known)
 
     @property
     def keep_ms(self) -> Array:
@@ -75,7 +75,7 @@ class Standing:
             name: np.where(earlier >= 0, came[name][earlier], self.before[name][ids]) for name in ("value", "is_class")
         }
         is_news = self.order.counts & ~has_earlier
-        is_corrected = self.order.counts & has_earlier & ~same(self.model, came, beside)
+        is_corrected = self.order.counts & has_earlier & ~same(self.model, came, beside, has_earlier)
         matched = int((is_news & has_prediction[ids]).sum())
         news, corrected = int(is_news.sum()), int(is_corrected.sum())
         return Report(matched, news - matched, corrected, len(ids) - news - corrected)
@@ -96,10 +96,10 @@ def for_predictions(model: Model, of_class: Array, truths: Block) -> Array:
     return wanted
 
 
-def same(model: Model, one: Block, other: Block) -> Array:
-    """Whether truths say the same, row by row; a number is the same as the class that it names."""
-    is_same: Array = one["value"] == other["value"]
-    mixed = np.flatnonzero(one["is_class"] != other["is_class"])
+def same(model: Model, one: Block, other: Block, is_known: Array) -> Array:
+    """Row by row, whether truths say the same as others that are known; a number says the class that it names."""
+    is_same: Array = is_known & (one["value"] == other["value"])
+    mixed = np.flatnonzero(is_known & (one["is_class"] != other["is_class"]))  # what is not known names no class
     if len(mixed):
         of_class = np.ones(len(mixed), bool)
         is_same[mixed] = np.equal(*(for_predictions(model, of_class, take(each, mixed)) for each in (one, other)))

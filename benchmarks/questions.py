@@ -30,9 +30,9 @@ NAMES = (
     "cpu",
     "drift",
     "drift_delay",
-    "ledger",
     "performance",
     "harm_delay",
+    "ledger",
 )
 
 

@@ -29,9 +29,9 @@ ALONE = {
     "scrape": "**protobuf**",
     "drift": "e_bh",
     "drift_delay": "DyadicESR",
-    "ledger": "**join a truth**",
     "performance": "CBPE",
     "harm_delay": "HarmDetector",
+    "ledger": "**join a truth**",
 }  # and what they tell of
 
 

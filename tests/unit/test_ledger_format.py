@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import obsagent.ledger
@@ -70,3 +72,8 @@ def test_numbers_are_as_described() -> None:
 def test_a_manifest_is_what_it_was() -> None:
     manifest = Manifest(generation=7, position=9, state={"models": [["m", [], False, True, False, 0]]})
     assert Manifest.decode(manifest.encode()) == manifest
+
+
+def test_an_agent_without_records_loads_no_numpy() -> None:
+    program = "import sys, obsagent.ledger, obsagent.ledger.settings; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -30,10 +30,12 @@ from obsagent.ledger.tables import (
     Array,
     Block,
     Table,
+    normal,
     row_count,
     sort_order,
     take,
 )
+from obsagent.limits import LEDGER_MERGE_ROWS
 
 ZSTD_LEVEL = 3
 
@@ -49,8 +51,10 @@ class Changes:
     """What is kept beside the rows of a block of the table of rows."""
 
     def add(self, blocks: dict[Table, Block]) -> None:
-        """More rows."""
-        self.blocks.extend(blocks.items())
+        """More rows; many are added up at once."""
+        for table, block in blocks.items():
+            is_much = row_count(block) > LEDGER_MERGE_ROWS // 2
+            self.blocks.append((table, normal(table, [block]) if is_much else block))
 
 
 class Joiner:
@@ -162,12 +166,15 @@ class Joiner:
         standing = Standing.of(model, came, is_known, known)
         is_other = standing.is_other
         asked = np.flatnonzero(is_other)
-        found, predictions = find_all(PREDICTIONS, self._sources.of(PREDICTIONS), came.keys.take(asked), self.masks)
-        is_open = predictions["at_ms"] >= self.cutoff_ms(model)
-        joined, predictions = asked[found[is_open]], take(predictions, is_open)
-        changes.report = standing.report(joined)
-        self._correct(standing, joined, predictions, position, changes)
-        changes.blocks.append((TRUTHS, standing.rows(is_other, joined, predictions["at_ms"])))
+        keep_ms, is_joined = standing.keep_ms, np.zeros(len(is_known), bool)
+        for found, rows in find_all(PREDICTIONS, self._sources.of(PREDICTIONS), came.keys.take(asked), self.masks):
+            is_open = rows["at_ms"] >= self.cutoff_ms(model)
+            joined, predictions = asked[found[is_open]], take(rows, is_open)
+            is_joined[joined] = True
+            np.maximum.at(keep_ms, joined, predictions["at_ms"])
+            self._correct(standing, joined, predictions, position, changes)
+        changes.report = standing.report(is_joined)
+        changes.blocks.append((TRUTHS, standing.rows(is_other, keep_ms)))
 
     def _correct(self, standing: Standing, joined: Array, predictions: Block, position: int, changes: Changes) -> None:
         """Takes back what truths did that count no more, and adds what those do that count now."""
@@ -206,7 +213,7 @@ class Joiner:
             if position is not None:
                 positive = model.positive_code(self.settings)
                 arrived = outcomes.arrivals(some, position, newest_ms, positive, is_class=is_class)
-                changes.blocks.append((ARRIVALS, arrived))
+                changes.add({ARRIVALS: arrived})
 
     def rows(self, batch: Rows) -> Changes:
         """Whole rows, by the id of their request."""

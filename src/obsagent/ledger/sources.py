@@ -5,7 +5,7 @@ What was forgotten is masked: a key that was forgotten hides its rows in all run
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,8 @@ import numpy as np
 from obsagent.ledger.keys import Keys
 from obsagent.ledger.memtable import Memtable, Piece
 from obsagent.ledger.run import Run
-from obsagent.ledger.tables import TABLES, Array, Block, Table, concatenated, take
+from obsagent.ledger.tables import TABLES, Array, Block, Table, take
+from obsagent.limits import LEDGER_MERGE_ROWS
 
 Source = Run | Piece
 
@@ -65,30 +66,37 @@ def has_key(keys: Keys, hi: Array, lo: Array) -> Array:
 
 def matches(source: Source, keys: Keys, masks: Masks) -> tuple[Array, Array]:
     """Which of some sorted keys are in a source, and in which rows: pairs of two arrays. Raises DamagedRun."""
+    found = [*each_match(source, keys, masks)]
+    if len(found) == 1:
+        return found[0]
+    nothing = np.empty(0, np.int64)
+    return np.concatenate([nothing, *(each[0] for each in found)]), np.concatenate(
+        [nothing, *(each[1] for each in found)]
+    )
+
+
+def each_match(source: Source, keys: Keys, masks: Masks) -> Iterator[tuple[Array, Array]]:
+    """The same in portions, as one id may have any number of rows."""
     begins, ends = source.find(keys.hi)
     counts = ends - begins
     which = np.flatnonzero(counts)
-    if len(which) == 0:
-        return which, which
-    queries = np.repeat(which, counts[which])
-    firsts = np.cumsum(counts[which]) - counts[which]
-    rows = np.arange(len(queries)) - np.repeat(firsts - begins[which], counts[which])
-    is_same = source.take("lo", rows) == keys.lo[queries]
-    if masks.forgotten:
-        is_same &= ~masks.hidden(source, keys.take(queries))
-    return queries[is_same], rows[is_same]
+    portions = np.cumsum(counts[which]) // LEDGER_MERGE_ROWS
+    for some in np.split(which, np.flatnonzero(portions[1:] != portions[:-1]) + 1) if len(which) else ():
+        queries = np.repeat(some, counts[some])
+        firsts = np.cumsum(counts[some]) - counts[some]
+        rows = np.arange(len(queries)) - np.repeat(firsts - begins[some], counts[some])
+        is_same = source.take("lo", rows) == keys.lo[queries]
+        if masks.forgotten:
+            is_same &= ~masks.hidden(source, keys.take(queries))
+        yield queries[is_same], rows[is_same]
 
 
-def find_all(table: Table, sources: Sequence[Source], keys: Keys, masks: Masks) -> tuple[Array, Block]:
-    """All rows that have one of some sorted keys, and which key each has. Raises DamagedRun."""
-    queries: list[Array] = []
-    blocks: list[Block] = []
+def find_all(table: Table, sources: Sequence[Source], keys: Keys, masks: Masks) -> Iterator[tuple[Array, Block]]:
+    """All rows that have one of some sorted keys, in portions, with which key each has. Raises DamagedRun."""
     for source in sources:
-        found, rows = matches(source, keys, masks)
-        if len(found):
-            queries.append(found)
-            blocks.append({name: source.take(name, rows) for name in table.columns})
-    return np.concatenate(queries) if queries else np.empty(0, np.int64), concatenated(table, blocks)
+        for found, rows in each_match(source, keys, masks):
+            if len(found):
+                yield found, {name: source.take(name, rows) for name in table.columns}
 
 
 def find_newest(table: Table, sources: Sequence[Source], keys: Keys, masks: Masks) -> tuple[Array, Block]:

@@ -57,21 +57,19 @@ class Standing:
         """Of each id: is there a truth now where none was, or another one?"""
         return (self.order.last >= 0) & ~(self.is_known & same(self.model, self.after, self.before))
 
-    def rows(self, is_other: Array, joined: Array, prediction_ms: Array) -> Block:
-        """What is to be kept: new truths, for as long as the predictions that they are joined with.
+    @property
+    def keep_ms(self) -> Array:
+        """Of each id how long its truth is to be kept at least."""
+        return np.maximum(self.after["at_ms"], np.where(self.is_known, self.before["keep_ms"], NO_TIME_MS))
 
-        `joined` says with which id each of some predictions is joined, `prediction_ms` of when these are.
-        """
-        keep_ms = np.maximum(self.after["at_ms"], np.where(self.is_known, self.before["keep_ms"], NO_TIME_MS))
-        np.maximum.at(keep_ms, joined, prediction_ms)
+    def rows(self, is_other: Array, keep_ms: Array) -> Block:
+        """What is to be written down: truths that are others, or newer."""
         is_newer = (self.order.last >= 0) & (self.after["at_ms"] > self.before["at_ms"])
         return take({**self.after, "keep_ms": keep_ms}, is_other | is_newer)
 
-    def report(self, joined: Array) -> Report:
-        """What became of each truth that came; `joined` are the ids that have predictions."""
+    def report(self, has_prediction: Array) -> Report:
+        """What became of each truth that came, by whether its id has predictions."""
         came, ids, earlier = self.came.truths, self.came.ids, self.order.before
-        has_prediction = np.zeros(len(self.is_known), bool)
-        has_prediction[joined] = True
         has_earlier = (earlier >= 0) | self.is_known[ids]
         beside = {
             name: np.where(earlier >= 0, came[name][earlier], self.before[name][ids]) for name in ("value", "is_class")

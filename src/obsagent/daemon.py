@@ -94,13 +94,15 @@ class Agent:
         self._settings = settings_of(lambda: self._reloads.config.models)
         self._reloads = Reloads(config, self._load_again, self._clock, self._apply)
         self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
+        self._rules.kept_ms = config.retention[-1]
         self._open(config, budgets or _budgets(config), fs)
         self._exporter = Exporter(self._store.view, self._sync_what_waits)
         self._sink = StoreSink(self._store)
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
-        horizon_of = self._rules.horizon_ms
-        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules, horizon_of)
+        self._ingest = Ingest(
+            self._sink, self._clock, writers.send, _scales(config), caps, self._rules, self._rules.horizon_ms
+        )
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
         surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
@@ -327,6 +329,7 @@ class Agent:
         self._evaluation.references_changed()
         self._ingest.set_scales(_scales(config))
         self._rules.models = config.models
+        self._rules.kept_ms = config.retention[-1]
         self._ingest.rules.changed()
         self._store.set_budgets(_budgets(config))
         logs.adjust(config.log_format, config.log_level)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
-from obsagent.limits import HORIZON_MS
+from obsagent.limits import HORIZON_MS, TIME_MS_MAX
 from obsagent.wire.rules import OUTPUTS, ColumnRule, Rules
 
 
@@ -92,6 +92,8 @@ class ModelRules:
     ) -> None:
         """`lookup` finds the reference of a model and version; `hash_key` is asked when something is to be hashed."""
         self.models = models
+        self.kept_ms = TIME_MS_MAX
+        """How long the store keeps anything; replaced at a reload."""
         self._lookup = lookup
         self._hash_key = hash_key
 
@@ -116,9 +118,9 @@ class ModelRules:
         )
 
     def horizon_ms(self, model: str) -> int:
-        """How far back what a model was given and has predicted may lie."""
+        """How far back what a model was given and has predicted may lie: no further than what is kept."""
         settings = self.models.get(model)
-        return settings.horizon_ms if settings else HORIZON_MS
+        return min(settings.horizon_ms if settings else HORIZON_MS, self.kept_ms)
 
     def task(self, model: str) -> str:
         """What a model predicts, if that is configured; else empty."""

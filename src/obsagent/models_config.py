@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from obsagent import limits
 from obsagent.config_values import Wrong, parse_duration, shown, shown_key
@@ -46,6 +46,12 @@ class ModelConfig:
     drift: DriftConfig = DriftConfig()  # noqa: RUF009 - immutable
     """How it is judged."""
 
+    KEYS: ClassVar[Mapping[str, tuple[str]]] = {
+        **{name: (name,) for name in ("reference", "drop", "hash", "keep_rows", "versions", "drift")},
+        "horizon": ("horizon_ms",),
+    }
+    """What the file calls the fields."""
+
     def reference_of(self, version: str) -> Path | None:
         """The file for a version: its own, else the model's."""
         own = self.versions.get(version)
@@ -71,7 +77,7 @@ def _model(place: str, table: object) -> ModelConfig:
     both = sorted({*values.get("drop", ())} & {*values.get("hash", ())})
     if both:
         raise ConfigError(f"{place}.hash: {shown(both[0])} is dropped already; name it in one of the two")
-    return ModelConfig(**{FIELDS.get(key, key): value for key, value in values.items()})
+    return ModelConfig(**{ModelConfig.KEYS[key][0]: value for key, value in values.items()})
 
 
 def _values(place: str, table: object, known: Mapping[str, Callable[[str, object], Any]]) -> dict[str, Any]:

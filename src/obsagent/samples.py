@@ -35,6 +35,9 @@ SHARED_OUT = frozenset({"gpu_memory_bytes"})
 is in it already.
 """
 
+OF_MODELS = frozenset({"feature", "feature_rows", "predictions"})
+"""What is counted of models: what they were given, and what they have predicted."""
+
 SKETCHES = ("loghist", "tdigest")
 """What a histogram keeps of its samples: a loghist always, with "tdigest" a t-digest beside it."""
 

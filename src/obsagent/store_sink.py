@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from obsagent._native.codec import Groups
+from obsagent._native.codec import Groups, Window
 from obsagent.by_id.report import TruthReport
 from obsagent.head.accounts import Accounts, SessionAccounts
 from obsagent.head.entries import (
@@ -31,7 +31,7 @@ from obsagent.head.view import View
 from obsagent.limits import GAUGE_INTERVAL_MS, HEARTBEAT_INTERVAL_MS, MISSED_HEARTBEATS_UNTIL_SUSPENDED
 from obsagent.receive.refused_labels import RefusedLabelBook
 from obsagent.receive.sink import LiveSession, Mapped, Refusal, TakenEvents, TakenRecords
-from obsagent.samples import Exemplar, Kind, Series
+from obsagent.samples import OF_MODELS, Exemplar, Kind, Series
 from obsagent.wire.frame import Hello, RefusedLabel, SamplesHeader, SeriesDefinition, SessionCounts
 
 SUSPENDED_AFTER_MS = HEARTBEAT_INTERVAL_MS * MISSED_HEARTBEATS_UNTIL_SUSPENDED
@@ -87,6 +87,10 @@ class Store(Protocol):
 
     def position(self) -> int:
         """The end of the journal as written."""
+        ...
+
+    def reach_back(self, reach_ms: int) -> None:
+        """Backfills may lie so far back from now on; raises `StoreError` if that cannot be noted now."""
         ...
 
 
@@ -329,6 +333,22 @@ class StoreSink:
         session, sequence, first_kept, start_ms, end_ms, *_ = header
         accounts = SessionAccounts(*counts)
         self._store.write(Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, tuple(exemplars)))
+
+    def models_in(self, name: bytes, body: Any) -> set[str] | None:
+        """The models of which a checked body is; None if anything in it is of no model."""
+        samples = Window(digests=False)
+        samples.apply(body, self._sessions[name].stored.series, 0)
+        found = [self._store.series.get(number) for number in samples.series_ids()]
+        if any(series is None or series.metric not in OF_MODELS for series in found):
+            return None
+        return {series.labels.get("model", "") for series in found if series is not None}
+
+    def write_backfill(self, header: SamplesHeader, counts: SessionCounts, body: Any, reach_ms: int) -> None:
+        """Applies a checked batch that may lie so far back."""
+        session, sequence, first_kept, start_ms, end_ms, *_ = header
+        self._store.reach_back(reach_ms)
+        accounts = SessionAccounts(*counts)
+        self._store.write(Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, is_backfill=True))
 
     def write_refusal(self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int) -> None:
         """Consumes a batch's sequence and counts its samples as rejected."""

@@ -37,7 +37,7 @@ HEADER = journal_format.FILE_HEADER.size
 RECORD = journal_format.RECORD_HEADER.size
 OPEN, DEFINE, FRAME, REFUSED, CLOSE, EVENTS = range(1, 7)
 EXEMPLARS = journal_format.FRAME_WITH_EXEMPLARS
-KNOWN_SESSION, KNOWN_SERIES = journal_format.PREAMBLE_TYPES
+KNOWN_SESSION, KNOWN_SERIES, _ = journal_format.PREAMBLE_TYPES
 
 
 def sealed_journal_header(**changes: Any) -> bytes:

@@ -114,6 +114,7 @@ def masked(text: str) -> list[str]:
     seconds lets the replay forget a field of.
     """
     lines = [line for line in text.strip().splitlines() if not re.search(r"left out, evenly| 422\b", line)]
+    lines = [re.sub(r"[▁-█](?:[▁-█ ]*[▁-█])?", "▁", line) for line in lines]  # the heights of bars
     unmarked = (re.sub(r" · (?:\*|no change) beyond the error bounds| \*", "", line) for line in lines)
     return [" ".join(NUMBER.sub("#", line).split()) for line in unmarked]
 

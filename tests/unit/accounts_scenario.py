@@ -34,7 +34,8 @@ from obsagent.store_sink import StoreSink
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts, counts_fields, definition_row, pack
 
 BUDGETS = Budgets(segment_file_bytes=4_000, frame_bytes=400, series_per_metric=12)
-HISTOGRAM, REFUSED, UNDEFINED, MANY = 0, 1, 9, 10
+HISTOGRAM, REFUSED, PREDICTED, UNDEFINED, MANY = 0, 1, 2, 9, 10
+HOUR_MS = 3_600_000
 BEYOND = 3
 """Definitions beyond the budget of their metric."""
 
@@ -110,6 +111,7 @@ class Client:
         rows = [
             SeriesDefinition(HISTOGRAM, "step", Kind.HISTOGRAM, {}, "", "", 6, "sum"),
             SeriesDefinition(REFUSED, "step", Kind.COUNTER, {}, "", "", 6, "sum"),
+            SeriesDefinition(PREDICTED, "predictions", Kind.COUNTER, {"model": "fraud"}, "", "", 6, "sum"),
         ]
         self.say(MessageKind.DEFINE, series=[definition_row(row) for row in rows])
 
@@ -129,9 +131,19 @@ class Client:
             writer.put_run(series, [1.5] * samples)
         self.again(samples, self.life.clock.now_ms if at_ms is None else at_ms, writer.take() if body is None else body)
 
-    def again(self, samples: int, at_ms: int, body: bytes) -> None:
+    def backfill(self, samples: int, hour_ms: int, series: int = PREDICTED) -> None:
+        """Sends the samples that `count` told of last as those of an hour of long ago."""
+        self.sequence += 1
+        writer = BodyWriter()
+        if series == PREDICTED:
+            writer.put_counter(series, samples, 1.0)
+        else:
+            writer.put_run(series, [1.5] * samples)
+        self.again(samples, hour_ms, writer.take(), h=20 * 24 * HOUR_MS)
+
+    def again(self, samples: int, at_ms: int, body: bytes, **more: int) -> None:
         self.last = samples, at_ms, body
-        fields = {"q": self.sequence, "f": self.sequence, "a": at_ms, "b": at_ms + 5, "n": samples}
+        fields = {"q": self.sequence, "f": self.sequence, "a": at_ms, "b": at_ms + 5, "n": samples, **more}
         self.say(MessageKind.SAMPLES, body, **fields, **counts_fields(self.counts))
 
     def part(self, kind: MessageKind) -> None:
@@ -170,6 +182,7 @@ class Life:
         self.check()
         self.a_checkpoint_that_fails(first, second)
         self.check()
+        self.backfills(first)
         self.restart(first)
         self.check()
         self.a_session_with_a_forgotten_past()
@@ -201,6 +214,16 @@ class Life:
         first.count(late, stored=6)
         first.batch(6, late)
         self.agent.second()
+
+    def backfills(self, client: Client) -> None:
+        hour_ms = (self.clock.now_ms - 19 * 24 * HOUR_MS) // HOUR_MS * HOUR_MS
+        client.count(hour_ms, stored=7)
+        client.backfill(7, hour_ms)
+        client.again(*client.last, h=20 * 24 * HOUR_MS)
+        client.count(rejected_time=6)
+        client.backfill(6, hour_ms, HISTOGRAM)
+        client.count(rejected_time=4)
+        client.backfill(4, hour_ms - 3 * 24 * HOUR_MS)
 
     def refusals(self) -> None:
         bank = Client(self, "bank")

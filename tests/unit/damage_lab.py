@@ -20,6 +20,9 @@ from obsagent.samples import Exemplar, Kind
 
 FIRST_MS = window_start(BEGIN_MS)
 WINDOWS = 10
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+BACKFILLED = {days: (FIRST_MS - days * DAY_MS) // HOUR_MS * HOUR_MS for days in (20, 300)}
+"""The hours of backfills."""
 Files = dict[str, bytes]
 
 
@@ -36,8 +39,9 @@ class Small:
 class Maker:
     """Makes a store: one compacted file, one plain one, and a journal with every type of entry."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, has_backfills: bool = False) -> None:
         self.directory = directory
+        self.has_backfills = has_backfills
         self.clock = TurnedClock(FIRST_MS + 1_000)
         self.store = Store.open(directory, clock=self.clock, fs=FailingFs())
         self.producer = Producer("p")
@@ -56,6 +60,16 @@ class Maker:
             exemplars = (Exemplar(producer.defined[0].id, window_start(at_ms), self.sent / 2, at_ms, f"t{self.sent}"),)
         self.store.write(producer.frame(at_ms, writer.take(), samples, exemplars=exemplars))
 
+    def backfill(self, days: int) -> None:
+        """Samples of an hour that is some days past; the store may be asked to reach further back for them."""
+        if not self.has_backfills:
+            return
+        self.sent += 1
+        writer = BodyWriter()
+        writer.put_counter(0, self.sent, float(self.sent))
+        self.store.reach_back((days + 1) * DAY_MS)
+        self.store.write(self.producer.backfill(BACKFILLED[days], writer.take(), self.sent))
+
     def window(self, late_ms: int = 0) -> None:
         """A window's samples, and the checkpoint of the one before."""
         self.send(self.producer)
@@ -68,6 +82,7 @@ class Maker:
     def make(self, *, journal_reaches_back: bool) -> Files:
         for _ in range(2):
             self.window()
+        self.backfill(days=20)
         self.store._segments.give_up()
         self.window()
         self.window(late_ms=2 * WINDOW_MS)
@@ -98,6 +113,7 @@ class Maker:
         self.store.write(other.define_all())
         self.send(self.producer)
         self.send(other)
+        self.backfill(days=300)
         self.store.write(self.producer.refusal(self.clock.now_ms, 3))
         self.clock.now_ms += WINDOW_MS
         self.store.write(self.producer.happens(self.clock.now_ms))
@@ -107,8 +123,8 @@ class Maker:
         self.store.sync()
 
 
-def make_small(directory: Path, *, journal_reaches_back: bool) -> Small:
-    maker = Maker(directory)
+def make_small(directory: Path, *, journal_reaches_back: bool, has_backfills: bool = False) -> Small:
+    maker = Maker(directory, has_backfills=has_backfills)
     files = maker.make(journal_reaches_back=journal_reaches_back)
     found = predict(directory, maker.clock.now_ms)
     assert found.gaps == []
@@ -151,15 +167,22 @@ def read_exemplars(view: View) -> dict[Key, list[Any]]:
 
 
 def read_values(view: View) -> dict[Key, tuple[int, float]]:
+    values = read_windows(view, FIRST_MS, WINDOWS)
+    for start_ms in BACKFILLED.values():
+        values |= read_windows(view, start_ms, 1)
+    return values
+
+
+def read_windows(view: View, from_ms: int, count: int) -> dict[Key, tuple[int, float]]:
     series = list(view.series())
-    groups = Groups({one.id: n for n, one in enumerate(series)}, len(series), FIRST_MS, WINDOW_MS, WINDOWS)
-    view.collect(FIRST_MS, FIRST_MS + WINDOWS * WINDOW_MS, groups, WINDOW_MS)
+    groups = Groups({one.id: n for n, one in enumerate(series)}, len(series), from_ms, WINDOW_MS, count)
+    view.collect(from_ms, from_ms + count * WINDOW_MS, groups, WINDOW_MS)
     values: dict[Key, tuple[int, float]] = {}
-    for step in range(WINDOWS):
+    for step in range(count):
         for number, one in enumerate(series):
             counter = groups.counter(number, step)
             if counter[0]:
-                values[FIRST_MS + step * WINDOW_MS, one.metric, tuple(sorted(one.labels.items()))] = counter
+                values[from_ms + step * WINDOW_MS, one.metric, tuple(sorted(one.labels.items()))] = counter
     return values
 
 

@@ -36,6 +36,12 @@ class FakeAgent:
             raise self.refusal
         return "text/plain; version=0.0.4; charset=utf-8", self.body
 
+    def drift(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"report": "drift", **fields}
+
+    def quality(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"report": "quality", **fields}
+
     def query(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         if fields["text"] == "wrong":
             raise UsageError("not understood\n    wrong\n    ^^^^^")

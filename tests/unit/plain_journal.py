@@ -12,7 +12,7 @@ from plain_crc32c import crc32c
 
 MARKER = b"\xf5OBE"
 OPEN, DEFINE, FRAME, REFUSED, CLOSE, EVENTS, SYNCED, KNOWN_SESSION, KNOWN_SERIES = 1, 2, 3, 4, 5, 6, 7, 16, 17
-FRAME_WITH_EXEMPLARS, RECORDS = 8, 9
+FRAME_WITH_EXEMPLARS, RECORDS, BACKFILL, KNOWN_REACH = 8, 9, 10, 18
 
 
 class Newer(Exception):
@@ -78,10 +78,10 @@ def has_hole(data: bytes, begin: int, end: int) -> bool:
 def fields_of(kind: int, payload: bytes) -> Any:
     if kind == RECORDS:
         return (*struct.unpack_from("<16sQQI", payload, 4), payload[40:])
-    if kind not in (FRAME, FRAME_WITH_EXEMPLARS, REFUSED):
+    if kind not in (FRAME, FRAME_WITH_EXEMPLARS, BACKFILL, REFUSED):
         return msgpack.unpackb(payload[4:], strict_map_key=False)
     session, sequence, _, start, end = struct.unpack_from("<16sQQqq", payload, 4)
-    if kind == FRAME:
+    if kind in (FRAME, BACKFILL):
         return session, sequence, start, end, payload[92:]
     if kind == FRAME_WITH_EXEMPLARS:
         (size,) = struct.unpack_from("<I", payload, 92)

@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 import msgpack
 from plain_crc32c import crc32c
 from plain_journal import (
+    BACKFILL,
     CLOSE,
     DEFINE,
     EVENTS,
     FRAME,
     FRAME_WITH_EXEMPLARS,
+    KNOWN_REACH,
     KNOWN_SERIES,
     OPEN,
     REFUSED,
@@ -36,7 +38,7 @@ from plain_segment import NAME, WINDOW, Content, File, Header, content, created_
 PAST, FUTURE = 7_200_000, 10_000
 FOREVER = (1 << 63) - 1
 JOURNAL_NAME = re.compile(r"(\d{20})\.journal")
-NOT_BEFORE_LOW = (FRAME, FRAME_WITH_EXEMPLARS, REFUSED, CLOSE, EVENTS)
+NOT_BEFORE_LOW = (FRAME, FRAME_WITH_EXEMPLARS, BACKFILL, REFUSED, CLOSE, EVENTS)
 
 Key = tuple[int, str, tuple[tuple[str, str], ...]]
 """Window, metric, labels."""
@@ -100,6 +102,8 @@ class _Store:
         self.losses: list[Loss] = []
         self.files_begin: list[int] = []
         self.lost_definitions = False
+        self.by_clock: list[tuple[Header | None, Header]] = []
+        self.past = PAST
 
     def prediction(self) -> Prediction:
         store_id = self.identity()
@@ -109,6 +113,7 @@ class _Store:
         self.checkpoint()
         self.replay(journal)
         self.journal_gaps()
+        self.gaps_by_clock()
         if self.unfolded and self.lost_definitions:
             spans = [header.span for header in self.counted[min(self.unfolded) :]]
             spans = [span for span in spans if span[0] < span[1]]
@@ -283,8 +288,12 @@ class _Store:
                 if spans:
                     self.gaps.append((min(span[0] for span in spans), max(span[1] for span in spans)))
                 return
-        begin = 0 if before is None else min(before.cutoff, before.written - PAST)
-        self.gaps.append(whole(begin, after.written + FUTURE))
+        self.by_clock.append((before, after))
+
+    def gaps_by_clock(self) -> None:
+        for before, after in self.by_clock:
+            begin = 0 if before is None else min(before.cutoff, before.written - self.past)
+            self.gaps.append(whole(begin, after.written + FUTURE))
 
     def checkpoint(self) -> None:
         tables = [content(header, self.data[header.path]).tables for header in self.counted]
@@ -306,6 +315,7 @@ class _Store:
             for row in fields[1]:
                 self.sessions[row[0]] = row[7]
             self.gaps += [(gap[0], gap[1]) for gap in (fields[11] if len(fields) > 11 else [])]
+            self.past = max(self.past, fields[14] if len(fields) > 14 else 0)
         self.unfolded += [number for number in self.behind_holes if number > (heads[-1] if heads else -1)]
 
     def know(self, row: list[Any]) -> None:
@@ -361,6 +371,9 @@ class _Store:
                 if row[0] not in self.series:
                     self.know(row)
             return
+        if kind == KNOWN_REACH:
+            self.past = max(self.past, fields[0])
+            return
         row, pairs = fields
         self.sessions.setdefault(row[0], row[7])
         self.number(row[0], zip(pairs[::2], pairs[1::2], strict=True))
@@ -400,10 +413,11 @@ class _Store:
             if self.require(session, position, fields[2]) and position >= self.high:
                 self.sessions[session] = max(self.sessions[session], fields[1])
         else:
-            self.apply_frame(position, *fields)
+            self.apply_frame(kind, position, *fields)
 
     def apply_frame(
         self,
+        kind: int,
         position: int,
         session: bytes,
         sequence: int,
@@ -412,7 +426,8 @@ class _Store:
         body: bytes,
         exemplars: list[list[Any]] | None = None,
     ) -> None:
-        self.step(position, (end - FUTURE, end + PAST), self.needed(position, start))
+        taken = None if kind == BACKFILL else (end - FUTURE, end + PAST)
+        self.step(position, taken, self.needed(position, start))
         if not self.require(session, position, start):
             return
         if position < self.high:
@@ -466,7 +481,7 @@ class _Store:
         taken = self.written
         if loss.end is None or loss.end > self.high:
             heard = max([self.written, *(step[1] for step in before)])
-            begin = min(begin, heard - PAST - WINDOW)
+            begin = min(begin, heard - self.past - WINDOW)
             taken = self.now
         taken = min([taken, *(step[2] for step in behind)])
         return whole(begin, taken + FUTURE) if begin < FOREVER else (0, 0)

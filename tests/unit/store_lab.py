@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, nan
 from typing import Any
 
@@ -76,6 +76,12 @@ class Producer:
         end_ms = at_ms + 100 + sequence  # no two at one time: which of two gauge values is the last is not said
         entry = Frame(self.session, sequence, 1, at_ms, end_ms, self.accounts, body, exemplars)
         self.sent.append(entry)
+        return entry
+
+    def backfill(self, hour_ms: int, body: bytes, samples: int) -> Frame:
+        """A batch of an hour that is long past."""
+        entry = replace(self.frame(hour_ms, body, samples), is_backfill=True)
+        self.sent[-1] = entry
         return entry
 
     def refusal(self, at_ms: int, samples: int, reason: str = "time") -> Refused:

@@ -33,6 +33,7 @@ LIVENESS = "who is alive, not what is counted: test_store_sink.py"
 NOT_TOLD = "stands in the journal's entry and says nothing about samples"
 TIME_OF_SAMPLES = "when the last sample was, not how many there were"
 PENDING = "no window of a sound store has anything pending: test_execute.py"
+REACH = "how far back lies what is lost with damage: test_damage.py"
 CUTOFF = "which windows a checkpoint takes: test_store_failures.py"
 EXEMPT = {
     "HeadWindow.merged: without merged.last_sample_ms": TIME_OF_SAMPLES,
@@ -54,6 +55,11 @@ EXEMPT = {
     "with 0 for first_kept": NOT_TOLD,
     "StoreSink.write_frame: Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, tuple(exemplars)) "
     "with 0 for end_ms": NOT_TOLD,
+    "StoreSink.write_backfill: Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, "
+    "is_backfill=True) with 0 for first_kept": NOT_TOLD,
+    "StoreSink.write_backfill: Frame(session, sequence, first_kept, start_ms, end_ms, accounts, body, "
+    "is_backfill=True) with 0 for end_ms": NOT_TOLD,
+    "HeadState.apply: without self.reach_ms": REACH,
     "StoreSink.write_refusal: Refused(": NOT_TOLD,
     "_losses: without pending +=": PENDING,
     "_losses: accounts['observed'] - settled": PENDING,

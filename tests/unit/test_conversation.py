@@ -39,7 +39,7 @@ def test_definitions_come_before_the_batches(stage: Stage) -> None:
     stage.welcome()
     assert stage.socket.kinds() == [MessageKind.HELLO, MessageKind.DEFINE, MessageKind.DEFINE, MessageKind.SAMPLES]
     _, header, body = stage.socket.sent[-1]
-    assert frame.read_samples(header, 4) == (SESSION, 1, 1, 4, 9, 2, COUNTS)
+    assert frame.read_samples(header, 4) == (SESSION, 1, 1, 4, 9, 2, COUNTS, 0)
     assert body == b"body"
     assert stage.speaker.scales == {"latency": 7}
     stage.speaker.queue(1)

@@ -2,11 +2,14 @@ import math
 import pickle
 import random
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from obsagent.demo.model import VERSIONS, DelayModel, auc_by_month, cached_model_path, roc_auc
+from obsagent.demo.model import FEATURES, MODEL, VERSIONS, DelayModel, auc_by_month, cached_model_path, roc_auc
+from obsagent.demo.reference import fit_reference
+from obsagent.reference.reference import Reference
 from unit.demo_data import made_up_flights
 
 
@@ -108,3 +111,32 @@ def test_the_training_of_a_version_in_words() -> None:
 def test_each_version_and_seed_is_kept_in_a_file_of_its_own(tmp_path) -> None:
     paths = {cached_model_path(tmp_path, version, seed) for version in VERSIONS for seed in (0, 1)}
     assert len(paths) == 2 * len(VERSIONS)
+
+
+class Classifier:
+    """Later in the day is later: the score is the minute of the day."""
+
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        scores = features[:, FEATURES.index("departs_min")] / 1440
+        return np.column_stack([1 - scores, scores])
+
+
+def test_columns_have_names_in_the_place_of_codes(model: DelayModel) -> None:
+    columns = model.columns([FLIGHT], model.features([FLIGHT]))
+    assert tuple(columns) == FEATURES
+    assert columns["carrier"] == ["UA"]
+    assert (columns["departs_min"].tolist(), columns["temp"].tolist()) == ([90], [39.0])
+
+
+def test_the_reference_has_what_the_version_learned_from(tmp_path: Path) -> None:
+    flights = made_up_flights(3_000)
+    flights.late[:] = (np.arange(3_000) % 1440 > 700).astype(np.int8)
+    flights.late[:500] = -1
+    model = DelayModel(Classifier(), {"UA": 0}, {"EWR": 0}, {"IAH": 0}, {})
+    fit_reference(flights, model, VERSIONS[0], tmp_path / "delays.ref", seed=0)
+    reference = Reference.load(tmp_path / "delays.ref")
+    assert (reference.model, reference.rows) == (MODEL, 2_500)
+    assert set(reference.features) == set(FEATURES)
+    importances = {name: each.importance for name, each in reference.features.items()}
+    assert max(importances, key=importances.__getitem__) == "departs_min"
+    assert set(reference.outputs) == {"prediction.score", "prediction.value"}

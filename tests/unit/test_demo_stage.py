@@ -2,11 +2,15 @@ import os
 import signal
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from reference_lab import whole
 
+from obsagent.config import load
 from obsagent.demo import stage
+from obsagent.demo.model import MODEL
 
 IGNORES_TERM = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -99,3 +103,12 @@ def test_no_worker_answers_where_nobody_listens() -> None:
     seen: set[int] = set()
     assert not stage.note_worker(stage.free_port(), seen)
     assert not seen
+
+
+def test_the_agents_configuration_is_one(tmp_path: Path) -> None:
+    whole(model=MODEL).save(tmp_path / "delays.ref")
+    (tmp_path / "agent.toml").write_text(stage.agent_config(tmp_path / "delays.ref"))
+    config = load(tmp_path / "agent.toml", {})
+    of_2013_ms = (time.time() - datetime(2013, 1, 1, tzinfo=UTC).timestamp()) * 1000
+    assert of_2013_ms < config.models[MODEL].horizon_ms <= config.retention[-1]
+    assert config.models[MODEL].reference == tmp_path / "delays.ref"

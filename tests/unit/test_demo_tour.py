@@ -20,6 +20,14 @@ def test_every_question_is_one(run_s: float) -> None:
         assert parse(query).text == query
 
 
+def test_what_is_asked_of_the_model_are_commands() -> None:
+    for _, command in tour.OF_THE_MODEL:
+        name, *words = command.split()
+        assert name in COMMANDS
+        if name == "query":
+            assert parse(" ".join(words)).text == " ".join(words)
+
+
 def test_the_default_range_is_named_only_where_it_is_too_short() -> None:
     assert queries(60.0, 30.0)[0] == "p99 latency by endpoint"
     assert queries(295.0, 150.0)[0] == "p99 latency by endpoint since 6m"

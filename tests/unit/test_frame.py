@@ -151,7 +151,7 @@ def test_pack_and_unpack_agree() -> None:
 def test_samples_header_round_trip() -> None:
     _, fields = frame.unpack(frame.pack(MessageKind.SAMPLES, **samples_fields()))
     header = frame.read_samples(fields, 100)
-    assert header == (SESSION, 1, 1, 1000, 2000, 5, COUNTS)
+    assert header == (SESSION, 1, 1, 1000, 2000, 5, COUNTS, 0)
 
 
 DEFINITION = SeriesDefinition(

@@ -77,6 +77,20 @@ def test_a_mistake_has_a_caret(place: Place) -> None:
     assert error.splitlines()[-1].strip() == "^" * len("endpiont")
 
 
+@pytest.mark.parametrize("report", ["drift", "quality"])
+def test_reports_are_those_of_the_commands(place: Place, report: str) -> None:
+    model = obsagent.connect("shop", endpoint=place.config.listen).model("fraud", version="4")
+    model.features([[1.0], [float("nan")]], names=["amount"])
+    obsagent.connect("shop", endpoint=place.config.listen).flush(timeout=WAIT_S).raise_if_pending()
+    answer = json.loads(place.ask("GET", f"/api/v1/obsagent/{report}?query=model=fraud+since+1h").body)
+    with AgentClient(place.config.serve) as client:
+        assert without_times(answer) == without_times(getattr(client, report)("model=fraud since 1h"))
+    assert answer["models"][0]["model"] == "fraud"
+    wrong = place.ask("GET", f"/api/v1/obsagent/{report}?query=model=fraud+sinze+1h")
+    assert wrong.status == 400
+    assert "^" in json.loads(wrong.body)["error"].splitlines()[-1]
+
+
 def test_every_format_says_the_same(place: Place) -> None:
     assert 'obsagent_requests_total{endpoint="/score",' in "".join(place.lines())
     counts = [line for line in place.lines() if line.startswith("obsagent_request_duration_seconds_count")]

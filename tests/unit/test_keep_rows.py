@@ -138,3 +138,12 @@ def test_what_came_before_the_rules_is_kept_as_they_say(obsagent_memory: Memory)
 def test_ids_that_do_not_fit_the_rows_are_refused(obsagent_memory: Memory, ids: Any) -> None:
     with pytest.raises(FeatureError):
         model_with(obsagent_memory, ALL).features([{"a": 1.0}, {"a": 2.0}], ids=ids)
+
+
+def test_rows_of_another_time_are_kept_with_it(obsagent_memory: Memory) -> None:
+    fraud = model_with(obsagent_memory, ALL)
+    now_s = obsagent_memory.clock.wall_ms() / 1000
+    fraud.features(
+        [{"a": 1.0}, {"a": 2.0}, {"a": 3.0}], ids=["r1", "r2", "r3"], at=[now_s - 86_400, now_s, now_s - 1e9]
+    )
+    assert kept(obsagent_memory) == {"r1": {"a": 1.0}, "r2": {"a": 2.0}}

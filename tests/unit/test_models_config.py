@@ -24,6 +24,7 @@ reference = "fraud.ref"
 drop = ["email", "iban"]
 hash = ["card_id"]
 keep_rows = 0.01
+horizon = "90d"
 [models.fraud.versions."4"]
 reference = "fraud-4.ref"
 [models.churn]
@@ -52,6 +53,7 @@ def test_all_of_it() -> None:
         drop=("email", "iban"),
         hash=("card_id",),
         keep_rows=0.01,
+        horizon_ms=90 * 86_400_000,
         versions={"4": VersionConfig(Path("fraud-4.ref"))},
     )
     assert models["churn"] == ModelConfig(keep_rows="errors")
@@ -92,6 +94,8 @@ def test_what_a_model_predicts_is_as_its_classes_are_named() -> None:
             "[models.fraud]\nkeep_rows = 1.5",
             'models.fraud.keep_rows: expected a share from 0 to 1, or "errors", got 1.5',
         ),
+        ("[models.fraud]\nhorizon = 30", 'models.fraud.horizon: expected a time such as "48h"'),
+        ("[models.fraud]\nhorizon = '9999y'", "longer than the agent's clock goes back"),
         ("[models.fraud]\nkeep_rows = true", "models.fraud.keep_rows: expected a share"),
         ("[models.fraud]\nkeep_rows = nan", "models.fraud.keep_rows: expected a share"),
         ("[models.fraud]\nversions = 4", 'expected tables such as [models.fraud.versions."4"], got 4'),
@@ -125,8 +129,9 @@ def test_it_is_shown_with_its_lines() -> None:
     rows = {key: (text, origin) for key, text, origin in shown(reading.config, reading.origins)}
     assert rows["models.fraud.reference"] == ('"fraud.ref"', "agent.toml:2")
     assert rows["models.fraud.drop"] == ('["email", "iban"]', "agent.toml:3")
-    assert rows["models.fraud.versions.4.reference"] == ('"fraud-4.ref"', "agent.toml:7")
-    assert rows["models.churn.keep_rows"] == ('"errors"', "agent.toml:9")
+    assert rows["models.fraud.horizon"] == ('"90d"', "agent.toml:6")
+    assert rows["models.fraud.versions.4.reference"] == ('"fraud-4.ref"', "agent.toml:8")
+    assert rows["models.churn.keep_rows"] == ('"errors"', "agent.toml:10")
 
 
 def test_check_reads_the_references(capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +146,7 @@ def test_check_reads_the_references(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = json.loads(capsys.readouterr().out)["errors"]
     assert (first["source"], first["line"]) == ("agent.toml", 3)
     assert first["message"].startswith("models.fraud.reference: fraud.ref: this is no reference")
-    assert (second["source"], second["line"]) == ("agent.toml", 8)
+    assert (second["source"], second["line"]) == ("agent.toml", 9)
     assert "fraud-4.ref cannot be read: No such file" in second["message"]
 
 

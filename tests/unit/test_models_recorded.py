@@ -13,7 +13,7 @@ import obsagent
 from obsagent._native.codec import Groups
 from obsagent._native.ring import Recorder, observe_matrix, observe_row
 from obsagent.errors import FeatureError, UsageError
-from obsagent.limits import SAMPLE_PAST_LIMIT_MS
+from obsagent.limits import HORIZON_MS
 from obsagent.samples import Kind
 from obsagent.testing.memory import FOREVER_MS, Memory
 from obsagent.testing.predictions import Prediction
@@ -150,7 +150,7 @@ def test_predictions_of_another_time_are_in_their_window(obsagent_memory: Memory
 def test_what_is_too_old_or_ahead_is_rejected_and_counted(obsagent_memory: Memory) -> None:
     obs, fraud = served(obsagent_memory)
     now = obsagent_memory.clock.now().timestamp()
-    fraud.predictions([1, 2, 3], scores=[0.1, 0.2, 0.3], at=[now - SAMPLE_PAST_LIMIT_MS / 1000, now + 60, now])
+    fraud.predictions([1, 2, 3], scores=[0.1, 0.2, 0.3], at=[now - HORIZON_MS / 1000, now + 60, now])
     assert obsagent_memory.count("predictions") == 1
     assert obs.flush().rejected == 6
     balanced(obs)

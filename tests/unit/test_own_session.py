@@ -111,6 +111,19 @@ def test_gauges_of_two_workers_become_one_series(store: Store) -> None:
     assert last == (8.0, NOW_MS)
 
 
+def test_what_was_found_of_a_time_long_past_is_a_backfill(store: Store) -> None:
+    """It does not say when it was taken, and the store knows how far back it lies."""
+    own = OwnSession(StoreSink(store), FixedClock(), "host")
+    for days in (3, 1):
+        own.stage(Reading(Instrument("drift_evalue", Kind.GAUGE), 2.5, at_ms=NOW_MS - days * 86_400_000 + 1))
+        own.write()
+    assert store._state.reach_ms == 3 * 86_400_000
+    (series,) = [series for series in store.view().series() if series.metric == "drift_evalue"]
+    groups = Groups({series.id: 0}, 1)
+    store.view().collect(NOW_MS - 4 * 86_400_000, NOW_MS, groups)
+    assert groups.samples(0) == 2
+
+
 def test_what_was_found_of_an_earlier_window_is_a_sample_of_that(store: Store) -> None:
     own = OwnSession(StoreSink(store), FixedClock(), "host")
     evalue = Instrument("drift_evalue", Kind.GAUGE, across="max")

@@ -45,6 +45,7 @@ RULES = Rules(
     hash=frozenset({"card_id"}),
     hash_key=bytes(range(32)),
     keep_rows="errors",
+    horizon_ms=86_400_000,
 )
 
 
@@ -99,6 +100,9 @@ def test_what_a_later_minor_adds_is_passed_over() -> None:
         {"hash_key": bytes(65)},
         {"keep_rows": 1.5},
         {"keep_rows": -0.1},
+        {"horizon": -1},
+        {"horizon": 1.5},
+        {"horizon": 1 << 60},
         {"keep_rows": True},
         {"keep_rows": "some"},
     ],
@@ -218,7 +222,7 @@ def test_a_session_that_asks_for_endless_models_is_answered_and_not_remembered()
 
 
 def settings(**of: Any) -> Any:
-    return SimpleNamespace(**{"drop": (), "hash": (), "keep_rows": None, "horizon_ms": 5_000, **of})
+    return SimpleNamespace(**{"drop": (), "hash": (), "keep_rows": None, "horizon_ms": HORIZON_MS, **of})
 
 
 def test_rules_are_made_of_the_configuration_and_the_reference() -> None:
@@ -242,10 +246,12 @@ def test_rules_are_made_of_the_configuration_and_the_reference() -> None:
         hash=frozenset({"w"}),
         hash_key=bytes(32),
         keep_rows=0.5,
-        horizon_ms=5_000,
+        horizon_ms=HORIZON_MS,
     )
     assert rules("other", "") == Rules(horizon_ms=HORIZON_MS)
     assert asked == [("fraud", "4"), ("other", "")]
+    rules.kept_ms = 86_400_000  # what is not kept is of no use
+    assert rules.horizon_ms("fraud") == rules("other", "").horizon_ms == 86_400_000
 
 
 @pytest.mark.threat("R4")

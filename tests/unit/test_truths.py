@@ -60,6 +60,17 @@ def test_truths_of_a_time_beyond_the_horizon_are_rejected(obsagent_memory: Memor
     assert report == TruthReport(unmatched=1, rejected=2)
 
 
+def test_a_test_sees_each_truth(obsagent_memory: Memory) -> None:
+    fraud = obsagent.connect("shop").model("fraud")
+    fraud.truths(["a", 7], ["ok", None])
+    fraud.truths(["b"], [1.5], at=1_700_000_000)
+    assert obsagent_memory.truths == [
+        ("fraud", "a", "ok", None),
+        ("fraud", "7", None, None),
+        ("fraud", "b", 1.5, 1_700_000_000.0),
+    ]
+
+
 def test_many_truths_go_in_many_batches(obsagent_memory: Memory) -> None:
     fraud = obsagent.connect("shop").model("fraud")
     ids = range(30_000)

@@ -104,6 +104,19 @@ def test_a_long_query_in_a_form_is_refused(port: Served) -> None:
     assert (answer.status, "bytes" in json.loads(answer.body)["error"]) == (400, True)
 
 
+@pytest.mark.parametrize("report", ["drift", "quality"])
+def test_reports_take_the_words_of_their_commands(port: Served, report: str) -> None:
+    path = f"/api/v1/obsagent/{report}"
+    for address, text in ((path, ""), (f"{path}?query=model=fraud+since+7d", "model=fraud since 7d")):
+        assert json.loads(port.get(address).body) == {"report": report, "text": text}
+    in_a_form = port.ask("POST", path, b"query=top+3")
+    assert json.loads(in_a_form.body)["text"] == "top 3"
+    wrong = port.get(f"{path}?model=fraud")
+    assert wrong.status == 400
+    assert "unknown parameter 'model': give filters as ?query=" in json.loads(wrong.body)["error"]
+    assert port.ask("POST", path, b"query=" + b"x" * (QUERY_BYTES_MAX + 1)).status == 400
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b"\xff\xfe", b"[" * 50_000])
 def test_a_body_that_is_no_object_is_refused(port: Served, body: bytes) -> None:
     answer = port.ask("POST", QUERY, body, Content_Type="application/json")

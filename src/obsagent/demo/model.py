@@ -20,7 +20,12 @@ import numpy as np
 from obsagent.demo.flights import NAME_COLUMNS, NEVER_ARRIVED, WEATHER_COLUMNS, Flights, Weather
 from obsagent.fs import Fs
 
+MODEL = "delays"
+FEATURES = (*NAME_COLUMNS, "weekday", "departs_min", "distance", *WEATHER_COLUMNS)
+"""The columns of the matrix; the first three are codes in it."""
+THRESHOLD = 0.5
 CACHE_NAME = "model-{name}-seed-{seed}-sklearn-{release}.pickle"
+REFERENCE_NAME = "model-{name}-seed-{seed}-sklearn-{release}.ref"
 NO_WEATHER = (float("nan"),) * len(WEATHER_COLUMNS)
 
 
@@ -62,6 +67,12 @@ class DelayModel:
         """
         matrix: np.ndarray = np.array([self._row(flight) for flight in flights], dtype=np.float64)
         return matrix
+
+    @staticmethod
+    def columns(flights: Sequence[Mapping[str, Any]], features: np.ndarray) -> dict[str, Any]:
+        """The features of the same flights by name, with names in the place of codes."""
+        names = {name: [flight[name] for flight in flights] for name in NAME_COLUMNS}
+        return names | dict(zip(FEATURES[len(names) :], features.T[len(names) :], strict=True))
 
     def _row(self, flight: Mapping[str, Any]) -> tuple[float, ...]:
         scheduled = datetime.fromisoformat(flight["scheduled"])
@@ -115,6 +126,11 @@ def _vocabulary(records: Sequence[Mapping[str, object]], name: str) -> dict[str,
 def cached_model_path(cache: Path, version: Version, seed: int) -> Path:
     """Where a fitted model is kept: another release of scikit-learn could not read it, so it is in the name."""
     return cache / CACHE_NAME.format(name=version.name, seed=seed, release=metadata.version("scikit-learn"))
+
+
+def cached_reference_path(cache: Path, version: Version, seed: int) -> Path:
+    """Where the reference of a fitted model is kept."""
+    return cache / REFERENCE_NAME.format(name=version.name, seed=seed, release=metadata.version("scikit-learn"))
 
 
 def roc_auc(scores: np.ndarray, late: np.ndarray) -> float:

@@ -18,12 +18,14 @@ import obsagent
 from obsagent.ask import AgentClient
 from obsagent.demo import DemoOptions, report, stage, tour
 from obsagent.demo.flights import Flights, load_flights, load_weather
-from obsagent.demo.model import VERSIONS, cached_model_path, fit
+from obsagent.demo.model import VERSIONS, DelayModel, cached_model_path, cached_reference_path, fit
+from obsagent.demo.reference import fit_reference
 from obsagent.demo.replay import Replay
 from obsagent.demo.rollout import Rollout
 from obsagent.demo.screen import Screen, screen_on
 from obsagent.demo.vitals import Vitals, ask_vitals, requests_ever
 from obsagent.errors import AgentUnreachable, ObsagentError, StoreError
+from obsagent.fs import Fs
 
 SERVICE = "flights"  # as the app connects
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -56,9 +58,11 @@ def _play(options: DemoOptions, screen: Screen) -> None:
         sockets = started.enter_context(tempfile.TemporaryDirectory(prefix="obsagent-demo-"))
         listen, serve = f"ipc://{sockets}/ingest.sock", f"ipc://{sockets}/query.sock"
         started.enter_context(environment(OBSAGENT_AGENT=serve, OBSAGENT_DISABLED="0"))
+        flights, models, reference = prepare(cache, options.seed, screen)
+        config = options.data / "agent.toml"
+        write_whole(config, stage.agent_config(reference))
         with screen.step("starting the agent"):
-            agent = started.enter_context(stage.agent(store, listen, serve, options.data / "agent.log"))
-        flights, models = prepare(cache, options.seed, screen)
+            agent = started.enter_context(stage.agent(store, listen, serve, options.data / "agent.log", config))
         servers = start_servers(models, listen, options, screen, started)
         children = [agent, *(server.child for server in servers)]
         obs = started.enter_context(closing(obsagent.connect(service=SERVICE, endpoint=listen)))
@@ -76,8 +80,11 @@ def _play(options: DemoOptions, screen: Screen) -> None:
     tour.print_store(store)
 
 
-def prepare(cache: Path, seed: int, screen: Screen) -> tuple[Flights, list[Path]]:
-    """The flights, and where the versions of the model lie that the servers are to load; they are kept in `cache`."""
+def prepare(cache: Path, seed: int, screen: Screen) -> tuple[Flights, list[Path], Path]:
+    """The flights, where the versions of the model lie that the servers are to load, and the reference of the first.
+
+    They are kept in `cache`.
+    """
     with screen.step("reading the flights of 2013"):
         flights = load_flights()
     paths = [cached_model_path(cache, version, seed) for version in VERSIONS]
@@ -85,7 +92,12 @@ def prepare(cache: Path, seed: int, screen: Screen) -> tuple[Flights, list[Path]
         if not path.exists():
             with screen.step(f"training version {version.name} of the model, on {version.training}"):
                 fit(flights, load_weather(), version.trained_to, seed).save(path)
-    return flights, paths
+    first = VERSIONS[0]
+    reference = cached_reference_path(cache, first, seed)
+    if not reference.exists():
+        with screen.step(f"fitting the reference: what {first.training} looked like"):
+            fit_reference(flights, DelayModel.load(paths[0]), first, reference, seed)
+    return flights, paths, reference
 
 
 def start_servers(
@@ -171,6 +183,12 @@ def keep_until_interrupted(children: list[stage.Child], url: str, screen: Screen
             time.sleep(SHOW_INTERVAL_S)
     except KeyboardInterrupt:
         screen.say()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A file with this text, at once."""
+    files = Fs()
+    files.close(files.write_file(path, [text.encode()]))
 
 
 @contextmanager

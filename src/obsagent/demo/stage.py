@@ -13,8 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from obsagent.demo.flights import YEAR
+from obsagent.demo.model import MODEL
 from obsagent.errors import AgentUnreachable, ObsagentError
 
 START_TIMEOUT_S = 120.0
@@ -101,10 +104,23 @@ def signals_held() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def agent_config(reference: Path) -> str:
+    """The agent's configuration: the model's reference, and that days of 2013 are within its horizon, and kept."""
+    since = f"{datetime.now(UTC).year - YEAR + 1}y"
+    return f"""\
+retention = {{ "1h" = "{since}" }}
+
+[models.{MODEL}]
+reference = {json.dumps(str(reference.resolve()))}
+horizon = "{since}"
+"""
+
+
 @contextmanager
-def agent(data: Path, listen: str, serve: str, log: Path) -> Iterator[Child]:
+def agent(data: Path, listen: str, serve: str, log: Path, config: Path) -> Iterator[Child]:
     """A real agent on the store at `data`, answering queries."""
-    command = [sys.executable, "-m", "obsagent.cli", "agent", "--data", str(data), "--listen", listen, "--serve", serve]
+    command = [sys.executable, "-m", "obsagent.cli", "agent", "--config", str(config), "--data", str(data)]
+    command += ["--listen", listen, "--serve", serve]
     with running("agent", command, log, {}) as child:
         child.wait_until(lambda: agent_answers(serve))
         yield child

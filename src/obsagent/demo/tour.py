@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from obsagent.demo.model import MODEL
 from obsagent.errors import ObsagentError
 
 PROGRAM = "obsagent"
@@ -22,6 +23,33 @@ ASKING_S = 2  # until then as a rule
 
 class AnswerFailed(ObsagentError):
     """A command that the demo shows did not work."""
+
+
+YEAR = "from 2013-01-01 to 2014-01-01"
+OF_THE_MODEL = (
+    ("Which features have drifted most?", f"query psi model={MODEL} by feature {YEAR} step 30d top 6"),
+    (
+        "How far is each month from January and February?",
+        f"query psi model={MODEL} feature=temp,dewp,carrier by feature {YEAR} step 30d",
+    ),
+    (
+        "How was the temperature in May?",
+        f"drift model={MODEL} version=1 feature=temp from 2013-05-01 to 2013-06-01",
+    ),
+    (
+        "Do the predictions drift?",
+        f"query psi model={MODEL} feature=prediction.score by version {YEAR} step 30d",
+    ),
+    (
+        "What is wrong with the data of December?",
+        f"quality model={MODEL} feature=temp from 2013-12-01 to 2014-01-01 --severity medium",
+    ),
+    (
+        "When was the weather missing?",
+        f"query nan_share model={MODEL} feature=temp from 2013-12-29 to 2014-01-01 step 1d",
+    ),
+)
+"""Why one asks, and the command: of what the model was given, by the days of 2013 on which it was."""
 
 
 def questions(run_s: float, deployed_s: float) -> list[tuple[str, str]]:
@@ -43,9 +71,10 @@ def questions(run_s: float, deployed_s: float) -> list[tuple[str, str]]:
 
 def print_answers(run_s: float, deployed_s: float) -> None:
     """The questions with the answers of the agent that `OBSAGENT_AGENT` names."""
-    for why, query in questions(run_s, deployed_s):
+    of_requests = [(why, f"query {query}") for why, query in questions(run_s, deployed_s)]
+    for why, command in (*of_requests, *OF_THE_MODEL):
         say(f"# {why}", "dim")
-        run_command(PROGRAM, "query", *query.split())
+        run_command(PROGRAM, *command.split())
 
 
 def print_store(store: Path) -> None:

@@ -97,6 +97,7 @@ def _checkpoint_block(draft: Draft, previous: Previous | None, frame_bytes: int)
         gaps=draft.gaps,
         previous=previous,
         exemplars=pack_exemplars(exemplars),
+        reach_ms=detached.reach_ms,
     )
     for each in exemplars:
         draft.row_bytes[each.series_id] += len(pack_exemplars([each]))
@@ -124,6 +125,7 @@ def _head_block(
         before_ms=_newest_end(blocks),
         gaps=whole.gaps,
         previous=previous_of(since_head),
+        reach_ms=draft.detached.reach_ms,
     )
     frames = _frames(layout.TOTALS_WINDOW_MS, totals, frame_bytes)
     mark = draft.detached.mark

@@ -89,7 +89,10 @@ class Define:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A batch of samples of one window; `body` and `exemplars` have been checked before they get here."""
+    """A batch of samples of one window; `body` and `exemplars` have been checked before they get here.
+
+    A backfill is of an hour that may be long past, has no exemplars, and does not say when it was taken.
+    """
 
     session: bytes
     sequence: int
@@ -99,6 +102,7 @@ class Frame:
     accounts: SessionAccounts
     body: Buffer
     exemplars: tuple[Exemplar, ...] = ()
+    is_backfill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,16 @@ class KnownSeries:
     rows: list[Any]
 
 
-Entry: TypeAlias = SessionOpen | Define | Frame | Refused | Events | Records | SessionClose | KnownSession | KnownSeries
+@dataclass(frozen=True, slots=True)
+class KnownReach:
+    """At the head of a journal file: how far back the backfills in it, and in those before, may lie."""
+
+    reach_ms: int
+
+
+Entry: TypeAlias = (
+    SessionOpen | Define | Frame | Refused | Events | Records | SessionClose | KnownSession | KnownSeries | KnownReach
+)
 
 
 def without_known(entry: Define, says: Callable[[Series], bool]) -> Define:
@@ -275,7 +288,7 @@ def _encode_frame(entry: Frame) -> Encoded:
         *entry.accounts,
     )
     if not entry.exemplars:
-        return Encoded(layout.FRAME_TYPE, head, entry.body)
+        return Encoded(layout.BACKFILL_TYPE if entry.is_backfill else layout.FRAME_TYPE, head, entry.body)
     rows: bytes = msgpack.packb([exemplar_to_row(each) for each in entry.exemplars])
     return Encoded(layout.FRAME_WITH_EXEMPLARS, head + layout.EXEMPLARS_SIZE.pack(len(rows)) + rows, entry.body)
 
@@ -286,6 +299,10 @@ def _decode_frame(payload: memoryview) -> Frame:
     _, session, sequence, first_kept, start_ms, end_ms, *accounts = layout.FRAME.unpack_from(payload)
     body = payload[layout.FRAME.size :]
     return Frame(session, sequence, first_kept, start_ms, end_ms, SessionAccounts(*accounts), body)
+
+
+def _decode_backfill(payload: memoryview) -> Frame:
+    return replace(_decode_frame(payload), is_backfill=True)
 
 
 def _decode_frame_with_exemplars(payload: memoryview) -> Frame:
@@ -390,6 +407,14 @@ def _decode_known_series(payload: memoryview) -> KnownSeries:
     return KnownSeries(rows)
 
 
+def _encode_known_reach(entry: KnownReach) -> Encoded:
+    return _packed(layout.KNOWN_REACH, [entry.reach_ms])
+
+
+def _decode_known_reach(payload: memoryview) -> KnownReach:
+    return KnownReach(integer(_unpacked(payload)[0]))
+
+
 _ENCODERS: dict[type[Any], Callable[[Any], Encoded]] = {
     SessionOpen: _encode_open,
     Define: _encode_define,
@@ -400,16 +425,19 @@ _ENCODERS: dict[type[Any], Callable[[Any], Encoded]] = {
     SessionClose: _encode_close,
     KnownSession: _encode_known_session,
     KnownSeries: _encode_known_series,
+    KnownReach: _encode_known_reach,
 }
 _DECODERS: dict[int, Callable[[memoryview], Entry]] = {
     layout.SESSION_OPEN: _decode_open,
     layout.DEFINE: _decode_define,
     layout.FRAME_TYPE: _decode_frame,
     layout.FRAME_WITH_EXEMPLARS: _decode_frame_with_exemplars,
+    layout.BACKFILL_TYPE: _decode_backfill,
     layout.REFUSED_TYPE: _decode_refused,
     layout.EVENTS_TYPE: _decode_events,
     layout.RECORDS_TYPE: _decode_records,
     layout.SESSION_CLOSE: _decode_close,
     layout.KNOWN_SESSION: _decode_known_session,
     layout.KNOWN_SERIES: _decode_known_series,
+    layout.KNOWN_REACH: _decode_known_reach,
 }

@@ -27,9 +27,11 @@ EVENTS_TYPE = 6
 SYNCED = 7
 FRAME_WITH_EXEMPLARS = 8
 RECORDS_TYPE = 9
+BACKFILL_TYPE = 10
 KNOWN_SESSION = 16
 KNOWN_SERIES = 17
-PREAMBLE_TYPES = (KNOWN_SESSION, KNOWN_SERIES)
+KNOWN_REACH = 18
+PREAMBLE_TYPES = (KNOWN_SESSION, KNOWN_SERIES, KNOWN_REACH)
 
 FRAME = Struct("<4s16sQQqq5Q")
 """marker, session, sequence, first kept, start ms, end ms, the five counters; the body follows."""

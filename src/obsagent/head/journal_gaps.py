@@ -3,6 +3,8 @@
 Such a part says nothing of itself. What is around it does: entries are in the order in which they were taken, and a
 batch is taken only if it ends between two hours before and ten seconds after the agent's time. So every batch says
 between which times it was taken; what is lost was taken after what lies before it and before what lies behind it.
+Backfills are older and say nothing of that; how far back they may lie the store knows (its *reach*), so what is lost
+may reach back as far.
 
 The checkpoint says the rest. Of the entries between its *low* and its *high* only those for windows from *cutoff* on
 are needed; what lies behind *high* was taken after the checkpoint was written.
@@ -34,11 +36,13 @@ LOSSES_MAX = 50
 class Loss:
     """A part of the journal that is lost: the windows that its own samples may be in, and those that it took along.
 
-    It was taken before `taken_by_ms`. While it is `open`, batches behind it may need what it defined.
+    It was taken before `taken_by_ms` and, as far as no checkpoint holds it, after `heard_ms`. While it is `open`,
+    batches behind it may need what it defined.
     """
 
     reason: str
     from_ms: int = FOREVER_MS
+    heard_ms: int = FOREVER_MS
     taken_by_ms: int = 0
     open: bool = True
     along_from_ms: int = FOREVER_MS
@@ -47,16 +51,19 @@ class Loss:
     def add(self, other: Loss) -> None:
         """Take in a later one."""
         self.from_ms = min(self.from_ms, other.from_ms)
+        self.heard_ms = min(self.heard_ms, other.heard_ms)
         self.taken_by_ms = max(self.taken_by_ms, other.taken_by_ms)
         self.open = self.open or other.open
         self.along_from_ms = min(self.along_from_ms, other.along_from_ms)
         self.along_to_ms = max(self.along_to_ms, other.along_to_ms)
 
-    def gap(self) -> Gap:
-        """Both together."""
-        from_ms = min(self.from_ms, self.along_from_ms)
-        to_ms = self.along_to_ms
-        if self.from_ms < FOREVER_MS:
+    def gap(self, past_ms: int) -> Gap:
+        """Both together; its own samples were at most `past_ms` old when they were taken."""
+        own_ms = self.from_ms
+        if self.heard_ms < FOREVER_MS:
+            own_ms = min(own_ms, self.heard_ms - past_ms - WINDOW_MS)
+        from_ms, to_ms = min(own_ms, self.along_from_ms), self.along_to_ms
+        if own_ms < FOREVER_MS:
             to_ms = max(to_ms, self.taken_by_ms + SAMPLE_FUTURE_LIMIT_MS)
         return whole_windows(from_ms, to_ms, self.reason) if from_ms < to_ms else Gap(0, 0, self.reason)
 
@@ -105,7 +112,7 @@ class Losses:
         if begin < high and (end is None or end > low):
             loss.from_ms = cutoff_ms
         if end is None or end > high:
-            loss.from_ms = min(loss.from_ms, self._heard_ms - SAMPLE_PAST_LIMIT_MS - WINDOW_MS)
+            loss.heard_ms = self._heard_ms
         else:
             loss.taken_by_ms = self._written_ms
         self._append(loss)
@@ -149,9 +156,10 @@ class Losses:
         start_ms = window_start(at_ms)
         return None if position < self._mark.high and start_ms < self._mark.cutoff_ms else start_ms
 
-    def gaps(self) -> Iterator[Gap]:
-        """The times of which something may be lost."""
-        return (loss.gap() for loss in self._losses)
+    def gaps(self, reach_ms: int = 0) -> Iterator[Gap]:
+        """The times of which something may be lost; `reach_ms` is how far back backfills may lie."""
+        past_ms = max(reach_ms, SAMPLE_PAST_LIMIT_MS)
+        return (loss.gap(past_ms) for loss in self._losses)
 
 
 def _at(entry: Entry) -> int | None:
@@ -169,7 +177,7 @@ def _at(entry: Entry) -> int | None:
 def _taken(entry: Entry) -> tuple[int, int] | None:
     """Between which times (ms) an entry was taken; None if it does not say."""
     match entry:
-        case Frame():
+        case Frame(is_backfill=False):
             return entry.end_ms - SAMPLE_FUTURE_LIMIT_MS, entry.end_ms + SAMPLE_PAST_LIMIT_MS
         case Refused():
             return entry.window_ms, entry.window_ms + WINDOW_MS

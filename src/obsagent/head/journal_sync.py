@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from obsagent.errors import StoreError
 from obsagent.fs import Buffer
-from obsagent.head.entries import Entry, KnownSeries, KnownSession, encode
+from obsagent.head.entries import Entry, KnownReach, KnownSeries, KnownSession, encode
 from obsagent.head.journal import Journal, to_record
 from obsagent.head.state import HeadState
 from obsagent.samples import Series
@@ -20,6 +20,7 @@ class Known(NamedTuple):
 
     series: list[Series]
     sessions: list[KnownSession]
+    reach_ms: int
 
 
 class JournalSync:
@@ -69,7 +70,7 @@ class JournalSync:
     def _known(self, base: int) -> Known:
         """What the head of a journal file that begins at `base` says."""
         exact = base == self._journal.position
-        return Known(self._state.series.known_since(0), self._state.sessions.known(base, exact))
+        return Known(self._state.series.known_since(0), self._state.sessions.known(base, exact), self._state.reach_ms)
 
     def begin_file(self) -> None:
         """Begin a file while nothing waits to be synced. Raises StoreError."""
@@ -86,5 +87,6 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def _records(known: Known) -> list[Buffer]:
-    entries: list[Entry] = [KnownSeries([series_to_row(series) for series in known.series]), *known.sessions]
+    reach = [KnownReach(known.reach_ms)] if known.reach_ms else []
+    entries: list[Entry] = [*reach, KnownSeries([series_to_row(series) for series in known.series]), *known.sessions]
     return [buffer for entry in entries for buffer in to_record(encode(entry))]

@@ -32,6 +32,7 @@ FOREVER = (1 << 63) - 1
 NOT_BEFORE_LOW = (
     layout.FRAME_TYPE,
     layout.FRAME_WITH_EXEMPLARS,
+    layout.BACKFILL_TYPE,
     layout.REFUSED_TYPE,
     layout.EVENTS_TYPE,
     layout.SESSION_CLOSE,
@@ -91,7 +92,7 @@ def recover(directory: StoreDirectory, budgets: Budgets, now_ms: int, book: Ledg
 def _find_gaps(recovered: Recovered) -> None:
     """All that is lost; and ids that lost series may have had are not given again."""
     catalog, checkpoint, state = recovered.catalog, recovered.checkpoint, recovered.state
-    found = [*catalog.gaps(), *recovered.losses.gaps()]
+    found = [*catalog.gaps(state.reach_ms), *recovered.losses.gaps(state.reach_ms)]
     if catalog.unfolded or recovered.losses.lost_definitions:
         state.series.reserve(highest_series(catalog.blocks) + 1)
     if catalog.unfolded and recovered.losses.lost_definitions:

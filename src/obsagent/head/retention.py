@@ -16,6 +16,7 @@ from typing import NamedTuple
 from obsagent.head.budgets import Budgets
 from obsagent.head.rollups import TierFile, complete_files, rolled_into
 from obsagent.limits import TIER_WINDOWS_MS
+from obsagent.segment.block import NO_WINDOW_LAST
 from obsagent.segment.tiers import Tiers
 from obsagent.segment.whole import IN_TIME_MS
 
@@ -66,13 +67,17 @@ def _removable(tiers: Tiers, window_ms: int) -> Iterator[TierFile]:
 def _end_ms(file: TierFile, following: TierFile | None, window_ms: int) -> int:
     """When the file's last window ends.
 
-    A window that was ahead of its time when it was written (the agent's clock was stepped) does not count.
+    A window that was ahead of its time when it was written (the agent's clock was stepped) does not count. A file
+    without windows is as old as its writing: without it nobody could tell that those before are all there.
     """
     headers = [block.header for block in file.blocks]
     written_ms = headers[-1].written_ms
     if following is not None:
         written_ms = min(written_ms, following.blocks[0].header.written_ms)
-    return min(max(each.last_window_ms for each in headers) + window_ms, written_ms + IN_TIME_MS + window_ms)
+    newest_ms = max(each.last_window_ms for each in headers)
+    if newest_ms == NO_WINDOW_LAST:
+        newest_ms = written_ms
+    return min(newest_ms, written_ms + IN_TIME_MS) + window_ms
 
 
 def store_bytes(tiers: Tiers, journal: list[Path]) -> int:

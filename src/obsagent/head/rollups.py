@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from obsagent.head.budgets import Budgets
 from obsagent.limits import MERGED_FILES, TIER_WINDOWS_MS
+from obsagent.segment.block import NO_WINDOW_LAST
 from obsagent.segment.compact import by_file, compactable
 from obsagent.segment.recover import BlockRef, is_compacted, sequences_of
 from obsagent.segment.rollup import Range, RollUp
@@ -100,5 +101,10 @@ def _runs(files: list[TierFile], level: int) -> Iterator[list[TierFile]]:
 
 
 def _span(run: list[TierFile]) -> int:
-    headers = [file.blocks[0].header for file in run]
-    return max(each.last_window_ms for each in headers) - min(each.first_window_ms for each in headers)
+    """How much longer the oldest of the files is kept if they become one: a file expires with its newest window.
+
+    How far back its oldest window lies does not matter, and with backfills that may be a year.
+    """
+    newest = [file.blocks[0].header.last_window_ms for file in run]
+    dated = [at_ms for at_ms in newest if at_ms != NO_WINDOW_LAST]
+    return max(dated) - min(dated) if dated else 0

@@ -35,6 +35,7 @@ from obsagent.head.entries import (
     Entry,
     Events,
     Frame,
+    KnownReach,
     KnownSeries,
     KnownSession,
     Records,
@@ -96,6 +97,7 @@ class Detached:
     refused: dict[str, int]
     events: list[Event]
     event_totals: dict[str, list[int]]
+    reach_ms: int
     series_news: int
     previous_cutoff_ms: int
 
@@ -118,6 +120,8 @@ class HeadState:
         self.totals = {service: Accounts.from_row(row) for service, row in checkpoint.totals.items()}
         self.mark = checkpoint.mark
         self.conflicts = 0
+        self.reach_ms = checkpoint.reach_ms
+        """How far back any backfill may lie; 0 if there was none. It never shrinks."""
         self._cutoff_ms = _no_cutoff(checkpoint.mark)
         for each in checkpoint.series.values():
             series.adopt(each)
@@ -170,6 +174,8 @@ class HeadState:
                 self._apply_close(entry, position)
             case KnownSession():
                 self._apply_numbers(self.sessions.restore(entry.row), entry.numbers)
+            case KnownReach():
+                self.reach_ms = max(self.reach_ms, entry.reach_ms)
             case KnownSeries():
                 for row in entry.rows:
                     if self.series.get(row[0]) is None:
@@ -318,6 +324,7 @@ class HeadState:
             refused=dict(self.series.refused),
             events=self.events.take_new(),
             event_totals=self.events.rows(),
+            reach_ms=self.reach_ms,
             series_news=self.series.news,
             previous_cutoff_ms=previous,
         )

@@ -32,16 +32,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from obsagent.by_id.batches import Forgotten
 from obsagent.clock import Clock, SystemClock
 from obsagent.errors import StoreError
 from obsagent.fs import Fs
-from obsagent.head.accounts import Accounts
+from obsagent.head.asked_store import AskedStore
 from obsagent.head.budgets import Budgets
 from obsagent.head.checkpoint import Draft, Whole, wants_file, write_checkpoint
 from obsagent.head.checkpoint_times import CheckpointTimes
@@ -56,13 +54,10 @@ from obsagent.head.leftovers import tidy
 from obsagent.head.read_only import ReadOnlyStore
 from obsagent.head.records import Appended, Place, RecordStore
 from obsagent.head.recovery import Recovered, recover
-from obsagent.head.series import SeriesTable
-from obsagent.head.sessions import SessionTable
 from obsagent.head.shelf import Shelf
 from obsagent.head.state import Detached
-from obsagent.head.status import StatusParts, status_of
 from obsagent.head.upkeep import Upkeep
-from obsagent.head.view import View, last_seen_in
+from obsagent.head.view import last_seen_in
 from obsagent.segment.by_series import Pause, no_pause
 from obsagent.segment.gaps import GapBook, gap_of_damage
 from obsagent.segment.reader import BlockReader
@@ -72,7 +67,7 @@ from obsagent.segment.writer import SegmentWriter, take_over
 __all__ = ["Budgets", "ReadOnlyStore", "Store"]
 
 
-class Store:
+class Store(AskedStore):
     """A store that is open for writing; `Store.open` makes it."""
 
     def __init__(
@@ -152,6 +147,7 @@ class Store:
         self._sequence = recovered.checkpoint.sequence
         self._mark = recovered.checkpoint.mark
         self._series_written = len(recovered.checkpoint.series)
+        self._reach_written_ms = recovered.checkpoint.reach_ms
         self._last_seen = dict(recovered.checkpoint.last_seen)
         self._last_checkpoint_ms = recovered.checkpoint.written_ms
         self._corrupt = recovered.corrupt
@@ -195,42 +191,9 @@ class Store:
             return  # the disk is full: entries are taken, and acknowledged when a file can be begun
         self._remove_journal()
 
-    @property
-    def series(self) -> SeriesTable:
-        """The series; `resolve` belongs to the thread that defines."""
-        return self._state.series
-
-    @property
-    def sessions(self) -> SessionTable:
-        """The sessions; they change only by `write`."""
-        return self._state.sessions
-
     def heard(self, session: bytes, skew_ms: int | None = None) -> None:
         """The session is alive; `skew_ms` is how much its clock is ahead of ours, where it has just said so."""
         self._state.sessions.heard(session, self._clock.wall_ms(), self._clock.monotonic_ms(), skew_ms)
-
-    def position(self) -> int:
-        """The end of the journal as written, synced or not."""
-        return self._journal.position
-
-    def unsynced_bytes(self) -> int:
-        """How much of the journal only memory holds."""
-        return self._journal.unsynced_bytes
-
-    @property
-    def broken(self) -> str:
-        """Why the store takes nothing any more until it is opened again; empty while it does."""
-        return self._broken
-
-    def accounts(self) -> dict[str, Accounts]:
-        """Service → its account since the store began, as it is now."""
-        with self._lock:
-            return {service: replace(account) for service, account in self._state.totals.items()}
-
-    def head_bytes(self) -> int:
-        """Bytes of the windows in memory, those of a checkpoint under way included."""
-        with self._lock:
-            return self._head_bytes()
 
     def write(self, entry: Entry) -> int:
         """Append an entry to the journal and apply it.
@@ -266,6 +229,25 @@ class Store:
     def _break(self, why: str) -> None:
         self._broken = why
 
+    def reach_back(self, reach_ms: int) -> None:
+        """Backfills may lie so far back from now on.
+
+        A checkpoint and a journal file say it before the first of them is taken: whatever is damaged then, it is known
+        how far back lies what is lost. Raises StoreError if that cannot be written now.
+        """
+        before_ms = self._state.reach_ms
+        if reach_ms <= before_ms:
+            return
+        with self._lock:
+            self._state.reach_ms = reach_ms
+        try:
+            self.checkpoint(self._times.cutoff_ms(self._clock.wall_ms()))
+            self._syncs.begin_file()
+        except StoreError:
+            with self._lock:
+                self._state.reach_ms = before_ms
+            raise
+
     def _refuse_if_full(self, size: int) -> None:
         if self._broken:
             raise StoreError(self._broken)
@@ -273,10 +255,6 @@ class Store:
             raise StoreError(f"{self._journal.unsynced_bytes} bytes of the journal wait to be synced")
         if self._head_bytes() > 2 * self._budgets.head_bytes:
             raise StoreError("the windows in memory take twice their budget and cannot be written")
-
-    def _head_bytes(self) -> int:
-        detached = self._detached.windows if self._detached else ()
-        return self._state.memory_bytes + sum(window.memory_bytes for window in detached)
 
     def sync(self) -> int:
         """Make the entries written so far durable; returns the position up to which they are.
@@ -338,6 +316,7 @@ class Store:
                 self._sequence = draft.sequence
                 self._mark = draft.detached.mark
                 self._series_written = draft.detached.series_news
+                self._reach_written_ms = draft.detached.reach_ms
                 self._last_seen = {**self._last_seen, **draft.last_seen}
                 self._last_checkpoint_ms = draft.written_ms
             self._gaps.written(draft.gaps)
@@ -358,7 +337,8 @@ class Store:
             if self._broken:
                 raise StoreError(self._broken)
             position = self._journal.position
-            if position == self._mark.high and not (self._state.windows or gaps or anew):
+            reaches_further = self._state.reach_ms > self._reach_written_ms
+            if position == self._mark.high and not (self._state.windows or gaps or anew or reaches_further):
                 return None
             of_columns = self._state.series.has_columns
             new_file = wants_file(self._segments, self._budgets, now_ms, of_columns=of_columns)
@@ -389,11 +369,6 @@ class Store:
         except StoreError:
             if detached.mark.low < detached.mark.high:
                 raise
-
-    @property
-    def identity(self) -> bytes:
-        """The store's id."""
-        return self._store_id
 
     def _clean_up(self) -> None:
         """Drop what the checkpoint made superfluous; damaged files are kept under another name."""
@@ -446,60 +421,6 @@ class Store:
         self._syncs.begin_file()
         self.checkpoint(anew=True)
         return found
-
-    def view(self) -> View:
-        """What a query reads; see `head/view.py`."""
-        with self._lock:
-            detached = self._detached
-            view = View(
-                lock=self._lock,
-                table=self._state.series,
-                sessions=self._state.sessions,
-                windows=[*(detached.windows if detached else ()), *self._state.windows.values()],
-                books=[*([detached.book] if detached else ()), self._state.book],
-                tiers=self._shelf.tiers,
-                last_seen=self._last_seen,
-                overflowed=dict(self._state.series.refused),
-                log=self._state.events,
-                now_ms=self._clock.wall_ms(),
-                reader=self._reader,
-                known_gaps=self._gaps.known,
-                open_ledger=self.records.asked,
-            )
-            self._shelf.views.add(view)
-            return view
-
-    def gauge_last(self, series_id: int) -> tuple[float, int] | None:
-        """Value and time (ms) of a gauge's last sample among the windows in memory."""
-        with self._lock:
-            detached = self._detached.windows if self._detached else []
-            windows = [*detached, *self._state.windows.values()]
-            found = (window.samples.gauge_last(series_id) for window in windows)
-            return max((last for last in found if last), key=lambda last: last[1], default=None)
-
-    def status(self) -> dict[str, Any]:
-        """Accounts, sessions, sizes; the keys are listed in `head/status.py`."""
-        with self._lock:
-            parts = StatusParts(
-                store_id=self._store_id,
-                directory=self._directory,
-                accounts=dict(self._state.totals),
-                sessions=list(self._state.sessions),
-                windows=len(self._state.windows),
-                series=self._state.series,
-                costs=self._costs.copy(),
-                costs_since_ms=self._costs.since_ms,
-                events=self._state.events,
-                head_bytes=self._head_bytes(),
-                journal_position=self._journal.position,
-                journal_durable=self._journal.durable,
-                tiers=self._shelf.tiers,
-                budgets=self._budgets,
-                corrupt=self._corrupt + len(self._damage),
-                gaps=self._gaps.known(),
-                last_checkpoint_ms=self._last_checkpoint_ms or None,
-            )
-        return {**status_of(parts), "records": self.records.status()}
 
     def close(self) -> None:
         """Checkpoint everything and give the lock back; the journal is empty afterwards.

@@ -9,11 +9,12 @@ directory
 store_id    null if `store.json` is missing or damaged
 sound       true if nothing is wrong
 files       [{"name", "kind", "version", "bytes", "holds": {what: how much}, ["from", "to"], "problems", "notes"}]
-            kind: identity, segment, compacted, journal, superseded, left over, misplaced, set aside, foreign
+            kind: identity, segment, compacted, journal, superseded, left over, misplaced, set aside, foreign; those of
+            `ledger/` as `ledger/verify.py` has them
             a problem: {"offset", "size", "what", ["from", "to"]}, with the time of which it takes something
 missing     [{"what", "from", "to"}]: what is not there and was not known to be missing
 gaps        [{"from", "to", "reason", "recorded"}]: all times of which something may be missing; recorded are those
-            that the store's blocks say
+            that the store's blocks say, or the ledger's manifest; those of the ledger have "table" and "rows" too
 """
 
 from __future__ import annotations
@@ -105,6 +106,8 @@ def _verify(where: StoreDirectory, clock: Clock) -> Report:
         files.append(_segment(where, file, kind, damage))
     files += [_left_out(where, damage) for damage in recovered.catalog.damage if _is_left_out(recovered, damage)]
     files += [_journal(where, path, store_id) for path in journal_paths(where.journal)]
+    ledger = _ledger(where)
+    files += [{**file, "name": f"{where.ledger.name}/{file['name']}"} for file in ledger["files"]]
     files += [_other(where, path, "left over", note="the next start removes it") for path in temporary_files(where)]
     files += [_other(where, path, "misplaced", problem="it stands in a file's place") for path in misplaced(where)]
     files += [_other(where, path, "set aside") for path in _set_aside(where)]
@@ -117,8 +120,20 @@ def _verify(where: StoreDirectory, clock: Clock) -> Report:
         "sound": not missing and not any(file["problems"] for file in files),
         "files": files,
         "missing": missing,
-        "gaps": [{**_span(gap), "reason": gap.reason, "recorded": not uncovered([gap], recorded)} for gap in gaps],
+        "gaps": [
+            *({**_span(gap), "reason": gap.reason, "recorded": not uncovered([gap], recorded)} for gap in gaps),
+            *({**gap, "reason": f"the ledger's {gap['table']}: {gap['reason']}"} for gap in ledger["gaps"]),
+        ],
     }
+
+
+def _ledger(where: StoreDirectory) -> Report:
+    """As `ledger/verify.py` has it; a store without records has none, and no numpy is loaded for it."""
+    if not where.ledger.is_dir():
+        return {"files": [], "gaps": []}
+    from obsagent.ledger.verify import verify as verify_ledger
+
+    return verify_ledger(where.ledger)
 
 
 def _segments(recovered: Recovered) -> Iterator[tuple[ScannedFile, str]]:
@@ -140,11 +155,15 @@ def _is_left_out(recovered: Recovered, damage: Damage) -> bool:
 def _missing(recovered: Recovered, recorded: list[Gap]) -> Iterator[Report]:
     catalog = recovered.catalog
     for hole in catalog.holes():
-        gap = gap_of_hole(hole, catalog.blocks)
+        gap = gap_of_hole(hole, catalog.blocks, recovered.state.reach_ms)
         if uncovered([gap], recorded):
             what = f"{hole.reason}: sequence {hole.first}"
             yield {"what": what if hole.first == hole.last else f"{what} to {hole.last}", **_span(gap)}
-    lost = [gap for gap in recovered.losses.gaps() if gap.reason == MISSING and gap.from_ms < gap.to_ms]
+    lost = [
+        gap
+        for gap in recovered.losses.gaps(recovered.state.reach_ms)
+        if gap.reason == MISSING and gap.from_ms < gap.to_ms
+    ]
     yield from ({"what": gap.reason, **_span(gap)} for gap in uncovered(lost, recorded))
 
 

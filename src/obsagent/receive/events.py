@@ -11,9 +11,9 @@ from obsagent.wire.frame import EventsHeader
 SESSION_LABELS = ("service", "host", "version")
 
 
-def is_timely(at_ms: int, now_ms: int) -> bool:
+def is_timely(at_ms: int, now_ms: int, past_ms: int = SAMPLE_PAST_LIMIT_MS) -> bool:
     """True for a time of which samples and events are accepted."""
-    return -SAMPLE_PAST_LIMIT_MS <= at_ms - now_ms <= SAMPLE_FUTURE_LIMIT_MS
+    return -past_ms <= at_ms - now_ms <= SAMPLE_FUTURE_LIMIT_MS
 
 
 def take_events(session: LiveSession, header: EventsHeader, now_ms: int) -> TakenEvents | None:

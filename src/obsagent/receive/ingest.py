@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from obsagent._native.codec import check_body
 from obsagent.clock import Clock, ClockSteps, window_start
 from obsagent.errors import CorruptData, ProtocolError, StoreError, TooManySessions, UnsupportedVersion
-from obsagent.limits import HEARTBEAT_INTERVAL_MS, SERIES_PER_METRIC, SERIES_TOTAL, SESSIONS_MAX, SESSIONS_REMEMBERED
+from obsagent.limits import (
+    BACKFILL_WINDOW_MS,
+    HEARTBEAT_INTERVAL_MS,
+    SAMPLE_PAST_LIMIT_MS,
+    SERIES_PER_METRIC,
+    SERIES_TOTAL,
+    SESSIONS_MAX,
+    SESSIONS_REMEMBERED,
+)
 from obsagent.receive.acks import Ack, PendingAcks
 from obsagent.receive.admit import Admission
 from obsagent.receive.complaints import Complaints
@@ -82,14 +90,14 @@ class Ingest:
         """`reply(identity, header)` sends to a peer; `scales` are the histogram scales by metric.
 
         `series_caps` are the budgets of a metric and of all, which clients are told. `rules_for` knows what is wanted
-        of a model and version, `horizon_of` how far back the times of a model's records may lie.
+        of a model and version, `horizon_of` how far back (ms) what a model was given and has predicted may lie.
         """
         self._sink = sink
         self._clock = clock
         self._reply = reply
-        self._horizon_of = horizon_of
         self._scales = dict(scales)
         self._series_caps = list(series_caps)
+        self._horizon_of = horizon_of
         self._complaints = Complaints(logger, clock)
         self._admission = Admission(sink, self._complaints)
         self.exemplars = ExemplarAdmission(sink, self._complaints)
@@ -230,14 +238,26 @@ class Ingest:
         counts = settle(session.counts, header.counts, header.samples)
         if counts is None:
             raise CorruptData("the counts of the batch contradict those of the batches before it")
-        refusal = self._refusal(session, header, body)
-        if refusal is None:
-            self._sink.write_frame(header, counts, body, self.exemplars.take(header, fields))
-        else:
+        past_ms = SAMPLE_PAST_LIMIT_MS if not header.reach_ms else self._reach_of(header, body)
+        refusal = self._refusal(session, header, body, past_ms)
+        if refusal is not None:
             self._sink.write_refusal(header, counts, refusal, window_start(self._clock.wall_ms()))
+        elif header.reach_ms:
+            self._sink.write_backfill(header, counts, body, past_ms)
+        else:
+            self._sink.write_frame(header, counts, body, self.exemplars.take(header, fields))
 
-    def _refusal(self, session: LiveSession, header: SamplesHeader, body: Any) -> Refusal | None:
-        if not self._are_timely(session, header.start_ms, header.end_ms):
+    def _reach_of(self, header: SamplesHeader, body: Any) -> int:
+        """How far back (ms) a backfill may lie: what is of models as far as theirs allow, all else as ever."""
+        if _wrong_in(header, body) is not None:
+            return header.reach_ms + BACKFILL_WINDOW_MS  # it is refused for that
+        models = self._sink.models_in(header.session, body)
+        if not models:
+            return SAMPLE_PAST_LIMIT_MS
+        return min(header.reach_ms, *map(self._horizon_of, models)) + BACKFILL_WINDOW_MS
+
+    def _refusal(self, session: LiveSession, header: SamplesHeader, body: Any, past_ms: int) -> Refusal | None:
+        if not self._are_timely(session, header.start_ms, header.end_ms, past_ms=past_ms):
             return "time"
         wrong = _wrong_in(header, body)
         if wrong is None:
@@ -247,7 +267,7 @@ class Ingest:
         self._complaints.say(logging.WARNING, line, header.session.hex(), header.sequence, wrong)
         return "frame"
 
-    def _are_timely(self, session: LiveSession, *stamps_ms: int) -> bool:
+    def _are_timely(self, session: LiveSession, *stamps_ms: int, past_ms: int = SAMPLE_PAST_LIMIT_MS) -> bool:
         """Whether all stamps are of a time that is accepted.
 
         Raises `StoreError` if they are not because the agent's clock was set after the session had asked for it: it is
@@ -255,7 +275,7 @@ class Ingest:
         """
         self.heed_clock()
         now = self._clock.wall_ms()
-        if all(is_timely(stamp_ms, now) for stamp_ms in stamps_ms):
+        if all(is_timely(stamp_ms, now, past_ms) for stamp_ms in stamps_ms):
             return True
         if self.step is not None and session.greeted_ms <= self.step.monotonic_ms:
             raise StoreError("the agent's clock was set: say hello again, and stamp what you have by the new time")

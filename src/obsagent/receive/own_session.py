@@ -16,7 +16,7 @@ from typing import NamedTuple
 from obsagent._native.codec import BodyWriter
 from obsagent.clock import Clock
 from obsagent.errors import StoreError
-from obsagent.limits import COLLECTED_SERIES
+from obsagent.limits import COLLECTED_SERIES, SAMPLE_PAST_LIMIT_MS
 from obsagent.processes import pid_namespace
 from obsagent.readings import Reading
 from obsagent.receive.gauges import combine, combined_labels, group, readings_of
@@ -25,6 +25,7 @@ from obsagent.samples import Kind, Series
 from obsagent.selfmetrics import SERVICE, SelfMetric
 from obsagent.wire.frame import Hello, SamplesHeader, SeriesDefinition, SessionCounts
 
+DAY_MS = 86_400_000
 SeriesKey = tuple[str, tuple[tuple[str, str], ...]]
 REFUSED = -1
 
@@ -223,7 +224,11 @@ class OwnSession:
         at_ms = staged[0].at_ms or self._clock.wall_ms()
         sequence = self._session.last_applied + 1
         header = SamplesHeader(self._name, sequence, sequence, at_ms, at_ms, len(staged), self._counts())
-        self._sink.write_frame(header, header.counts, body.take())
+        age_ms = self._clock.wall_ms() - at_ms
+        if age_ms < SAMPLE_PAST_LIMIT_MS:
+            self._sink.write_frame(header, header.counts, body.take())
+        else:  # what was found out of a time long past: of a backfill, or after the agent was away
+            self._sink.write_backfill(header, header.counts, body.take(), -(-age_ms // DAY_MS) * DAY_MS)
 
     def _counts(self) -> SessionCounts:
         return SessionCounts(self._observed, 0, self._dropped, 0, 0)

@@ -193,6 +193,14 @@ class Sink(Protocol):
         """Applies a checked batch, with the exemplars of its series."""
         ...
 
+    def models_in(self, name: bytes, body: Any) -> set[str] | None:
+        """The models of which a checked body is; None if anything in it is of no model."""
+        ...
+
+    def write_backfill(self, header: SamplesHeader, counts: SessionCounts, body: Any, reach_ms: int) -> None:
+        """Applies a checked batch that may lie so far back."""
+        ...
+
     def write_refusal(self, header: SamplesHeader, counts: SessionCounts, reason: Refusal, window_ms: int) -> None:
         """Consumes a batch's sequence and counts its samples as rejected."""
         ...

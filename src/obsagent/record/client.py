@@ -20,6 +20,7 @@ from obsagent.record.conversation import Conversation, monotonic_ms, open_socket
 from obsagent.record.events import EventQueue, checked_event
 from obsagent.record.exemplars import ExemplarSlots
 from obsagent.record.flush import FlushResult as FlushResult
+from obsagent.record.flush import result_of
 from obsagent.record.outbox import Outbox
 from obsagent.record.records import RecordQueue
 from obsagent.record.registry import Registry
@@ -339,7 +340,8 @@ class Client:
         self._observe_noted()
         if self.models is not None:
             self.models.wait_for_rules(None, timeout)
-            self.models.gathered.seal()
+            self.models.gathered_records.seal()
+            self.models.hurry()
         self._recorder.seal(int(timeout * 1000))
         samples, last_record = self._sealed_samples(), self.records.last_sequence
         if self._sender is not None:
@@ -355,25 +357,7 @@ class Client:
         """`sealed` are the samples in question; by default all so far. A gauge is sampled at any moment."""
         if self._disabled:
             return FlushResult(0, 0, 0, 0)
-        if sealed is None:
-            sealed = self._sealed_samples()
-        acknowledged, counts = self.outbox.acknowledged_samples, self.counts()
-        given_up = counts.dropped_budget + counts.dropped_expired
-        held = self.models.held_samples if self.models is not None else 0
-        pending = max(sealed - given_up - acknowledged, 0) + held
-        dropped = counts.dropped_ring + given_up
-        events, records = self.events, self.records
-        waiting = records.pending + (self.models.waiting_records if self.models is not None else 0)
-        return FlushResult(
-            acknowledged,
-            pending,
-            dropped,
-            counts.rejected_value,
-            events.pending,
-            events.dropped,
-            waiting,
-            records.dropped,
-        )
+        return result_of(self, self._sealed_samples() if sealed is None else sealed)
 
     def close(self, timeout: float = EXIT_FLUSH_TIMEOUT_S) -> FlushResult:
         """Flushes, says goodbye and stops the threads; called by itself at a normal exit."""

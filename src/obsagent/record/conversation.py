@@ -426,6 +426,7 @@ class Conversation:
             n=entry.samples,
             **counts_fields(self._of_session(self._speaker.batch_counts(batch))),
             **(_exemplars_of(entry, offset, start_ms, end_ms) if entry.exemplars else {}),
+            **({"h": entry.reach_ms} if entry.reach_ms else {}),
         )
         return self._socket.send(header, entry.body)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from obsagent.errors import PendingSamples
+
+if TYPE_CHECKING:
+    from obsagent.record.client import Client
 
 
 class FlushResult(NamedTuple):
@@ -28,3 +31,21 @@ class FlushResult(NamedTuple):
             others = ((self.pending_events, "events"), (self.pending_records, "predictions, rows and truths"))
             told = [f"{self.pending} samples", *(f"{count} {what}" for count, what in others if count)]
             raise PendingSamples(f"{' and '.join(told)} are not acknowledged by the agent yet")
+
+
+def result_of(client: Client, sealed: int) -> FlushResult:
+    """What has become of `sealed` samples of a client's session, and of its events and records."""
+    outbox, counts, models = client.outbox, client.counts(), client.models
+    given_up = counts.dropped_budget + counts.dropped_expired
+    held = models.held_samples if models is not None else 0
+    unsealed_records = models.waiting_records if models is not None else 0
+    return FlushResult(
+        acknowledged=outbox.acknowledged_samples,
+        pending=max(sealed - given_up - outbox.acknowledged_samples, 0) + held,
+        dropped=counts.dropped_ring + given_up,
+        rejected=counts.rejected_value,
+        pending_events=client.events.pending,
+        dropped_events=client.events.dropped,
+        pending_records=client.records.pending + unsealed_records,
+        dropped_records=client.records.dropped,
+    )

@@ -34,7 +34,7 @@ def exact_ms(ns: int) -> float:
 class QueuedBatch:
     """A batch with its sequence, and the exemplars that go with it; `body` is what is sent of it."""
 
-    __slots__ = ("batch", "body", "exemplars", "queued_ms", "samples", "sequence")
+    __slots__ = ("batch", "body", "exemplars", "queued_ms", "reach_ms", "samples", "sequence")
 
     def __init__(self, sequence: int, batch: Batch, queued_ms: int, exemplars: Sequence[HeldExemplar] = ()) -> None:
         """`queued_ms`: monotonic milliseconds."""
@@ -44,6 +44,7 @@ class QueuedBatch:
         self.exemplars = exemplars
         self.body = batch.body
         self.samples = batch.samples
+        self.reach_ms: int = getattr(batch, "reach_ms", 0)  # the drain's batches are all of now
 
     @property
     def byte_size(self) -> int:

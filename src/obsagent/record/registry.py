@@ -22,7 +22,7 @@ from obsagent.limits import (
 from obsagent.record.instruments import OVERFLOW_LABELS, CounterFamily, GaugeFamily, HistogramFamily
 from obsagent.record.metric_series import MetricSeries
 from obsagent.record.refusals import LENGTH, NEAR_UNIQUE, PER_METRIC, TOTAL, Crowd, Refusal, Refusals, warning
-from obsagent.samples import ACROSS, SKETCHES, Instrument, Kind
+from obsagent.samples import ACROSS, OF_MODELS, SKETCHES, Instrument, Kind
 from obsagent.wire.frame import SeriesDefinition
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ BUILT_IN = frozenset({"latency", "queue_delay", "requests", "errors", "in_flight
     "response_bytes",
 }
 OF_A_MODEL = ("model", "version", "variant")
-OF_MODELS = frozenset({"feature", "feature_rows", "predictions"})
 SET_BY_AGENT = frozenset({"service", "host", "worker", "model", "version", "variant", "overflow"})
 FAMILIES = {Kind.HISTOGRAM: HistogramFamily, Kind.COUNTER: CounterFamily, Kind.GAUGE: GaugeFamily}
 OF_GENERATIONS = frozenset(

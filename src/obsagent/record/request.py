@@ -372,7 +372,7 @@ class Request:
         if observed is not None:
             observed.slice(labels)
 
-    def features(self, features: Any, *, names: Any = None, model: Model | None = None) -> None:
+    def features(self, features: Any, *, names: Any = None, model: Model | None = None, at: Any = None) -> None:
         """What the request's model is given, as `Model.features` takes it; counted at the request's end.
 
         Of `model`, else of that of the request, else of each that predicts in it. Rows of one request that come in
@@ -380,7 +380,7 @@ class Request:
         """
         observed = self._observing()
         if observed is not None:
-            observed.features(features, names, model)
+            observed.features(features, names, model, at)
 
     def prediction(
         self, value: object, score: object = None, *, model: Model | None = None, id: object = None, at: object = None

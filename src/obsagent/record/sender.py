@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from obsagent.limits import GAUGE_INTERVAL_MS
+from obsagent.limits import BATCH_INTERVAL_MS, GAUGE_INTERVAL_MS
 from obsagent.record.conversation import Conversation, Speaker, monotonic_ms
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Sender:
         self._functions_ms = 0.0
         self._last: Any = None
         self._backfilled = 0
+        self._backfill_ms = 0.0
         self._thread = threading.Thread(target=self._run, name="obsagent-sender", daemon=True)
 
     def start(self) -> None:
@@ -115,9 +116,11 @@ class Sender:
             self._recorder.sample_functions()
         while (batch := self._recorder.take(0)) is not None:
             self._queue(batch, int(now))
-        self._queue_backfilled(int(now))
+        if self._is_backfill_due(now):
+            self._backfill_ms = now
+            self._queue_backfilled(int(now))
         if self._speaker.models is not None:
-            self._speaker.models.gathered.maybe_seal(now)
+            self._speaker.models.gathered_records.maybe_seal(now)
         self._speaker.outbox.expire(int(now))
 
     def _queue(self, batch: Any, now_ms: int) -> None:
@@ -127,6 +130,12 @@ class Sender:
 
     def _put(self, batch: Any, now_ms: int) -> None:
         self._speaker.outbox.put(batch, now_ms)
+
+    def _is_backfill_due(self, now: float) -> bool:
+        """What is of another time waits a little, so that a batch becomes of it and not of each call."""
+        models = self._speaker.models
+        is_urgent = self._stopping or (models is not None and models.has_urgent_backfill)
+        return is_urgent or now - self._backfill_ms >= BATCH_INTERVAL_MS
 
     def _queue_backfilled(self, now_ms: int) -> None:
         """Batches of another time than now: their counts are those of the last batch before them, and their own."""

@@ -53,6 +53,7 @@ class Checkpoint:
     events_sequence: int = 0
     event_totals: dict[str, list[int]] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
+    reach_ms: int = 0
 
     def fold(self, block: BlockRef, tables: Tables) -> None:
         """Take in the tables of the next block."""
@@ -67,6 +68,7 @@ class Checkpoint:
         for metric, at_ms in tables.last_seen.items():
             self.last_seen[metric] = max(at_ms, self.last_seen.get(metric, at_ms))
         self.gaps += tables.gaps
+        self.reach_ms = max(self.reach_ms, tables.reach_ms)
         self._fold_events(block, tables)
         self.advance(block)
 
@@ -132,16 +134,17 @@ class Catalog:
         """Where checkpoints are missing."""
         return list(holes(self.blocks, self.files[0].first_sequence)) if self.files else []
 
-    def gaps(self) -> list[Gap]:
+    def gaps(self, reach_ms: int = 0) -> list[Gap]:
         """The times of which something is lost with damaged or missing blocks, as far as it is known by now.
 
-        Reads the tables of blocks behind missing ones. Raises OSError if files vanish.
+        `reach_ms` is how far back backfills may lie. Reads the tables of blocks behind missing ones. Raises OSError if
+        files vanish.
         """
         found = [gap_of_damage(damage) for damage in self.damage]
         torn = self.files[-1].torn if self.files else None
         for hole in self.holes():
             if torn is None or hole.last < torn.header.sequence:  # a torn block has said itself what it held
-                found.append(gap_of_hole(hole, self.blocks))
+                found.append(gap_of_hole(hole, self.blocks, reach_ms))
         return found
 
     def without_definitions(self) -> tuple[int, int]:

@@ -5,7 +5,8 @@ Of checkpoints that are missing (a file is gone, a header is damaged) nothing is
 behind them do: each says in its tables which windows the one before it had, and the head of a file which windows the
 file before had (`Tables.previous`). Where they do not tell, the times do at which the neighbours were written:
 
-    samples are taken for windows from two hours before to ten seconds after the agent's time;
+    samples are taken for windows from two hours before (backfills: the store's *reach*) to ten seconds after the
+    agent's time;
     so what came in after the block before was written is not older than that,
     unless it was in memory then: in windows that start at that block's cutoff or later;
     and what came in before the block behind was written is not newer than that.
@@ -174,15 +175,18 @@ def holes(blocks: Sequence[BlockRef], first: int) -> Iterator[Hole]:
         yield Hole(first, blocks[-1].header.sequence, before, blocks[-1])
 
 
-def gap_of_hole(hole: Hole, blocks: Sequence[BlockRef]) -> Gap:
-    """The time of which something may be lost with the checkpoints of a hole; `blocks` are all that count."""
+def gap_of_hole(hole: Hole, blocks: Sequence[BlockRef], reach_ms: int = 0) -> Gap:
+    """The time of which something may be lost with the checkpoints of a hole; `blocks` are all that count.
+
+    `reach_ms` is how far back backfills may lie.
+    """
     told: list[tuple[int, Previous]] = []
     for end, previous in _told(hole, blocks):
         told.append((end, previous))
         span = _span_if_complete(hole, told)
         if span is not None:
             return Gap(*span, hole.reason)
-    return _by_the_clock(hole)
+    return _by_the_clock(hole, max(reach_ms, SAMPLE_PAST_LIMIT_MS))
 
 
 def _told(hole: Hole, blocks: Sequence[BlockRef]) -> Iterator[tuple[int, Previous]]:
@@ -220,11 +224,11 @@ def _span_if_complete(hole: Hole, told: list[tuple[int, Previous]]) -> tuple[int
     return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else (0, 0)
 
 
-def _by_the_clock(hole: Hole) -> Gap:
+def _by_the_clock(hole: Hole, past_ms: int) -> Gap:
     from_ms = 0
     if hole.before is not None:
         header = hole.before.header
-        from_ms = min(header.mark.cutoff_ms, header.written_ms - SAMPLE_PAST_LIMIT_MS)
+        from_ms = min(header.mark.cutoff_ms, header.written_ms - past_ms)
     return whole_windows(from_ms, hole.after.header.written_ms + SAMPLE_FUTURE_LIMIT_MS, hole.reason)
 
 

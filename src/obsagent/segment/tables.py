@@ -27,9 +27,9 @@ EVENT_COUNTERS = 3
 NOT_ROWS = (ValueError, TypeError, AttributeError, LookupError)
 """What reading rows raises when they are none."""
 KINDS = {int(kind): kind for kind in Kind}
-LATER_FIELDS: tuple[Any, ...] = ([], {}, [], None, [], None, b"")
+LATER_FIELDS: tuple[Any, ...] = ([], {}, [], None, [], None, b"", 0)
 """What the fields are that the first blocks did not have: events, event totals, windows, what was before, gaps, what
-the blocks before held, exemplars."""
+the blocks before held, exemplars, the reach of backfills."""
 
 
 class Gap(NamedTuple):
@@ -92,6 +92,8 @@ class Tables:
     """None for the first block of a store, and in blocks from before it was kept."""
     exemplars: bytes = b""
     """Packed (`pack_exemplars`), since few of those who read tables want them; empty if there are none."""
+    reach_ms: int = 0
+    """How far back any backfill may lie that was taken so far; 0 if there was none."""
 
     def dated_ms(self) -> Iterator[int]:
         """The windows (start, ms) of accounts and exemplars."""
@@ -115,6 +117,7 @@ class Tables:
             self.gaps,
             self.previous,
             self.exemplars,
+            self.reach_ms,
         ]
         packed: bytes = msgpack.packb(rows)
         return packed
@@ -126,7 +129,8 @@ class Tables:
             rows = unpack(data)
             series, sessions, forgotten, accounts, totals, refused, last_seen = rows[:7]
             later: list[Any] = rows[7 : 7 + len(LATER_FIELDS)]
-            events, event_totals, windows, before, gaps, previous, exemplars = [*later, *LATER_FIELDS[len(later) :]]
+            later += LATER_FIELDS[len(later) :]
+            events, event_totals, windows, before, gaps, previous, exemplars, reach = later
             return cls(
                 series=[series_from_row(row) for row in series if not _is_known(row, known)],
                 sessions=[session_from_row(row) for row in sessions],
@@ -142,6 +146,7 @@ class Tables:
                 gaps=[Gap(integer(from_ms), integer(to_ms), text(reason)) for from_ms, to_ms, reason in gaps],
                 previous=None if previous is None else Previous(*integers(previous[: len(Previous._fields)])),
                 exemplars=bytes_(exemplars),
+                reach_ms=integer(reach),
             )
         except NOT_ROWS as error:
             raise CorruptData(f"tables of a block: {error}") from error
@@ -169,6 +174,7 @@ def add_up(tables: Sequence[Tables]) -> Tables:
         sum_.events += each.events
         sum_.event_totals.update(each.event_totals)
         sum_.gaps += each.gaps
+        sum_.reach_ms = max(sum_.reach_ms, each.reach_ms)
     sum_.sessions, sum_.forgotten = list(sessions.values()), sorted(forgotten)
     sum_.accounts = [(window_ms, service, row) for (window_ms, service), row in sorted(accounts.items())]
     return sum_

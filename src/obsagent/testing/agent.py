@@ -14,7 +14,7 @@ from obsagent.head.series import SeriesTable
 from obsagent.head.sessions import SessionTable
 from obsagent.head.state import HeadState
 from obsagent.head.view import View
-from obsagent.limits import SERIES_PER_METRIC, SERIES_TOTAL
+from obsagent.limits import HORIZON_MS, SERIES_PER_METRIC, SERIES_TOTAL
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_session import OwnSession
 from obsagent.segment.reader import BlockReader
@@ -80,6 +80,9 @@ class MemoryStore:
             found = (window.samples.gauge_last(series_id) for window in self._state.windows.values())
             return max((last for last in found if last), key=lambda last: last[1], default=None)
 
+    def reach_back(self, reach_ms: int) -> None:
+        """Nothing is on disk that could be lost."""
+
     def accounts(self) -> dict[str, Accounts]:
         """Service → its account."""
         with self._lock:
@@ -115,14 +118,19 @@ class MemoryAgent:
         self._answer: Answer = lambda _header, _body: None
         self.rules: dict[tuple[str, str], Rules] = {}
         sink = StoreSink(self.store)
-        self._ingest = Ingest(sink, clock, self._reply, {}, rules_for=self._rules_for)
+        self._ingest = Ingest(sink, clock, self._reply, {}, rules_for=self._rules_for, horizon_of=self._horizon_of)
         self._own = OwnSession(sink, clock, os.uname().nodename)
 
     def _reply(self, _identity: bytes, header: bytes, body: bytes | None = None, /) -> None:
         self._answer(header, body)
 
     def _rules_for(self, model: str, version: str) -> Rules:
-        return self.rules.get((model, version)) or self.rules.get((model, "")) or Rules()
+        rules = self.rules.get((model, version)) or self.rules.get((model, "")) or Rules()
+        return replace(rules, horizon_ms=rules.horizon_ms or HORIZON_MS)
+
+    def _horizon_of(self, model: str) -> int:
+        named = [rules.horizon_ms for (name, _), rules in self.rules.items() if name == model and rules.horizon_ms]
+        return max(named, default=HORIZON_MS)
 
     def hear(self, parts: Parts, answer: Answer) -> None:
         """One message of a client; `answer` gets header and body of what is said to it."""

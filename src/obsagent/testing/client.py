@@ -17,7 +17,7 @@ from obsagent.record.request import RequestInstruments
 from obsagent.record.sender import Sender
 from obsagent.record.timing import timed
 from obsagent.testing.clock import ManualClock, SettledClock
-from obsagent.testing.predictions import each_of
+from obsagent.testing.predictions import each_of, truths_of
 from obsagent.wire.frame import Header, MessageKind, unpack
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from obsagent._native.ring import Batch, Histogram
     from obsagent.record.models.models import Models
     from obsagent.testing.agent import MemoryAgent
-    from obsagent.testing.predictions import Prediction
+    from obsagent.testing.predictions import Prediction, Truth
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -41,6 +41,7 @@ class MemoryClient(Client):
         self._agent = agent
         self._stepping = threading.RLock()
         self.predictions: list[Prediction] = []
+        self.truths: list[Truth] = []
         super().__init__(service, endpoint, version, _free_slot())
 
     def _begin_session(self) -> None:
@@ -82,10 +83,14 @@ class MemoryClient(Client):
     def _all_models(self) -> Models:
         models = super()._all_models()
         models.on_predictions = self._note_predictions
+        models.truths.on_truths = self._note_truths
         return models
 
     def _note_predictions(self, *call: Any) -> None:
         self.predictions += each_of(*call)
+
+    def _note_truths(self, *call: Any) -> None:
+        self.truths += truths_of(*call)
 
     def _wall_s(self) -> float:
         return self._agent.clock.wall_ms() / 1000
@@ -184,7 +189,7 @@ class SteppedSender(Sender):
             self._queue(StampedBatch(batch, now_ms), 0)
         self._queue_backfilled(0)
         if self._client.models is not None:
-            self._client.models.gathered.seal()
+            self._client.models.gathered_records.seal()
 
     def wait_for(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Nothing has to be waited for."""

@@ -24,7 +24,7 @@ from obsagent.testing.features import feature_of
 if TYPE_CHECKING:
     from obsagent.record.client import Client
     from obsagent.testing.features import Feature
-    from obsagent.testing.predictions import Prediction
+    from obsagent.testing.predictions import Prediction, Truth
 
 FOREVER_MS = 1 << 60
 PER_WORKER_LABELS = ("worker", "host")
@@ -127,6 +127,11 @@ class Memory:
     def predictions(self) -> list[Prediction]:
         """Every prediction so far, those of one client in their order; one of a request once that has ended."""
         return [prediction for client in self._clients for prediction in client.predictions]
+
+    @property
+    def truths(self) -> list[Truth]:
+        """Every truth that was told so far, those of one client in their order."""
+        return [truth for client in self._clients for truth in client.truths]
 
     def features(self, **labels: object) -> dict[str, Feature]:
         """What models were given, by the name of the feature; of predictions `prediction.value` and `prediction.score`.

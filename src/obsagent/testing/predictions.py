@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from obsagent.record.models.backfill import items
+from obsagent.record.models.predictions import items
 
 if TYPE_CHECKING:
     from obsagent.record.models.model import Model
@@ -24,6 +24,23 @@ class Prediction(NamedTuple):
     id: str | None = None
     slice: dict[str, str] = {}  # noqa: RUF012
     at: float | None = None
+
+
+class Truth(NamedTuple):
+    """What was told of one request to a model; `at` is when it became known, seconds since the epoch, None for now."""
+
+    model: str
+    id: str
+    value: Any
+    at: float | None = None
+
+
+def truths_of(
+    model: Model, ids: Sequence[str], values: Sequence[Any], times_ms: Sequence[int] | None
+) -> Iterator[Truth]:
+    """The truths of one call."""
+    for index, (text, value) in enumerate(zip(ids, values, strict=True)):
+        yield Truth(model.name, text, value, times_ms[index] / 1000 if times_ms is not None else None)
 
 
 def each_of(

@@ -7,6 +7,8 @@ POST /-/reload                               reads keys, token and configuration
 GET  /api/v1/obsagent/query?query=…          the answer as `obsagent query --format json` prints it; 400 and where the
 POST /api/v1/obsagent/query query=…          mistake is; the command's options are `explain=true`, `exemplars=true`,
                                              `sketch=tdigest`
+GET  /api/v1/obsagent/drift?query=…          the reports of `obsagent drift` and `obsagent quality` as JSON; `query` is
+GET  /api/v1/obsagent/quality?query=…        their filters, range and `top`: model=fraud since 7d; or is left out
 
 Metrics and answers are compressed for whoever sends `Accept-Encoding: gzip`.
 """
@@ -31,6 +33,7 @@ from obsagent.web.compression import compressed
 logger = logging.getLogger(__name__)
 
 Answer = Mapping[str, Any]
+Ask = Callable[[Mapping[str, Any]], Answer]
 T = TypeVar("T")
 OPTIONS = ("explain", "exemplars")
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
@@ -45,6 +48,14 @@ class Agent(Protocol):
 
     def query(self, fields: Mapping[str, Any]) -> Answer:
         """The answer to `text`; raises `UsageError` for a mistake in it."""
+        ...
+
+    def drift(self, fields: Mapping[str, Any]) -> Answer:
+        """What has drifted, of what the filters in `text` choose; raises `UsageError` for a mistake in them."""
+        ...
+
+    def quality(self, fields: Mapping[str, Any]) -> Answer:
+        """What is wrong with the data of models, likewise."""
         ...
 
     def reload(self) -> Answer:
@@ -83,6 +94,8 @@ def make_app(agent: Agent, scrapes: RunIn, others: RunIn) -> Starlette:
             Route("/-/ready", pages.ready),
             Route("/-/reload", pages.reload, methods=["POST", "PUT"]),
             Route("/api/v1/obsagent/query", pages.query, methods=["GET", "POST"]),
+            Route("/api/v1/obsagent/drift", pages.drift, methods=["GET", "POST"]),
+            Route("/api/v1/obsagent/quality", pages.quality, methods=["GET", "POST"]),
         ],
         exception_handlers={Exception: _failed},
     )
@@ -129,16 +142,29 @@ class _Pages:
         return JSONResponse(done)
 
     async def query(self, request: Request) -> Response:
+        return await self._answer(request, self._agent.query, _fields)
+
+    async def drift(self, request: Request) -> Response:
+        return await self._answer(request, self._agent.drift, _filters)
+
+    async def quality(self, request: Request) -> Response:
+        return await self._answer(request, self._agent.quality, _filters)
+
+    async def _answer(
+        self, request: Request, ask: Ask, read: Callable[[Mapping[str, str]], dict[str, Any]]
+    ) -> Response:
+        """What is asked of the agent, by the fields that are read from the parameters; 400 for a mistake in them."""
         try:
-            fields = _fields(await _parameters(request))
-            answer, headers = await self._others(self._answer, fields, _encodings(request))
+            fields = read(await _parameters(request))
+            answer, headers = await self._others(_packed, ask, fields, _encodings(request))
         except ObsagentError as error:
             return _error(error)
         return Response(answer, media_type="application/json", headers=headers)
 
-    def _answer(self, fields: Mapping[str, Any], encodings: str) -> tuple[bytes, dict[str, str]]:
-        answer = json.dumps(self._agent.query(fields), allow_nan=False, ensure_ascii=False)
-        return compressed(answer.encode(), encodings)
+
+def _packed(ask: Ask, fields: Mapping[str, Any], encodings: str) -> tuple[bytes, dict[str, str]]:
+    answer = json.dumps(ask(fields), allow_nan=False, ensure_ascii=False)
+    return compressed(answer.encode(), encodings)
 
 
 def _encodings(request: Request) -> str:
@@ -192,11 +218,9 @@ def _fields(parameters: Mapping[str, str]) -> dict[str, Any]:
     unknown = sorted(set(parameters) - {"query", "sketch", *OPTIONS})
     if unknown:
         raise UsageError(f"unknown parameter {unknown[0]!r}: there are query, {', '.join(OPTIONS)} and sketch")
-    text = parameters.get("query", "").strip()
+    text = _text(parameters)
     if not text:
         raise UsageError("expected a query, such as ?query=p99+latency+by+endpoint+since+15m")
-    if len(text.encode("utf-8", "replace")) > QUERY_BYTES_MAX:
-        raise UsageError(f"a query may have {QUERY_BYTES_MAX} bytes")
     fields: dict[str, Any] = {"text": text}
     if "sketch" in parameters:
         fields["sketch"] = parameters["sketch"]
@@ -206,3 +230,18 @@ def _fields(parameters: Mapping[str, str]) -> dict[str, Any]:
                 raise UsageError(f"{option}: expected true or false")
             fields[option] = TRUTH[parameters[option]]
     return fields
+
+
+def _filters(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a drift or quality message."""
+    unknown = sorted(set(parameters) - {"query"})
+    if unknown:
+        raise UsageError(f"unknown parameter {unknown[0]!r}: give filters as ?query=model=fraud+since+7d")
+    return {"text": _text(parameters)}
+
+
+def _text(parameters: Mapping[str, str]) -> str:
+    text = parameters.get("query", "").strip()
+    if len(text.encode("utf-8", "replace")) > QUERY_BYTES_MAX:
+        raise UsageError(f"a query may have {QUERY_BYTES_MAX} bytes")
+    return text

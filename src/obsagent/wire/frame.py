@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from obsagent.by_id.report import TruthReport
 from obsagent.errors import CorruptData
 from obsagent.limits import (
+    BACKFILL_WINDOW_MS,
     BODY_BYTES_MAX,
     COUNT_MAX,
     EVENT_BYTES_MAX,
@@ -93,6 +94,8 @@ class SamplesHeader(NamedTuple):
     end_ms: int
     samples: int
     counts: SessionCounts
+    reach_ms: int = 0
+    """Of a backfill, how far back it may lie; 0 of any other batch."""
 
 
 class EventsHeader(NamedTuple):
@@ -253,12 +256,20 @@ def read_samples(fields: Header, body_bytes: int) -> SamplesHeader:
         end_ms=_integer(fields, "b"),
         samples=_integer(fields, "n"),
         counts=read_counts(fields),
+        reach_ms=_integer(fields, "h", 1, TIME_MS_MAX) if "h" in fields else 0,
     )
     if header.end_ms < header.start_ms:
         raise CorruptData("a batch must not end before it starts")
+    if header.reach_ms and not _is_whole_hour(header):
+        raise CorruptData("a backfill must begin with an hour, and end in it")
     if body_bytes > BODY_BYTES_MAX:
         raise CorruptData(f"a body of {body_bytes} bytes; at most {BODY_BYTES_MAX} are allowed")
     return header
+
+
+def _is_whole_hour(header: SamplesHeader) -> bool:
+    """True for a batch as backfills are: of one hour, from its beginning."""
+    return header.start_ms % BACKFILL_WINDOW_MS == 0 and header.end_ms - header.start_ms < BACKFILL_WINDOW_MS
 
 
 def definition_row(definition: SeriesDefinition) -> list[Any]:

@@ -1,8 +1,9 @@
-"""Predictions of another time than now: `predictions(…, at=…)`.
+"""What is of another time than now: `features(…, at=…)` and `predictions(…, at=…)`.
 
-The rings know no time but the present. So such predictions are made into batches of their own here, one for each
-window, with the time that they are of, and queued beside those of the drain. The agent takes them for two hours past,
-as it does all samples; what is older, or lies ahead, is counted as rejected.
+The rings know no time but the present. So rows and predictions with a time are gathered here, by the window that they
+are of, and every tenth of a second made into batches of their own, which are queued beside those of the drain. For two
+hours past windows are the agent's of ten seconds, as of all samples. What is older, but within the model's horizon, is
+gathered by the hour: a *backfill*. What is older still, or lies ahead, is counted as rejected.
 """
 
 from __future__ import annotations
@@ -14,23 +15,24 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from obsagent._native.codec import BodyWriter
 from obsagent.clock import window_start
 from obsagent.errors import FeatureError
-from obsagent.limits import CATEGORY_BYTES_MAX, SAMPLE_FUTURE_LIMIT_MS, SAMPLE_PAST_LIMIT_MS
+from obsagent.limits import BACKFILL_VALUES, BACKFILL_WINDOW_MS, SAMPLE_FUTURE_LIMIT_MS, SAMPLE_PAST_LIMIT_MS
 from obsagent.record.models import frames
-from obsagent.record.models.columns import Dropped, Hashed, category_text, hashed
-from obsagent.wire.rules import SCORE, VALUE, ColumnRule
+from obsagent.record.models.gathered import Gathered
+from obsagent.record.models.predictions import Predictions
 
 if TYPE_CHECKING:
     from obsagent._native.ring import Recorder
     from obsagent.record.agent_clock import AgentClock
     from obsagent.record.models.feed import Feed
-    from obsagent.record.models.predictions import Predictions
+    from obsagent.record.models.given import Given
 
 MARGIN_MS = 60_000
 """What is about to be too old may be so when it arrives."""
 EMPTY_BODY = b"\x01"
+Window = tuple[int, int]
+"""When it begins (ms since the epoch), and how far back it may lie: 0 unless it is that of a backfill."""
 
 
 class TimedBatch:
@@ -38,22 +40,23 @@ class TimedBatch:
 
     observed = dropped_ring = rejected_value = 0
 
-    def __init__(self, clock: AgentClock, start_ms: int, end_ms: int, body: bytes, samples: int) -> None:
-        """Milliseconds since the epoch; `clock` is how they become the monotonic ones of other batches."""
+    def __init__(self, clock: AgentClock, gathered: Gathered) -> None:
+        """`clock` is how milliseconds since the epoch become the monotonic ones of other batches."""
         self._clock = clock
-        self._start_ms = start_ms
-        self._end_ms = end_ms
-        self.body = body
-        self.samples = samples
+        self._start_ms = gathered.first_ms
+        self._end_ms = gathered.last_ms
+        self.body = gathered.body()
+        self.samples = gathered.samples
+        self.reach_ms = gathered.reach_ms
 
     @property
     def start_ns(self) -> int:
-        """Of the earliest prediction, monotonic."""
+        """Where it begins, monotonic."""
         return self._monotonic_ns(self._start_ms)
 
     @property
     def end_ns(self) -> int:
-        """Of the latest one."""
+        """Of the latest row or prediction."""
         return self._monotonic_ns(self._end_ms)
 
     def _monotonic_ns(self, at_ms: int) -> int:
@@ -65,7 +68,7 @@ class TimedBatch:
 
 
 class Backfill:
-    """Batches that wait for the sender's thread. Thread-safe; `samples` is what was ever put in."""
+    """What waits for the sender's thread. Thread-safe; `samples` is what was ever put in."""
 
     def __init__(
         self, recorder: Recorder, clock: Callable[[], AgentClock], wall_s: Callable[[], float] = time.time
@@ -74,55 +77,108 @@ class Backfill:
         self._recorder = recorder
         self._clock = clock
         self._wall_s = wall_s
-        self._lock = threading.Lock()
-        self._waiting: deque[TimedBatch] = deque()
-        self.samples = 0
+        self.begin_session()
 
     def begin_session(self) -> None:
         """Whatever waits belongs to the session before; after a fork another thread may have held the lock."""
         self._lock = threading.Lock()
-        self._waiting.clear()
-        self.samples = 0
+        self._gathered: dict[tuple[Feed, Window], Gathered] = {}
+        self._values = 0
+        self._waiting: deque[TimedBatch] = deque()
+        self._made = 0
+        self.is_urgent = False
 
-    def record(self, feed: Feed, made: Predictions, times_ms: Sequence[int]) -> None:
-        """Makes batches of predictions, and of what is too old or too far ahead rejected samples."""
-        now_ms = self._wall_s() * 1000
-        low, high = now_ms - SAMPLE_PAST_LIMIT_MS + MARGIN_MS, now_ms + SAMPLE_FUTURE_LIMIT_MS
-        of_window: dict[int, list[int]] = {}
-        for index, at_ms in enumerate(times_ms):
-            if low <= at_ms <= high:
-                of_window.setdefault(window_start(at_ms), []).append(index)
-        taken = sum(map(len, of_window.values()))
-        if taken < made.size:
-            self._recorder.reject((made.size - taken) * (made.samples // made.size + 1))
-        values, scores = items(made.values, made), items(made.scores, made)
-        for indices in of_window.values():
+    @property
+    def samples(self) -> int:
+        """Of this session."""
+        with self._lock:
+            return self._made + sum(gathered.samples for gathered in self._gathered.values())
+
+    def record(self, feed: Feed, what: Given | Predictions, times_ms: Sequence[int]) -> None:
+        """Gathers rows or predictions; what is too old or too far ahead is counted as rejected samples."""
+        of_window = self._windows(times_ms, feed.rules.horizon_ms)
+        refused = of_window.pop(None, [])
+        if refused:
+            self._recorder.reject(samples_of(what.chosen(refused)))
+        is_first = not self._values
+        for window, indices in of_window.items():
             times = [times_ms[index] for index in indices]
-            body, samples = _body(feed, [values[i] for i in indices], [scores[i] for i in indices] if scores else [])
-            self._put(TimedBatch(self._clock(), min(times), max(times), body, samples))
+            self._gather(feed, window or (0, 0), what.chosen(indices), min(times), max(times))
+        if self._values > BACKFILL_VALUES:
+            self._make_batches()
+            self._recorder.wake()
+        elif is_first:
+            self._recorder.wake()
+
+    def _windows(self, times_ms: Sequence[int], horizon_ms: int) -> dict[Window | None, Sequence[int]]:
+        """Window → which of the times are in it; None for those of which nothing is taken."""
+        now_ms = self._wall_s() * 1000
+        if len(set(times_ms)) == 1:
+            return {_window_of(times_ms[0], now_ms, horizon_ms): range(len(times_ms))}
+        found: dict[Window | None, list[int]] = {}
+        for index, at_ms in enumerate(times_ms):
+            found.setdefault(_window_of(at_ms, now_ms, horizon_ms), []).append(index)
+        return dict(found)
+
+    def _gather(self, feed: Feed, window: Window, what: Given | Predictions, first_ms: int, last_ms: int) -> None:
+        start_ms, reach_ms = window
+        with self._lock:
+            gathered = self._gathered.get((feed, window))
+            if gathered is None:
+                gathered = Gathered(feed, start_ms if reach_ms else first_ms, reach_ms)
+                self._gathered[feed, window] = gathered
+            what.record(gathered)
+            gathered.note_times(first_ms, last_ms)
+            self._values += samples_of(what)
+
+    def hurry(self) -> None:
+        """Somebody waits for what was recorded so far."""
+        self.is_urgent = True
         self._recorder.wake()
 
-    def _put(self, batch: TimedBatch) -> None:
+    def _make_batches(self) -> None:
         with self._lock:
-            self.samples += batch.samples
-            self._waiting.append(batch)
+            gathered, self._gathered = self._gathered, {}
+            self._made += sum(each.samples for each in gathered.values())
+            self._values = 0
+        for each in gathered.values():
+            self._waiting.append(TimedBatch(self._clock(), each))
 
     def take(self) -> Iterator[TimedBatch]:
         """What has come since; of the sender's thread."""
+        self.is_urgent = False
+        self._make_batches()
         while self._waiting:
             yield self._waiting.popleft()
 
 
+def samples_of(what: Given | Predictions) -> int:
+    """How many samples it becomes: each value, and one of the counter for each row or prediction."""
+    return what.samples + what.size if isinstance(what, Predictions) else what.values + what.rows
+
+
+def _window_of(at_ms: int, now_ms: float, horizon_ms: int) -> Window | None:
+    if not 0 <= at_ms <= now_ms + SAMPLE_FUTURE_LIMIT_MS:
+        return None
+    if at_ms >= now_ms - SAMPLE_PAST_LIMIT_MS + MARGIN_MS:
+        return window_start(at_ms), 0
+    if at_ms >= now_ms - horizon_ms + MARGIN_MS:
+        return at_ms - at_ms % BACKFILL_WINDOW_MS, horizon_ms
+    return None
+
+
 def times_of(at: Any, count: int) -> list[int]:
-    """When each prediction was made, in milliseconds since the epoch; raises `FeatureError` for what is no time."""
+    """When each row or prediction was, in ms since the epoch; raises `FeatureError` for what is no time."""
     if isinstance(at, (int, float)) or hasattr(at, "timestamp"):
         return [_milliseconds(at)] * count
     try:
-        each = frames.items_of(at) if frames.is_series(at) else at.tolist() if hasattr(at, "tolist") else list(at)
+        each: list[Any] = frames.items_of(at) if frames.is_series(at) else list(getattr(at, "tolist", lambda: at)())
     except TypeError:
         raise _no_time(at) from None
     if len(each) != count:
-        raise FeatureError(f"{len(each)} times for {count} predictions")
+        raise FeatureError(f"{len(each)} times for {count} rows or predictions")
+    if set(map(type, each)) == {float} and math.isfinite(sum(each)):
+        return [int(seconds * 1000) for seconds in each]
     return [_milliseconds(one) for one in each]
 
 
@@ -138,73 +194,3 @@ def _milliseconds(at: Any) -> int:
 
 def _no_time(at: object) -> FeatureError:
     return FeatureError(f"at= takes seconds since the epoch or a datetime, for all or of each, not {at!r:.100}")
-
-
-def items(column: Any, made: Predictions) -> list[Any]:
-    """The values of a column of predictions, one by one."""
-    if column is None:
-        return []
-    if made.is_one:
-        return [column]
-    if isinstance(column, (list, tuple)):
-        return list(column)
-    found: list[Any] = frames.items_of(column) if frames.is_series(column) else column.tolist()
-    return found
-
-
-def _body(feed: Feed, values: list[Any], scores: list[Any]) -> tuple[bytes, int]:
-    """A body of these, and how many samples it holds."""
-    writer = BodyWriter()
-    writer.put_counter(feed.predicted.series, len(values), float(len(values)))
-    samples = len(values)
-    for name, column, given in ((VALUE, feed.value, values), (SCORE, feed.score if scores else None, scores)):
-        if given and column is not None and not isinstance(column, Dropped):
-            _put_column(writer, feed, name, column, given)
-            samples += len(given)
-    return writer.take(), samples
-
-
-def _put_column(writer: BodyWriter, feed: Feed, name: str, column: Any, given: list[Any]) -> None:
-    rule = feed.rules.outputs.get(name) or ColumnRule("")
-    key = feed.rules.hash_key if isinstance(column, Hashed) else b""
-    numbers: list[float] = []
-    categories: list[str] = []
-    nulls = wrong_types = 0
-    for value in given:
-        kind, found = _told_apart(value, rule.kind, key)
-        if kind == "number":
-            numbers.append(found)
-        elif kind == "category":
-            categories.append(found)
-        elif kind == "null":
-            nulls += 1
-        else:
-            wrong_types += 1
-    writer.put_column(
-        column.series,
-        numbers,
-        categories,
-        edges=rule.edges if rule.edges and not key else None,
-        names=[hashed(each, key) if key else each for each in rule.categories] or None,
-        nulls=nulls,
-        wrong_types=wrong_types,
-    )
-
-
-def _told_apart(value: Any, expected: str, key: bytes) -> tuple[str, Any]:
-    """What a value is in a column, as `obsagent._native.ring.Column` has it."""
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return "null", None
-    if key:
-        return ("null", None) if value != value else ("category", hashed(value, key))
-    if isinstance(value, str):
-        if expected == "number" or len(value.encode("utf-8", "replace")) > CATEGORY_BYTES_MAX:
-            return "wrong type", None
-        return "category", value.encode("utf-8", "replace").decode()
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return "wrong type", None
-    if expected != "category":
-        return "number", number
-    return ("null", None) if number != number else ("category", category_text(value))

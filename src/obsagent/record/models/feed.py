@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from obsagent.errors import FeatureError
 from obsagent.record.models.columns import DROPPED, ColumnLike, Hashed, prepare
@@ -21,6 +21,47 @@ if TYPE_CHECKING:
 REFERENCE_DIGITS = 8
 OF_MODEL = frozenset({"model", "version", "variant"})
 """Labels that no slice has."""
+
+
+class Counting(Protocol):
+    """A counter of rows or predictions."""
+
+    def inc(self, amount: int = 1, /) -> None:
+        """That many more."""
+        ...
+
+
+class Taking(Protocol):
+    """What takes rows and predictions: a `Feed` those of now, a `Gathered` those of another time."""
+
+    @property
+    def rows(self) -> Counting:
+        """Of the rows given."""
+        ...
+
+    @property
+    def predicted(self) -> Counting:
+        """Of the predictions made."""
+        ...
+
+    @property
+    def columns(self) -> BoundColumns:
+        """By name, bound when they first occur."""
+        ...
+
+    @property
+    def value(self) -> ColumnLike:
+        """The column of what is predicted."""
+        ...
+
+    @property
+    def score(self) -> ColumnLike:
+        """The column of scores."""
+        ...
+
+    def plan(self, names: tuple[str, ...]) -> tuple[ColumnLike, ...]:
+        """The columns of a row that has these names, in their order."""
+        ...
 
 
 class BoundColumns(dict[Any, ColumnLike]):

@@ -26,8 +26,11 @@ def _is(value: object, library: str, *names: str) -> bool:
     loaded = sys.modules.get(library)
     if loaded is None:
         return False
-    classes = [getattr(loaded, name, None) for name in names]
-    return isinstance(value, tuple(each for each in classes if isinstance(each, type)))
+    for name in names:
+        class_ = getattr(loaded, name, None)
+        if isinstance(class_, type) and isinstance(value, class_):
+            return True
+    return False
 
 
 # Whole frames
@@ -144,19 +147,34 @@ def fields_of(array: Any) -> tuple[Sequence[object], list[Any]] | None:
 
 def copied(source: Any) -> Any:
     """The column as it is now; those of polars and Arrow never change."""
+    if type(source) is list:
+        return source.copy()
     return source.copy() if _is(source, "pandas", "Series") else copy.copy(source)
+
+
+def chosen(source: Any, indices: Sequence[int]) -> Any:
+    """These values of a column."""
+    if type(source) is list:
+        return [source[index] for index in indices]
+    if _is(source, "pandas", "Series"):
+        return source.iloc[list(indices)]
+    if _is(source, "pyarrow", "Array", "ChunkedArray"):
+        return source.take(sys.modules["pyarrow"].array(indices))
+    if _is(source, "polars", "Series") or _is(source, "numpy", "ndarray"):
+        return source[list(indices)]
+    return [source[index] for index in indices]
 
 
 def observe(column: ColumnLike, source: Any) -> None:
     """Observes every value of a column."""
-    if _is(source, "pandas", "Series"):
+    if isinstance(source, (list, tuple)):
+        _observe_each(column, source)
+    elif _is(source, "pandas", "Series"):
         _observe_pandas(column, source)
     elif _is(source, "polars", "Series"):
         _observe_polars(column, source)
     elif _is(source, "pyarrow", "Array", "ChunkedArray"):
         _observe_arrow(column, source)
-    elif isinstance(source, (list, tuple)):
-        _observe_each(column, source)
     elif numbers_of(source) is not None:
         column.observe_many(source)
     else:

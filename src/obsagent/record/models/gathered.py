@@ -1,192 +1,211 @@
-"""Predictions with ids, and kept rows, on their way into batches, which are put together ten times a second.
+"""What is of one window of another time than now: kept value by value until it becomes the body of a batch.
 
-The call that predicts does no more than append: what it is in a batch is found out by the sender's thread, or, if there
-are very many, by the thread that brings one too many.
+It takes rows and predictions as a `Feed` does. So every form that these come in is counted by the same code, whether it
+is of now or not.
 """
 
 from __future__ import annotations
 
-import math
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from itertools import compress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from array import array
+from typing import TYPE_CHECKING, Any
 
-from obsagent.by_id import columns
-from obsagent.by_id.batches import Predictions as Batch
-from obsagent.by_id.batches import Rows
-from obsagent.by_id.codec import ids_of
-from obsagent.limits import BATCH_INTERVAL_MS, FRAME_TARGET_BYTES, RECORD_NAMES_BYTES_MAX, RECORDS_PER_BATCH
-from obsagent.record.models.backfill import items
-from obsagent.record.models.columns import Dropped, Hashed
-from obsagent.record.models.kept_rows import chosen, packed, random_id, row_of
-from obsagent.record.models.record_values import column_of
+from obsagent._native.codec import BodyWriter
+from obsagent.limits import CATEGORY_BYTES_MAX
+from obsagent.record.models.columns import Dropped, Hashed, category_text, hashed
+from obsagent.record.models.feed import BoundColumns
+from obsagent.wire.rules import SCORE, VALUE, ColumnRule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from obsagent.record.models.columns import ColumnLike
     from obsagent.record.models.feed import Feed
-    from obsagent.record.models.given import Given
-    from obsagent.record.models.predictions import Predictions
-    from obsagent.record.records import RecordQueue
-
-    Call = tuple[Predictions, int | Sequence[int]]
-    """What was given, and when: monotonic milliseconds, or of each those since the epoch."""
 
 
-class Keep(NamedTuple):
-    """What decides if rows are kept: their ids, None if they have none, and whether their request has failed."""
+class Tally:
+    """A counter that waits."""
 
-    ids: Sequence[str] | None = None
-    has_failed: bool = False
+    def __init__(self) -> None:
+        self.count = 0
+
+    def inc(self, amount: int = 1) -> None:
+        """That many more."""
+        self.count += amount
 
 
-NOTHING_KNOWN = Keep()
+class KeptColumn:
+    """The values of one column: those of buffers, which are numbers, and all others as they were given."""
 
+    def __init__(self, column: Any) -> None:
+        """`column` is the bound one, whose series they go to."""
+        self.column = column
+        self.numbers = array("d")
+        self.values: list[Any] = []
+        self.nulls = 0
+        self.observe = self.values.append
 
-class KeptRow(NamedTuple):
-    """A row with its id, and when it was given, in monotonic milliseconds."""
+    def __len__(self) -> int:
+        return len(self.numbers) + len(self.values) + self.nulls
 
-    id: str
-    at_ms: int
-    data: bytes
+    def observe_many(self, values: Any, /) -> None:
+        """The numbers of a buffer."""
+        self.numbers.extend(values.tolist())
+
+    def observe_categories(self, values: Iterable[object], /) -> None:
+        """A sequence of categories, None for null."""
+        self.values.extend(values)
+
+    def add_nulls(self, count: int, /) -> None:
+        """Values that are missing."""
+        self.nulls += count
 
 
 class Gathered:
-    """Thread-safe."""
+    """The rows and predictions of one feed and window. Its owner has a lock."""
 
-    def __init__(self, queue: Callable[[], RecordQueue]) -> None:
-        """`queue` gives that of the present session."""
-        self._queue = queue
-        self._lock = threading.Lock()
-        self._calls: dict[Feed, list[Call]] = {}
-        self._rows: dict[Feed, list[KeptRow]] = {}
-        self._row_bytes = 0
-        self._sealed_ms = 0.0
-        self.rows = 0
-        """So many wait."""
+    def __init__(self, feed: Feed, start_ms: int, reach_ms: int) -> None:
+        """`start_ms` is where a backfill begins, `reach_ms` how far back it may lie; 0 of any other batch."""
+        self._feed = feed
+        self.first_ms = self.last_ms = start_ms
+        self.reach_ms = reach_ms
+        self.rows = Tally()
+        self.predicted = Tally()
+        self.columns = BoundColumns(self._keep)
+        self._outputs: dict[str, ColumnLike] = {}
 
-    def begin_session(self) -> None:
-        """What waits belongs to the session before; after a fork another thread may have held the lock."""
-        self._lock = threading.Lock()
-        self._calls, self._rows = {}, {}
-        self.rows = self._row_bytes = 0
+    def _keep(self, name: str) -> ColumnLike:
+        return _kept(self._feed.columns[name])
 
-    def put(self, feed: Feed, made: Predictions, at_ms: int | Sequence[int]) -> None:
-        """Takes in the predictions of one call."""
-        with self._lock:
-            calls = self._calls.get(feed)
-            if calls is None:
-                calls = self._calls[feed] = []
-            calls.append((made, at_ms))
-            self.rows += made.size
-        if self.rows >= RECORDS_PER_BATCH:
-            self.seal()
+    def plan(self, names: tuple[str, ...]) -> tuple[ColumnLike, ...]:
+        """The columns of a row that has these names, in their order."""
+        return tuple(self.columns[name] for name in names)
 
-    def keep(self, feed: Feed, given: Given, keep: Keep, at_ms: int) -> None:
-        """Takes in those of some rows that are to be kept; they are encoded at once, for they are few."""
-        rules, kept, lost = feed.rules, [], 0
-        for row in chosen(rules.keep_rows, given.rows, keep.ids, has_failed=keep.has_failed):
-            data = packed(row_of(given, row), rules)
-            if data is None:
-                lost += 1
-            else:
-                kept.append(KeptRow(random_id() if keep.ids is None else keep.ids[row], at_ms, data))
-        if lost:
-            self._queue().drop(lost)
-        if not kept:
-            return
-        with self._lock:
-            self._rows.setdefault(feed, []).extend(kept)
-            self._row_bytes += sum(len(each.data) for each in kept)
-            self.rows += len(kept)
-        if self.rows >= RECORDS_PER_BATCH or self._row_bytes >= FRAME_TARGET_BYTES:
-            self.seal()
+    @property
+    def value(self) -> ColumnLike:
+        """The column of what is predicted."""
+        if VALUE not in self._outputs:
+            self._outputs[VALUE] = _kept(self._feed.value)
+        return self._outputs[VALUE]
 
-    def maybe_seal(self, now_ms: float) -> None:
-        """As `seal`, ten times a second at most."""
-        if self.rows and now_ms - self._sealed_ms >= BATCH_INTERVAL_MS:
-            self._sealed_ms = now_ms
-            self.seal()
+    @property
+    def score(self) -> ColumnLike:
+        """The column of scores."""
+        if SCORE not in self._outputs:
+            self._outputs[SCORE] = _kept(self._feed.score)
+        return self._outputs[SCORE]
 
-    def seal(self) -> None:
-        """What has come so far goes to the queue."""
-        with self._lock:
-            calls, self._calls = self._calls, {}
-            rows, self._rows = self._rows, {}
-            self.rows = self._row_bytes = 0
-        queue = self._queue()
-        for feed, of_calls in calls.items():
-            now = [call for call in of_calls if isinstance(call[1], int)]
-            then = [call for call in of_calls if not isinstance(call[1], int)]
-            for part, is_stamped in ((now, False), (then, True)):
-                for batch in _batches(feed, part):
-                    queue.put(batch, is_stamped=is_stamped)
-        for feed, of_feed in rows.items():
-            for begin in range(0, len(of_feed), RECORDS_PER_BATCH):
-                queue.put(_row_batch(feed, of_feed[begin : begin + RECORDS_PER_BATCH]), is_stamped=False)
+    def note_times(self, first_ms: int, last_ms: int) -> None:
+        """Between which times (ms since the epoch) lies what came in."""
+        if not self.reach_ms:
+            self.first_ms = min(self.first_ms, first_ms)
+        self.last_ms = max(self.last_ms, last_ms)
 
+    @property
+    def samples(self) -> int:
+        """Of the columns, and one for each row and prediction."""
+        columns = sum(len(kept) for _, kept in self._filled())
+        return columns + self.rows.count + self.predicted.count
 
-def _row_batch(feed: Feed, rows: list[KeptRow]) -> Rows:
-    return Rows(
-        *feed.identity,
-        feed.slice,
-        ids_of([each.id for each in rows]),
-        columns.pack(columns.TIME, [each.at_ms for each in rows]),
-        tuple(each.data for each in rows),
-    )
+    def _filled(self) -> list[tuple[str, KeptColumn]]:
+        named = [*self.columns.items(), *self._outputs.items()]
+        return [(str(name), kept) for name, kept in named if isinstance(kept, KeptColumn) and len(kept)]
+
+    def body(self) -> bytes:
+        """As a batch's body."""
+        writer = BodyWriter()
+        if self.rows.count:
+            writer.put_counter(self._feed.rows.series, self.rows.count, float(self.rows.count))
+        if self.predicted.count:
+            writer.put_counter(self._feed.predicted.series, self.predicted.count, float(self.predicted.count))
+        for name, kept in self._filled():
+            self._put(writer, name, kept)
+        return writer.take()
+
+    def _put(self, writer: BodyWriter, name: str, kept: KeptColumn) -> None:
+        rules = self._feed.rules
+        rule = rules.features.get(name) or rules.outputs.get(name) or ColumnRule("")
+        key = rules.hash_key if isinstance(kept.column, Hashed) else b""
+        told = _Told(kept, rule.kind, key)
+        writer.put_column(
+            kept.column.series,
+            told.numbers,
+            told.categories,
+            edges=rule.edges if rule.edges and not key else None,
+            names=[hashed(each, key) if key else each for each in rule.categories] or None,
+            nulls=told.nulls,
+            wrong_types=told.wrong_types,
+        )
 
 
-def _batches(feed: Feed, calls: list[Call]) -> Iterator[Batch]:
-    if isinstance(feed.value, Dropped):
-        return  # nothing of what is predicted leaves the process
-    ids: list[str] = []
-    times: list[int] = []
-    values: list[Any] = []
-    scores: list[Any] = []
-    for made, at_ms in calls:
-        ids += made.ids  # type: ignore[arg-type]
-        if made.is_one:
-            times.append(at_ms if isinstance(at_ms, int) else at_ms[0])
-            values.append(made.values)
-            scores.append(made.scores)
+def _kept(column: ColumnLike) -> ColumnLike:
+    return column if isinstance(column, Dropped) else KeptColumn(column)
+
+
+class _Told:
+    """The values of a column, told apart as `obsagent._native.ring.Column` does it."""
+
+    def __init__(self, kept: KeptColumn, expected: str, key: bytes) -> None:
+        """`expected` is the kind that the reference says, `key` that of hashes; both may be empty."""
+        self.numbers, self.nulls = array("d"), kept.nulls
+        self.categories: list[str] = []
+        self.wrong_types = 0
+        self._expected = expected
+        self._key = key
+        self._texts: dict[Any, str | None] = {}
+        """What values are called as categories; None if they are of a wrong type. Most come again."""
+        if key or expected == "category":
+            for number in kept.numbers:
+                self._tell(number)
         else:
-            times += [at_ms] * made.size if isinstance(at_ms, int) else at_ms
-            values += items(made.values, made)
-            scores += items(made.scores, made) or [None] * made.size
-    numbers = _numbers(scores if not isinstance(feed.score, Dropped) else [None] * len(scores))
-    for begin in range(0, len(ids), RECORDS_PER_BATCH):
-        part = slice(begin, begin + RECORDS_PER_BATCH)
-        yield from _batch(feed, ids[part], times[part], values[part], numbers[part])
+            self.numbers.extend(kept.numbers)
+        for value in kept.values:
+            if type(value) is str:
+                self._tell_text(value)
+            else:
+                self._tell(value)
 
+    def _tell(self, value: Any) -> None:
+        if type(value) is float and not self._key and self._expected != "category":
+            self.numbers.append(value)
+        elif value is None or type(value).__name__ in {"NAType", "NaTType"} or (self._key and value != value):
+            self.nulls += 1
+        elif isinstance(value, str):
+            self._tell_text(value)
+        elif self._key:
+            self.categories.append(hashed(value, self._key))
+        else:
+            self._tell_number(value)
 
-def _batch(feed: Feed, ids: list[str], times: list[int], values: list[Any], scores: list[float]) -> Iterator[Batch]:
-    column = column_of(values, feed.rules.hash_key if isinstance(feed.value, Hashed) else b"")
-    if column.values.names and sum(map(len, column.values.names)) > RECORD_NAMES_BYTES_MAX // 8 and len(ids) > 1:
-        for half in (slice(0, len(ids) // 2), slice(len(ids) // 2, None)):
-            yield from _batch(feed, ids[half], times[half], values[half], scores[half])
-        return
-    if column.is_known is not None:
-        ids, times = list(compress(ids, column.is_known)), list(compress(times, column.is_known))
-        scores = list(compress(scores, column.is_known))
-    if not ids:
-        return
-    is_scored = not all(map(math.isnan, scores))
-    yield Batch(
-        *feed.identity,
-        feed.slice,
-        ids_of(ids),
-        columns.pack(columns.TIME, times),
-        column.values,
-        columns.pack(columns.NUMBER, scores) if is_scored else b"",
-    )
+    def _tell_text(self, value: str) -> None:
+        if value not in self._texts:
+            self._texts[value] = self._text_of(value)
+        text = self._texts[value]
+        if text is None:
+            self.wrong_types += 1
+        else:
+            self.categories.append(text)
 
+    def _text_of(self, value: str) -> str | None:
+        if self._key:
+            return hashed(value, self._key)
+        text = value.encode("utf-8", "replace")
+        return None if self._expected == "number" or len(text) > CATEGORY_BYTES_MAX else text.decode()
 
-def _numbers(scores: list[Any]) -> list[float]:
-    """Of each prediction; NaN for what is none, and for one that is a list, as a ranking has it."""
-    return scores if set(map(type, scores)) <= {float} else list(map(_score, scores))
+    def _tell_number(self, value: Any) -> None:
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            self.wrong_types += 1
+            return
+        if self._expected != "category":
+            self.numbers.append(number)
+        elif number != number:
+            self.nulls += 1
+        else:
+            self.categories.append(self._called(value))
 
-
-def _score(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
+    def _called(self, value: Any) -> str:
+        known = self._texts.get((type(value), value))
+        if known is None:
+            known = self._texts[type(value), value] = category_text(value)
+        return known

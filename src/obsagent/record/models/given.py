@@ -13,7 +13,7 @@ from obsagent._native.ring import observe_matrix, observe_row
 from obsagent.errors import FeatureError
 from obsagent.limits import FEATURES_PER_ROW
 from obsagent.record.models import frames
-from obsagent.record.models.feed import Feed, reserved
+from obsagent.record.models.feed import Feed, Taking, reserved
 from obsagent.wire.rules import OUTPUTS, SCORE, VALUE
 
 ROW_BYTES = 100  # of a value in a dict, about
@@ -49,7 +49,11 @@ class Given(Protocol):
         """The same, which whoever gave it cannot change any more."""
         ...
 
-    def record(self, feed: Feed) -> None:
+    def chosen(self, indices: Sequence[int]) -> Given:
+        """These of its rows."""
+        ...
+
+    def record(self, feed: Taking) -> None:
         """Observes every value."""
         ...
 
@@ -84,7 +88,11 @@ class Row:
         """A row with a mapping of its own."""
         return Row(dict(self.mapping))
 
-    def record(self, feed: Feed) -> None:
+    def chosen(self, indices: Sequence[int]) -> Row:
+        """The only row that there is."""
+        return self
+
+    def record(self, feed: Taking) -> None:
         """Observes each value."""
         feed.rows.inc()
         mapping = self.mapping
@@ -128,7 +136,11 @@ class Rows:
         """Rows with mappings of their own."""
         return Rows([dict(mapping) for mapping in self.mappings])
 
-    def record(self, feed: Feed) -> None:
+    def chosen(self, indices: Sequence[int]) -> Rows:
+        """These rows."""
+        return self if len(indices) == self.rows else Rows([self.mappings[index] for index in indices])
+
+    def record(self, feed: Taking) -> None:
         """Observes each value."""
         for mapping in self.mappings:
             Row(mapping).record(feed)
@@ -161,7 +173,16 @@ class Matrix:
         shape = (self.rows, len(self.names)) if memoryview(self.buffer).ndim == 2 else (len(self.names),)
         return Matrix(_copied(self.buffer), shape, self.names)
 
-    def record(self, feed: Feed) -> None:
+    def chosen(self, indices: Sequence[int]) -> Given:
+        """These rows; of a buffer that cannot be cut, as columns."""
+        if isinstance(self.buffer, memoryview) and self.buffer.ndim == 2:
+            rows = self.buffer.tolist()
+            return Columns(self.names, list(zip(*(rows[index] for index in indices), strict=True)))
+        if len(indices) == self.rows:
+            return self
+        return Matrix(self.buffer[list(indices)], (len(indices), len(self.names)), self.names)
+
+    def record(self, feed: Taking) -> None:
         """Observes each column where it lies."""
         feed.rows.inc(self.rows)
         observe_matrix(feed.plan(self.names), self.buffer)
@@ -197,7 +218,13 @@ class Columns:
         """Columns of their own, where they can be changed."""
         return Columns(self.names, [frames.copied(source) for source in self.sources])
 
-    def record(self, feed: Feed) -> None:
+    def chosen(self, indices: Sequence[int]) -> Columns:
+        """These rows."""
+        if len(indices) == self.rows:
+            return self
+        return Columns(self.names, [frames.chosen(source, indices) for source in self.sources])
+
+    def record(self, feed: Taking) -> None:
         """Observes each column."""
         feed.rows.inc(self.rows)
         for column, source in zip(feed.plan(self.names), self.sources, strict=True):

@@ -8,7 +8,7 @@ from obsagent.by_id.report import TruthReport
 from obsagent.errors import FeatureError
 from obsagent.limits import LABEL_VALUE_BYTES_MAX, TRUTHS_TIMEOUT_S
 from obsagent.record.models import predictions
-from obsagent.record.models.gathered import Keep
+from obsagent.record.models.gathered_records import Keep
 from obsagent.record.models.given import given, recorded_at_once
 from obsagent.record.models.slices import WHOLE
 
@@ -56,18 +56,19 @@ class Model:
         version = {"version": self.version} if self.version else {}
         return {"model": self.name, **version, "variant": self.variant}
 
-    def features(self, features: Any, *, names: Any = None, ids: Any = None) -> None:
+    def features(self, features: Any, *, names: Any = None, ids: Any = None, at: Any = None) -> None:
         """Rows of features, counted column by column; the values do not leave this process one by one.
 
         A mapping is a row, or, from names to sequences, rows. A sequence or an array of one dimension is a row, one of
         two dimensions rows, with `names=[…]`. Frames of pandas, polars and Arrow bring their names along; there `names`
         chooses columns. What is no number is counted as a category (text), a null (None, NA), or a wrong type. `ids`
-        are those of the rows' requests: by them rows are found that the agent's configuration keeps (`keep_rows`).
+        are those of the rows' requests: by them rows are found that the agent's configuration keeps (`keep_rows`). `at`
+        is as in `predictions`.
 
         Never raises for a value. Raises `FeatureError` for what is no row and no rows, names that do not fit it, and,
         with `OBSAGENT_STRICT=1`, features that are unknown or missing.
         """
-        feed = self.feeds.get(WHOLE)
+        feed = self.feeds.get(WHOLE) if at is None else None
         if feed is not None and not feed.rules.keep_rows and recorded_at_once(feed, features, names):
             return
         models = self._models
@@ -76,7 +77,8 @@ class Model:
         found = given(features, names)
         if models.is_strict:
             models.check(self, found)
-        models.record(self, WHOLE, found, Keep(predictions.ids_of_rows(ids, found.rows)))
+        keep = Keep(predictions.ids_of_rows(ids, found.rows))
+        models.record(self, WHOLE, found, models.times_of(at, found.rows), keep)
 
     def prediction(self, value: object, score: object = None, *, id: object = None, at: object = None) -> None:
         """One prediction, outside of a request; as `predictions`."""
@@ -87,7 +89,9 @@ class Model:
         """A batch of predictions: values, their scores, and the ids by which truths will find them.
 
         Each is a sequence, an array of one dimension or a series, all of one length. `at` is when they were made: for
-        all, or of each, seconds since the epoch or a datetime, at most two hours ago; by default now.
+        all, or of each, seconds since the epoch or a datetime; by default now. It may be as long ago as the model's
+        horizon (30 days, or what the agent's configuration says); what is older than two hours is kept by the hour.
+        What is older than the horizon, or ahead of now, is counted as rejected.
 
         Never raises for a value. Raises `FeatureError` for columns that are none or of different lengths, and for ids
         that are neither text nor whole numbers.

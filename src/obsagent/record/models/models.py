@@ -12,7 +12,7 @@ from obsagent.errors import FeatureError
 from obsagent.limits import MODELS_PER_CLIENT, STRICT_WAIT_S
 from obsagent.record.models.categories import Categories
 from obsagent.record.models.feed import Feed
-from obsagent.record.models.gathered import NOTHING_KNOWN, Gathered, Keep
+from obsagent.record.models.gathered_records import NOTHING_KNOWN, GatheredRecords, Keep
 from obsagent.record.models.held_back import Held, HeldBack
 from obsagent.record.models.model import Model, checked_identity
 from obsagent.record.models.observed import Observed
@@ -69,7 +69,7 @@ class Models:
         """`is_off`: nothing is recorded. `begin` is called with each new model: the agent is to be asked for its rules.
 
         `learn` waits for no more than it must, or not at all, for what the agent has to say; for `is_strict`. `clock`
-        is the session's, for predictions of another time than `wall_s` tells. `records` gives its queue of records, and
+        is the session's, for what is of another time than `wall_s` tells. `records` gives its queue of records, and
         `wait_for` lets it be sent; what is kept by its id just now is of the time that `monotonic_ms` tells.
         """
         self._recorder = recorder
@@ -87,14 +87,14 @@ class Models:
         self._records = records
         self._monotonic_ms = monotonic_ms
         self._held = HeldBack(self._drop)
-        self.gathered = Gathered(records)
+        self.gathered_records = GatheredRecords(records)
         self.truths = TruthDesk(records, wait_for, monotonic_ms)
         self._settled = threading.Condition()
         self._is_refused = False
         self._has_warned = False
         self._clocks = clock, wall_s
         self.backfill: Backfill | None = None
-        """Predictions of another time than now; None before the first."""
+        """What is of another time than now; None before the first."""
         self.on_predictions: Callable[[Model, SliceKey, Predictions, Any], object] | None = None
 
     # Models
@@ -135,8 +135,22 @@ class Models:
         """What a request collects, which names a model or none."""
         return Observed(self, model, is_over=is_over)
 
-    def record(self, model: Model, slice_key: SliceKey, given: Given, keep: Keep = NOTHING_KNOWN) -> None:
-        """Counts rows of a slice of a model, now, or when its rules have come; and keeps those that these want kept."""
+    def record(
+        self,
+        model: Model,
+        slice_key: SliceKey,
+        given: Given,
+        times_ms: Sequence[int] | None = None,
+        keep: Keep = NOTHING_KNOWN,
+    ) -> None:
+        """Counts rows of a slice of a model, now, or when its rules have come; and keeps those that these want kept.
+
+        `times_ms` are not now.
+        """
+        if times_ms is not None:
+            self._record_at(model, slice_key, given, times_ms)
+            self._keep_at(model, slice_key, given, keep._replace(times_ms=times_ms))
+            return
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)  # a Feed is never false
         if feed is None:
             kept, at_ms = given.copied(), int(self._monotonic_ms())
@@ -153,7 +167,16 @@ class Models:
     def _record(self, feed: Feed, given: Given, keep: Keep, at_ms: int | None = None) -> None:
         given.record(feed)
         if feed.rules.keep_rows and not self._is_refused:
-            self.gathered.keep(feed, given, keep, int(self._monotonic_ms()) if at_ms is None else at_ms)
+            self.gathered_records.keep(feed, given, keep, int(self._monotonic_ms()) if at_ms is None else at_ms)
+
+    def _keep_at(self, model: Model, slice_key: SliceKey, given: Given, keep: Keep) -> None:
+        feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
+        gathered = self.gathered_records
+        if feed is None:
+            kept = given.copied()
+            self._hold(model, slice_key, 0, kept.byte_size, lambda feed: gathered.keep(feed, kept, keep))
+        elif feed.rules.keep_rows and not self._is_refused:
+            gathered.keep(feed, given, keep)
 
     def predicted(
         self, model: Model, slice_key: SliceKey, made: Predictions, times_ms: Sequence[int] | None = None
@@ -164,7 +187,7 @@ class Models:
         if made.ids is not None:
             self._gather(model, slice_key, made, int(self._monotonic_ms()) if times_ms is None else times_ms)
         if times_ms is not None:
-            self._predicted_at(model, slice_key, made, times_ms)
+            self._record_at(model, slice_key, made, times_ms)
             return
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
         if feed is None:
@@ -181,9 +204,9 @@ class Models:
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
         kept = made.copied()
         if feed is not None:
-            self.gathered.put(feed, kept, at_ms)
+            self.gathered_records.put(feed, kept, at_ms)
         else:
-            gathered = self.gathered
+            gathered = self.gathered_records
             size = kept.byte_size
             self._hold(model, slice_key, 0, size, lambda feed: gathered.put(feed, kept, at_ms), records=made.size)
 
@@ -192,7 +215,7 @@ class Models:
         self._records().drop(records)
 
     def times_of(self, at: Any, count: int) -> list[int] | None:
-        """When predictions were made, in milliseconds since the epoch; None for now. Raises `FeatureError`."""
+        """When rows or predictions were, in milliseconds since the epoch; None for now. Raises `FeatureError`."""
         if at is None:
             return None
         from obsagent.record.models.backfill import Backfill, times_of
@@ -201,18 +224,19 @@ class Models:
             self.backfill = self.backfill or Backfill(self._recorder, *self._clocks)
         return times_of(at, count)
 
-    def _predicted_at(self, model: Model, slice_key: SliceKey, made: Predictions, times_ms: Sequence[int]) -> None:
+    def _record_at(self, model: Model, slice_key: SliceKey, what: Given | Predictions, times_ms: Sequence[int]) -> None:
+        from obsagent.record.models.backfill import samples_of
+
         backfill = self.backfill
         assert backfill is not None
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
-        samples = made.samples + made.size
         if feed is None:
-            kept = made.copied()
-            self._hold(model, slice_key, samples, kept.byte_size, lambda feed: backfill.record(feed, kept, times_ms))
+            kept, size = what.copied(), what.byte_size
+            self._hold(model, slice_key, samples_of(what), size, lambda feed: backfill.record(feed, kept, times_ms))
         elif self._is_refused:
-            self._recorder.drop_samples(samples)
+            self._recorder.drop_samples(samples_of(what))
         else:
-            backfill.record(feed, made, times_ms)
+            backfill.record(feed, what, times_ms)
 
     def lost(self, samples: int) -> None:
         """Features of a request of which nobody has said whose they are: counted as rejected, said once."""
@@ -333,7 +357,7 @@ class Models:
     @property
     def waiting_records(self) -> int:
         """Records that are in no batch yet."""
-        return self._held.records + self.gathered.rows
+        return self._held.records + self.gathered_records.rows
 
     @property
     def is_settled(self) -> bool:
@@ -344,6 +368,16 @@ class Models:
     def backfilled_samples(self) -> int:
         """Samples of another time than now, of this session."""
         return self.backfill.samples if self.backfill is not None else 0
+
+    @property
+    def has_urgent_backfill(self) -> bool:
+        """True if somebody waits for what is of another time than now."""
+        return self.backfill is not None and self.backfill.is_urgent
+
+    def hurry(self) -> None:
+        """Somebody waits for what was recorded so far."""
+        if self.backfill is not None:
+            self.backfill.hurry()
 
     def each_second(self) -> None:
         """Gives up what has waited for too long, and counts which categories were refused."""
@@ -373,7 +407,7 @@ class Models:
 
     def begin_session(self) -> None:
         """What was of another time is the session's before."""
-        self.gathered.begin_session()
+        self.gathered_records.begin_session()
         if self.backfill is not None:
             self.backfill.begin_session()
 

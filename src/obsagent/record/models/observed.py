@@ -6,11 +6,11 @@ request's predictions need not be told so, and a request that raises delivers wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obsagent.errors import FeatureError
 from obsagent.limits import OBSERVED_AT_ONCE_VALUES
-from obsagent.record.models.gathered import Keep
+from obsagent.record.models.gathered_records import Keep
 from obsagent.record.models.given import Given, Row, given
 from obsagent.record.models.predictions import Predictions, checked_id, many, one
 from obsagent.record.models.slices import WHOLE, slice_key
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
     from obsagent.record.models.model import Model
     from obsagent.record.models.models import Models
+
+
+class Part(NamedTuple):
+    """Rows that were given together: whose they are, if that was said, and of when, if not of now (ms)."""
+
+    model: Model | None
+    given: Given
+    times_ms: list[int] | None
 
 
 class Observed:
@@ -32,7 +40,7 @@ class Observed:
         self._models = models
         self._model = model
         self._slice: dict[str, object] = {}
-        self._features: list[tuple[Model | None, Given]] = []
+        self._features: list[Part] = []
         self._predictions: list[tuple[Model, Predictions, list[int] | None]] = []
         self._is_over = is_over
 
@@ -42,14 +50,15 @@ class Observed:
         slice_key(joined)
         self._slice = joined
 
-    def features(self, features: Any, names: Any, model: Model | None) -> None:
+    def features(self, features: Any, names: Any, model: Model | None, at: Any = None) -> None:
         """Rows of the model, else of that of the request, else of those that predict in it."""
         found = given(features, names)
         model = model or self._model
         if self._models.is_strict and (model or self._models.only):
             self._models.check(model or self._models.only, found)  # type: ignore[arg-type]
         is_large = found.values > OBSERVED_AT_ONCE_VALUES and model is not None
-        self._features.append((model, found if is_large or self._is_over else found.copied()))
+        times_ms = self._models.times_of(at, found.rows)
+        self._features.append(Part(model, found if is_large or self._is_over else found.copied(), times_ms))
         if is_large or self._is_over:
             self.deliver()
 
@@ -80,29 +89,30 @@ class Observed:
         features, made = self._features, self._predictions
         self._features, self._predictions = [], []
         key = slice_key(self._slice) if self._slice else WHOLE
-        for model, rows in self._by_model(features, made):
-            self._models.record(model, key, rows, Keep(_ids_of(rows, model, made, request_id), has_failed))
+        for model, rows, of_ms in self._by_model(features, made):
+            keep = Keep(_ids_of(rows, model, made, request_id), has_failed)
+            self._models.record(model, key, rows, of_ms, keep)
         for model, batch, times_ms in made:
             self._models.predicted(model, key, batch, times_ms)
 
     def _by_model(
         self,
-        features: list[tuple[Model | None, Given]],
+        features: list[Part],
         made: list[tuple[Model, Predictions, list[int] | None]],
-    ) -> list[tuple[Model, Given]]:
+    ) -> list[tuple[Model, Given, list[int] | None]]:
         predicting = list(dict.fromkeys(model for model, _, _ in made))
         if not predicting and (only := self._models.only):
             predicting = [only]
-        if len(features) == 1 and len(owners := predicting if features[0][0] is None else [features[0][0]]) == 1:
-            return [(owners[0], features[0][1])]  # as most requests do
-        rows: dict[Model, list[Given]] = {}
-        for model, found in features:
-            owners = predicting if model is None else [model]
+        if len(features) == 1 and len(owners := predicting if features[0].model is None else [features[0].model]) == 1:
+            return [(owners[0], features[0].given, features[0].times_ms)]  # as most requests do
+        rows: dict[Model, list[Part]] = {}
+        for part in features:
+            owners = predicting if part.model is None else [part.model]
             if not owners:
-                self._models.lost(found.values + found.rows)
+                self._models.lost(part.given.values + part.given.rows)
             for owner in owners:
-                rows.setdefault(owner, []).append(found)
-        return [(model, row) for model, of_model in rows.items() for row in joined(of_model)]
+                rows.setdefault(owner, []).append(part)
+        return [(model, part.given, part.times_ms) for model, of_model in rows.items() for part in joined(of_model)]
 
 
 def _ids_of(
@@ -120,13 +130,19 @@ def _ids_of(
         return None
 
 
-def joined(found: list[Given]) -> list[Given]:
-    """Rows that came in parts, put together: parts are rows that follow each other and share no name."""
-    whole: list[Given] = []
-    for each in found:
+def joined(parts: list[Part]) -> list[Part]:
+    """Rows that came in parts, put together: they follow each other, are of one time and share no name."""
+    whole: list[Part] = []
+    for part in parts:
         last = whole[-1] if whole else None
-        if isinstance(each, Row) and isinstance(last, Row) and not last.mapping.keys() & each.mapping.keys():
-            whole[-1] = Row({**last.mapping, **each.mapping})
+        if last is not None and _belong_together(last, part):
+            whole[-1] = last._replace(given=Row({**last.given.mapping, **part.given.mapping}))  # type: ignore[attr-defined]
         else:
-            whole.append(each)
+            whole.append(part)
     return whole
+
+
+def _belong_together(one: Part, other: Part) -> bool:
+    if not isinstance(one.given, Row) or not isinstance(other.given, Row) or one.times_ms != other.times_ms:
+        return False
+    return not one.given.mapping.keys() & other.given.mapping.keys()

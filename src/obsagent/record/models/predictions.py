@@ -11,7 +11,7 @@ from obsagent.limits import REQUEST_ID_BYTES_MAX as ID_BYTES
 from obsagent.record.models import frames
 
 if TYPE_CHECKING:
-    from obsagent.record.models.feed import Feed
+    from obsagent.record.models.feed import Taking
 
 VALUE_BYTES = 16
 SHORT_NUMBER = 10**20
@@ -43,7 +43,14 @@ class Predictions(NamedTuple):
         scores = None if self.scores is None else frames.copied(self.scores)
         return self._replace(values=frames.copied(self.values), scores=scores)
 
-    def record(self, feed: Feed) -> None:
+    def chosen(self, indices: Sequence[int]) -> Predictions:
+        """These of them, without their ids."""
+        if len(indices) == self.size:
+            return self
+        scores = None if self.scores is None else frames.chosen(self.scores, indices)
+        return Predictions(frames.chosen(self.values, indices), scores, None, len(indices), False)
+
+    def record(self, feed: Taking) -> None:
         """Observes every value and score."""
         feed.predicted.inc(self.size)
         if self.is_one:
@@ -122,6 +129,18 @@ def ids_of_rows(ids: Any, rows: int) -> list[str] | None:
 
 def _are_short(numbers: list[int]) -> bool:
     return -SHORT_NUMBER < min(numbers) <= max(numbers) < SHORT_NUMBER
+
+
+def items(column: Any, made: Predictions) -> list[Any]:
+    """The values of a column of predictions, one by one."""
+    if column is None:
+        return []
+    if made.is_one:
+        return [column]
+    if isinstance(column, (list, tuple)):
+        return list(column)
+    found: list[Any] = frames.items_of(column) if frames.is_series(column) else column.tolist()
+    return found
 
 
 def checked_id(value: object) -> str:

@@ -40,6 +40,8 @@ class TruthDesk:
         self._wait_for = wait_for
         self._monotonic_ms = monotonic_ms
         self._turn = threading.Lock()
+        self.on_truths: Callable[[Model, list[str], list[Any], Sequence[int] | None], object] | None = None
+        """Is told of the truths that are given: model, ids, values, and when (ms), None for now."""
 
     def after_fork(self) -> None:
         """In the child: another thread may have had its turn."""
@@ -52,6 +54,8 @@ class TruthDesk:
         if len(texts) != len(given):
             raise FeatureError(f"{len(texts)} ids for {len(given)} truths")
         times = [int(self._monotonic_ms())] * len(given) if at is None else times_of(at, len(given))
+        if self.on_truths is not None:
+            self.on_truths(model, texts, given, None if at is None else times)
         if not given:
             return TruthReport()
         batches = list(_batches(model.name, texts, given, times, self._hash_key(models, model, deadline)))

@@ -47,7 +47,10 @@ class ModelConfig:
     """How it is judged."""
 
     KEYS: ClassVar[Mapping[str, tuple[str]]] = {
-        **{name: (name,) for name in ("reference", "drop", "hash", "keep_rows", "versions", "drift")},
+        **{
+            name: (name,)
+            for name in ("reference", "drop", "hash", "keep_rows", "task", "positive", "versions", "drift")
+        },
         "horizon": ("horizon_ms",),
     }
     """What the file calls the fields."""
@@ -178,6 +181,4 @@ MODEL_KEYS: dict[str, Callable[[str, object], Any]] = {
     "versions": _versions,
     "drift": parse_drift,
 }
-FIELDS = {"horizon": "horizon_ms"}
-"""What keys are called in `ModelConfig`, where that is not the same."""
 VERSION_KEYS: dict[str, Callable[[str, object], Any]] = {"reference": _path}

@@ -17,4 +17,7 @@ INSTRUMENTED = {
     "exposition": ["obsagent.collect.exposition", "obsagent.collect.families", "obsagent.collect.restarts"],
     "sketch": ["obsagent.sketches"],
     "reference": ["obsagent.reference"],
+    "ledger": ["obsagent.ledger"],
+    "performance": ["obsagent.performance"],
+    "state": ["obsagent.state_file", "obsagent.evaluate.state", "obsagent.harm"],
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fuzz import seeds_features, seeds_files, seeds_messages, seeds_native
+from fuzz import seeds_features, seeds_files, seeds_ledger, seeds_messages, seeds_native, seeds_states
 
 CORPUS = Path(__file__).parent / "corpus"
 SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
@@ -43,6 +43,9 @@ SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
     "exposition": seeds_files.exposition_seeds,
     "sketch": seeds_files.sketch_seeds,
     "reference": seeds_files.reference_seeds,
+    "ledger": seeds_ledger.ledger_seeds,
+    "performance": seeds_states.performance_seeds,
+    "state": seeds_states.state_seeds,
 }
 
 

@@ -1,7 +1,8 @@
-"""Changes msgpack bytes by what they say: a value somewhere in the tree becomes another, goes, or comes twice."""
+"""Changes msgpack or JSON bytes by what they say: a value somewhere in the tree becomes another, goes, or comes twice."""
 
 from __future__ import annotations
 
+import json
 from random import Random
 from typing import Any
 
@@ -77,6 +78,11 @@ VALUES: tuple[Any, ...] = (
         [None] * 9,
     ),
 )
+JSON_ODDITIES = (
+    *(b"1e999", b"-1e300", b"1e-300", b"1e18", b"9" * 400, b"9" * 5_000, b"-0.0", b"null"),
+    *(b'"\\ud800"', b'"nan"', b'"1"', b"[" * 500 + b"]" * 500, b"[" * 5_000 + b"]" * 5_000),
+)
+"""What becomes of a text now and then."""
 Place = tuple[Any, Any]
 """A container, and the key or index of something in it."""
 
@@ -91,6 +97,20 @@ def mutate_msgpack(data: bytes, size_max: int, chance: Random, mutate: Mutate) -
             _change(_place(tree, chance), chance)
         return b"".join(map(msgpack.packb, tree))[:size_max]
     except (ValueError, TypeError, OverflowError, RecursionError, IndexError, msgpack.UnpackException):
+        return mutate(data, size_max)
+
+
+def mutate_json(data: bytes, size_max: int, chance: Random, mutate: Mutate) -> bytes:
+    """JSON with something changed in its tree, also to what JSON has no room for, and now and then in its bytes."""
+    if chance.random() < BYTES_SHARE / 3:
+        return mutate(data, size_max)
+    try:
+        tree = [json.loads(data)]
+        for _ in range(chance.choice((1, 1, 1, 2, 4))):
+            _change(_place(tree, chance), chance)
+        written = b"".join(json.dumps(each).encode() for each in tree)
+        return written.replace(b'"latency"', chance.choice(JSON_ODDITIES))[:size_max]
+    except (ValueError, TypeError, OverflowError, RecursionError, IndexError):
         return mutate(data, size_max)
 
 

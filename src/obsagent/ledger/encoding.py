@@ -18,6 +18,8 @@ from obsagent.ledger.tables import Array, Block, Rule, Table
 STORED: dict[int, np.dtype[Any]] = {U1: np.dtype("<u1"), U2: np.dtype("<u2"), U4: np.dtype("<u4"), F4: np.dtype("<f4")}
 F4_WHOLE_MAX = 1 << 24
 """Whole numbers up to here are exact as f4."""
+EXACT_SUM_MAX = 1 << 62
+"""Counts whose sum is greater, which no sound ledger has, may have one that does not fit 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,13 @@ class Encoding:
     def unpack(cls, kind: np.dtype[Any], data: bytes) -> Encoding:
         """Of an entry in a footer. Raises CorruptData."""
         code, *bounds = COLUMN.unpack(data)
-        if code not in ENCODED_BYTES:
+        if code not in ENCODED_BYTES or (code == F4 and kind.kind != "f"):
             raise CorruptData(f"a column is written in a way that is not known: {code}")
-        low, high = (np.frombuffer(bound, kind.kind + "8").astype(kind)[0] for bound in bounds)
+        wide = np.frombuffer(b"".join(bounds), kind.kind + "8")
+        low, high = narrow = wide.astype(kind)
+        is_range = code in (U1, U2, U4)
+        if (narrow != wide).any() if kind.kind != "f" else is_range and not np.isfinite(wide).all():
+            raise CorruptData("a column has bounds that its values cannot have")
         return cls(kind, code, low, high)
 
 
@@ -101,11 +107,15 @@ def _of_sum(kind: np.dtype[Any], values: Array) -> Encoding:
     """Wide enough for the sum of any of the values, so that a merged run is no narrower than it must be."""
     if kind.kind == "f":
         return Encoding(kind, RAW)
+    if np.abs(values.astype("f8")).sum() >= EXACT_SUM_MAX:
+        return for_range(kind, np.iinfo(kind).min, np.iinfo(kind).max)
     return for_range(kind, values[values < 0].sum(), values[values > 0].sum())
 
 
 def for_range(kind: np.dtype[Any], low: Any, high: Any) -> Encoding:
-    """For whole numbers from `low` to `high`."""
+    """For whole numbers from `low` to `high`, as far as the type has such."""
+    if kind.kind != "f":
+        low, high = max(int(low), int(np.iinfo(kind).min)), min(int(high), int(np.iinfo(kind).max))
     distance = int(high) - int(low)
     code = next((code for code in (U1, U2, U4) if distance < 1 << 8 * ENCODED_BYTES[code]), RAW)
     if kind.kind == "f" and max(abs(int(low)), abs(int(high))) >= 1 << 52:

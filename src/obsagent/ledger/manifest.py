@@ -16,6 +16,7 @@ from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, StoreError
 from obsagent.fs import Fs
 from obsagent.ledger.format import FORMAT_VERSION, MANIFEST_HEADER, MANIFEST_MAGIC
+from obsagent.ledger.payload import check_payload
 from obsagent.ledger.settings import Gap
 from obsagent.limits import LEDGER_MANIFEST_BYTES_MAX
 
@@ -88,14 +89,15 @@ class Manifest:
         if version > FORMAT_VERSION:
             raise StoreError(f"a newer obsagent wrote it; this one reads version {FORMAT_VERSION}")
         try:
-            position, next_run, marks, runs, gaps, state = msgpack.unpackb(payload)
-            cutoffs, *others = marks
-            return cls(
-                *(generation, position, next_run, Marks(tuple(cutoffs), *others)),
-                *(tuple(RunEntry(*run) for run in runs), tuple(Gap(*gap) for gap in gaps), state),
-            )
-        except (ValueError, TypeError) as error:
+            unpacked = msgpack.unpackb(payload)
+        except ValueError as error:
             raise CorruptData(f"not what a manifest holds: {error}") from error
+        check_payload(generation, unpacked)
+        position, next_run, (cutoffs, *others), runs, gaps, state = unpacked
+        return cls(
+            *(generation, position, next_run, Marks(tuple(cutoffs), *others)),
+            *(tuple(RunEntry(*run) for run in runs), tuple(Gap(*gap) for gap in gaps), state),
+        )
 
 
 def load(directory: Path) -> tuple[Manifest | None, list[tuple[Path, str]]]:

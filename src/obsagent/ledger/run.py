@@ -77,6 +77,7 @@ class Run:
         self._read_header()
         self._mapped = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
         self._heap = self._opened(heap_of(path)) if self.table is ROWS else -1
+        self._heap_bytes = os.fstat(self._heap).st_size if self.table is ROWS else 0
 
     def _opened(self, path: Path) -> int:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -118,6 +119,8 @@ class Run:
         self._sieve: Array | None = None
         if self._sieve_offset + self._sieve_bytes != header.footer_offset:
             raise CorruptData(f"{self.path}: the footer is not where its rows end")
+        if not (sieve.is_size(self._sieve_bytes) if self.table.is_keyed else self._sieve_bytes == 0):
+            raise CorruptData(f"{self.path}: no sieve is so long")
         offsets = np.cumsum([0, *(self._group_rows * encoding.width for encoding in self.encodings.values())])
         self._offsets = {name: int(offset) for name, offset in zip(self.encodings, offsets, strict=False)}
         self._columns = {name: index for index, name in enumerate(self.encodings)}
@@ -151,6 +154,8 @@ class Run:
 
         Raises DamagedRun.
         """
+        if self.rows == 0:
+            return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
         maybe = sieve.passed(self._checked_sieve(), keys) if self.table.is_keyed else np.arange(len(keys))
         begins, ends = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
         if len(maybe):
@@ -214,6 +219,8 @@ class Run:
 
     def blob_at(self, offset: int, size: int, crc: int) -> bytes:
         """What lies at an offset of the heap. Raises DamagedRun."""
+        if offset + size > self._heap_bytes:
+            raise DamagedRun(self, f"its heap ends before {offset + size}")
         try:
             data = os.pread(self._heap, size, offset)
         except OSError as error:
@@ -289,7 +296,8 @@ def _header(data: bytes, path: Path) -> RunHeader:
     if table is None or header.columns != len(table.columns):
         raise CorruptData(f"{path}: not a table that is known")
     is_sane = 0 < header.group_rows <= LEDGER_GROUP_ROWS and header.group_rows % 8 == 0
-    if not is_sane or header.rows > LEDGER_RUN_ROWS_MAX:
+    is_found_by_fences = header.rows <= header.group_rows or header.group_rows % FENCE_ROWS == 0
+    if not is_sane or not is_found_by_fences or header.rows > LEDGER_RUN_ROWS_MAX:
         raise CorruptData(f"{path}: impossible sizes")
     return header
 

@@ -21,6 +21,11 @@ def sieve_bytes(rows: int) -> int:
     return 1 << (bits - 1).bit_length() >> 3
 
 
+def is_size(size: int) -> bool:
+    """Whether a sieve can have so many bytes."""
+    return size >= BITS_MIN >> 3 and size & (size - 1) == 0
+
+
 def add(sieve: Array, keys: Array) -> None:
     """Sets the bits of ascending keys."""
     if len(keys) == 0:

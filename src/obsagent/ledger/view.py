@@ -281,7 +281,7 @@ class LedgerView:
             data = zstandard.ZstdDecompressor().decompress(source.blob(row), max_output_size=LEDGER_ROW_BYTES_MAX)
             _, packed = msgpack.unpackb(data)
             return FoundRow(series, int(source.take("at_ms", at)[0]), msgpack.unpackb(packed))
-        except (zstandard.ZstdError, ValueError) as error:
+        except (zstandard.ZstdError, ValueError, TypeError) as error:
             if isinstance(source, Run):
                 raise DamagedRun(source, f"row {row} cannot be unpacked") from error
             raise CorruptData(f"a kept row cannot be unpacked: {error}") from error

@@ -12,14 +12,17 @@ from obsagent.errors import PerformanceError
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 LARGEST = 1e130  # so that sums of squares are finite, of shares of the least truths too
-_INT_MAX = 2.0**63
+ROWS_MAX = 1 << 53
+"""So many rows are counted at most: floats know every number up to it, and two such still add up in 64 bits."""
 
 
 def counts(given: Any, shape: tuple[int, ...], of: str) -> Ints:
     """Counts of that shape, as int64, a copy. Raises `PerformanceError` for anything else."""
     found = numbers(given, shape, of)
-    if (found < 0).any() or (found >= _INT_MAX).any() or (found != np.floor(found)).any():
+    if (found < 0).any() or (found != np.floor(found)).any():
         raise PerformanceError(f"{of}: counts are whole numbers and not negative")
+    if found.sum() > ROWS_MAX:
+        raise PerformanceError(f"{of}: counts add up to {ROWS_MAX:,} at most")
     return np.array(given, dtype=np.int64)
 
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
-from obsagent.errors import CorruptData, PerformanceError
+from obsagent.errors import PerformanceError
 from obsagent.performance import stored
 from obsagent.performance.measured import Measured
 
@@ -60,4 +60,4 @@ class Counts(ABC):
         try:
             return cls._from_state(state)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise CorruptData(f"performance counts: {error}") from None
+            raise stored.refused(error) from None

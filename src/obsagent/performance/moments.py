@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from obsagent.errors import PerformanceError
-from obsagent.performance.arrays import Floats
+from obsagent.performance.arrays import ROWS_MAX, Floats
 
 _EPSILON = float(np.finfo(np.float64).eps)
 _LAST_DIGITS = 4 * _EPSILON
@@ -88,6 +88,6 @@ class Moments:
     def from_state(cls, state: Sequence[float]) -> Self:
         """What `to_state` gave. Raises `PerformanceError` or `ValueError` for anything else."""
         rows, mean, deviations = state
-        if int(rows) != rows or rows < 0 or not math.isfinite(mean) or not 0 <= deviations < math.inf:
+        if int(rows) != rows or not 0 <= rows <= ROWS_MAX or not math.isfinite(mean) or not 0 <= deviations < math.inf:
             raise PerformanceError(f"{state!r} are no moments")
         return cls(int(rows), float(mean), float(deviations))

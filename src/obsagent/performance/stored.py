@@ -16,6 +16,8 @@ VERSION = 1
 HEADER_BYTES = 9
 _ARRAYS = {"<i8", "<f8"}
 _DIMENSIONS_MAX = 4
+NAMED_CHARACTERS = 200
+"""A complaint may name what was wrong, and not repeat all of it."""
 
 
 def encode(kind: str, state: dict[str, Any]) -> bytes:
@@ -35,11 +37,16 @@ def decode(kind: str, data: bytes) -> dict[str, Any]:
         raise CorruptData("performance counts: the checksum is wrong")
     try:
         found, state = msgpack.unpackb(_inflated(body), object_hook=_arrays)
-    except (ValueError, TypeError, KeyError, zlib.error, msgpack.UnpackException) as error:
-        raise CorruptData(f"performance counts: {error}") from None
+    except (ValueError, TypeError, KeyError, OverflowError, zlib.error, msgpack.UnpackException) as error:
+        raise refused(error) from None
     if found != kind or not isinstance(state, dict):
-        raise CorruptData(f"these are bytes of {found!r}, not of {kind!r}")
+        raise CorruptData(f"these are bytes of {str(found)[:NAMED_CHARACTERS]!r}, not of {kind!r}")
     return state
+
+
+def refused(error: Exception) -> CorruptData:
+    """What to raise where a state is none."""
+    return CorruptData(f"performance counts: {str(error)[:NAMED_CHARACTERS]}")
 
 
 def _inflated(body: bytes) -> bytes:

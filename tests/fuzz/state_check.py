@@ -1,0 +1,97 @@
+"""What must hold for any bytes as `drift.state` or `harm.state`: refused, or a state that is written alike and goes on."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from random import Random
+
+from fuzz.block_parts import Mutate
+from fuzz.trees import mutate_json
+from fuzz.wire_check import check_complaint
+from obsagent._native.codec import crc32c
+from obsagent.errors import CorruptData
+from obsagent.evaluate import state as drift
+from obsagent.evaluate.family import Evidence
+from obsagent.harm import state as harm
+from obsagent.harm.report import failures, harm_report
+from obsagent.harm.readings import risk_readings
+from obsagent.harm.track import Losses
+from obsagent.state_file import BEGIN, CHECKSUM, HEADER
+
+AT_MS = 1_800_000_000_000
+RAW_BYTES_MAX = 1 << 17
+EVIDENCE = Evidence(3.0, 100)
+
+
+def check_state(data: bytes) -> None:
+    """By its magic one or the other."""
+    if data.startswith(harm.MAGIC):
+        _check_harm(data)
+    else:
+        _check_drift(data)
+
+
+def _check_drift(data: bytes) -> None:
+    try:
+        state = drift.decode(data)
+    except CorruptData as error:
+        check_complaint(error)
+        return
+    again = drift.encode(state)
+    assert drift.decode(again) == state
+    assert drift.encode(drift.decode(again)) == again
+    for judged, families in state.levels.items():
+        settings = state.settings_of(judged.model)
+        assert settings.rate
+        for family in families.values():
+            evidence = dict.fromkeys(family.charts, EVIDENCE)
+            run_length = settings.run_length(family.level)
+            raised, ended = family.judge(evidence, AT_MS, AT_MS + 1, alpha=settings.alpha, run_length=run_length)
+            state.has_ended(judged, [*raised, *ended])
+            family.forget(AT_MS)
+    drift.decode(drift.encode(state))
+
+
+def _check_harm(data: bytes) -> None:
+    try:
+        state = harm.decode(data)
+    except CorruptData as error:
+        check_complaint(error)
+        return
+    again = harm.encode(state)
+    assert harm.encode(harm.decode(again)) == again
+    _report(state)
+    for version in state.versions.values():
+        for track in version.tracks.values():
+            for minute in (1, 2, 60):
+                track.take(Losses(50, 20.0, 10.0, AT_MS + 60_000 * minute))
+            track.close()
+    for episode in state.episodes:
+        episode.lose()
+    harm.decode(harm.encode(state))
+    _report(state)
+
+
+def _report(state: harm.State) -> None:
+    json.dumps(harm_report(state), allow_nan=False)
+    assert all(text.isprintable() or text for text in failures(state))
+    risk_readings(state, state.versions)
+    for judged in state.versions:
+        state.open_episode(judged)
+        state.last_raised_ms(judged.model)
+
+
+def mutate_state(data: bytes, size_max: int, chance: Random, mutate: Mutate) -> bytes:
+    """Changes the JSON that was compressed, and mends its sizes and its checksum."""
+    if len(data) < BEGIN or chance.random() < 0.1:
+        return mutate(data, size_max)
+    try:
+        raw = zlib.decompressobj().decompress(data[BEGIN:], RAW_BYTES_MAX)
+    except zlib.error:
+        return mutate(data, size_max)
+    raw = mutate_json(raw, RAW_BYTES_MAX, chance, mutate)
+    payload = zlib.compress(raw, 1)
+    magic, version, *_ = HEADER.unpack_from(data)
+    header = HEADER.pack(magic, version, 0, len(payload), len(raw))
+    return header + CHECKSUM.pack(crc32c(payload, crc32c(header))) + payload

@@ -19,6 +19,7 @@ from obsagent.performance.stored import HEADER_BYTES
 KINDS: tuple[type[Counts], ...] = (BinaryCounts, ClassCounts, RegressionSums, RankingSums)
 RAW_BYTES_MAX = 1 << 17
 NUMBER_BYTES = 8
+ROUNDING = 1e-9
 EDGES = (0, 1, 2, 1_000, -1, 1 << 31, 1 << 53, (1 << 62) + 1, (1 << 63) - 1, -(1 << 63), 0x7FF0 << 48, 0x7FEF << 48)
 
 
@@ -43,8 +44,10 @@ def _check_measured(measured: Measured) -> None:
     if measured.value is None:
         assert measured.why
         return
-    assert math.isfinite(measured.value), measured
-    assert measured.low is None or measured.high is None or measured.low <= measured.value <= measured.high, measured
+    assert not math.isnan(measured.value), measured
+    if measured.low is not None and measured.high is not None:
+        rounding = ROUNDING * abs(measured.value)
+        assert measured.low - rounding <= measured.value <= measured.high + rounding, measured
 
 
 def mutate_performance(data: bytes, size_max: int, chance: Random, mutate: Mutate) -> bytes:

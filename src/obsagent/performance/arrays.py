@@ -11,9 +11,11 @@ from obsagent.errors import PerformanceError
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
-LARGEST = 1e130  # so that sums of squares are finite, of shares of the least truths too
+LARGEST = 1e70  # so that sums of squares of squares are finite, and of shares of the least truths
 ROWS_MAX = 1 << 53
 """So many rows are counted at most: floats know every number up to it, and two such still add up in 64 bits."""
+SUM_MAX = ROWS_MAX * LARGEST * LARGEST
+"""Of so many squares."""
 
 
 def counts(given: Any, shape: tuple[int, ...], of: str) -> Ints:
@@ -31,8 +33,8 @@ def numbers(given: Any, shape: tuple[int, ...], of: str) -> Floats:
     found = floats(given, of)
     if found.shape != shape:
         raise PerformanceError(f"{of}: the shape {shape} is expected, not {found.shape}")
-    if not np.isfinite(found).all():
-        raise PerformanceError(f"{of}: NaN or infinity among the numbers")
+    if not (np.abs(found) <= SUM_MAX).all():
+        raise PerformanceError(f"{of}: NaN, infinity or more than {SUM_MAX:g} among the numbers")
     return found
 
 

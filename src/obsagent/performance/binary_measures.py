@@ -68,7 +68,7 @@ def log_loss(of: BinaryCounts, confidence: float) -> Measured:
     """The mean of −ln of the probability given to the truth; the interval's width is of the bins' middles."""
     each = middles()
     losses = np.array([-np.log1p(-each), -np.log(each)])
-    return _mean_loss(of, -(of.sums[1, 2] + of.sums[0, 3]), losses, confidence, math.inf)
+    return _mean_loss(of, max(0.0, -(of.sums[1, 2] + of.sums[0, 3])), losses, confidence, math.inf)
 
 
 def brier(of: BinaryCounts, confidence: float) -> Measured:
@@ -116,6 +116,7 @@ def _mean_loss(of: BinaryCounts, total: float, losses: Floats, confidence: float
         return Measured.undefined(why)
     rows = float(of.scores.sum())
     value = float(total) / rows
+    most = max(most, value)  # sums of others may be of scores beyond [0, 1]
     return Measured.within(value, around(value, _error(of.scores, losses), confidence, 0.0, most))
 
 

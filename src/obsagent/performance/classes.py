@@ -93,4 +93,4 @@ class ClassCounts(Counts):
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
-        return cls.from_arrays(state["cells"], state["names"], Moments.from_state(state["losses"]))
+        return cls.from_arrays(state["cells"], state["names"], Moments.from_state(state["losses"], is_positive=True))

@@ -52,7 +52,7 @@ def mcc(cells: Ints, confidence: float) -> Measured:
     right = float(np.trace(matrix))
     covariance = right * total - float(truths @ predicted)
     scale = math.sqrt(spread_predicted) * math.sqrt(spread_truths)
-    value = covariance / scale
+    value = max(-1.0, min(1.0, covariance / scale))  # rounding may lead out of it
     gradient = np.eye(len(matrix)) * total + right - truths[None, :] - predicted[:, None]
     gradient /= scale
     gradient -= value * ((total - predicted)[None, :] / spread_predicted + (total - truths)[:, None] / spread_truths)

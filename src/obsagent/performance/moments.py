@@ -10,10 +10,12 @@ from typing import Self
 import numpy as np
 
 from obsagent.errors import PerformanceError
-from obsagent.performance.arrays import ROWS_MAX, Floats
+from obsagent.performance.arrays import LARGEST, ROWS_MAX, Floats
 
 _EPSILON = float(np.finfo(np.float64).eps)
 _LAST_DIGITS = 4 * _EPSILON
+MEAN_MAX = LARGEST * LARGEST
+"""Of squares."""
 
 
 @dataclass(slots=True)
@@ -78,16 +80,18 @@ class Moments:
     @property
     def constant(self) -> bool:
         """Whether the values differ by no more than floating point does: some last digits of their mean."""
-        return self.variance <= (_LAST_DIGITS * self.mean) ** 2
+        last_digits = _LAST_DIGITS * self.mean
+        return self.variance <= last_digits * last_digits
 
     def to_state(self) -> list[float]:
         """As `from_state` takes it."""
         return [self.rows, self.mean, self.deviations]
 
     @classmethod
-    def from_state(cls, state: Sequence[float]) -> Self:
-        """What `to_state` gave. Raises `PerformanceError` or `ValueError` for anything else."""
+    def from_state(cls, state: Sequence[float], *, is_positive: bool = False) -> Self:
+        """What `to_state` gave, of numbers from 0 on if so said. Raises `PerformanceError`, `ValueError` for others."""
         rows, mean, deviations = state
-        if int(rows) != rows or not 0 <= rows <= ROWS_MAX or not math.isfinite(mean) or not 0 <= deviations < math.inf:
+        least, most = (0.0, MEAN_MAX) if is_positive else (-MEAN_MAX, MEAN_MAX)
+        if int(rows) != rows or not 0 <= rows <= ROWS_MAX or not least <= mean <= most or not 0 <= deviations < math.inf:
             raise PerformanceError(f"{state!r} are no moments")
         return cls(int(rows), float(mean), float(deviations))

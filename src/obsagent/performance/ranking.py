@@ -18,6 +18,9 @@ from obsagent.performance.moments import Moments
 
 Measure: TypeAlias = "Callable[[RankingSums, float], Measured]"
 
+SHARE_MAX = 1 + 1e-9
+"""With rounding."""
+
 
 class RankingSums(Counts):
     """Moments of NDCG@k and of the reciprocal rank, a list (a question, a user, a page) one row.
@@ -90,10 +93,12 @@ class RankingSums(Counts):
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
         found = cls(state["cutoffs"])
-        found.gains = [Moments.from_state(each) for each in state["gains"]]
-        found.reciprocals = Moments.from_state(state["reciprocals"])
+        found.gains = [Moments.from_state(each, is_positive=True) for each in state["gains"]]
+        found.reciprocals = Moments.from_state(state["reciprocals"], is_positive=True)
         if len(found.gains) != len(found.cutoffs):
             raise PerformanceError("gains of other cutoffs")
+        if any(each.rows != found.rows or each.mean > SHARE_MAX for each in (*found.gains, found.reciprocals)):
+            raise PerformanceError("gains of other lists, or above 1")
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,10 @@ from obsagent.performance.measured import Measured
 from obsagent.performance.moments import Moments
 
 EPSILON = float(np.finfo(np.float64).eps)  # what scikit-learn divides by instead of a lesser truth
+ROUNDING = 1e-3
+"""So far two ways to add up the same squares are apart at most, however many were merged."""
+SQUARE_MIN = 1e-290
+"""Below it floats lose digits."""
 _CODES = np.arange(-error_bins.LAST, error_bins.LAST + 1)
 
 
@@ -113,10 +118,21 @@ class RegressionSums(Counts):
     def _from_state(cls, state: dict[str, Any]) -> Self:
         found = cls()
         for name in ("errors", "truths", "absolute", "shares"):
-            setattr(found, name, Moments.from_state(state[name]))
-        found.squares = Moments.from_state(state["squares"]) if state["squares"] is not None else None
+            setattr(found, name, Moments.from_state(state[name], is_positive=name in ("absolute", "shares")))
+        found.squares = None
+        if state["squares"] is not None:
+            found.squares = _squares_of(found.errors, Moments.from_state(state["squares"], is_positive=True))
         found.bins = _dense(state["codes"], state["counts"])
         return found
+
+
+def _squares_of(errors: Moments, squares: Moments) -> Moments:
+    """Those of a state. Raises `PerformanceError` unless they can be the squares of such errors."""
+    is_mean = math.isclose(squares.mean, errors.mean_square, rel_tol=ROUNDING, abs_tol=SQUARE_MIN)
+    total = squares.rows * squares.mean
+    if squares.rows != errors.rows or not is_mean or squares.deviations > total * total * (1 + ROUNDING) + SQUARE_MIN:
+        raise PerformanceError("squares of other errors")
+    return squares
 
 
 def _dense(codes: Any, counts: Any) -> Ints:

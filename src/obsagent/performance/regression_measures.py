@@ -78,7 +78,8 @@ def r2(of: RegressionSums, confidence: float) -> Measured:
         return Measured.within(1.0, (1.0, 1.0))
     relative = math.hypot(error / unexplained, math.sqrt(2 / of.rows))
     low, high = around(0.0, relative, confidence)
-    return Measured.within(1 - share, (1 - share * math.exp(high), 1 - share * math.exp(low)))
+    with np.errstate(over="ignore"):
+        return Measured.within(1 - share, (1 - share * np.exp(high), 1 - share * np.exp(low)))
 
 
 def quantile(of: RegressionSums, q: float, confidence: float, absolute: bool) -> Measured:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
@@ -18,6 +20,9 @@ HEADER = struct.Struct("<8sHHII")
 CHECKSUM = struct.Struct("<I")
 """CRC-32C of the header and of the payload as stored; it stands between them."""
 BEGIN = HEADER.size + CHECKSUM.size
+COMPLAINT_CHARACTERS = 200
+WHOLE_MAX = (1 << 63) - 1
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,9 @@ class StateFile:
             raw = zlib.decompressobj().decompress(payload, raw_size + 1)
             if len(raw) != raw_size:
                 raise CorruptData(f"{self.name} is damaged: it holds {len(raw)} bytes instead of {raw_size}")
-            plain = json.loads(raw)
+            plain = json.loads(raw, parse_int=_whole_of, parse_float=_finite_of, parse_constant=_finite_of)
+            if b"\\ud" in raw.lower():
+                json.dumps(plain, ensure_ascii=False).encode()  # half a character has no bytes
         except (zlib.error, ValueError, RecursionError) as error:
             raise self.damaged(error) from error
         if plain is None:
@@ -85,4 +92,59 @@ class StateFile:
 
     def damaged(self, error: Exception) -> CorruptData:
         """What to raise where JSON is sound and says nonsense."""
-        return CorruptData(f"{self.name} is damaged: {error}")
+        return CorruptData(f"{self.name} is damaged: {str(error)[:COMPLAINT_CHARACTERS]}")
+
+
+def whole(value: Any) -> int:
+    """A whole number of JSON. Raises TypeError for anything else."""
+    return _of_type(value, int)
+
+
+def number(value: Any) -> float:
+    """A number of JSON, finite as all in such a file. Raises TypeError for anything else."""
+    return float(_of_type(value, int, float))
+
+
+def text(value: Any) -> str:
+    """A text of JSON. Raises TypeError for anything else."""
+    return _of_type(value, str)
+
+
+def flag(value: Any) -> bool:
+    """True or false of JSON. Raises TypeError for anything else."""
+    return _of_type(value, bool)
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "int": whole,
+    "float": number,
+    "str": text,
+    "bool": flag,
+    "int | None": lambda value: None if value is None else whole(value),
+}
+
+
+def made(kind: type[Made], plain: Mapping[str, Any]) -> Made:
+    """A dataclass of the JSON of its fields. Raises TypeError or KeyError for what is not of their types."""
+    checks = {field.name: _CHECKS[str(field.type)] for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: checks[name](value) for name, value in plain.items()})
+
+
+def _of_type(value: Any, *types: type) -> Any:
+    if type(value) not in types:
+        raise TypeError(f"{str(value)[:COMPLAINT_CHARACTERS]!r} stands where {types[-1].__name__} is expected")
+    return value
+
+
+def _whole_of(digits: str) -> int:
+    value = int(digits)
+    if abs(value) > WHOLE_MAX:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return value
+
+
+def _finite_of(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:COMPLAINT_CHARACTERS]} is no number")
+    return value

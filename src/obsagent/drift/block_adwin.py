@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from obsagent.drift.adwin import ADWIN
 from obsagent.errors import DriftError
+
+LEVELS_MAX, LENGTH_MAX = 48, 1 << 20
+"""Each level of buckets holds twice as many values as the one below."""
+SUM_MAX = 1e150
+"""Squares of sums are finite."""
 
 
 class BlockADWIN(ADWIN):
@@ -33,6 +38,37 @@ class BlockADWIN(ADWIN):
         """As `ADWIN`; lengths are numbers of values."""
         self.block = int(block)
         super().__init__(delta, 1, max_buckets, min_window_length, grace_period)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """What `to_state` gave, going on where it was. Raises `DriftError` for anything else."""
+        try:
+            found = super().from_state(state)
+            if not (found._has_settings() and found._has_window()):
+                raise ValueError("its window is none")
+        except (TypeError, ValueError, OverflowError) as error:
+            raise DriftError(f"this is no state of a {cls.__name__}: {error}") from None
+        return found
+
+    def _has_settings(self) -> bool:
+        lengths = (self.block, self.max_buckets, self.min_window_length, self.grace_period)
+        return 0 < self.delta < 1 and all(type(length) is int and 0 < length <= LENGTH_MAX for length in lengths)
+
+    def _has_window(self) -> bool:
+        """Whether the buckets are those of a window of its width, and what is not a block yet is less than one."""
+        rows = self._rows
+        buckets = [bucket for row in rows for bucket in row]
+        if len(self._open) != 3 or any(len(bucket) != 2 for bucket in buckets):
+            return False
+        if not 0 < len(rows) <= LEVELS_MAX or (len(rows) > 1 and not rows[-1]):
+            return False
+        sums = (self.total, self._deviations, *self._open, *(each for bucket in buckets for each in bucket))
+        return (
+            all(abs(each) <= SUM_MAX for each in sums)
+            and all(len(row) <= self.max_buckets for row in rows)
+            and self.width == sum(len(row) * (self.block << index) for index, row in enumerate(rows))
+            and 0 <= self._open[0] < self.block
+        )
 
     def update_many(self, total: float, squares: float, count: int) -> bool:
         """Takes so many values by their sum and the sum of their squares; True if the mean has changed.

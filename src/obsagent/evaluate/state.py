@@ -7,7 +7,6 @@ from the same samples. So an agent that is killed neither forgets an alarm nor r
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,14 +15,16 @@ from typing import Any, NamedTuple
 from obsagent.evaluate.chart import NOTHING, Chart
 from obsagent.evaluate.family import Alarm, ChartKey, Family
 from obsagent.evaluate.levels import LEVELS
-from obsagent.evaluate.settings import Settings
+from obsagent.evaluate.settings import HOUR_OF_WEEK, REFERENCE, ROLLING, Settings
 from obsagent.fs import Fs
 from obsagent.limits import DRIFT_ALARMS_KEPT, DRIFT_STATE_BYTES_MAX
-from obsagent.state_file import StateFile
+from obsagent.state_file import StateFile, flag, made, number, text, whole
 
 NAME = "drift.state"
 MAGIC = b"OBSDRFT\n"
 VERSION = 1
+DAYS_MAX = 1e9
+"""Longer than any duration that a configuration takes."""
 FILE = StateFile(NAME, MAGIC, VERSION, DRIFT_STATE_BYTES_MAX)
 
 
@@ -137,22 +138,30 @@ def _chart_to_plain(chart: Chart) -> list[Any]:
 def _from_plain(plain: Any) -> State:
     state = State()
     for model in plain["models"]:
-        families = state.families(Judged(*map(str, model["judged"])))
+        families = state.families(Judged(*map(text, model["judged"])))
         for name, saved in model["levels"].items():
             if name in families:
                 _fill(families[name], saved)
-    state.settings = {str(model): Settings(**settings) for model, settings in plain["settings"].items()}
-    state.ended = [(Judged(*map(str, row[:3])), Alarm(**row[3])) for row in plain["ended"]]
+    state.settings = {model: _settings_of(settings) for model, settings in plain["settings"].items()}
+    state.ended = [(Judged(*map(text, judged)), made(Alarm, alarm)) for *judged, alarm in plain["ended"]]
     for *judged, feature, slice_, level, total in plain["totals"]:
-        state.totals[Counted(Judged(*map(str, judged)), str(feature), str(slice_), str(level))] = int(total)
+        state.totals[Counted(Judged(*map(text, judged)), text(feature), text(slice_), text(level))] = whole(total)
     return state
 
 
+def _settings_of(plain: Any) -> Settings:
+    found = made(Settings, plain)
+    is_rate = 0 < found.alpha <= 1 and 0 < found.days <= DAYS_MAX and found.tolerance >= 0
+    if not is_rate or found.against not in (REFERENCE, ROLLING, HOUR_OF_WEEK) or found.past_ms <= 0:
+        raise ValueError("nothing is judged by such settings")
+    return found
+
+
 def _fill(family: Family, saved: Any) -> None:
-    family.next_ms = int(saved["next_ms"])
+    family.next_ms = whole(saved["next_ms"])
     for feature, reference, slice_, *values in saved["charts"]:
-        family.charts[ChartKey(str(feature), str(reference), str(slice_))] = _chart_of(values)
-    alarms = [Alarm(**alarm) for alarm in saved["alarms"]]
+        family.charts[ChartKey(text(feature), text(reference), text(slice_))] = _chart_of(values)
+    alarms = [made(Alarm, alarm) for alarm in saved["alarms"]]
     family.alarms = {alarm.key: alarm for alarm in alarms}
 
 
@@ -161,19 +170,15 @@ def _chart_of(values: list[Any]) -> Chart:
     return Chart(
         _log_of(log_r),
         _log_of(log_m),
-        int(since_ms),
-        int(count),
-        int(last_ms),
-        float(last_log_e),
-        int(samples),
-        int(quiet),
-        bool(flagged),
+        whole(since_ms),
+        whole(count),
+        whole(last_ms),
+        number(last_log_e),
+        whole(samples),
+        whole(quiet),
+        flag(flagged),
     )
 
 
 def _log_of(value: float | None) -> float:
-    if value is None:
-        return NOTHING
-    if not math.isfinite(value):
-        raise ValueError("a chart is not finite")
-    return float(value)
+    return NOTHING if value is None else number(value)

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from typing import Any, Self
 
 from obsagent.evaluate.state import Judged
+from obsagent.state_file import flag, made, text, whole
 
 DUE, STARTED, WORKED, FAILED = STAGES = ("due", "started", "worked", "failed")
 LOST = "was running when its agent ended, and nobody knows how it went"
@@ -72,10 +73,12 @@ class Episode:
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Self:
         """What `to_plain` gave; a command that ran when it was written has been lost with its agent."""
-        found = cls(**plain)
-        found.judged = Judged(*map(str, plain["judged"]))
-        found.ways = {str(way): Told(**told) for way, told in plain["ways"].items()}
-        return found
+        judged = Judged(*map(text, plain["judged"]))
+        ways = {way: made(Told, told) for way, told in plain["ways"].items()}
+        return cls(
+            *(text(plain["id"]), judged, text(plain["slice"]), whole(plain["since_ms"]), whole(plain["raised_ms"])),
+            *({**plain["evidence"]}, ways, flag(plain["is_recorded"]), whole(plain["ended_ms"]), text(plain["why"])),
+        )
 
     def lose(self) -> None:
         """The agent that ran it is no more: of what had started nobody will learn how it ended."""

@@ -14,12 +14,11 @@ from typing import Any
 from obsagent.errors import DriftError, PerformanceError
 from obsagent.evaluate.state import Judged
 from obsagent.fs import Fs
-from obsagent.harm.allowed import Known
 from obsagent.harm.episode import Episode
 from obsagent.harm.format import MAGIC, NAME, VERSION
-from obsagent.harm.track import Rule, Track
+from obsagent.harm.track import Rule, Track, known_of
 from obsagent.limits import HARM_EPISODES_KEPT, HARM_STATE_BYTES_MAX
-from obsagent.state_file import StateFile
+from obsagent.state_file import StateFile, flag, number, text, whole
 
 FILE = StateFile(NAME, MAGIC, VERSION, HARM_STATE_BYTES_MAX)
 WHOLE = ""
@@ -112,14 +111,14 @@ def _rule_to_plain(rule: Rule) -> list[Any]:
 
 def _rule_of(plain: Any) -> Rule:
     loss, tolerance, every_ms, share, known = plain
-    return Rule(str(loss), float(tolerance), int(every_ms), float(share), Known(*known) if known else None)
+    return Rule(text(loss), number(tolerance), whole(every_ms), number(share), known_of(known))
 
 
 def _state_of(plain: Any) -> State:
     try:
         return State(
-            int(plain["position"]),
-            {Judged(*map(str, each["judged"])): _version_of(each) for each in plain["versions"]},
+            whole(plain["position"]),
+            {Judged(*map(text, each["judged"])): _version_of(each) for each in plain["versions"]},
             [Episode.from_plain(each) for each in plain["episodes"]],
         )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, DriftError, PerformanceError) as error:
@@ -127,5 +126,7 @@ def _state_of(plain: Any) -> State:
 
 
 def _version_of(plain: Mapping[str, Any]) -> Version:
-    tracks = {str(name): Track.from_plain(_rule_of(each["rule"]), each) for name, each in plain["tracks"].items()}
-    return Version(tracks, int(plain["last_ms"]), bool(plain["is_class"]))
+    tracks = {name: Track.from_plain(_rule_of(each["rule"]), each) for name, each in plain["tracks"].items()}
+    if tracks and WHOLE not in tracks:
+        raise ValueError("slices without the whole")
+    return Version(tracks, whole(plain["last_ms"]), flag(plain["is_class"]))

@@ -22,6 +22,7 @@ from obsagent.limits import HARM_FIRST_TRUTHS
 from obsagent.performance.harm import Harm, HarmDetector
 from obsagent.performance.intervals import wilson, z_of
 from obsagent.performance.risk import risk_interval
+from obsagent.state_file import flag, number, text, whole
 
 DAY_MS = 86_400_000
 MOMENT_MS = 60_000
@@ -256,18 +257,32 @@ class Track:
     def from_plain(cls, rule: Rule, plain: dict[str, Any]) -> Self:
         """What `to_plain` gave; raises what wrong values do."""
         found = cls(rule)
-        known = plain["known"]
-        found.known = Known(*known) if known else None
-        found.rows, found.is_harmful = int(plain["rows"]), bool(plain["is_harmful"])
-        found.changed_ms, found.scale = int(plain["changed_ms"]), float(plain["scale"])
-        found._first = [float(each) for each in plain["first"]]
-        rows, total, squares, at_ms, moment_ms = plain["open"]
-        found._open = [float(rows), float(total), float(squares)]
-        found._open_ms, found._moment_ms = int(at_ms), int(moment_ms)
-        found._marks = Marks(plain["marks"])
-        found._day_ms, found._day_rows, found._most_rows = map(int, plain["day"])
-        found._weighed = int(plain["weighed"])
+        found.known = known_of(plain["known"])
+        found.rows, found.is_harmful = whole(plain["rows"]), flag(plain["is_harmful"])
+        found.changed_ms, found.scale = whole(plain["changed_ms"]), number(plain["scale"])
+        found._first = _sums(plain["first"])
+        *sums, at_ms, moment_ms = plain["open"]
+        found._open = _sums(sums)
+        found._open_ms, found._moment_ms = whole(at_ms), whole(moment_ms)
+        found._marks = Marks((whole(rows), whole(at_ms)) for rows, at_ms in plain["marks"])
+        found._day_ms, found._day_rows, found._most_rows = map(whole, plain["day"])
+        found._weighed = whole(plain["weighed"])
         found._adwin = BlockADWIN.from_state(plain["adwin"])
         found._harm = HarmDetector.from_state(plain["harm"]) if plain["harm"] else None
         found._recovery = HarmDetector.from_state(plain["recovery"]) if plain["recovery"] else None
+        if len({found.known is None, found._harm is None, found._recovery is None, found.scale <= 0}) != 1:
+            raise ValueError("a part of a stream is missing")
         return found
+
+
+def known_of(plain: Any) -> Known | None:
+    """Of what `astuple` gave, or None; raises what wrong values do."""
+    if plain is None:
+        return None
+    losses, rows, source, spread = plain
+    return Known(number(losses), whole(rows), text(source), number(spread))
+
+
+def _sums(plain: Any) -> list[float]:
+    rows, total, squares = map(number, plain)
+    return [rows, total, squares]

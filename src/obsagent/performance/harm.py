@@ -70,7 +70,6 @@ class HarmDetector:
         self.alpha = rate(alpha)
         self._of_losses, self._of_gains = _bets(self.limit)
         self.rows = 0
-        self.retraining_recommended = False
         self.reset()
 
     @classmethod
@@ -82,6 +81,7 @@ class HarmDetector:
 
     def reset(self) -> None:
         """Begins anew, as after a recommendation."""
+        self.retraining_recommended = False
         self._log_r: Floats = np.full(BETS, -math.inf)
         self._evidence: Floats = np.zeros(BETS)  # of the stretch that speaks loudest, of each bet
         self._stretch: Floats = np.zeros((2, BETS))  # its rows and losses
@@ -94,7 +94,6 @@ class HarmDetector:
         checked(losses, rows)
         if self.retraining_recommended:
             self.reset()
-            self.retraining_recommended = False
         if not rows:
             return False
         logs = losses * self._of_losses + (rows - losses) * self._of_gains
@@ -154,9 +153,12 @@ class HarmDetector:
             found = cls(state["reference_risk_upper"], state["tolerance"], state["alpha"])
             found.rows, found.retraining_recommended = int(state["rows"]), bool(state["retraining_recommended"])
             found._log_r = _row([-math.inf if each is None else each for each in state["log_r"]], (BETS,))
-            found._evidence = _row(state["evidence"], (BETS,))
-            found._stretch = _row(state["stretch"], (2, BETS))
-        except (KeyError, TypeError, ValueError) as error:
+            found._evidence = _finite(_row(state["evidence"], (BETS,)))
+            found._stretch = _finite(_row(state["stretch"], (2, BETS)))
+            if not ((found._stretch[1] >= 0) & (found._stretch[1] <= found._stretch[0])).all():
+                raise ValueError("losses are from 0 to 1 a row")
+            found.retraining_recommended &= bool(found._stretch[0].all())  # it rests on rows
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise PerformanceError(f"this is no state of a HarmDetector: {error}") from None
         return found
 
@@ -174,6 +176,12 @@ def _bets(limit: float) -> tuple[Floats, Floats]:
 
 def _row(given: Any, shape: tuple[int, ...]) -> Floats:
     found = np.array(given, dtype=np.float64)
-    if found.shape != shape or np.isnan(found).any():
+    if found.shape != shape or np.isnan(found).any() or (found == math.inf).any():
         raise ValueError(f"numbers of the shape {shape} are expected")
+    return found
+
+
+def _finite(found: Floats) -> Floats:
+    if not np.isfinite(found).all():
+        raise ValueError("numbers are expected")
     return found

@@ -21,7 +21,7 @@ CHECKSUM = struct.Struct("<I")
 """CRC-32C of the header and of the payload as stored; it stands between them."""
 BEGIN = HEADER.size + CHECKSUM.size
 COMPLAINT_CHARACTERS = 200
-WHOLE_MAX = (1 << 63) - 1
+WHOLE_MAX, COUNT_MAX = (1 << 63) - 1, 1 << 53
 Made = TypeVar("Made")
 
 
@@ -97,7 +97,14 @@ class StateFile:
 
 def whole(value: Any) -> int:
     """A whole number of JSON. Raises TypeError for anything else."""
-    return _of_type(value, int)
+    return int(_of_type(value, int))
+
+
+def count(value: Any) -> int:
+    """A number of rows of JSON. Raises TypeError for anything else, ValueError for one below 0 or beyond all rows."""
+    if not 0 <= whole(value) <= COUNT_MAX:
+        raise ValueError(f"{value} stands where rows are counted")
+    return int(value)
 
 
 def number(value: Any) -> float:
@@ -107,12 +114,12 @@ def number(value: Any) -> float:
 
 def text(value: Any) -> str:
     """A text of JSON. Raises TypeError for anything else."""
-    return _of_type(value, str)
+    return str(_of_type(value, str))
 
 
 def flag(value: Any) -> bool:
     """True or false of JSON. Raises TypeError for anything else."""
-    return _of_type(value, bool)
+    return bool(_of_type(value, bool))
 
 
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {

@@ -56,7 +56,9 @@ def mutate_performance(data: bytes, size_max: int, chance: Random, mutate: Mutat
         return mutate(data, size_max)
     try:
         raw = zlib.decompressobj().decompress(data[HEADER_BYTES:], RAW_BYTES_MAX)
-        raw = _other_number(raw, chance) if chance.random() < 0.4 else mutate_msgpack(raw, RAW_BYTES_MAX, chance, mutate)
+        raw = (
+            _other_number(raw, chance) if chance.random() < 0.4 else mutate_msgpack(raw, RAW_BYTES_MAX, chance, mutate)
+        )
     except (zlib.error, ValueError, TypeError, AttributeError):
         return mutate(data, size_max)
     body = zlib.compress(raw, 1)

@@ -32,7 +32,9 @@ def _classes(*indices: int) -> Values:
 
 
 BATCHES: list[Batch] = [
-    Predictions("fraud", "4", "live", SLICE, IDS, TIMES, _classes(0, 1, 1, 2, 0, 1), _numbers([0.1, math.nan, 0.5] * 2)),
+    Predictions(
+        "fraud", "4", "live", SLICE, IDS, TIMES, _classes(0, 1, 1, 2, 0, 1), _numbers([0.1, math.nan, 0.5] * 2)
+    ),
     Predictions("price", "1", "", (), IDS, TIMES, Values(_numbers([1.0, -2.5, 0.1, 1e300, 7.0, 7.0])), b""),
     Truths("fraud", IDS, TIMES, _classes(0, 0, 1, 2, 2, 1)),
     Truths("price", IDS, TIMES, Values(_numbers([1.5, -2.5, 0.0, 0.0, 7.0, 3.0]))),

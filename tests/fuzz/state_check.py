@@ -14,8 +14,8 @@ from obsagent.errors import CorruptData
 from obsagent.evaluate import state as drift
 from obsagent.evaluate.family import Evidence
 from obsagent.harm import state as harm
-from obsagent.harm.report import failures, harm_report
 from obsagent.harm.readings import risk_readings
+from obsagent.harm.report import failures, harm_report
 from obsagent.harm.track import Losses
 from obsagent.state_file import BEGIN, CHECKSUM, HEADER
 

@@ -10,8 +10,8 @@ from obsagent.errors import DriftError
 
 LEVELS_MAX, LENGTH_MAX = 48, 1 << 20
 """Each level of buckets holds twice as many values as the one below."""
-SUM_MAX = 1e150
-"""Squares of sums are finite."""
+SUM_MAX = 1e250
+"""Sums of such are finite."""
 
 
 class BlockADWIN(ADWIN):
@@ -62,9 +62,11 @@ class BlockADWIN(ADWIN):
             return False
         if not 0 < len(rows) <= LEVELS_MAX or (len(rows) > 1 and not rows[-1]):
             return False
-        sums = (self.total, self._deviations, *self._open, *(each for bucket in buckets for each in bucket))
+        totals = (self.total, *self._open[:2], *(bucket[0] for bucket in buckets))
+        squares = (self._deviations, self._open[2], *(bucket[1] for bucket in buckets))
         return (
-            all(abs(each) <= SUM_MAX for each in sums)
+            all(abs(each) <= math.sqrt(SUM_MAX) for each in totals)
+            and all(abs(each) <= SUM_MAX for each in squares)
             and all(len(row) <= self.max_buckets for row in rows)
             and self.width == sum(len(row) * (self.block << index) for index, row in enumerate(rows))
             and 0 <= self._open[0] < self.block

@@ -17,6 +17,7 @@ from obsagent.fs import Fs
 from obsagent.harm.episode import Episode
 from obsagent.harm.format import MAGIC, NAME, VERSION
 from obsagent.harm.track import Rule, Track, known_of
+from obsagent.harm_config import ABSOLUTE, BRIER, ERROR
 from obsagent.limits import HARM_EPISODES_KEPT, HARM_STATE_BYTES_MAX
 from obsagent.state_file import StateFile, flag, number, text, whole
 
@@ -24,6 +25,8 @@ FILE = StateFile(NAME, MAGIC, VERSION, HARM_STATE_BYTES_MAX)
 WHOLE = ""
 """The slice that everything is in."""
 NOTHING_READ = -1
+SHARE_MIN = 1e-6
+"""Less than any stream's share of the rate of false alarms."""
 
 
 @dataclass(slots=True)
@@ -111,7 +114,10 @@ def _rule_to_plain(rule: Rule) -> list[Any]:
 
 def _rule_of(plain: Any) -> Rule:
     loss, tolerance, every_ms, share, known = plain
-    return Rule(text(loss), number(tolerance), whole(every_ms), number(share), known_of(known))
+    rule = Rule(text(loss), number(tolerance), whole(every_ms), number(share), known_of(known))
+    if rule.loss not in (ERROR, BRIER, ABSOLUTE) or not (0 <= rule.tolerance < 1 and SHARE_MIN <= rule.share <= 1):
+        raise ValueError("nothing is judged by such a rule")
+    return rule
 
 
 def _state_of(plain: Any) -> State:

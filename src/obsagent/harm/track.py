@@ -19,10 +19,11 @@ from obsagent.harm.allowed import FIRST_TRUTHS, Known
 from obsagent.harm.marks import Marks
 from obsagent.harm_config import ABSOLUTE
 from obsagent.limits import HARM_FIRST_TRUTHS
+from obsagent.performance.arrays import LARGEST, SUM_MAX
 from obsagent.performance.harm import Harm, HarmDetector
 from obsagent.performance.intervals import wilson, z_of
 from obsagent.performance.risk import risk_interval
-from obsagent.state_file import flag, number, text, whole
+from obsagent.state_file import count, flag, number, text, whole
 
 DAY_MS = 86_400_000
 MOMENT_MS = 60_000
@@ -37,6 +38,10 @@ RECOVERED_ALPHA = 1e-4
 """That harm is over is said falsely once in so many truths at most."""
 LIMIT_MARGIN = 1e-6
 """The risk that is allowed is at least so far from 0 and 1."""
+SCALE_MIN = 1e-30
+"""Errors in lesser units have squares that are infinite."""
+OPEN_MAX = 1 << 26
+"""So many truths a minute has at most."""
 ROWS_MIN = 100_000
 """A false recommendation comes at most once in so many truths, however few come in a day."""
 
@@ -52,8 +57,9 @@ class Losses:
 
     @property
     def sums(self) -> tuple[float, float, float]:
-        """What adds up."""
-        return self.rows, self.total, self.squares
+        """What adds up: finite, and so are its squares, however large an error is."""
+        most = self.rows * LARGEST
+        return self.rows, min(most, self.total), min(most * LARGEST, self.squares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +186,7 @@ class Track:
         if self._harm is None or self._recovery is None:
             self._learn(new)
             return None
-        total, squares = new.total / self.scale, new.squares / self.scale**2
+        total, squares = new.total / self.scale, new.squares / self.scale / self.scale
         losses = min(max(total - squares / 4 if self._is_of_numbers else total, 0.0), float(new.rows))
         if self._adwin.update_many(total, squares, new.rows):
             self.changed_ms = self.since(self._adwin.width)
@@ -216,7 +222,7 @@ class Track:
         rows, losses, squares = int(self._first[0]), *self._first[1:]
         if rows < HARM_FIRST_TRUTHS:
             return
-        self.scale = SPREAD * losses / rows if self._is_of_numbers and losses > 0 else 1.0
+        self.scale = max(SPREAD * losses / rows, SCALE_MIN) if self._is_of_numbers and losses > 0 else 1.0
         spread = math.sqrt(max(0.0, squares / rows - (losses / rows) ** 2)) / self.scale
         self.known = Known(min(losses / self.scale, float(rows)), rows, FIRST_TRUTHS, spread)
         self._begin(self.known)
@@ -258,19 +264,21 @@ class Track:
         """What `to_plain` gave; raises what wrong values do."""
         found = cls(rule)
         found.known = known_of(plain["known"])
-        found.rows, found.is_harmful = whole(plain["rows"]), flag(plain["is_harmful"])
+        found.rows, found.is_harmful = count(plain["rows"]), flag(plain["is_harmful"])
         found.changed_ms, found.scale = whole(plain["changed_ms"]), number(plain["scale"])
         found._first = _sums(plain["first"])
         *sums, at_ms, moment_ms = plain["open"]
         found._open = _sums(sums)
         found._open_ms, found._moment_ms = whole(at_ms), whole(moment_ms)
-        found._marks = Marks((whole(rows), whole(at_ms)) for rows, at_ms in plain["marks"])
-        found._day_ms, found._day_rows, found._most_rows = map(whole, plain["day"])
-        found._weighed = whole(plain["weighed"])
+        found._marks = Marks((count(rows), whole(at_ms)) for rows, at_ms in plain["marks"])
+        day_ms, *day_rows = plain["day"]
+        found._day_ms, (found._day_rows, found._most_rows) = whole(day_ms), map(count, day_rows)
+        found._weighed = count(plain["weighed"])
         found._adwin = BlockADWIN.from_state(plain["adwin"])
         found._harm = HarmDetector.from_state(plain["harm"]) if plain["harm"] else None
         found._recovery = HarmDetector.from_state(plain["recovery"]) if plain["recovery"] else None
-        if len({found.known is None, found._harm is None, found._recovery is None, found.scale <= 0}) != 1:
+        is_scaled = SCALE_MIN <= found.scale <= 1 / SCALE_MIN**3
+        if len({found.known is not None, found._harm is not None, found._recovery is not None, is_scaled}) != 1:
             raise ValueError("a part of a stream is missing")
         return found
 
@@ -285,4 +293,6 @@ def known_of(plain: Any) -> Known | None:
 
 def _sums(plain: Any) -> list[float]:
     rows, total, squares = map(number, plain)
+    if not (0 <= rows <= OPEN_MAX and rows == int(rows) and 0 <= total <= SUM_MAX and 0 <= squares <= SUM_MAX):
+        raise ValueError("sums of no losses")
     return [rows, total, squares]

@@ -17,7 +17,14 @@ COUNTS = range(1 << 63)
 TIMES = WHOLE = range(-(1 << 63), 1 << 63)
 
 MARKS = ([TIMES], TIMES, TIMES, TIMES, TIMES)
-RUN = (NUMBERS, NUMBERS, range(min(BY_NUMBER), max(BY_NUMBER) + 1), COUNTS, range(LEDGER_RUN_ROWS_MAX + 1), *[TIMES] * 4)
+RUN = (
+    NUMBERS,
+    NUMBERS,
+    range(min(BY_NUMBER), max(BY_NUMBER) + 1),
+    COUNTS,
+    range(LEDGER_RUN_ROWS_MAX + 1),
+    *[TIMES] * 4,
+)
 GAP = (str, TIMES, TIMES, COUNTS, str)
 MODEL = (str, [str], bool, bool, bool, COUNTS, [COUNTS], [float], str, str)
 MODEL_FIELDS_MIN = 2

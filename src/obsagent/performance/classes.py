@@ -30,7 +30,11 @@ class ClassCounts(Counts):
     def __init__(self, names: Sequence[Any]) -> None:
         """Nothing counted yet. Raises `PerformanceError` unless there are 2 to 1,000 different names."""
         self.names = tuple(names)
-        if not 2 <= len(self.names) <= CLASSES_MAX or len({*self.names}) != len(self.names) or any(name != name for name in self.names):
+        if (
+            not 2 <= len(self.names) <= CLASSES_MAX
+            or len({*self.names}) != len(self.names)
+            or any(name != name for name in self.names)
+        ):
             raise PerformanceError(f"2 to {CLASSES_MAX:,} classes with different names are expected")
         self.cells: Ints = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
         self.losses = Moments()

@@ -92,6 +92,11 @@ class Moments:
         """What `to_state` gave, of numbers from 0 on if so said. Raises `PerformanceError`, `ValueError` for others."""
         rows, mean, deviations = state
         least, most = (0.0, MEAN_MAX) if is_positive else (-MEAN_MAX, MEAN_MAX)
-        if int(rows) != rows or not 0 <= rows <= ROWS_MAX or not least <= mean <= most or not 0 <= deviations < math.inf:
+        if (
+            int(rows) != rows
+            or not 0 <= rows <= ROWS_MAX
+            or not least <= mean <= most
+            or not 0 <= deviations < math.inf
+        ):
             raise PerformanceError(f"{state!r} are no moments")
         return cls(int(rows), float(mean), float(deviations))

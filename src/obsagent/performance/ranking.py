@@ -18,6 +18,7 @@ from obsagent.performance.moments import Moments
 
 Measure: TypeAlias = "Callable[[RankingSums, float], Measured]"
 
+CUTOFF_MAX = 1 << 53
 SHARE_MAX = 1 + 1e-9
 """With rounding."""
 
@@ -36,7 +37,11 @@ class RankingSums(Counts):
     def __init__(self, cutoffs: Sequence[int] = (5, 10)) -> None:
         """`cutoffs`: the k of NDCG@k. Raises `PerformanceError` unless they are 1 or more, and different."""
         self.cutoffs = tuple(int(each) for each in cutoffs)
-        if not self.cutoffs or min(self.cutoffs) < 1 or len({*self.cutoffs}) != len(self.cutoffs):
+        if (
+            not self.cutoffs
+            or not 1 <= min(self.cutoffs) <= max(self.cutoffs) <= CUTOFF_MAX
+            or len({*self.cutoffs}) != len(self.cutoffs)
+        ):
             raise PerformanceError(f"cutoffs are different whole numbers from 1 on, not {cutoffs!r}")
         self.gains = [Moments() for _ in self.cutoffs]
         self.reciprocals = Moments()

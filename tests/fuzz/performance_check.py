@@ -1,4 +1,4 @@
-"""What must hold for any bytes as counts of performance: refused, or counts that measure, merge and are written again."""
+"""What must hold for any bytes as counts of performance: refused, or counts that measure, merge and are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold for any bytes as `drift.state` or `harm.state`: refused, or a state that is written alike and goes on."""
+"""What must hold for any bytes as `drift.state` or `harm.state`: refused, or a state that goes on and is written."""
 
 from __future__ import annotations
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
 from harm_lab import DAY_MS, LIVE, Bench
 
+from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
 from obsagent.evaluate.state import Judged
 from obsagent.fs import Fs
@@ -15,8 +17,10 @@ from obsagent.harm.allowed import Known
 from obsagent.harm.episode import DUE, FAILED, LOST, STARTED, WORKED, Episode, Told, of_event
 from obsagent.harm.format import MAGIC, NAME, VERSION
 from obsagent.harm.judge import Judge
-from obsagent.harm.state import FILE, State, decode, encode, read_state, write_state
+from obsagent.harm.state import FILE, State, Version, decode, encode, read_state, write_state
+from obsagent.harm.track import Losses, Rule, Track
 from obsagent.limits import HARM_EPISODES_KEPT
+from obsagent.state_file import CHECKSUM, HEADER
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "harm_1.state"
 
@@ -107,6 +111,26 @@ def test_what_a_newer_version_wrote_is_left_alone() -> None:
 def test_what_is_sound_and_says_nonsense_is_damaged_too(plain: object) -> None:
     with pytest.raises(CorruptData):
         decode(FILE.encode(plain))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"position":1e999', '{"position":9223372036854775808', '{"position":NaN', '{"position":1.0']
+)
+def test_a_position_is_a_number_of_64_bits(text: str) -> None:
+    raw = (text + ',"versions":[],"episodes":[]}').encode()
+    payload = zlib.compress(raw)
+    header = HEADER.pack(MAGIC, VERSION, 0, len(payload), len(raw))
+    with pytest.raises(CorruptData):
+        decode(header + CHECKSUM.pack(crc32c(payload, crc32c(header))) + payload)
+
+
+def test_an_error_that_has_no_finite_square_does_no_more_harm_than_a_large_one() -> None:
+    track = Track(Rule("absolute", 0.02, 30 * DAY_MS, 0.5))
+    for minute, total in enumerate([1e-300, 1e-200, 1e300, 5.0]):
+        track.take(Losses(2_000, total, total * total, 60_000 * minute))
+    track.close()
+    state = State(versions={LIVE: Version({"": track}, 1, False)})
+    assert encode(decode(encode(state))) == encode(state)
 
 
 def test_states_of_this_version_stay_readable() -> None:

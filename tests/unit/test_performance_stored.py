@@ -16,9 +16,10 @@ import pytest
 from performance_rows import binary_rows
 
 import obsagent.performance
-from obsagent.errors import CorruptData, UnsupportedVersion
+from obsagent.errors import CorruptData, PerformanceError, UnsupportedVersion
 from obsagent.limits import PERFORMANCE_BYTES_MAX
 from obsagent.performance import BinaryCounts, ClassCounts, RankingSums, RegressionSums
+from obsagent.performance.arrays import LARGEST
 from obsagent.performance.bins import CELLS
 from obsagent.performance.counts import Counts
 from obsagent.performance.error_bins import LAST
@@ -68,6 +69,14 @@ def test_what_comes_back_is_what_was(make: Callable[[], Counts]) -> None:
     assert again.to_bytes() == counts.to_bytes()
     again.merge(counts)
     assert again.measures()
+
+
+def test_the_largest_errors_that_are_taken_come_back() -> None:
+    counts = RegressionSums()
+    counts.update([0.0, 1.0], [LARGEST, 0.0])
+    assert RegressionSums.from_bytes(counts.to_bytes()).measures() == counts.measures()
+    with pytest.raises(PerformanceError, match="infinite"):
+        counts.update([0.0], [2 * LARGEST])
 
 
 @pytest.mark.parametrize("at", range(len(ALL)))
@@ -121,6 +130,9 @@ HOSTILE = {
     "no number": sealed(["classes", STATE | {"losses": ["a", 0.0, 0.0]}]),
     "rows without end": sealed(["classes", STATE | {"losses": [float("inf"), 0.0, 0.0]}]),
     "names that are none": sealed(["classes", STATE | {"names": [[], []]}]),
+    "a shape without end": sealed(["classes", array(shape=[2**63, 2])]),
+    "counts without end": sealed(["classes", array(data=b"\xff" * 7 + b"\x3f" + bytes(24))]),
+    "a class that is NaN": sealed(["classes", STATE | {"names": [0, float("nan")]}]),
     "foreign": b"OBSJ" + bytes(40),
 }
 

@@ -1,6 +1,6 @@
 """What the payload of a manifest has to look like, so that a ledger can be opened with whatever was accepted.
 
-A shape is a type, a range of whole numbers, a list of one shape (any number of such), or a tuple of the shapes of a row.
+A shape is a type, a range of whole numbers, a list of one shape (any number of such), or a tuple of a row's shapes.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def test_bins_of_errors_hold_what_they_say() -> None:
     inner = (codes > 0) & (codes < LAST)
     assert np.abs(middle_of(codes)[inner] / values[inner] - 1).max() <= RELATIVE_ERROR * 1.02
     assert codes[:4].tolist() == [0, 0, codes[2], LAST]
-    assert math.isinf(summed([0.0], [1e100]).quantile(0.5).bound)
+    assert math.isinf(summed([0.0], [1e60]).quantile(0.5).bound)
 
 
 def test_what_is_undefined_says_why() -> None:

@@ -18,7 +18,7 @@ from obsagent.evaluate.levels import LEVELS
 from obsagent.evaluate.settings import HOUR_OF_WEEK, REFERENCE, ROLLING, Settings
 from obsagent.fs import Fs
 from obsagent.limits import DRIFT_ALARMS_KEPT, DRIFT_STATE_BYTES_MAX
-from obsagent.state_file import StateFile, flag, made, number, text, whole
+from obsagent.state_file import StateFile, count, flag, made, number, text, whole
 
 NAME = "drift.state"
 MAGIC = b"OBSDRFT\n"
@@ -145,7 +145,7 @@ def _from_plain(plain: Any) -> State:
     state.settings = {model: _settings_of(settings) for model, settings in plain["settings"].items()}
     state.ended = [(Judged(*map(text, judged)), made(Alarm, alarm)) for *judged, alarm in plain["ended"]]
     for *judged, feature, slice_, level, total in plain["totals"]:
-        state.totals[Counted(Judged(*map(text, judged)), text(feature), text(slice_), text(level))] = whole(total)
+        state.totals[Counted(Judged(*map(text, judged)), text(feature), text(slice_), text(level))] = count(total)
     return state
 
 
@@ -166,16 +166,16 @@ def _fill(family: Family, saved: Any) -> None:
 
 
 def _chart_of(values: list[Any]) -> Chart:
-    log_r, log_m, since_ms, count, last_ms, last_log_e, samples, quiet, flagged = values
+    log_r, log_m, since_ms, windows, last_ms, last_log_e, samples, quiet, flagged = values
     return Chart(
         _log_of(log_r),
         _log_of(log_m),
         whole(since_ms),
-        whole(count),
+        count(windows),
         whole(last_ms),
         number(last_log_e),
-        whole(samples),
-        whole(quiet),
+        count(samples),
+        count(quiet),
         flag(flagged),
     )
 

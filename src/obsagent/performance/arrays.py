@@ -23,9 +23,9 @@ def counts(given: Any, shape: tuple[int, ...], of: str) -> Ints:
     found = numbers(given, shape, of)
     if (found < 0).any() or (found != np.floor(found)).any():
         raise PerformanceError(f"{of}: counts are whole numbers and not negative")
-    if found.sum() > ROWS_MAX:
+    if found.sum() > 2 * ROWS_MAX or (whole := found.astype(np.int64)).sum() > ROWS_MAX:  # floats round above it
         raise PerformanceError(f"{of}: counts add up to {ROWS_MAX:,} at most")
-    return np.array(given, dtype=np.int64)
+    return whole
 
 
 def numbers(given: Any, shape: tuple[int, ...], of: str) -> Floats:

@@ -70,6 +70,7 @@ class BlockADWIN(ADWIN):
             and all(len(row) <= self.max_buckets for row in rows)
             and self.width == sum(len(row) * (self.block << index) for index, row in enumerate(rows))
             and 0 <= self._open[0] < self.block
+            and self._seen == 0  # values are counted by blocks here
         )
 
     def update_many(self, total: float, squares: float, count: int) -> bool:

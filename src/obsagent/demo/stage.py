@@ -104,15 +104,27 @@ def signals_held() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def agent_config(reference: Path) -> str:
-    """The agent's configuration: the model's reference, and that days of 2013 are within its horizon, and kept."""
+def agent_config(reference: Path, evidence: Path) -> str:
+    """The agent's configuration: the model's reference, and that days of 2013 are within its horizon, and kept.
+
+    Retraining is recommended by the days of 2013, too: at most one false recommendation in a year. But it cools down by
+    the clock on the wall, where that year is a minute. What it rests on is kept in the directory `evidence`.
+    """
     since = f"{datetime.now(UTC).year - YEAR + 1}y"
+    command = [sys.executable, "-m", "obsagent.demo.retrain", str(evidence.resolve())]
     return f"""\
 retention = {{ "1h" = "{since}" }}
 
 [models.{MODEL}]
 reference = {json.dumps(str(reference.resolve()))}
 horizon = "{since}"
+positive = "1"
+on_retrain = {{ command = {json.dumps(command)} }}
+
+[models.{MODEL}.harm]
+tolerance = 0.02
+false_alarms = "1y"
+cooldown = "1s"
 """
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from obsagent.demo.model import MODEL
+from obsagent.demo.retrain import kept, lines_of
 from obsagent.errors import ObsagentError
 
 PROGRAM = "obsagent"
@@ -51,6 +52,16 @@ OF_THE_MODEL = (
 )
 """Why one asks, and the command: of what the model was given, by the days of 2013 on which it was."""
 
+OF_TRUTHS = (
+    (
+        "How good is the model, and what was it estimated to be before truths came?",
+        f"query roc_auc,estimated_roc_auc model={MODEL} by version {YEAR} step 30d",
+    ),
+    ("How much of the truth is known?", f"query truth_maturity,truths model={MODEL} by version {YEAR}"),
+    ("How does each version do?", f"performance model={MODEL} {YEAR}"),
+)
+"""Of what the model predicted, by the flights' days: what became of it."""
+
 
 def questions(run_s: float, deployed_s: float) -> list[tuple[str, str]]:
     """Why one asks, and the query; for a run that began `run_s` seconds ago and changed versions `deployed_s` ago."""
@@ -72,9 +83,19 @@ def questions(run_s: float, deployed_s: float) -> list[tuple[str, str]]:
 def print_answers(run_s: float, deployed_s: float) -> None:
     """The questions with the answers of the agent that `OBSAGENT_AGENT` names."""
     of_requests = [(why, f"query {query}") for why, query in questions(run_s, deployed_s)]
-    for why, command in (*of_requests, *OF_THE_MODEL):
+    for why, command in (*of_requests, *OF_THE_MODEL, *OF_TRUTHS):
         say(f"# {why}", "dim")
         run_command(PROGRAM, *command.split())
+
+
+def print_evidence(directory: Path) -> None:
+    """What the agent's recommendations to retrain rest on, as `on_retrain` has kept it."""
+    say("# When was retraining recommended, and why?", "dim")
+    for path, evidence in kept(directory):
+        say(f"{path}", "bold")
+        for line in lines_of(evidence):
+            print(f"  {line}")
+    print()
 
 
 def print_store(store: Path) -> None:

@@ -64,7 +64,7 @@ def _play(options: DemoOptions, screen: Screen) -> None:
         started.enter_context(environment(OBSAGENT_AGENT=serve, OBSAGENT_DISABLED="0"))
         flights, models, reference = prepare(cache, options.seed, screen)
         config = options.data / "agent.toml"
-        write_whole(config, stage.agent_config(reference, evidence))
+        write_whole(config, stage.agent_config(reference, evidence, options.duration_s))
         with screen.step("starting the agent"):
             agent = started.enter_context(stage.agent(store, listen, serve, options.data / "agent.log", config))
         servers = start_servers(models, listen, options, screen, started)

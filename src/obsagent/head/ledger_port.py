@@ -104,9 +104,11 @@ def open_ledger(
     horizon_ms: Callable[[str], int] | None = None,
     task: Callable[[str], str] | None = None,
     positive: Callable[[str], str] | None = None,
+    retention_ms: Callable[[], tuple[int, ...]] | None = None,
 ) -> Ledger:
     """The real one. Functions say of a model how long its predictions and truths wait for each other, what it predicts,
     and which class is the positive one; the last two are empty where it is to be told by the predictions.
+    `retention_ms` is how long outcomes are kept in windows of each length.
     """
     from obsagent.ledger.ledger import Ledger as RealLedger  # loads numpy
     from obsagent.ledger.settings import LedgerSettings
@@ -116,6 +118,7 @@ def open_ledger(
         horizon_ms=horizon_ms or default.horizon_ms,
         task=task or default.task,
         positive=positive or default.positive,
+        retention_ms=retention_ms or default.retention_ms,
     )
     return RealLedger.open(directory, fs, key, settings)
 

@@ -79,6 +79,7 @@ class AgentConfig:
     series_total: int = limits.SERIES_TOTAL
     head_budget: int = limits.HEAD_BYTES
     disk_budget: int = limits.DISK_BYTES
+    ledger_budget: int = limits.LEDGER_DISK_BYTES
     retention: tuple[int, ...] = limits.TIER_RETENTION_MS
     """How long (ms) each tier is kept, in the order of `limits.TIER_WINDOWS_MS`."""
     log_format: str = "text"
@@ -201,6 +202,7 @@ PARSERS = {
     "series_total": parse_count,
     "head_budget": parse_bytes,
     "disk_budget": _parse_disk_budget,
+    "ledger_budget": parse_bytes,
     "retention": _parse_retention,
     "log_format": lambda key, value: parse_word(key, value, LOG_FORMATS),
     "log_level": lambda key, value: parse_word(key, value, LOG_LEVELS),

@@ -36,6 +36,7 @@ SAYS = {
     "series_total": "How many series there may be in all.",
     "head_budget": "How much memory windows may take before they are written into segments early.",
     "disk_budget": "How much disk the store may take. It beats the retention: the oldest, finest windows go first.",
+    "ledger_budget": "How much disk predictions that wait for truths may take besides: the oldest go first.",
     "retention": "How long windows of 10 seconds, a minute and an hour are kept.",
     "log_format": "How the agent logs on stderr: text, or json with an object a line.",
     "log_level": "What it logs: debug, info, warning or error, and what is worse.",
@@ -97,7 +98,7 @@ def shown(config: AgentConfig, origins: Mapping[str, str]) -> Iterator[tuple[str
 
 def written(key: str, value: Any) -> str:
     """A value as it stands in the file behind `key =`."""
-    if key in ("head_budget", "disk_budget"):
+    if key in ("head_budget", "disk_budget", "ledger_budget"):
         return json.dumps(as_size(value))
     if isinstance(value, (bool, int, float)):
         return str(value).lower()

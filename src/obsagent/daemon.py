@@ -147,8 +147,14 @@ class Agent:
     def _open(self, config: AgentConfig, budgets: Budgets, fs: Fs | None) -> None:
         """The store and the endpoints: all of them, or none is left open."""
         rules = self._rules
-        of_model = {"horizon_ms": rules.horizon_ms, "task": rules.task, "positive": rules.positive}
-        ledger = partial(open_ledger, **of_model, retention_ms=lambda: self._reloads.config.retention)
+        ledger = partial(
+            open_ledger,
+            horizon_ms=rules.horizon_ms,
+            task=rules.task,
+            positive=rules.positive,
+            retention_ms=lambda: self._reloads.config.retention,
+            disk_budget=config.ledger_budget,
+        )
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs, ledger=ledger)
         try:
             self._doors = open_doors(config)

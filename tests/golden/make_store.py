@@ -2,8 +2,8 @@
 
     python tests/golden/make_store.py tests/golden/store_N
 
-Segments of 10 s, rolled-up ones of 1 min and 1 h, and a journal that holds more than they do. What is in it goes to
-`store_N.json`; `tests/unit/test_golden.py` compares. Done once for each version of the journal or the store.
+Segments of 10 s, rolled-up ones of 1 min and 1 h, a ledger, and a journal that holds more than all of them. What is in
+it goes to `store_N.json`; `tests/unit/test_golden.py` compares. Done once for each version of the journal or the store.
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ from typing import Any
 
 from obsagent._native.codec import Groups
 from obsagent._native.sketch import Column
+from obsagent.answer.known import known
 from obsagent.fs import Fs
 from obsagent.head.budgets import Budgets
+from obsagent.head.entries import Records
 from obsagent.head.shelf import KEEP_MS
 from obsagent.head.store import Store
 from obsagent.head.view import View
 from obsagent.limits import WINDOW_MS
 from obsagent.samples import Kind, Series
 from obsagent.sketches import LogHist
+from unit import by_id_lab as lab
 from unit.store_lab import BEGIN_MS, Producer, TurnedClock, begin, make_body, make_exemplars
 
 WINDOWS = 5
+HOUR_MS = 3_600_000
+BACKFILLED_MS = 5 * 86_400_000
 
 
 def make(directory: Path) -> Store:
@@ -45,10 +50,16 @@ def make(directory: Path) -> Store:
             exemplars = make_exemplars(producer.defined, at_ms, chance) if window else ()
             store.write(producer.frame(at_ms, *body, exemplars=exemplars))
             store.write(producer.happens(clock.now_ms))
+            keep(store, producer, window)
             store.sync()
+        if window == 2:
+            store.records.flush()
         clock.now_ms += WINDOW_MS
         if window < WINDOWS - 1:
             store.checkpoint(clock.now_ms - WINDOW_MS)
+    store.reach_back(2 * BACKFILLED_MS)
+    hour_ms = (BEGIN_MS - BACKFILLED_MS) // HOUR_MS * HOUR_MS
+    store.write(producers[0].backfill(hour_ms, *make_body(enumerate(producers[0].defined), chance)))
     store.write(producers[0].refusal(clock.now_ms, 3))
     store.sync()
     while store.maybe_compact(clock.now_ms) or store.maybe_roll_up(clock.now_ms):
@@ -57,6 +68,24 @@ def make(directory: Path) -> Store:
     clock.now_ms += KEEP_MS
     store.maybe_retire(clock.now_ms)
     return store
+
+
+def keep(store: Store, producer: Producer, window: int) -> None:
+    """A prediction and a row of each window, and the truth of the window before."""
+    name, before = f"{producer.name}-{window}", f"{producer.name}-{window - 1}"
+    batches = [
+        lab.predictions([name], lab.classes("ok" if window % 2 else "fraud"), [window / 10], at_ms=BEGIN_MS + window),
+        lab.truths([before], lab.classes("fraud"), at_ms=BEGIN_MS + window),
+        lab.rows([name], [{"amount": window, "country": "DE", "age": None}]),
+    ]
+    for number, batch in enumerate(batches, 3 * window + 1):
+        store.write(Records(producer.session, number, 0, 1, batch))
+
+
+def records_in(ledger: Any) -> dict[str, Any]:
+    """Id → what is known by it."""
+    ids = [f"{name}-{window}" for name in "pq" for window in range(-1, WINDOWS)]
+    return {text: known(text, None, ledger) for text in ids}
 
 
 def contents(view: View) -> dict[str, Any]:
@@ -121,7 +150,8 @@ def main() -> None:
     """Nothing is closed: it is as if the agent had been killed."""
     directory = Path(sys.argv[1])
     store = make(directory)
-    found = json.dumps(contents(store.view()), sort_keys=True, separators=(",", ":"))
+    what = {**contents(store.view()), "records": records_in(store.records.view())}
+    found = json.dumps(what, sort_keys=True, separators=(",", ":"))
     directory.with_suffix(".json").write_text(found + "\n")
     store._journal.close()
     (directory / "store.lock").unlink()

@@ -88,8 +88,8 @@ def test_a_disk_that_is_full_and_has_space_again(agent: RunningAgent, tmp_path: 
         pid = agent.status()["agent"]["pid"]
         assert client.flush(1)[:2] == (acknowledged, pending)
     ballast.unlink()
-    assert client.flush(30) == (observed, 0, 0, 0, 0, 0)
-    assert late.flush(30) == (700, 0, 0, 0, 0, 0)
+    assert client.flush(30) == (observed, 0, 0, 0, 0, 0, 0, 0)
+    assert late.flush(30) == (700, 0, 0, 0, 0, 0, 0, 0)
     until(lambda: agent.status()["agent"]["health"] == "ok")
     status = agent.status()
     assert status["agent"]["pid"] == pid

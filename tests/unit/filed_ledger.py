@@ -23,6 +23,7 @@ class FiledLedger(MemoryLedger):
         self.applied: list[int] = []
         self.wants = False
         self.fails = False
+        self.while_writing: Callable[[], object] = int
         fs.make_directory(directory)
         if (directory / NAME).exists():
             self.position, self.known, self._sessions = pickle.loads((directory / NAME).read_bytes())
@@ -37,6 +38,7 @@ class FiledLedger(MemoryLedger):
     def flush(self, position: int, now_ms: int, frozen: Callable[[], object]) -> None:
         state = pickle.dumps((position, self.known, self._sessions))
         frozen()
+        self.while_writing()
         if self.fails:
             raise OSError("the disk is full")
         (self.directory / NAME).write_bytes(state)

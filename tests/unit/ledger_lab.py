@@ -75,7 +75,7 @@ def at_ms(seconds: int) -> int:
 
 
 def apply(ledger: Ledger, batch: Batch, position: int) -> Report:
-    return ledger.apply(batch, session=SESSION, sequence=position, rows=1, dropped=0, position=position)
+    return ledger.apply(batch, session=SESSION, sequence=position, rows=len(batch.ids), dropped=0, position=position)
 
 
 def reopened(directory: Path, fs: Fs | None = None, settings: LedgerSettings | None = None) -> Ledger:

@@ -2,7 +2,7 @@
 
 `golden/store_N` was left by an agent of format version N that was killed: segments, and a journal with more. It is
 never written again. `golden/store_N.json` is what that version itself found in it. Versions 2 to 4 are of the journal,
-and have files of all tiers (`golden/make_store.py`); 3 has exemplars, 4 columns.
+and have files of all tiers (`golden/make_store.py`); 3 has exemplars, 4 columns, 5 records and backfills.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from store_lab import TurnedClock
 
-from golden.make_store import column_in
+from golden.make_store import column_in, records_in
 from obsagent._native.codec import Groups
 from obsagent._native.sketch import LogHist
 from obsagent.head.store import Store
@@ -90,22 +91,25 @@ def test_an_old_store_is_read(version: str, tmp_path: Path) -> None:
     store = Store.open_read_only(tmp_path / "store")
     assert store.status()["corrupt"] == 0
     check(store.view(), version)
+    assert records_in(store.records()) == expected(version).get("records", records_in(None))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_old_store_is_taken_over_and_goes_on(version: str, tmp_path: Path) -> None:
     shutil.copytree(GOLDEN / version, tmp_path / "store")
     for _ in range(2):
-        store = Store.open(tmp_path / "store")
+        store = Store.open(tmp_path / "store", clock=TurnedClock())  # later its records would expire
         assert store.status()["corrupt"] == 0
         check(store.view(), version)
+        assert records_in(store.records.view()) == expected(version).get("records", records_in(None))
         store.close()
 
 
 def test_there_is_a_store_of_each_version() -> None:
-    assert VERSIONS == ["store_1", "store_2", "store_3", "store_4"]
+    assert VERSIONS == ["store_1", "store_2", "store_3", "store_4", "store_5"]
     for version in VERSIONS[1:]:
-        rolled = sorted(path.name.partition(".")[2] for path in (GOLDEN / version / "segments").glob("*.*.segment"))
+        files = (GOLDEN / version / "segments").glob("*.*.segment")
+        rolled = sorted({path.name.partition(".")[2] for path in files})
         assert rolled == ["3600s.segment", "60s.segment"]
     journals = {version: next((GOLDEN / version / "journal").iterdir()).read_bytes() for version in VERSIONS}
-    assert [data[8] for data in journals.values()] == [1, 2, 3, 4]
+    assert [data[8] for data in journals.values()] == [1, 2, 3, 4, 5]

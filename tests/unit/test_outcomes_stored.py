@@ -190,3 +190,13 @@ def test_names_of_classes(tmp_path: Path) -> None:
     true, predicted = [truth for _, truth in truths], [made.value for made in rows]
     assert row["values"]["f1_macro"] == pytest.approx(peer.f1_score(true, predicted, average="macro"))
     desk.store.close()
+
+
+def test_a_class_is_what_something_was_called(tmp_path: Path) -> None:
+    """Not what is compared with nothing, such as a first truth."""
+    desk = OutcomeDesk(tmp_path)
+    desk.predict("topics", [Made("t1", desk.clock.now_ms, "a", None, "1", "live", "EU")])
+    desk.tell("topics", [("t1", "b"), ("t2", "a")])
+    (model,) = desk.store.view().ledger.models()
+    assert model.classes == ("a", "b")
+    desk.store.close()

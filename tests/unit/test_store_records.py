@@ -160,6 +160,18 @@ def test_a_flush_that_fails_loses_nothing(desk: Desk) -> None:
     assert desk.ledger.position == desk.store.position()
 
 
+def test_others_apply_while_it_is_written(desk: Desk) -> None:
+    desk.write(lab.truths(["a"]))
+    began = desk.store.position()
+    desk.ledger.while_writing = lambda: desk.write(lab.truths(["b"]))
+    desk.store.records.flush()
+    assert desk.store.records.needed_from >= began
+    desk.store.sync()
+    desk.kill()
+    assert len(desk.ledger.applied) == 1
+    assert desk.truths() == {"a": 1.0, "b": 1.0}
+
+
 def test_it_is_flushed_when_it_wants_to_be_and_at_the_end(desk: Desk) -> None:
     assert not desk.store.records.maybe_flush()
     desk.write(lab.truths(["a"]))

@@ -141,3 +141,15 @@ def test_without_an_agent_truths_are_pending(monkeypatch: pytest.MonkeyPatch, tm
     with pytest.raises(PendingTruths, match="none of the truths"):
         obs.model("fraud").truths(["a"], [1], timeout=0.1)
     obs.close(0.1)
+
+
+def test_values_that_raise_cost_their_batch_alone(obsagent_memory: Memory) -> None:
+    obs = obsagent.connect("shop")
+    fraud = obs.model("fraud")
+    fraud.predictions([1.0, np.array([1, 2])], ids=["a", "b"])
+    obs.flush()
+    fraud.predictions([1.0, 2.0], ids=["c", "d"], at=[1e300, -1e300])
+    fraud.prediction(1.0, id="e")
+    assert known(obsagent_memory) == {"e": [1.0]}
+    assert obs.flush().dropped_records == 2
+    assert fraud.truths(["e"], [1], at=1e200) == TruthReport(rejected=1)

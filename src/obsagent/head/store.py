@@ -418,6 +418,8 @@ class Store(AskedStore):
         But exemplars do, until they expire, and what was set aside because it was damaged. Raises StoreError.
         """
         found = self.records.forget(batch)
+        if self.records.view() is None:
+            return found
         self._syncs.begin_file()
         self.checkpoint(anew=True)
         return found

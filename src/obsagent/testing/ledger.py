@@ -117,7 +117,9 @@ class MemoryLedger:
         return self
 
     def asked(self) -> Any:
-        """A real one in memory, of all that was taken in, for answers: it needs numpy."""
+        """A real one in memory, of all that was taken in, for answers: it needs numpy. None if nothing was."""
+        if not self._batches:
+            return None
         from obsagent.ledger.ledger import Ledger
 
         ledger = Ledger.open_read_only(NOWHERE)

@@ -16,7 +16,13 @@ from obsagent.by_id import columns
 from obsagent.by_id.batches import Predictions as Batch
 from obsagent.by_id.batches import Rows
 from obsagent.by_id.codec import ids_of
-from obsagent.limits import BATCH_INTERVAL_MS, FRAME_TARGET_BYTES, RECORD_NAMES_BYTES_MAX, RECORDS_PER_BATCH
+from obsagent.limits import (
+    BATCH_INTERVAL_MS,
+    FRAME_TARGET_BYTES,
+    RECORD_NAMES_BYTES_MAX,
+    RECORDS_PER_BATCH,
+    TIME_MS_MAX,
+)
 from obsagent.record.models.columns import Dropped, Hashed
 from obsagent.record.models.kept_rows import chosen, packed, random_id, row_of
 from obsagent.record.models.predictions import items
@@ -92,7 +98,10 @@ class GatheredRecords:
         """
         rules, kept, lost = feed.rules, [], 0
         for row in chosen(rules.keep_rows, given.rows, keep.ids, has_failed=keep.has_failed):
-            data = packed(row_of(given, row), rules)
+            try:
+                data = packed(row_of(given, row), rules)
+            except Exception:  # of a value whose own methods raise; nothing of a request does
+                data = None
             if data is None:
                 lost += 1
             else:
@@ -126,11 +135,20 @@ class GatheredRecords:
             now = [call for call in of_calls if isinstance(call[1], int)]
             then = [call for call in of_calls if not isinstance(call[1], int)]
             for part, is_stamped in ((now, False), (then, True)):
-                for batch in _batches(feed, part):
-                    queue.put(batch, is_stamped=is_stamped)
+                self._put(feed, part, is_stamped=is_stamped)
         for (feed, is_stamped), of_feed in rows.items():
             for begin in range(0, len(of_feed), RECORDS_PER_BATCH):
                 queue.put(_row_batch(feed, of_feed[begin : begin + RECORDS_PER_BATCH]), is_stamped=is_stamped)
+
+    def _put(self, feed: Feed, calls: list[Call], *, is_stamped: bool) -> None:
+        queue = self._queue()
+        try:
+            batches = list(_batches(feed, calls))
+        except Exception:  # a value whose own methods raise costs these, and not whoever sends
+            queue.drop(sum(made.size for made, _ in calls))
+            return
+        for batch in batches:
+            queue.put(batch, is_stamped=is_stamped)
 
 
 def _row_batch(feed: Feed, rows: list[KeptRow]) -> Rows:
@@ -138,7 +156,7 @@ def _row_batch(feed: Feed, rows: list[KeptRow]) -> Rows:
         *feed.identity,
         feed.slice,
         ids_of([each.id for each in rows]),
-        columns.pack(columns.TIME, [each.at_ms for each in rows]),
+        columns.pack(columns.TIME, within_i64([each.at_ms for each in rows])),
         tuple(each.data for each in rows),
     )
 
@@ -182,10 +200,17 @@ def _batch(feed: Feed, ids: list[str], times: list[int], values: list[Any], scor
         *feed.identity,
         feed.slice,
         ids_of(ids),
-        columns.pack(columns.TIME, times),
+        columns.pack(columns.TIME, within_i64(times)),
         column.values,
         columns.pack(columns.NUMBER, scores) if is_scored else b"",
     )
+
+
+def within_i64(times_ms: list[int]) -> list[int]:
+    """Times as they are, but for those that no agent takes: these are as late as it can be, or as early."""
+    if not times_ms or 0 <= min(times_ms) <= max(times_ms) <= TIME_MS_MAX:
+        return times_ms
+    return [min(max(at_ms, 0), TIME_MS_MAX) for at_ms in times_ms]
 
 
 def _numbers(scores: list[Any]) -> list[float]:

@@ -18,6 +18,7 @@ from obsagent.by_id.report import TruthReport
 from obsagent.errors import FeatureError, PendingTruths
 from obsagent.limits import RECORD_NAMES_BYTES_MAX, RECORDS_PER_BATCH
 from obsagent.record.models.backfill import times_of
+from obsagent.record.models.gathered_records import within_i64
 from obsagent.record.models.predictions import checked_ids, column_items
 from obsagent.record.models.record_values import column_of
 from obsagent.wire.rules import VALUE
@@ -118,4 +119,4 @@ def _batch(model: str, ids: list[str], values: list[Any], times: Sequence[int], 
     if column.is_known is not None:
         ids, times = list(compress(ids, column.is_known)), list(compress(times, column.is_known))
     if ids:
-        yield Truths(model, ids_of(ids), columns.pack(columns.TIME, times), column.values)
+        yield Truths(model, ids_of(ids), columns.pack(columns.TIME, within_i64(list(times))), column.values)

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from obsagent.fs import Fs
 
 Evidence = dict[str, Any]
+
+HEAD = ("version", "since", "sure with", "brier", "reference", "drifted")
+SHOWN = 3
+"""So many features are named, those that have drifted most."""
 
 
 def keep(evidence: bytes, directory: Path) -> Path:
@@ -24,28 +29,34 @@ def keep(evidence: bytes, directory: Path) -> Path:
     return path
 
 
-def kept(directory: Path) -> list[tuple[Path, Evidence]]:
-    """All that was kept there, by name."""
-    return [(path, json.loads(path.read_bytes())) for path in sorted(directory.glob("*.json"))]
+def kept(directory: Path) -> list[Evidence]:
+    """All that was kept there, by model, version and time."""
+    return [json.loads(path.read_bytes()) for path in sorted(directory.glob("*.json"))]
 
 
-def lines_of(evidence: Evidence) -> list[str]:
-    """What it says, for people."""
-    risk, reference, maturity = evidence["risk"], evidence["reference"], evidence["maturity"]
-    features = ", ".join(each["feature"] for each in evidence["features"])
-    return [
-        f"version {evidence['version']} does harm since {day(evidence['since'])}, "
-        f"which was sure with the truths of {day(evidence['newest_truth'])}",
-        f"{evidence['loss']}: {risk['live']:.3f}, above {risk['lower']:.3f} for sure; "
-        f"{reference['risk']:.3f} in {reference['source']}, up to {evidence['limit']:.3f} is allowed",
-        f"truths since then: {risk['truths']:,}, of {maturity['predictions']:,} predictions" if maturity else "",
-        f"features that have drifted: {features}" if features else "",
-    ]
+def table(found: Sequence[Evidence]) -> list[str]:
+    """What it says, a line each, below a head."""
+    rows = [HEAD, *map(_row, found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return [line.rstrip() for line in lines]
 
 
-def day(stamp: str | None) -> str:
+def _row(evidence: Evidence) -> tuple[str, ...]:
+    drifted = [each["feature"] for each in evidence["features"]]
+    return (
+        evidence["version"],
+        _day(evidence["since"]),
+        _day(evidence["newest_truth"]),
+        f"{evidence['risk']['live']:.3f}",
+        f"{evidence['reference']['risk']:.3f}",
+        ", ".join(drifted[:SHOWN]) + (", …" if len(drifted) > SHOWN else ""),
+    )
+
+
+def _day(stamp: str | None) -> str:
     """`2013-03-04` of a time as the evidence has it."""
-    return stamp[:10] if stamp else "nobody knows when"
+    return stamp[:10] if stamp else "?"
 
 
 if __name__ == "__main__":

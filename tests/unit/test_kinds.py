@@ -40,6 +40,7 @@ VALID: dict[MessageKind, Header] = {
     MessageKind.DRIFT: {"text": "since 1h"},
     MessageKind.QUALITY: {"text": "since 1h"},
     MessageKind.KNOWN: {"id": "a"},
+    MessageKind.PERFORMANCE: {"text": ""},
     MessageKind.FORGET: {"ids": ["a"]},
 }
 """Fields that make a message of a kind whole; the other kinds need none."""

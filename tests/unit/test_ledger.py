@@ -60,7 +60,7 @@ def test_reports_say_what_became_of_truths(tmp_path: Path) -> None:
     assert apply(ledger, predictions([("c", 0, 0.0, 0.2)]), 3) == Report()
     assert outcomes(ledger) == [[1, 0], [1, 1]]
     state = ledger.session(bytes(16))
-    assert (state.report, state.last_record, state.rows) == (Report(2, 1, 1, 2, 1), 3, 3)
+    assert (state.report, state.last_record, state.rows) == (Report(2, 1, 1, 2, 1), 3, 10)
     assert ledger.status()["joined_later"] == 1
 
 

@@ -13,14 +13,27 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
+import obsagent
+from obsagent.by_id.codec import ids_of
+from obsagent.clock import SystemClock
+from obsagent.head.read_only import ReadOnlyStore
+from obsagent.ledger.sources import Masks, find_newest
+from obsagent.ledger.tables import PREDICTIONS, TRUTHS
 from unit.demo_data import need_demo_packages
 from unit.documented import CONSOLE, DEMO_BEGINS, README, recorded_demo
 
 need_demo_packages()
+
+from sklearn.metrics import roc_auc_score  # noqa: E402 - of the packages just checked
+
+from obsagent.demo.flights import NEVER_ARRIVED, YEAR, Flights, load_flights  # noqa: E402
+from obsagent.demo.model import MODEL  # noqa: E402
 
 START_LIMIT_S = 120.0
 END_LIMIT_S = 40.0
@@ -111,12 +124,47 @@ def masked(text: str) -> list[str]:
     """Its lines, with every number and its unit as #, without marks of significance, and the columns closed up.
 
     What not every run has is left out: flights that the machine is too slow for, requests that the chance of few
-    seconds lets the replay forget a field of.
+    seconds lets the replay forget a field of, and recommendations to retrain.
     """
-    lines = [line for line in text.strip().splitlines() if not re.search(r"left out, evenly| 422\b", line)]
+    varying = r"left out, evenly| 422\b|^\d +\d{4}-\d\d-\d\d +\d{4}-"
+    lines = [line for line in text.strip().splitlines() if not re.search(varying, line)]
     lines = [re.sub(r"[▁-█](?:[▁-█ ]*[▁-█])?", "▁", line) for line in lines]  # the heights of bars
     unmarked = (re.sub(r" · (?:\*|no change) beyond the error bounds| \*", "", line) for line in lines)
     return [" ".join(NUMBER.sub("#", line).split()) for line in unmarked]
+
+
+def kept_of(data: Path, flights: Flights) -> Any:
+    """Of each flight, by its index: whether the store has a prediction of it, its score, and whether it has a truth."""
+    view = ReadOnlyStore(data / "store", SystemClock()).records()
+    keys = view._hasher.keys(MODEL, ids_of([str(index) for index in range(len(flights))]))
+    order = np.lexsort([keys.lo, keys.hi])
+    found = {}
+    for table in (PREDICTIONS, TRUTHS):
+        is_there, block = find_newest(table, view._sources[table], keys.take(order), Masks())
+        found[table] = is_there[np.argsort(order)], {name: values[np.argsort(order)] for name, values in block.items()}
+    (is_scored, predictions), (is_told, _) = found[PREDICTIONS], found[TRUTHS]
+    return is_scored, predictions["score"], is_told
+
+
+def check_performance(data: Path) -> None:
+    """What the agent says of each month is what scikit-learn says of the same flights; no truth is missing."""
+    flights = load_flights()
+    is_scored, scores, is_told = kept_of(data, flights)
+    has_landed = flights.late != NEVER_ARRIVED
+    assert np.array_equal(is_told, is_scored & has_landed)
+    for month in range(1, 13):
+        span = f"from {YEAR}-{month:02d}-01 to {YEAR + month // 12}-{month % 12 + 1:02d}-01"
+        asked = obsagent.query(f"roc_auc,truth_maturity model={MODEL} by version {span}", data=data / "store")
+        of_month = is_scored & (flights.months() == month)
+        known = of_month & has_landed
+        [row] = asked.answer["series"]
+        assert row["labels"]["version"] == ("1" if month < 7 else "2")
+        assert row["maturity"]["truths"] == np.count_nonzero(known)
+        assert row["maturity"]["predictions"] == np.count_nonzero(of_month)
+        expected = roc_auc_score(flights.late[known], scores[known])
+        bound = row["error_bound"]["roc_auc"]["absolute"]
+        assert 0 < bound < 0.01
+        assert row["values"]["roc_auc"] == pytest.approx(expected, abs=bound)
 
 
 def test_five_seconds_of_it(data: Path, start: Callable[..., Demo]) -> None:
@@ -143,6 +191,7 @@ def test_five_seconds_of_it(data: Path, start: Callable[..., Demo]) -> None:
     assert [row["values"]["count"] for row in answer["series"]] == [requests]
     assert not any(answer["losses"]["dropped"].values())
     assert answer["losses"]["pending"] == 0
+    check_performance(data)
 
 
 def test_ctrl_c_ends_everything_in_order(start: Callable[..., Demo]) -> None:

@@ -235,9 +235,14 @@ def test_the_evidence_is_json_and_says_it_all() -> None:
     drifted = drifted_of(report)
     version = bench.state.versions[LIVE]
     now_ms = int(bench.stream.now_ms)
-    evidence = evidence_of(
-        episode, harm, version, bench.stream, lambda _, until_ms: drifted if until_ms == now_ms else [], now_ms
-    )
+    asked_ms: list[int] = []
+
+    def drifted_until(_: Judged, until_ms: int) -> list[dict[str, object]]:
+        asked_ms.append(until_ms)
+        return drifted
+
+    evidence = evidence_of(episode, harm, version, bench.stream, drifted_until, now_ms)
+    assert asked_ms == [version.last_ms]
     assert json.loads(json.dumps(evidence, allow_nan=False)) == evidence
     assert [each["feature"] for each in evidence["features"]] == ["amount"]
     assert evidence["worst_slice"]["slice"] == "country=DE"

@@ -19,7 +19,7 @@ from obsagent.ledger.keys import Hasher
 from obsagent.ledger.ledger import Ledger
 from obsagent.ledger.names import class_name, positive_class
 from obsagent.ledger.settings import LedgerSettings, Report
-from obsagent.limits import LEDGER_CLASSES_MAX, TIER_RETENTION_MS
+from obsagent.limits import LEDGER_ARRIVALS_MS, LEDGER_CLASSES_MAX, TIER_RETENTION_MS
 from unit.ledger_lab import (
     BEGIN_MS,
     KEY,
@@ -275,7 +275,7 @@ def test_arrivals_of_long_ago_are_kept_as_long_as_others(tmp_path: Path) -> None
     assert ledger.view().arrivals().count.tolist() == [1]
     ledger = reopened(tmp_path, settings=years)
     apply(ledger, truths([("b", 1, 0.0)]), 4)
-    settle(ledger, 5, today_ms + LEDGER_ARRIVALS_MS - HOUR_MS)
+    settle(ledger, 5, today_ms + LEDGER_ARRIVALS_MS - 3_600_000)
     assert ledger.view().arrivals().count.tolist() == [1]
     settle(ledger, 5, today_ms + LEDGER_ARRIVALS_MS)
     assert ledger.view().arrivals().count.tolist() == []

@@ -121,15 +121,17 @@ def query_store(data: Path, *words: str) -> dict:
 
 
 def masked(text: str) -> list[str]:
-    """Its lines, with every number and its unit as #, without marks of significance, and the columns closed up.
+    """Its lines, with every number and its unit as #, without marks of significance and verdicts, and the columns closed up.
 
     What not every run has is left out: flights that the machine is too slow for, requests that the chance of few
     seconds lets the replay forget a field of, and recommendations to retrain.
     """
-    varying = r"left out, evenly| 422\b|^\d +\d{4}-\d\d-\d\d +\d{4}-"
+    varying = r"left out, evenly| 422\b|^\d +\d{4}-\d\d-\d\d +\d{4}-|^it never was$"
     lines = [line for line in text.strip().splitlines() if not re.search(varying, line)]
     lines = [re.sub(r"[▁-█](?:[▁-█ ]*[▁-█])?", "▁", line) for line in lines]  # the heights of bars
-    unmarked = (re.sub(r" · (?:\*|no change) beyond the error bounds| \*", "", line) for line in lines)
+    unmarked = (
+        re.sub(r" · (?:\*|no change) beyond the error bounds| \*| +(?:worse|better)$", "", line) for line in lines
+    )
     return [" ".join(NUMBER.sub("#", line).split()) for line in unmarked]
 
 

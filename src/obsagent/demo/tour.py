@@ -88,7 +88,7 @@ def print_evidence(directory: Path) -> None:
     """What the agent's recommendations to retrain rest on, as `on_retrain` has kept it."""
     say("# When was it sure that retraining is due, and what had drifted by then?", "dim")
     found = kept(directory)
-    print(*table(found) if found else ["it never was"], sep="\n")
+    print(*table(found), *([] if found else ["it never was"]), sep="\n")
     print()
     print(f"The agent ran a command each time, which kept the evidence in {directory}")
     print()

@@ -362,6 +362,24 @@ def test_what_a_positive_class_is_called() -> None:
     assert positive_class(["ham", "spam"]) == "spam"
     assert positive_class(["a", "b"], "a") == "a"
     assert positive_class(["a"]) is None
+    assert positive_class(["fraud", "ok"], "", {"fraud": 0.8, "ok": 0.1}) == "fraud"
+    assert positive_class(["fraud", "yes"], "", {"fraud": 0.8, "yes": 0.1}) == "yes"
+    assert positive_class(["fraud", "ok"], "", {"fraud": 0.8}) == "ok"
+
+
+def test_who_reads_without_settings_knows_what_they_said(tmp_path: Path) -> None:
+    rows = [("a", 0, "ham", 0.9), ("b", 0, "spam", 0.2), ("c", 0, "ham", 0.8)]
+    ledger = reopened(tmp_path)
+    apply(ledger, predictions(rows), 1)
+    assert ledger.asked().models()[0].positive == "ham"
+    ledger.settings = LedgerSettings(positive=lambda _: "spam")
+    settle(ledger, 2, at_ms(9))
+    (model,) = Ledger.open_read_only(tmp_path / "ledger", KEY).asked().models()
+    assert (model.positive, model.task) == ("spam", "classification")
+    ledger.settings = LedgerSettings()
+    apply(ledger, predictions(rows[:1]), 2)
+    settle(ledger, 3, at_ms(9))
+    assert Ledger.open_read_only(tmp_path / "ledger", KEY).asked().models()[0].positive == "ham"
     assert [class_name(value) for value in (1.0, 2.5, -0.0, 1e22)] == ["1", "2.5", "0", "10000000000000000000000"]
 
 

@@ -207,6 +207,8 @@ class Ledger:
     def _move_marks(self, position: int, now_ms: int) -> None:
         """From here on other rows are expired: the runs of a flush and the batches behind it must agree on it."""
         settings = self._joiner.settings
+        for model in self._names.models:
+            model.remember(settings)
         self._flushes.add(now_ms, position)
         self._set_marks(marks.moved(self._marks, now_ms, self._names, settings, self._flushes))
         try:

@@ -25,10 +25,10 @@ from obsagent.head.accounts import Accounts
 from obsagent.head.budgets import Budgets
 from obsagent.head.store import Store
 from obsagent.limits import SAMPLE_PAST_LIMIT_MS, WINDOW_MS
+from obsagent.readings import Reading
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_accounts import OwnAccounts
 from obsagent.receive.own_session import OwnSession
-from obsagent.readings import Reading
 from obsagent.samples import Event, Instrument, Kind
 from obsagent.selfmetrics import MESSAGES, SAMPLES, SAMPLES_OBSERVED, SERIES, SYNC_DURATION
 from obsagent.store_sink import StoreSink

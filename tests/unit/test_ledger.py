@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -19,7 +20,7 @@ from obsagent.ledger.keys import Hasher
 from obsagent.ledger.ledger import Ledger
 from obsagent.ledger.names import class_name, positive_class
 from obsagent.ledger.settings import LedgerSettings
-from obsagent.limits import LEDGER_CLASSES_MAX, TIER_RETENTION_MS
+from obsagent.limits import LEDGER_ARRIVALS_MS, LEDGER_CLASSES_MAX, TIER_RETENTION_MS
 from unit.ledger_lab import (
     BEGIN_MS,
     KEY,
@@ -264,6 +265,35 @@ def test_arrivals_are_read_exactly_once(tmp_path: Path) -> None:
     apply(ledger, predictions([("d", 0, 1.0, 0.5)]), 4)
     assert ledger.view().arrivals(2).position.tolist() == [4]
     assert ledger.view().arrivals().count.tolist() == [3, 1]
+
+
+def test_arrivals_of_long_ago_are_kept_as_long_as_others(tmp_path: Path) -> None:
+    """Truths that are told of last year have come today, and who judges by them has not read them yet."""
+    years = LedgerSettings(horizon_ms=lambda model: 4_000 * DAY_S * 1_000)
+    ledger = reopened(tmp_path, settings=years)
+    apply(ledger, predictions([("a", 0, 1.0, 0.75)]), 1)
+    apply(ledger, truths([("a", 1, 0.0)]), 2)
+    today_ms = at_ms(800 * DAY_S)
+    settle(ledger, 3, today_ms)
+    assert ledger.view().arrivals().count.tolist() == [1]
+    ledger = reopened(tmp_path, settings=years)
+    apply(ledger, truths([("b", 1, 0.0)]), 4)
+    settle(ledger, 5, today_ms + LEDGER_ARRIVALS_MS - 3_600_000)
+    assert ledger.view().arrivals().count.tolist() == [1]
+    settle(ledger, 5, today_ms + LEDGER_ARRIVALS_MS)
+    assert ledger.view().arrivals().count.tolist() == []
+
+
+def test_outcomes_are_kept_as_long_as_is_configured(tmp_path: Path) -> None:
+    years = LedgerSettings(horizon_ms=lambda model: 4_000 * DAY_S * 1_000)
+    for directory, settings, predicted in (
+        (tmp_path / "default", years, []),
+        (tmp_path / "longer", replace(years, retention_ms=lambda: (1, 2, 801 * DAY_S * 1_000)), [1]),
+    ):
+        ledger = reopened(directory, settings=settings)
+        apply(ledger, predictions([("a", 0, 1.0, 0.75)]), 1)
+        settle(ledger, 2, at_ms(800 * DAY_S))
+        assert [one.predictions for one in ledger.view().outcomes([0], 0, at_ms(10)) if one.predictions] == predicted
 
 
 def test_a_view_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

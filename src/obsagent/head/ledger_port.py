@@ -5,11 +5,12 @@ It is injected (`OpenLedger`), since what is behind it needs numpy, and a store 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from obsagent.by_id.batches import Batch
+from obsagent.by_id.report import TruthReport
 from obsagent.fs import Fs
 
 
@@ -27,8 +28,8 @@ class SessionState(Protocol):
         ...
 
     @property
-    def report(self) -> Iterable[int]:
-        """What became of its truths: the counts of a `TruthReport`."""
+    def report(self) -> TruthReport:
+        """What became of its truths."""
         ...
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from obsagent.by_id.batches import Batch, Forgotten, Predictions, Rows, Truths
+from obsagent.by_id.report import TruthReport
 from obsagent.fs import Fs
 from obsagent.ledger import forget, marks
 from obsagent.ledger.alive import HOUR_MS, Alive
@@ -30,7 +31,7 @@ from obsagent.ledger.names import Names
 from obsagent.ledger.opening import Opened, open_directory
 from obsagent.ledger.run import DamagedRun
 from obsagent.ledger.sessions import Sessions, SessionState
-from obsagent.ledger.settings import LedgerSettings, Report
+from obsagent.ledger.settings import LedgerSettings
 from obsagent.ledger.sources import Masks, Sources
 from obsagent.ledger.tables import ROWS
 from obsagent.ledger.upkeep import Upkeep
@@ -103,7 +104,9 @@ class Ledger:
         with self._lock:
             self._joiner.settings = settings
 
-    def apply(self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int) -> Report:
+    def apply(
+        self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int
+    ) -> TruthReport:
         """Takes a batch that the journal has at a position; one from before the ledger's position is in it already.
 
         `sequence` is that of the batch's last record in its session (empty: of no session), `rows` how many records it
@@ -111,7 +114,7 @@ class Ledger:
         refused for their time. Returns what became of truths.
         """
         if position < self.position:
-            return Report()
+            return TruthReport()
         with self._lock:
             changes = self._decide(batch, position)
             for table, block in changes.blocks:

@@ -1,4 +1,4 @@
-"""What a configuration says about the ledger, and what the ledger says of a batch."""
+"""What a configuration says about the ledger, and what the ledger says of what it has lost."""
 
 from __future__ import annotations
 
@@ -38,25 +38,6 @@ class LedgerSettings:
     """How long outcomes stand in windows of 10 s, of a minute, and of an hour."""
     disk_budget: int = LEDGER_DISK_BYTES
     """Bytes; beyond it the oldest open predictions go first."""
-
-
-class Report(NamedTuple):
-    """What became of truths."""
-
-    matched: int = 0
-    """The first truth of an id that has a prediction."""
-    unmatched: int = 0
-    """The first truth of an id that has none yet; it waits for one."""
-    corrected: int = 0
-    """Another truth than the one before: what the old one did is taken back."""
-    duplicate: int = 0
-    """The same again, or older than what is known."""
-    rejected: int = 0
-    """Not a number, or infinite."""
-
-    def plus(self, other: Report) -> Report:
-        """Of both."""
-        return Report(*(one + two for one, two in zip(self, other, strict=True)))
 
 
 class Gap(NamedTuple):

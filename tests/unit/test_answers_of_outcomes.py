@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from datetime import datetime, timedelta
 
 import pytest
 from sklearn import metrics as peer

@@ -145,6 +145,7 @@ class Agent:
             horizon_ms=rules.horizon_ms,
             task=rules.task,
             positive=rules.positive,
+            retention_ms=lambda: self._reloads.config.retention,
             disk_budget=config.ledger_budget,
         )
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs, ledger=ledger)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -19,7 +20,7 @@ from obsagent.ledger.keys import Hasher
 from obsagent.ledger.ledger import Ledger
 from obsagent.ledger.names import class_name, positive_class
 from obsagent.ledger.settings import LedgerSettings
-from obsagent.limits import LEDGER_CLASSES_MAX, TIER_RETENTION_MS
+from obsagent.limits import LEDGER_ARRIVALS_MS, LEDGER_CLASSES_MAX, TIER_RETENTION_MS
 from unit.ledger_lab import (
     BEGIN_MS,
     KEY,
@@ -266,6 +267,35 @@ def test_arrivals_are_read_exactly_once(tmp_path: Path) -> None:
     assert ledger.view().arrivals().count.tolist() == [3, 1]
 
 
+def test_arrivals_of_long_ago_are_kept_as_long_as_others(tmp_path: Path) -> None:
+    """Truths that are told of last year have come today, and who judges by them has not read them yet."""
+    years = LedgerSettings(horizon_ms=lambda model: 4_000 * DAY_S * 1_000)
+    ledger = reopened(tmp_path, settings=years)
+    apply(ledger, predictions([("a", 0, 1.0, 0.75)]), 1)
+    apply(ledger, truths([("a", 1, 0.0)]), 2)
+    today_ms = at_ms(800 * DAY_S)
+    settle(ledger, 3, today_ms)
+    assert ledger.view().arrivals().count.tolist() == [1]
+    ledger = reopened(tmp_path, settings=years)
+    apply(ledger, truths([("b", 1, 0.0)]), 4)
+    settle(ledger, 5, today_ms + LEDGER_ARRIVALS_MS - 3_600_000)
+    assert ledger.view().arrivals().count.tolist() == [1]
+    settle(ledger, 5, today_ms + LEDGER_ARRIVALS_MS)
+    assert ledger.view().arrivals().count.tolist() == []
+
+
+def test_outcomes_are_kept_as_long_as_is_configured(tmp_path: Path) -> None:
+    years = LedgerSettings(horizon_ms=lambda model: 4_000 * DAY_S * 1_000)
+    for directory, settings, predicted in (
+        (tmp_path / "default", years, []),
+        (tmp_path / "longer", replace(years, retention_ms=lambda: (1, 2, 801 * DAY_S * 1_000)), [1]),
+    ):
+        ledger = reopened(directory, settings=settings)
+        apply(ledger, predictions([("a", 0, 1.0, 0.75)]), 1)
+        settle(ledger, 2, at_ms(800 * DAY_S))
+        assert [one.predictions for one in ledger.view().outcomes([0], 0, at_ms(10)) if one.predictions] == predicted
+
+
 def test_a_view_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "LEDGER_MERGED_RUNS", 2)
     ledger = reopened(tmp_path)
@@ -332,6 +362,24 @@ def test_what_a_positive_class_is_called() -> None:
     assert positive_class(["ham", "spam"]) == "spam"
     assert positive_class(["a", "b"], "a") == "a"
     assert positive_class(["a"]) is None
+    assert positive_class(["fraud", "ok"], "", {"fraud": 0.8, "ok": 0.1}) == "fraud"
+    assert positive_class(["fraud", "yes"], "", {"fraud": 0.8, "yes": 0.1}) == "yes"
+    assert positive_class(["fraud", "ok"], "", {"fraud": 0.8}) == "ok"
+
+
+def test_who_reads_without_settings_knows_what_they_said(tmp_path: Path) -> None:
+    rows = [("a", 0, "ham", 0.9), ("b", 0, "spam", 0.2), ("c", 0, "ham", 0.8)]
+    ledger = reopened(tmp_path)
+    apply(ledger, predictions(rows), 1)
+    assert ledger.asked().models()[0].positive == "ham"
+    ledger.settings = LedgerSettings(positive=lambda _: "spam")
+    settle(ledger, 2, at_ms(9))
+    (model,) = Ledger.open_read_only(tmp_path / "ledger", KEY).asked().models()
+    assert (model.positive, model.task) == ("spam", "classification")
+    ledger.settings = LedgerSettings()
+    apply(ledger, predictions(rows[:1]), 2)
+    settle(ledger, 3, at_ms(9))
+    assert Ledger.open_read_only(tmp_path / "ledger", KEY).asked().models()[0].positive == "ham"
     assert [class_name(value) for value in (1.0, 2.5, -0.0, 1e22)] == ["1", "2.5", "0", "10000000000000000000000"]
 
 

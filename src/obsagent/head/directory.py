@@ -35,7 +35,7 @@ IDENTITY_NAME = "store.json"
 LOCK_NAME = "store.lock"
 DRIFT_STATE_NAME = "drift.state"
 """What the evaluation of drift remembers (`obsagent/evaluate/FORMAT.md`)."""
-GUESTS = frozenset({DRIFT_STATE_NAME, "references"})
+GUESTS = frozenset({DRIFT_STATE_NAME, "harm.state", "hash.key", "references"})
 """What is not the store's, and at home in its directory."""
 
 CORRUPT_SUFFIX = ".corrupt"

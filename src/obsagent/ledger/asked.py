@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from obsagent.ledger.names import LedgerSeries, positive_class
+from obsagent.ledger.names import LedgerSeries
 from obsagent.ledger.pairs import Pairs
 from obsagent.ledger.settings import Gap, LedgerSettings
 from obsagent.ledger.tables import OUTCOMES, Block, Table, concatenated, row_count
@@ -46,7 +46,7 @@ class AskedLedger:
                 model.name,
                 model.task(self._settings),
                 tuple(model.classes),
-                positive_class(model.classes, self._settings.positive(model.name)) or "",
+                model.positive(self._settings) or "",
             )
             for model in self._view.models()
         ]

@@ -138,7 +138,8 @@ def _combined_floats(kind: np.dtype[Any], inputs: Sequence[Encoding]) -> Encodin
             return inputs[0]
         if np.isfinite(bounds).all() and np.all(bounds == np.floor(bounds)):
             return for_range(kind, bounds.min(), bounds.max())
-    is_exact = np.array_equal(bounds.astype("f4").astype(kind), bounds, equal_nan=True)
+    with np.errstate(over="ignore"):  # then it is not exact
+        is_exact = np.array_equal(bounds.astype("f4").astype(kind), bounds, equal_nan=True)
     fits = is_exact and all(abs(bound) <= F4_WHOLE_MAX for bound in ranges)
     return Encoding(kind, F4 if fits else RAW)
 

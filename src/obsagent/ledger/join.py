@@ -100,6 +100,8 @@ class Joiner:
         task = model.task(self.settings)
         is_class = task == CLASSIFICATION
         value = _classes(model, values, names) if is_class else _numbers(values, names)
+        if is_class and is_scored:
+            model.learn_scores(value, scores)
         at_ms = np.frombuffer(batch.at_ms, "<i8")
         is_sound &= np.isfinite(value)
         is_late = is_sound & (at_ms < self.cutoff_ms(model))

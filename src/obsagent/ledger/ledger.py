@@ -62,6 +62,7 @@ class Ledger:
         self._flushed_ms = 0
         self._dirty_since_ms: int | None = None
         self._has_forgotten = False
+        self._flushes = marks.Flushes(state.get("flushes", ()))
 
     @classmethod
     def open(cls, directory: Path, fs: Fs, key: bytes, settings: LedgerSettings | None = None) -> Ledger:
@@ -186,7 +187,7 @@ class Ledger:
                 if not self._is_dirty and now_ms - self._flushed_ms < HOUR_MS:
                     return
                 marks_before = self._marks
-                self._move_marks(now_ms)
+                self._move_marks(position, now_ms)
                 flush = Flush(self._disk, self._sources, self._alive(self._joiner.masks))
                 state = self._state()
                 self._is_dirty, self._dirty_since_ms, self._has_forgotten = False, None, False
@@ -201,10 +202,13 @@ class Ledger:
                 raise
             self._flushed_ms = now_ms
 
-    def _move_marks(self, now_ms: int) -> None:
+    def _move_marks(self, position: int, now_ms: int) -> None:
         """From here on other rows are expired: the runs of a flush and the batches behind it must agree on it."""
         settings = self._joiner.settings
-        self._set_marks(marks.moved(self._marks, now_ms, self._names, settings))
+        for model in self._names.models:
+            model.remember(settings)
+        self._flushes.add(now_ms, position)
+        self._set_marks(marks.moved(self._marks, now_ms, self._names, settings, self._flushes))
         try:
             alive = self._alive(self._joiner.masks)
             evicted, count = marks.evicted(alive, self._sources.runs, settings.disk_budget)
@@ -226,6 +230,7 @@ class Ledger:
             **self._names.pack(),
             "sessions": self._sessions.pack(),
             "counters": dict(self._counters),
+            "flushes": self._flushes.pack(),
             "forgotten": forget.packed(self._joiner.masks),
         }
 

@@ -5,8 +5,9 @@ Numbers are given in order of arrival and never taken back, so that a replay of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,12 @@ class Model:
     """Other than 0 and 1."""
     overflowing: int = 0
     """Values whose class has no code of its own any more."""
+    score_counts: list[int] = field(default_factory=list)
+    """By code: so many predictions of the class had a score."""
+    score_sums: list[float] = field(default_factory=list)
+    said_task: str = ""
+    """What the settings said at the last flush: for who reads the ledger without them."""
+    said_positive: str = ""
     _codes: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,10 +66,22 @@ class Model:
         if values is not None and not self.has_other_numbers:
             self.has_other_numbers = bool(((values != 0) & (values != 1)).any())
 
+    def learn_scores(self, codes: Array, scores: Array) -> None:
+        """Which classes are predicted at high scores, and which at low ones."""
+        is_scored = (codes < len(self.classes)) & ~np.isnan(scores)
+        codes, scores = codes[is_scored].astype(np.int64), scores[is_scored]
+        counts, sums = np.bincount(codes).tolist(), np.bincount(codes, scores).tolist()
+        self.score_counts = [sum(both) for both in zip_longest(self.score_counts, counts, fillvalue=0)]
+        self.score_sums = [sum(both) for both in zip_longest(self.score_sums, sums, fillvalue=0.0)]
+
     def task(self, settings: LedgerSettings) -> str:
         """What it is by the settings, else by what was predicted."""
         is_class = self.has_scores or self.has_names or not self.has_other_numbers
-        return settings.task(self.name) or (CLASSIFICATION if is_class else REGRESSION)
+        return settings.task(self.name) or self.said_task or (CLASSIFICATION if is_class else REGRESSION)
+
+    def remember(self, settings: LedgerSettings) -> None:
+        """What the settings say of it."""
+        self.said_task, self.said_positive = settings.task(self.name), settings.positive(self.name)
 
     def codes_of_names(self, names: Sequence[str]) -> Array:
         """The code of each name; a new name gets one."""
@@ -93,9 +112,18 @@ class Model:
         self.classes.append(name)
         return self._codes[name]
 
+    def positive(self, settings: LedgerSettings) -> str | None:
+        """The class whose probability the scores are, as far as classes are known."""
+        means = {
+            name: total / count
+            for name, total, count in zip(self.classes, self.score_sums, self.score_counts, strict=False)
+            if count
+        }
+        return positive_class(self.classes, settings.positive(self.name) or self.said_positive, means)
+
     def positive_code(self, settings: LedgerSettings) -> int | None:
-        """The code of the class whose probability the scores are, as far as classes are known."""
-        name = positive_class(self.classes, settings.positive(self.name))
+        """The code of that class."""
+        name = self.positive(settings)
         return None if name is None else self._codes.get(name)
 
 
@@ -112,8 +140,11 @@ def number_of(name: str) -> float:
         return np.nan
 
 
-def positive_class(classes: Iterable[str], configured: str = "") -> str | None:
-    """The name of the class whose probability scores are: the configured one, a `1` or `yes`, or the second in order.
+def positive_class(
+    classes: Iterable[str], configured: str = "", mean_scores: Mapping[str, float] | None = None
+) -> str | None:
+    """The name of the class whose probability scores are: the configured one, a `1` or `yes`, the one that is predicted
+    at the highest scores, or the second in order.
 
     None if there are fewer than two classes and none of them is called so.
     """
@@ -121,7 +152,10 @@ def positive_class(classes: Iterable[str], configured: str = "") -> str | None:
     if configured:
         return configured
     called_so = [name for wanted in POSITIVE_NAMES for name in names if name.lower() == wanted]
-    return called_so[0] if called_so else names[1] if len(names) > 1 else None
+    if called_so or len(names) < 2:
+        return called_so[0] if called_so else None
+    means = mean_scores or {}
+    return max(names, key=lambda name: means.get(name, 0.0)) if len(means) > 1 else names[1]
 
 
 class Names:
@@ -142,7 +176,10 @@ class Names:
         """All of it as plain values."""
         return {
             "models": [
-                [each.name, [*each.classes], each.has_scores, each.has_names, each.has_other_numbers, each.overflowing]
+                [
+                    *(each.name, [*each.classes], each.has_scores, each.has_names, each.has_other_numbers),
+                    *(each.overflowing, each.score_counts, each.score_sums, each.said_task, each.said_positive),
+                ]
                 for each in self.models
             ],
             "series": [

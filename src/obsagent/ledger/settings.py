@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from obsagent.limits import LEDGER_DISK_BYTES, LEDGER_HORIZON_MS
+from obsagent.limits import LEDGER_DISK_BYTES, LEDGER_HORIZON_MS, TIER_RETENTION_MS
 
 CLASSIFICATION = "classification"
 REGRESSION = "regression"
@@ -14,6 +14,10 @@ REGRESSION = "regression"
 
 def _horizon_of_any(_model: str) -> int:
     return LEDGER_HORIZON_MS
+
+
+def _default_retention() -> tuple[int, ...]:
+    return TIER_RETENTION_MS
 
 
 def _nothing_said(_model: str) -> str:
@@ -30,6 +34,8 @@ class LedgerSettings:
     """`classification`, `regression`, or empty: told by what is predicted."""
     positive: Callable[[str], str] = _nothing_said
     """The name of the class whose probability the scores are, or empty: told by the names of the classes."""
+    retention_ms: Callable[[], tuple[int, ...]] = _default_retention
+    """How long outcomes stand in windows of 10 s, of a minute, and of an hour."""
     disk_budget: int = LEDGER_DISK_BYTES
     """Bytes; beyond it the oldest open predictions go first."""
 

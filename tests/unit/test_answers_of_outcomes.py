@@ -314,6 +314,13 @@ def test_without_ids_the_answer_says_so(lab):
     assert "nor ever" in ask(lab, "recall")["empty"]
 
 
+def test_the_first_step_covers_no_more_than_is_asked_for(lab):
+    """Steps begin at multiples of their length, which may be long before."""
+    fill(lab, 25)
+    found = ask(lab, "accuracy model=fraud since 5h step 30d")
+    assert found["covered"]["from"] == found["from"]
+
+
 def test_a_typing_error_is_told_from_what_makes_sense(lab, made):
     assert ask(lab, "recal")["empty"].endswith("did you mean `recall`?")
     assert "did you mean" not in ask(lab, "rmes")["empty"]

@@ -18,6 +18,7 @@ from obsagent.record.client import Client
 
 INTERVAL_S = 0.25
 TIMEOUT_S = 5.0
+LAST_TIMEOUT_S = 30.0
 
 
 class TruthJob:
@@ -47,16 +48,19 @@ class TruthJob:
     def _run(self) -> None:
         while not self._stopping.wait(INTERVAL_S):
             try:
-                self.tell(self._replay.now_min)
+                self.tell(self._replay.now_min, TIMEOUT_S)
             except PendingTruths:  # told again the next time; what the agent has taken counts once
                 continue
 
-    def tell(self, now_min: float = math.inf) -> None:
-        """Tells what is known at a time of the replay and was not told yet; raises `PendingTruths`."""
+    def tell(self, now_min: float = math.inf, timeout_s: float = LAST_TIMEOUT_S) -> None:
+        """Tells what is known at a time of the replay, by default at its end, and was not told yet.
+
+        Raises `PendingTruths` if the agent does not take it in time.
+        """
         flights = self._replay.flights
         is_known = (flights.landed_min <= now_min) & (flights.late != NEVER_ARRIVED)
         chosen = np.flatnonzero(is_known & ~np.isnan(self._replay.scores) & ~self.told)
         landed_s = flights.landed_min[chosen] * 60.0
-        report = self._model.truths(chosen.tolist(), flights.late[chosen].tolist(), landed_s, timeout=TIMEOUT_S)
+        report = self._model.truths(chosen.tolist(), flights.late[chosen].tolist(), landed_s, timeout=timeout_s)
         self.report = self.report.plus(report)
         self.told[chosen] = True

@@ -55,7 +55,7 @@ def outside_of(
     collected: Collected,
     events: Callable[[str], list[Event]],
 ) -> Outside:
-    """`lookup` finds the reference of a model and version, `drift` answers a message as `Agent.drift`."""
+    """`lookup` finds the reference of a model and version, `drift` answers a message as `Reports.drift`."""
     return Outside(
         model,
         partial(known_risk, lookup),

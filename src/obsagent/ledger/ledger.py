@@ -84,11 +84,6 @@ class Ledger:
         return self._disk.manifest.position
 
     @property
-    def is_clean(self) -> bool:
-        """True if nothing was applied since the last flush: then no part of the journal is needed."""
-        return not self._is_dirty
-
-    @property
     def memory_bytes(self) -> int:
         """What is in memory and not in a run, about."""
         with self._lock:

@@ -293,38 +293,3 @@ int obs_body_check(const uint8_t *bytes, size_t size, uint64_t *samples)
         *samples = total;
     return status;
 }
-
-static int append_bytes(obs_body_t *body, const uint8_t *bytes, size_t size)
-{
-    int status = obs_bytes_reserve(body, size);
-    if (status != OBS_OK)
-        return status;
-    memcpy(body->bytes + body->size, bytes, size);
-    body->size += size;
-    return OBS_OK;
-}
-
-int obs_body_copy_without_columns(obs_body_t *body, const uint8_t *bytes, size_t size, uint64_t *left_out)
-{
-    obs_body_reader_t reader;
-    int status = obs_body_reader_init(&reader, bytes, size);
-    if (status == OBS_OK)
-        status = obs_body_begin(body);
-    if (status != OBS_OK)
-        return status;
-    *left_out = 0;
-    obs_body_entry_t entry;
-    const uint8_t *begin = reader.cursor;
-    while ((status = obs_body_next(&reader, &entry)) > 0) {
-        uint64_t samples = 0;
-        if (entry.type == OBS_BODY_COLUMN)
-            status = obs_body_entry_samples(&entry, &samples);
-        else
-            status = append_bytes(body, begin, (size_t)(reader.cursor - begin));
-        if (status != OBS_OK)
-            return status;
-        *left_out += samples;
-        begin = reader.cursor;
-    }
-    return status;
-}

@@ -58,10 +58,6 @@ OBS_MUST_CHECK int obs_body_put_column(obs_body_t *body, uint32_t series, const 
 /* OBS_ERR_RANGE unless increments >= 1 and sum is finite and >= 0. */
 OBS_MUST_CHECK int obs_body_put_counter(obs_body_t *body, uint32_t series, uint64_t increments, double sum);
 OBS_MUST_CHECK int obs_body_put_gauge(obs_body_t *body, uint32_t series, double value);
-/* Starts a new body with the entries of a sound one, but for its columns: what an agent that does not know columns can
- * take. *left_out are the samples of the columns. On failure the body holds a part of them. */
-OBS_MUST_CHECK int obs_body_copy_without_columns(obs_body_t *body, const uint8_t *bytes, size_t size,
-                                                 uint64_t *left_out);
 /* Releases the memory; the body may be used again after obs_body_begin. */
 void obs_body_free(obs_body_t *body);
 

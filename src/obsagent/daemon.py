@@ -19,28 +19,23 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from obsagent import __version__, health, logs, selfmetrics
-from obsagent.answer.known import known_fields
-from obsagent.answer.serve import QueryServer, answer_fields, text_of, zone_asked
+from obsagent.answer.serve import QueryServer
 from obsagent.clock import Clock, SystemClock
 from obsagent.collect import registry
-from obsagent.collect.collector import Collector
 from obsagent.collect.rounds import Collection
-from obsagent.collect.scrape_settings import ScrapeSettings
 from obsagent.collect.surroundings import ModelSession, Surroundings
 from obsagent.config import AgentConfig
+from obsagent.configured import budgets_of, scales_of, scraped_of
 from obsagent.control import ControlServer
 from obsagent.doors import open_doors
 from obsagent.endpoints import IPC_PREFIX, is_loopback
 from obsagent.errors import StoreError
-from obsagent.evaluate.drift_report import drift_report
 from obsagent.evaluate.kept import Kept, KnownOrKept
-from obsagent.evaluate.performance_report import performance_report
-from obsagent.evaluate.quality_report import quality_report
 from obsagent.evaluate.readings import ALARMS
 from obsagent.evaluate.references import FromFiles
 from obsagent.evaluate.settings import settings_of
@@ -65,6 +60,7 @@ from obsagent.receive.own_session import OwnSession
 from obsagent.receive.server import IngestServer
 from obsagent.reference.registry import References
 from obsagent.reloads import LoadConfig, Reloads
+from obsagent.reports import Reports
 from obsagent.retraining import Retraining
 from obsagent.samples import Event
 from obsagent.self_report import Durations, SelfReport, cpu_seconds, resident_bytes
@@ -101,17 +97,17 @@ class Agent:
         self._reloads = Reloads(config, self._load_again, self._clock, self._apply)
         self._rules = ModelRules(config.models, self._references.lookup, partial(hash_key, config.data, fs))
         self._rules.kept_ms = config.retention[-1]
-        self._open(config, budgets or _budgets(config), fs)
+        self._open(config, budgets or budgets_of(config), fs)
         self._exporter = Exporter(self._store.view, self._sync_what_waits)
         self._sink = StoreSink(self._store)
         writers = self._doors.writers
         caps = (config.series_per_metric, config.series_total)
         horizon_of = self._rules.horizon_ms
-        self._ingest = Ingest(self._sink, self._clock, writers.send, _scales(config), caps, self._rules, horizon_of)
+        self._ingest = Ingest(self._sink, self._clock, writers.send, scales_of(config), caps, self._rules, horizon_of)
         self._own = OwnSession(self._sink, self._clock, os.uname().nodename)
         collected = Collected(self._own)
         surroundings = Surroundings(sessions=lambda: _model_sessions(self._store, config.listen))
-        self._scraped = _scraped(config)
+        self._scraped = scraped_of(config)
         collectors = [*registry.make(config.collect, surroundings), *self._scraped.values()]
         self._collection = Collection(collectors, collected.put)
         durations = Durations()
@@ -119,6 +115,8 @@ class Agent:
         self._server = IngestServer(writers, self._ingest, self._committer, self._clock, self._every_second)
         self._expected = FromFiles(KnownOrKept(self._references, Kept(config.data)))
         self._evaluation = self._make_evaluation(config, collected.put)
+        asked = Reports(self._store, self._clock, self._expected, self._evaluation, self._settings, self._model_config)
+        self.query, self.drift, self.quality = asked.query, asked.drift, asked.quality  # for the HTTP port
         self._retraining = self._make_retraining(config, collected)
         self._query = QueryServer(
             self._doors.readers,
@@ -126,12 +124,7 @@ class Agent:
             self.status,
             self._clock.wall_ms,
             self._expected,
-            {
-                "drift": self.drift,
-                "quality": self.quality,
-                "performance": self.performance,
-                "known": self.known,
-            },
+            asked.by_kind(),
         )
         self._query_thread = threading.Thread(target=self._query.run, name="obsagent-query")
         self._control = ControlServer(self._doors.control, self.reload, self.checkpoint, self._store.forget)
@@ -139,7 +132,7 @@ class Agent:
         self._upkeeper = Upkeeper(self._store, self._clock)
         took_checkpoint = durations.of(selfmetrics.CHECKPOINT_DURATION)
         self._checkpointer = Checkpointer(self._store, self._clock.wall_ms, took_checkpoint)
-        self._report = self._make_report(collected, durations)
+        self._self_report = self._make_report(collected, durations)
         self._pulses_by_thread = self._make_pulses()
         self._pulses = Pulses(self._pulses_by_thread)
         self._started = False
@@ -152,6 +145,7 @@ class Agent:
             horizon_ms=rules.horizon_ms,
             task=rules.task,
             positive=rules.positive,
+            retention_ms=lambda: self._reloads.config.retention,
             disk_budget=config.ledger_budget,
         )
         self._store = Store.open(config.data, clock=self._clock, budgets=budgets, fs=fs, ledger=ledger)
@@ -289,36 +283,6 @@ class Agent:
         """Everything for Prometheus, in the format that its `Accept` header asks for; raises `StoreError`."""
         return self._exporter.scrape(accept)
 
-    def query(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The answer to a query message; raises `UsageError` for a mistake in it."""
-        return answer_fields(fields, self._store.view(), self._clock.wall_ms(), self._expected)
-
-    def drift(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What has drifted, as `obsagent.evaluate.drift_report` says; raises `UsageError`."""
-        text, zone, view = text_of(fields), zone_asked(fields), self._store.view()
-        now_ms = self._clock.wall_ms()
-        return self._evaluation.read(
-            lambda state: drift_report(text, view, self._expected, state, self._settings, now_ms, zone)
-        )
-
-    def quality(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What is wrong with the data, as `obsagent.evaluate.quality_report` says; raises `UsageError`."""
-        text, zone = text_of(fields), zone_asked(fields)
-        return quality_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone, self._dropped)
-
-    def _dropped(self, model: str) -> tuple[str, ...]:
-        known = self._model_config(model)
-        return known.drop if known else ()
-
-    def known(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What is known by one id, as `obsagent.answer.known` says; raises `UsageError`."""
-        return known_fields(fields, self._store.records.view())
-
-    def performance(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """How good models are, as `obsagent.evaluate.performance_report` says; raises `UsageError`."""
-        text, zone = text_of(fields), zone_asked(fields)
-        return performance_report(text, self._store.view(), self._expected, self._clock.wall_ms(), zone)
-
     def is_alive(self) -> bool:
         """True while everything runs that must."""
         return not self.failed
@@ -353,17 +317,17 @@ class Agent:
     def _apply(self, config: AgentConfig) -> None:
         self._expected.forget()
         self._evaluation.references_changed()
-        self._ingest.set_scales(_scales(config))
+        self._ingest.set_scales(scales_of(config))
         self._rules.models = config.models
         self._retraining.settings_changed()
         self._rules.kept_ms = config.retention[-1]
         self._ingest.rules.changed()
-        self._store.set_budgets(_budgets(config))
+        self._store.set_budgets(budgets_of(config))
         logs.adjust(config.log_format, config.log_level)
         self._rescrape(config)
 
     def _rescrape(self, config: AgentConfig) -> None:
-        wanted = _scraped(config)
+        wanted = scraped_of(config)
         gone = [collector for target, collector in self._scraped.items() if target not in wanted]
         come = [collector for target, collector in wanted.items() if target not in self._scraped]
         self._scraped = {target: self._scraped.get(target, collector) for target, collector in wanted.items()}
@@ -469,7 +433,7 @@ class Agent:
         self._ingest.heed_clock()
         self._ingest.tell_changed_rules()
         try:
-            self._report.write()
+            self._self_report.write()
         except StoreError as error:
             logger.debug("the agent's own metrics are dropped: %s", error)
         listening = not self._committer.overloaded()
@@ -488,27 +452,3 @@ def _model_sessions(store: Store, listen: str) -> list[ModelSession]:
         for each in store.sessions
         if each.state != "closed" and each.service != selfmetrics.SERVICE and (everybody or each.host == here)
     ]
-
-
-def _scraped(config: AgentConfig) -> dict[ScrapeSettings, Collector]:
-    """A collector for each page of another server."""
-    if not config.scrape:
-        return {}
-    from obsagent.collect.scrape import Scrape
-
-    return {target: Scrape(target) for target in config.scrape}
-
-
-def _budgets(config: AgentConfig) -> Budgets:
-    """What the configuration lets the store use."""
-    return Budgets(
-        config.series_per_metric,
-        config.series_total,
-        config.head_budget,
-        disk_bytes=config.disk_budget,
-        retention_ms=config.retention,
-    ).within_disk()
-
-
-def _scales(config: AgentConfig) -> dict[str, int]:
-    return {name: metric.scale for name, metric in config.metrics.items()}

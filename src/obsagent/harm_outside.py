@@ -38,8 +38,8 @@ class Outside:
     """What is configured of a model now."""
     known: Callable[[str, str, str], Known | None]
     """What the reference of a model and version says of the risk, by a loss."""
-    drifted: Callable[[Judged], list[dict[str, Any]]]
-    """The features of a version that have drifted, the most severe first."""
+    drifted: Callable[[Judged, int], list[dict[str, Any]]]
+    """The features of a version that had drifted at a time (ms), the most severe first."""
     put: Callable[[list[Reading]], None]
     """Stores readings."""
     put_event: Callable[[Event], None]
@@ -55,11 +55,11 @@ def outside_of(
     collected: Collected,
     events: Callable[[str], list[Event]],
 ) -> Outside:
-    """`lookup` finds the reference of a model and version, `drift` answers a message as `Agent.drift`."""
+    """`lookup` finds the reference of a model and version, `drift` answers a message as `Reports.drift`."""
     return Outside(
         model,
         partial(known_risk, lookup),
-        lambda judged: drifted_of(drift({"text": words_of(judged)})),
+        lambda judged, until_ms: drifted_of(drift({"text": words_of(judged, until_ms)})),
         collected.put,
         collected.put_event,
         events,

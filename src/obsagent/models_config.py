@@ -57,11 +57,6 @@ class ModelConfig:
     }
     """What the file calls the fields."""
 
-    def reference_of(self, version: str) -> Path | None:
-        """The file for a version: its own, else the model's."""
-        own = self.versions.get(version)
-        return own.reference if own and own.reference else self.reference
-
 
 def parse_models(key: str, value: object) -> dict[str, ModelConfig]:
     """Name → what is said of the model; raises `ConfigError`."""

@@ -14,13 +14,25 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
+import obsagent
+from obsagent.by_id.codec import ids_of
+from obsagent.clock import SystemClock
+from obsagent.head.read_only import ReadOnlyStore
+from obsagent.ledger.sources import Masks, find_newest
+from obsagent.ledger.tables import PREDICTIONS, TRUTHS
 from unit.demo_data import need_demo_packages
 from unit.documented import CONSOLE, DEMO_BEGINS, README, recorded_demo
 
 need_demo_packages()
+
+from sklearn.metrics import roc_auc_score  # noqa: E402 - of the packages just checked
+
+from obsagent.demo.flights import NEVER_ARRIVED, YEAR, Flights, load_flights  # noqa: E402
+from obsagent.demo.model import MODEL  # noqa: E402
 
 START_LIMIT_S = 120.0
 END_LIMIT_S = 40.0
@@ -108,15 +120,55 @@ def query_store(data: Path, *words: str) -> dict:
 
 
 def masked(text: str) -> list[str]:
-    """Its lines, with every number and its unit as #, without marks of significance, and the columns closed up.
+    """Its lines, with every number and its unit as #, without marks of significance and verdicts, columns closed up.
 
     What not every run has is left out: flights that the machine is too slow for, requests that the chance of few
-    seconds lets the replay forget a field of.
+    seconds lets the replay forget a field of, and recommendations to retrain.
     """
-    lines = [line for line in text.strip().splitlines() if not re.search(r"left out, evenly| 422\b", line)]
+    varying = r"left out, evenly| 422\b|^\d +\d{4}-\d\d-\d\d +\d{4}-|^it never was$"
+    lines = [line for line in text.strip().splitlines() if not re.search(varying, line)]
     lines = [re.sub(r"[▁-█](?:[▁-█ ]*[▁-█])?", "▁", line) for line in lines]  # the heights of bars
-    unmarked = (re.sub(r" · (?:\*|no change) beyond the error bounds| \*", "", line) for line in lines)
+    unmarked = (
+        re.sub(r" · (?:\*|no change) beyond the error bounds| \*| +(?:worse|better)$", "", line) for line in lines
+    )
     return [" ".join(NUMBER.sub("#", line).split()) for line in unmarked]
+
+
+class Kept:
+    """What a store has of each flight, by its index: the version that scored it (empty: none), its score, a truth."""
+
+    def __init__(self, store: Path, flights: Flights) -> None:
+        view = ReadOnlyStore(store, SystemClock()).records()
+        keys = view._hasher.keys(MODEL, ids_of([str(index) for index in range(len(flights))]))
+        order = np.lexsort([keys.lo, keys.hi])
+        places, sources = np.argsort(order), view._sources
+        is_scored, block = find_newest(PREDICTIONS, sources[PREDICTIONS], keys.take(order), Masks())
+        is_told, _ = find_newest(TRUTHS, sources[TRUTHS], keys.take(order), Masks())
+        versions = np.array([series.version for series in view.series()])
+        self.version = np.where(is_scored, versions[block["series"]], "")[places]
+        self.score, self.is_told = block["score"][places], is_told[places]
+
+
+def check_performance(data: Path) -> None:
+    """What the agent says of each month is what scikit-learn says of the same flights; no truth is missing."""
+    flights = load_flights()
+    kept, months, has_landed = Kept(data / "store", flights), flights.months(), flights.late != NEVER_ARRIVED
+    assert np.array_equal(kept.is_told, (kept.version != "") & has_landed)
+    for month in range(1, 13):
+        span = f"from {YEAR}-{month:02d}-01 to {YEAR + month // 12}-{month % 12 + 1:02d}-01"
+        rows = obsagent.query(f"roc_auc model={MODEL} by version {span}", data=data / "store").answer["series"]
+        versions = [row["labels"]["version"] for row in rows]
+        assert versions == sorted({*kept.version[months == month]} - {""})
+        assert ("1" if month < 7 else "2") in versions
+        for row in rows:
+            scored = (months == month) & (kept.version == row["labels"]["version"])
+            known = scored & has_landed
+            assert row["maturity"]["predictions"] == np.count_nonzero(scored)
+            assert row["maturity"]["truths"] == np.count_nonzero(known)
+            if len({*flights.late[known]}) == 2:
+                bound = row["error_bound"]["roc_auc"]  # 0 where no bin has both late flights and others
+                expected = roc_auc_score(flights.late[known], kept.score[known])
+                assert row["values"]["roc_auc"] == pytest.approx(expected, abs=(bound and bound["absolute"]) + 1e-9)
 
 
 def test_five_seconds_of_it(data: Path, start: Callable[..., Demo]) -> None:
@@ -143,6 +195,7 @@ def test_five_seconds_of_it(data: Path, start: Callable[..., Demo]) -> None:
     assert [row["values"]["count"] for row in answer["series"]] == [requests]
     assert not any(answer["losses"]["dropped"].values())
     assert answer["losses"]["pending"] == 0
+    check_performance(data)
 
 
 def test_ctrl_c_ends_everything_in_order(start: Callable[..., Demo]) -> None:

@@ -25,7 +25,6 @@ from integration.known_week import (
 from obsagent.answer.instants import iso_utc
 from obsagent.cli import main
 from obsagent.clock import SystemClock
-from obsagent.errors import UsageError
 from obsagent.limits import WINDOW_MS
 from obsagent.segment.recover import is_compacted
 from property.query_oracle import Sample, measure
@@ -197,9 +196,10 @@ def test_how_often_does_the_cache_hit_by_version(ask, week):
 
 
 @pytest.mark.parametrize("text", ["recall model=fraud by country since 7d", "roc_auc model=fraud by version since 7d"])
-def test_what_is_not_built_says_so(data, week, text):
-    with pytest.raises(UsageError, match="not built yet"):
-        obsagent.query(text, data=data)
+def test_how_good_a_model_is_whose_predictions_have_no_ids(ask, text):
+    answer = ask(text)
+    assert answer["series"] == []
+    assert "no prediction with an id in the last 7d" in answer["empty"]
 
 
 # --- what happens now

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obsagent.by_id.batches import Batch
+from obsagent.by_id.report import TruthReport
 from obsagent.ledger import merge
 from obsagent.ledger.ledger import Ledger
-from obsagent.ledger.settings import LedgerSettings, Report
+from obsagent.ledger.settings import LedgerSettings
 from unit.faulty_fs import FailingFs
 from unit.ledger_lab import (
     Oracle,
@@ -65,12 +66,12 @@ class Life:
         self._settings = LedgerSettings(task=lambda _: task)
         self.ledger = self._open()
         self.journal: list[Batch] = []
-        self.reports: list[Report] = []
+        self.reports: list[TruthReport] = []
 
     def _open(self) -> Ledger:
         return reopened(self._directory, FailingFs(), self._settings)
 
-    def write(self, batch: Batch) -> Report:
+    def write(self, batch: Batch) -> TruthReport:
         self.journal.append(batch)
         self.reports.append(apply(self.ledger, batch, len(self.journal) - 1))
         return self.reports[-1]
@@ -81,7 +82,7 @@ class Life:
         begin = max(0, self.ledger.position - replayed_too_much)
         for position, batch in enumerate(self.journal[begin:], begin):
             report = apply(self.ledger, batch, position)
-            assert report == (self.reports[position] if position >= self.ledger.position else Report())
+            assert report == (self.reports[position] if position >= self.ledger.position else TruthReport())
 
     def do(self, step: Sequence[Any], oracle: Oracle) -> None:
         match step:

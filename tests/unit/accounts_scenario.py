@@ -25,10 +25,11 @@ from obsagent.head.accounts import Accounts
 from obsagent.head.budgets import Budgets
 from obsagent.head.store import Store
 from obsagent.limits import SAMPLE_PAST_LIMIT_MS, WINDOW_MS
+from obsagent.readings import Reading
 from obsagent.receive.ingest import Ingest
 from obsagent.receive.own_accounts import OwnAccounts
 from obsagent.receive.own_session import OwnSession
-from obsagent.samples import Kind
+from obsagent.samples import Event, Instrument, Kind
 from obsagent.selfmetrics import MESSAGES, SAMPLES, SAMPLES_OBSERVED, SERIES, SYNC_DURATION
 from obsagent.store_sink import StoreSink
 from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts, counts_fields, definition_row, pack
@@ -36,6 +37,7 @@ from obsagent.wire.frame import MessageKind, SeriesDefinition, SessionCounts, co
 BUDGETS = Budgets(segment_file_bytes=4_000, frame_bytes=400, series_per_metric=12)
 HISTOGRAM, REFUSED, PREDICTED, UNDEFINED, MANY = 0, 1, 2, 9, 10
 HOUR_MS = 3_600_000
+DIVERGENCE = Instrument("divergence", Kind.GAUGE, "", "")
 BEYOND = 3
 """Definitions beyond the budget of their metric."""
 
@@ -52,6 +54,7 @@ class Agent:
         self.ingest = Ingest(self.sink, clock, lambda *_: None, {})
         self.own = OwnSession(self.sink, clock, "host")
         self.accounts = OwnAccounts(self.sink, self.own)
+        self.happened = 0
 
     def second(self) -> None:
         """What is done once a second."""
@@ -60,6 +63,19 @@ class Agent:
         self.own.count(MESSAGES, self.ingest.messages)
         self.accounts.record()
         self.own.write()
+
+    def happen(self, *counts: int) -> None:
+        """In each of some seconds so many events of the agent's own."""
+        for count in counts:
+            for _ in range(count):
+                self.own.stage_event(Event("retrain", self.clock.now_ms, {"model": "fraud"}))
+            self.happened += count
+            self.second()
+
+    def find_out(self, at_ms: int) -> None:
+        """Something about a time that is past."""
+        self.own.stage(Reading(DIVERGENCE, 0.5, {"service": "shop", "model": "fraud"}, at_ms=at_ms))
+        self.second()
 
     def full_second(self) -> None:
         """The same while the store takes nothing."""
@@ -184,6 +200,8 @@ class Life:
         self.check()
         self.backfills(first)
         self.restart(first)
+        self.agent.find_out(self.clock.now_ms - 19 * 24 * HOUR_MS)
+        self.agent.happen(2, 1)
         self.check()
         self.a_session_with_a_forgotten_past()
         self.pending(second)
@@ -384,6 +402,8 @@ class Life:
             session = found[client.session.hex()]
             assert (session["last_applied"], session["last_event"]) == (client.sequence, client.event)
             assert (session["state"] == "closed") == client.closed
+        (own,) = [each for each in status["sessions"] if each["service"] == OWN and each["state"] != "closed"]
+        assert own["last_event"] == self.agent.happened
         for service, expected in self.events.items():
             shown = status["events"]["services"][service]
             assert {**shown, "rejected": shown["rejected"]["time"]} == expected

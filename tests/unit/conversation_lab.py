@@ -100,18 +100,13 @@ class FakeSpeaker:
         for _ in range(count):
             batch: Any = SimpleNamespace(samples=2, body=b"body", start_ns=4_000_000, end_ns=9_000_000)
             batch.counts = self.grown
-            batch.body_without_columns = lambda: (b"plain", 1)
             self.outbox.put(batch, 0)
 
 
 class FakeModels:
     def __init__(self) -> None:
         self.names = [("fraud", "4")]
-        self.heard: list[bool] = []
         self.rules: list[tuple[str, str, Rules]] = []
-
-    def welcomed(self, *, takes_columns: bool) -> None:
-        self.heard.append(takes_columns)
 
     def take_rules(self, model: str, version: str, rules: Rules) -> None:
         self.rules.append((model, version, rules))
@@ -144,10 +139,10 @@ class Stage:
         self.socket.incoming.append((kind, fields))
         self.conversation.step()
 
-    def welcome(self, applied: int = 0, clock: int | None = None, minor: int = frame.MINOR, **more: Any) -> None:
+    def welcome(self, applied: int = 0, clock: int | None = None, **more: Any) -> None:
         self.conversation.step()
         now = self.now if clock is None else clock
-        self.say(MessageKind.WELCOME, m=minor, clock=now, applied=applied, scales={"latency": 7}, **more)
+        self.say(MessageKind.WELCOME, clock=now, applied=applied, scales={"latency": 7}, **more)
 
     @property
     def event_sequences(self) -> list[list[int]]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from obsagent.by_id.batches import Batch, Forgotten, Ids, Predictions, Rows, Truths, Values
+from obsagent.by_id.report import TruthReport
 from obsagent.fs import Fs
 from obsagent.ledger.answer import Outcomes
 from obsagent.ledger.ledger import Ledger
-from obsagent.ledger.settings import LedgerSettings, Report
+from obsagent.ledger.settings import LedgerSettings
 
 BEGIN_MS = 1_700_000_000_000
 KEY = bytes(range(32))
@@ -74,7 +75,7 @@ def at_ms(seconds: int) -> int:
     return BEGIN_MS + 1_000 * seconds
 
 
-def apply(ledger: Ledger, batch: Batch, position: int) -> Report:
+def apply(ledger: Ledger, batch: Batch, position: int) -> TruthReport:
     return ledger.apply(batch, session=SESSION, sequence=position, rows=len(batch.ids), dropped=0, position=position)
 
 
@@ -108,23 +109,23 @@ class Oracle:
             self.predictions[name].append((version, at, value, score))
             self.made[version, at // 10] += 1
 
-    def tell(self, rows: Sequence[tuple[str, int, float]]) -> Report:
-        report = Report()
+    def tell(self, rows: Sequence[tuple[str, int, float]]) -> TruthReport:
+        report = TruthReport()
         for name, at, value in rows:
             report = report.plus(self._tell(name, at, value))
         return report
 
-    def _tell(self, name: str, at: int, value: float) -> Report:
+    def _tell(self, name: str, at: int, value: float) -> TruthReport:
         if not math.isfinite(value):
-            return Report(rejected=1)
+            return TruthReport(rejected=1)
         known = self.truths.get(name)
         if known is None:
             self.truths[name] = at, value
-            return Report(matched=1) if self.predictions.get(name) else Report(unmatched=1)
+            return TruthReport(matched=1) if self.predictions.get(name) else TruthReport(unmatched=1)
         if at < known[0]:
-            return Report(duplicate=1)
+            return TruthReport(duplicate=1)
         self.truths[name] = at, value
-        return Report(duplicate=1) if known[1] == value else Report(corrected=1)
+        return TruthReport(duplicate=1) if known[1] == value else TruthReport(corrected=1)
 
     def forget(self, names: Iterable[str]) -> None:
         for name in set(names):

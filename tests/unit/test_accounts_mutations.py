@@ -44,6 +44,7 @@ EXEMPT = {
     "HeadState._adopt: without self.conflicts": "counts damage, not samples: test_recovery.py",
     "HeadState._count_refused: without self.series.count_refused(defined.metric)": "test_store_sink.py",
     "OwnSession.stage: ": "what collectors read, before it becomes samples: test_collected.py",
+    "OwnSession._write_frame: self._clock.wall_ms() - at_ms without self._clock": "how old: test_own_session.py",
     "OwnSession._define: without self._undefined": "definitions made twice are known already",
     "StoreSink.heard: ": LIVENESS,
     "StoreSink.suspend_silent: ": LIVENESS,

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from datetime import datetime, timedelta
 
 import pytest
 from sklearn import metrics as peer
@@ -312,6 +313,14 @@ def test_without_ids_the_answer_says_so(lab):
     assert found["covered"] is None
     lab.view.ledger = None
     assert "nor ever" in ask(lab, "recall")["empty"]
+
+
+def test_the_first_step_covers_no_more_than_is_asked_for(lab):
+    """Steps begin at multiples of their length, which may be long before."""
+    fill(lab, 25)
+    found = ask(lab, "accuracy model=fraud since 5h step 30d")
+    covered, asked = (datetime.fromisoformat(each["from"]) for each in (found["covered"], found))
+    assert timedelta(0) <= asked - covered < timedelta(seconds=10)  # the window that holds the beginning
 
 
 def test_a_typing_error_is_told_from_what_makes_sense(lab, made):

@@ -70,32 +70,6 @@ def test_exemplars_go_with_their_batch_in_its_time(stage: Stage) -> None:
     assert not refused
 
 
-def test_an_agent_that_knows_no_columns_is_told_of_none(stage: Stage) -> None:
-    """What it cannot take is given up once, whoever takes the batch in the end."""
-    stage.speaker.queue(1)
-    stage.speaker.definitions += [
-        SeriesDefinition(0, "m", Kind.HISTOGRAM, {}, "", "", 6, "sum", "tdigest"),
-        SeriesDefinition(1, "feature", Kind.COLUMN, {}, "", "", 6, "sum"),
-    ]
-    stage.speaker.models = models = FakeModels()
-    stage.welcome(minor=1)
-    (_, define, _), (_, samples, body) = stage.socket.sent[-2:]
-    assert define["series"] == [[0, "m", 1, {}, "", "", 6, "sum", "tdigest"]]
-    assert (samples["n"], body) == (1, b"plain")
-    assert stage.speaker.outbox.dropped_budget == 1
-    assert not stage.conversation.awaits_rules
-    stage.socket.is_gone = True  # and is replaced by one that does
-    stage.welcome()
-    (_, asked, _), (_, define, _), (_, samples, body) = stage.socket.sent[-3:]
-    assert (asked["model"], asked["version"]) == ("fraud", "4")
-    assert [row[1] for row in define["series"]] == ["m", "feature"]
-    assert (samples["n"], body) == (1, b"plain")
-    assert stage.speaker.outbox.dropped_budget == 1
-    assert models.heard == [False, True]
-    stage.say(MessageKind.ACK, q=1, clock=stage.now)
-    assert stage.speaker.outbox.acknowledged_samples == 1
-
-
 def test_rules_are_asked_for_in_every_conversation_and_taken_whenever_they_come(stage: Stage) -> None:
     stage.speaker.models = models = FakeModels()
     stage.welcome()

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from obsagent.demo.flights import (
+    NEVER_MIN,
     FlightDataMissing,
     packaged_file,
     parse_flights,
@@ -27,6 +28,12 @@ def test_flights_come_in_the_order_of_their_departures() -> None:
 def test_late_is_more_than_fifteen_minutes_and_a_flight_may_never_arrive() -> None:
     flights = parse_flights([FLIGHT_HEAD, SUMMER, LATE, IN_TIME])
     assert flights.late.tolist() == [0, 1, -1]
+
+
+def test_a_flight_has_landed_when_its_delay_and_its_time_in_the_air_are_over() -> None:
+    flights = parse_flights([FLIGHT_HEAD, SUMMER, IN_TIME])
+    assert (flights.landed_min[0] - flights.departs_min[0]) == 2 + 227
+    assert flights.landed_min[1] == NEVER_MIN
 
 
 def test_months_are_those_of_new_york() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from obsagent.demo.model import FEATURES, MODEL, VERSIONS, DelayModel, auc_by_month, cached_model_path, roc_auc
+from obsagent.demo.model import FEATURES, MODEL, VERSIONS, DelayModel, cached_model_path, roc_auc
 from obsagent.demo.reference import fit_reference
 from obsagent.reference.reference import Reference
 from unit.demo_data import made_up_flights
@@ -32,16 +32,6 @@ def test_auc_is_the_share_of_pairs_in_the_right_order(levels: int) -> None:
 def test_auc_of_one_class_is_not_a_number() -> None:
     assert math.isnan(roc_auc(np.array([0.1, 0.9]), np.array([1, 1])))
     assert math.isnan(roc_auc(np.array([]), np.array([])))
-
-
-def test_auc_by_month_leaves_out_what_was_not_scored_or_never_arrived() -> None:
-    flights = made_up_flights(90)
-    flights.late[0:10] = -1
-    scores = np.where(flights.late == 1, 0.9, 0.1)
-    scores[10:20] = np.nan
-    scores[0:10] = 1.0
-    assert auc_by_month(flights, scores) == {1: 1.0}
-    assert auc_by_month(flights, np.full(90, np.nan)) == {}
 
 
 @pytest.fixture

@@ -107,8 +107,13 @@ def test_no_worker_answers_where_nobody_listens() -> None:
 
 def test_the_agents_configuration_is_one(tmp_path: Path) -> None:
     whole(model=MODEL).save(tmp_path / "delays.ref")
-    (tmp_path / "agent.toml").write_text(stage.agent_config(tmp_path / "delays.ref"))
+    text = stage.agent_config(tmp_path / "delays.ref", tmp_path / "retraining", duration_s=60)
+    (tmp_path / "agent.toml").write_text(text)
     config = load(tmp_path / "agent.toml", {})
     of_2013_ms = (time.time() - datetime(2013, 1, 1, tzinfo=UTC).timestamp()) * 1000
     assert of_2013_ms < config.models[MODEL].horizon_ms <= config.retention[-1]
     assert config.models[MODEL].reference == tmp_path / "delays.ref"
+    on_retrain = config.models[MODEL].on_retrain
+    assert on_retrain is not None
+    assert on_retrain.command[-1] == str(tmp_path / "retraining")
+    assert config.models[MODEL].harm.cooldown_ms == 5_000  # a month of the replay

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 from harm_lab import BEGIN_MS, DAY_MS, HOUR_MS, LIVE, Bench
 
+from obsagent.answer.instants import iso_utc
+from obsagent.answer.language import parse
 from obsagent.evaluate.state import Judged
 from obsagent.harm.allowed import FIRST_TRUTHS, Known
 from obsagent.harm.drifted import drifted_of, words_of
@@ -233,7 +235,14 @@ def test_the_evidence_is_json_and_says_it_all() -> None:
     drifted = drifted_of(report)
     version = bench.state.versions[LIVE]
     now_ms = int(bench.stream.now_ms)
-    evidence = evidence_of(episode, harm, version, bench.stream, lambda _: drifted, now_ms)
+    asked_ms: list[int] = []
+
+    def drifted_until(_: Judged, until_ms: int) -> list[dict[str, object]]:
+        asked_ms.append(until_ms)
+        return drifted
+
+    evidence = evidence_of(episode, harm, version, bench.stream, drifted_until, now_ms)
+    assert asked_ms == [version.last_ms]
     assert json.loads(json.dumps(evidence, allow_nan=False)) == evidence
     assert [each["feature"] for each in evidence["features"]] == ["amount"]
     assert evidence["worst_slice"]["slice"] == "country=DE"
@@ -241,6 +250,7 @@ def test_the_evidence_is_json_and_says_it_all() -> None:
     assert evidence["difference"] == pytest.approx(harm.risk - 0.1)
     assert evidence["risk"]["lower"] <= harm.risk <= evidence["risk"]["upper"]
     assert evidence["since"].startswith("2026-01-01T0")
+    assert evidence["since"] < evidence["newest_truth"] <= iso_utc(now_ms)
     assert evidence["maturity"]["share"] == 1.0
 
 
@@ -248,7 +258,7 @@ def test_what_is_wrong_with_its_parts_leaves_the_evidence() -> None:
     bench = Bench(with_reference)
     ((episode, harm),) = bench.add(10_000, 0.3).raised
 
-    def fails(_: Judged) -> list[dict[str, object]]:
+    def fails(*_: object) -> list[dict[str, object]]:
         raise ValueError("no view")
 
     evidence = evidence_of(episode, harm, bench.state.versions[LIVE], bench.stream, fails, BEGIN_MS)
@@ -266,7 +276,11 @@ def test_what_is_stored_of_it() -> None:
 
 
 def test_the_report_on_drift_is_asked_for_one_version() -> None:
-    assert words_of(Judged('a "b" \\', "4", "")) == 'model="a \\"b\\" \\\\" version="4" since 7d'
+    """Of the days before the truths, which may be of last year."""
+    words = words_of(Judged('a "b" \\', "4", ""), 1_767_254_400_000)
+    days = "from 2025-12-25T08:00:00.000Z to 2026-01-01T08:00:00.000Z"
+    assert words == f'model="a \\"b\\" \\\\" version="4" {days}'
+    assert parse(f"psi {words}").has_range
 
 
 def test_the_same_truths_give_the_same_verdict_however_they_are_read() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -11,14 +12,15 @@ import numpy as np
 import pytest
 import zstandard
 
+from obsagent.by_id.report import TruthReport
 from obsagent.fs import Fs
 from obsagent.ledger import upkeep
 from obsagent.ledger.format import OTHER
 from obsagent.ledger.keys import Hasher
 from obsagent.ledger.ledger import Ledger
 from obsagent.ledger.names import class_name, positive_class
-from obsagent.ledger.settings import LedgerSettings, Report
-from obsagent.limits import LEDGER_CLASSES_MAX, TIER_RETENTION_MS
+from obsagent.ledger.settings import LedgerSettings
+from obsagent.limits import LEDGER_ARRIVALS_MS, LEDGER_CLASSES_MAX, TIER_RETENTION_MS
 from unit.ledger_lab import (
     BEGIN_MS,
     KEY,
@@ -55,11 +57,11 @@ def test_reports_say_what_became_of_truths(tmp_path: Path) -> None:
     ledger = reopened(tmp_path)
     apply(ledger, predictions([("a", 0, 1.0, 0.9), ("b", 0, 0.0, 0.1)]), 1)
     told = [("a", 5, 1.0), ("b", 5, 1.0), ("c", 5, 1.0), ("a", 6, 1.0), ("b", 6, 0.0), ("b", 4, 1.0), ("a", 7, NAN)]
-    assert apply(ledger, truths(told), 2) == Report(2, 1, 1, 2, 1)
-    assert apply(ledger, predictions([("c", 0, 0.0, 0.2)]), 3) == Report()
+    assert apply(ledger, truths(told), 2) == TruthReport(2, 1, 1, 2, 1)
+    assert apply(ledger, predictions([("c", 0, 0.0, 0.2)]), 3) == TruthReport()
     assert outcomes(ledger) == [[1, 0], [1, 1]]
     state = ledger.session(bytes(16))
-    assert (state.report, state.last_record, state.rows) == (Report(2, 1, 1, 2, 1), 3, 10)
+    assert (state.report, state.last_record, state.rows) == (TruthReport(2, 1, 1, 2, 1), 3, 10)
     assert ledger.status()["joined_later"] == 1
 
 
@@ -80,14 +82,14 @@ def test_all_versions_are_judged_on_the_same_truth(tmp_path: Path) -> None:
 def test_other_models_have_other_ids(tmp_path: Path) -> None:
     ledger = reopened(tmp_path)
     apply(ledger, predictions([("a", 0, 1.0, 0.9)], model="m"), 1)
-    assert apply(ledger, truths([("a", 1, 1.0)], model="n"), 2) == Report(unmatched=1)
+    assert apply(ledger, truths([("a", 1, 1.0)], model="n"), 2) == TruthReport(unmatched=1)
 
 
 def test_names_and_numbers_meet(tmp_path: Path) -> None:
     ledger = reopened(tmp_path)
     apply(ledger, predictions([("a", 0, "1", NAN), ("b", 0, "2.5", NAN), ("c", 0, "x", NAN)]), 1)
     assert apply(ledger, truths([("a", 1, 1.0), ("b", 1, 2.5), ("c", 1, 0.0)]), 2).matched == 3
-    assert apply(ledger, truths([("a", 2, "1"), ("b", 2, "0")]), 3) == Report(corrected=1, duplicate=1)
+    assert apply(ledger, truths([("a", 2, "1"), ("b", 2, "0")]), 3) == TruthReport(corrected=1, duplicate=1)
     (found,) = all_outcomes(ledger)["1"]
     assert found.classes is not None
     assert found.classes.classes == ("0", "1", "2.5", "x")
@@ -129,7 +131,7 @@ def test_what_is_no_number_is_not_taken(tmp_path: Path) -> None:
     apply(ledger, predictions([("a", 0, NAN, 0.5), ("b", 0, math.inf, 0.5), ("c", 0, 1.0, 1.5)]), 1)
     status = ledger.status()
     assert (status["predictions"], status["rejected_predictions"], status["clipped_scores"]) == (3, 2, 1)
-    assert apply(ledger, truths([("c", 1, math.inf), ("c", 1, NAN)]), 2) == Report(rejected=2)
+    assert apply(ledger, truths([("c", 1, math.inf), ("c", 1, NAN)]), 2) == TruthReport(rejected=2)
     (found,) = all_outcomes(ledger)["1"]
     assert (found.predictions, found.joined, found.maturity) == (1, 0, 0.0)
 
@@ -165,7 +167,7 @@ def test_what_is_forgotten_is_gone_from_the_disk(tmp_path: Path) -> None:
     before = outcomes(ledger)
     apply(ledger, forgotten(["first", "unknown"], ""), 20)
     assert ledger.view().find("m", "first") == ((), (), ())
-    assert apply(ledger, truths([("first", 5, 0.0)]), 21) == Report(unmatched=1)
+    assert apply(ledger, truths([("first", 5, 0.0)]), 21) == TruthReport(unmatched=1)
     apply(ledger, forgotten(["first"]), 22)
     assert ledger.wants_flush(at_ms(11))
     settle(ledger, 23, at_ms(11))
@@ -194,8 +196,8 @@ def test_old_predictions_expire(tmp_path: Path) -> None:
     apply(ledger, predictions([("old", 0, 1.0, 0.5), ("new", DAY_S, 1.0, 0.5)]), 1)
     apply(ledger, truths([("old", 1, 1.0)]), 2)
     settle(ledger, 3, at_ms(DAY_S + 10))
-    assert apply(ledger, truths([("old", DAY_S, 0.0), ("new", DAY_S, 1.0)]), 4) == Report(matched=1, unmatched=1)
-    assert apply(ledger, predictions([("older", 5, 1.0, 0.5)]), 5) == Report()
+    assert apply(ledger, truths([("old", DAY_S, 0.0), ("new", DAY_S, 1.0)]), 4) == TruthReport(matched=1, unmatched=1)
+    assert apply(ledger, predictions([("older", 5, 1.0, 0.5)]), 5) == TruthReport()
     assert ledger.status()["expired_predictions"] == 1
     assert outcomes(ledger) == [[2]]
     assert [run.rows for run in ledger._sources.runs if run.table.name in ("predictions", "truths")] == [1]
@@ -207,9 +209,9 @@ def test_a_truth_stays_as_long_as_its_predictions(tmp_path: Path) -> None:
     apply(ledger, truths([("a", 0, 1.0)]), 1)
     apply(ledger, predictions([("a", DAY_S, 1.0, 0.5), ("a", 100, 1.0, 0.5)]), 2)
     settle(ledger, 3, at_ms(DAY_S + 10))
-    assert apply(ledger, truths([("a", DAY_S, 0.0)]), 4) == Report(corrected=1)
+    assert apply(ledger, truths([("a", DAY_S, 0.0)]), 4) == TruthReport(corrected=1)
     settle(ledger, 5, at_ms(DAY_S + 200))
-    assert apply(ledger, truths([("a", DAY_S + 1, 1.0)]), 6) == Report(corrected=1)
+    assert apply(ledger, truths([("a", DAY_S + 1, 1.0)]), 6) == TruthReport(corrected=1)
     assert outcomes(ledger)[-1][-1] == 1
 
 
@@ -242,7 +244,9 @@ def test_the_oldest_predictions_go_when_the_disk_is_full(tmp_path: Path) -> None
     assert status["evicted_predictions"] + sum(
         run.rows for run in ledger._sources.runs if run.table.name == "predictions"
     ) == pytest.approx(10_000, rel=0.01)
-    assert apply(ledger, truths([("r0-1", 2_000, 1.0), ("r9-1", 2_000, 1.0)]), 11) == Report(matched=1, unmatched=1)
+    assert apply(ledger, truths([("r0-1", 2_000, 1.0), ("r9-1", 2_000, 1.0)]), 11) == TruthReport(
+        matched=1, unmatched=1
+    )
     (found,) = all_outcomes(ledger)["1"]
     assert (found.predictions, found.joined) == (10_000, 1)
 
@@ -261,6 +265,35 @@ def test_arrivals_are_read_exactly_once(tmp_path: Path) -> None:
     apply(ledger, predictions([("d", 0, 1.0, 0.5)]), 4)
     assert ledger.view().arrivals(2).position.tolist() == [4]
     assert ledger.view().arrivals().count.tolist() == [3, 1]
+
+
+def test_arrivals_of_long_ago_are_kept_as_long_as_others(tmp_path: Path) -> None:
+    """Truths that are told of last year have come today, and who judges by them has not read them yet."""
+    years = LedgerSettings(horizon_ms=lambda model: 4_000 * DAY_S * 1_000)
+    ledger = reopened(tmp_path, settings=years)
+    apply(ledger, predictions([("a", 0, 1.0, 0.75)]), 1)
+    apply(ledger, truths([("a", 1, 0.0)]), 2)
+    today_ms = at_ms(800 * DAY_S)
+    settle(ledger, 3, today_ms)
+    assert ledger.view().arrivals().count.tolist() == [1]
+    ledger = reopened(tmp_path, settings=years)
+    apply(ledger, truths([("b", 1, 0.0)]), 4)
+    settle(ledger, 5, today_ms + LEDGER_ARRIVALS_MS - 3_600_000)
+    assert ledger.view().arrivals().count.tolist() == [1]
+    settle(ledger, 5, today_ms + LEDGER_ARRIVALS_MS)
+    assert ledger.view().arrivals().count.tolist() == []
+
+
+def test_outcomes_are_kept_as_long_as_is_configured(tmp_path: Path) -> None:
+    years = LedgerSettings(horizon_ms=lambda model: 4_000 * DAY_S * 1_000)
+    for directory, settings, predicted in (
+        (tmp_path / "default", years, []),
+        (tmp_path / "longer", replace(years, retention_ms=lambda: (1, 2, 801 * DAY_S * 1_000)), [1]),
+    ):
+        ledger = reopened(directory, settings=settings)
+        apply(ledger, predictions([("a", 0, 1.0, 0.75)]), 1)
+        settle(ledger, 2, at_ms(800 * DAY_S))
+        assert [one.predictions for one in ledger.view().outcomes([0], 0, at_ms(10)) if one.predictions] == predicted
 
 
 def test_a_view_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,14 +345,11 @@ def test_a_session_is_known_by_its_last_record(tmp_path: Path) -> None:
 
 def test_a_flush_comes_when_it_is_due(tmp_path: Path) -> None:
     ledger = reopened(tmp_path)
-    assert ledger.is_clean
     assert not ledger.wants_flush(BEGIN_MS)
     apply(ledger, predictions([("a", 0, 1.0, 0.5)]), 1)
-    assert not ledger.is_clean
     assert not ledger.wants_flush(BEGIN_MS)
     assert ledger.wants_flush(BEGIN_MS + 5 * 60_000)
     ledger.flush(2, BEGIN_MS)
-    assert ledger.is_clean
     assert ledger.position == 2
     assert not ledger.wants_flush(BEGIN_MS + 3_599_000)
     assert ledger.wants_flush(BEGIN_MS + 3_600_000)

@@ -10,8 +10,8 @@ import pytest
 from faulty_fs import flip
 from ledger_lab import KEY, all_outcomes, apply, at_ms, kept_rows, predictions, reopened, truths
 
+from obsagent.by_id.report import TruthReport
 from obsagent.ledger.ledger import Ledger
-from obsagent.ledger.settings import Report
 from obsagent.ledger.verify import verify
 from obsagent.limits import TIME_MS_MAX
 
@@ -104,7 +104,7 @@ def test_what_is_in_other_runs_goes_on(directory: Path) -> None:
     flip(path, 60)
     ledger = reopened(directory)
     report = apply(ledger, truths([("r0-7", 200, 0.0), ("r1-7", 200, 0.0)]), 30)
-    assert report == Report(matched=1, unmatched=1)
+    assert report == TruthReport(matched=1, unmatched=1)
 
 
 def test_one_manifest_is_enough(directory: Path) -> None:

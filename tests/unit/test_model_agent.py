@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from obsagent.models_config import ModelConfig
 from obsagent.reference.reference import Reference
 from obsagent.results import Result
 from obsagent.samples import Kind
-from obsagent.wire import header
 
 PATIENCE_S = 60.0
 FRAUD = ModelConfig(drop=("email",), hash=("card",))
@@ -124,29 +122,6 @@ def test_strictness_waits_for_the_rules(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(FeatureError, match="missing amount"):
             model.features({"email": "x"})
         obs.close()
-
-
-def test_an_agent_of_the_minor_before_gets_no_columns_and_all_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(header, "MINOR", 1)  # in this process both: what counts is what the welcome says
-    config = config_in(tmp_path)
-    caught = []
-    monkeypatch.setattr(warnings, "warn", lambda text, *_args, **_more: caught.append(text))
-    with running_agent(config) as agent:
-        obs = obsagent.connect(service="shop", endpoint=config.listen)
-        model = obs.model("fraud")
-        with obs.request("/score", model=model) as request:
-            request.features({"amount": 1.0})
-        until(lambda: obs.flush(1.0).dropped)
-        model.features({"amount": 1.0})
-        flushed(obs)
-        assert columns(agent) == {}
-        assert rows(config, "count requests model=fraud")[0]["count"] == 1
-        assert obs.flush().dropped == 4
-        obs.close()
-        until(lambda: agent._sink.totals()["shop"]["dropped_ring"] == 4)
-    assert len([text for text in caught if "older than its client" in text]) == 1
 
 
 def test_threads_and_models_that_come_late(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import threading
-import warnings
 from typing import Any
 
 import numpy as np
@@ -202,21 +201,15 @@ def test_what_waits_for_too_long_is_dropped_and_counted(monkeypatch: pytest.Monk
     assert (lab.recorder.dropped, lab.models.held_samples) == (2, 0)
 
 
-def test_an_agent_that_knows_no_columns_gets_none_which_is_said_once() -> None:
+def test_a_child_of_a_client_that_was_closed_records_again() -> None:
     lab = Lab()
     model = lab.models.model("fraud", "4", "live")
+    lab.models.close()
     model.features({"amount": 1.0})
-    with pytest.warns(RuntimeWarning, match="older than its client"):
-        lab.models.welcomed(takes_columns=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model.features({"amount": 1.0})
-        lab.models.welcomed(takes_columns=False)
-    assert lab.recorder.dropped == 4
-    lab.models.welcomed(takes_columns=True)
+    assert (lab.recorder.dropped, lab.models.held_samples) == (2, 0)
+    lab.models.after_fork()
     model.features({"amount": 2.0})
-    lab.model()
-    assert lab.values("amount") == [2.0]
+    assert (lab.recorder.dropped, lab.models.held_samples) == (2, 2)
 
 
 def test_the_rules_of_a_version_are_those_of_all_its_variants() -> None:

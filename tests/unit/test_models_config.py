@@ -57,9 +57,6 @@ def test_all_of_it() -> None:
         versions={"4": VersionConfig(Path("fraud-4.ref"))},
     )
     assert models["churn"] == ModelConfig(keep_rows="errors")
-    assert models["fraud"].reference_of("4") == Path("fraud-4.ref")
-    assert models["fraud"].reference_of("5") == Path("fraud.ref")
-    assert models["churn"].reference_of("4") is None
 
 
 def test_what_a_model_predicts_is_as_its_classes_are_named() -> None:

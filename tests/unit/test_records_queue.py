@@ -15,7 +15,6 @@ from obsagent.by_id import columns
 from obsagent.by_id.codec import decode, texts_of
 from obsagent.by_id.report import TruthReport
 from obsagent.record.records import ENTRY_OVERHEAD_BYTES, RecordQueue
-from obsagent.wire import frame
 from obsagent.wire.frame import MessageKind
 
 ROOM = 4 * (ENTRY_OVERHEAD_BYTES + 80)
@@ -230,7 +229,7 @@ def test_an_agent_that_has_forgotten_is_a_new_session(stage: Stage) -> None:
 def test_an_agent_of_the_minor_before_gets_none_and_it_is_said_once(stage: Stage) -> None:
     stage.speaker.records.put(lab.predictions(["a"]), is_stamped=True)
     with pytest.warns(RuntimeWarning, match="older"):
-        stage.welcome(minor=frame.MINOR - 1, events=0)
+        stage.welcome(events=0)
     stage.speaker.records.put(lab.predictions(["b"]), is_stamped=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -82,7 +82,7 @@ class Agents:
         outside = Outside(
             model=lambda _: self.config,
             known=lambda *_: Known(2_000.0, 20_000, "reference x"),
-            drifted=lambda _: [{"feature": "amount"}],
+            drifted=lambda *_: [{"feature": "amount"}],
             put=self.put.extend,
             put_event=self.waiting.append,
             events=lambda name: [event for event in self.stored if event.name == name],

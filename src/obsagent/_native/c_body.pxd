@@ -25,5 +25,4 @@ cdef extern from "body.h" nogil:
     int obs_body_put_counter(obs_body_t *body, uint32_t series, uint64_t increments, double sum)
     int obs_body_put_gauge(obs_body_t *body, uint32_t series, double value)
     int obs_body_put_column(obs_body_t *body, uint32_t series, const obs_loghist_t *hist, const obs_column_t *column)
-    int obs_body_copy_without_columns(obs_body_t *body, const uint8_t *bytes, size_t size, uint64_t *left_out)
     int obs_body_check(const uint8_t *bytes, size_t size, uint64_t *samples)

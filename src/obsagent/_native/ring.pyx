@@ -21,17 +21,11 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.float cimport DBL_MAX
 from libc.math cimport llround
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from posix.unistd cimport getpid, pid_t
 
-from obsagent._native.c_body cimport (
-    obs_body_copy_without_columns,
-    obs_body_free,
-    obs_body_init,
-    obs_body_t,
-)
 from obsagent._native.c_drain cimport *
 from obsagent._native.c_edges cimport OBS_EDGES_MAX_BINS
 from obsagent._native.c_hash cimport obs_hash_bytes
@@ -417,20 +411,6 @@ cdef class Batch:
     cdef readonly uint64_t dropped_ring
     cdef readonly uint64_t rejected_value
     cdef readonly bytes body
-
-    def body_without_columns(self):
-        """(What an agent that does not know columns can take, samples of columns that are left out)."""
-        cdef obs_body_t body
-        cdef uint64_t left_out = 0
-        cdef int status
-        obs_body_init(&body)
-        try:
-            status = obs_body_copy_without_columns(&body, <const uint8_t *>PyBytes_AS_STRING(self.body),
-                                                   <size_t>len(self.body), &left_out)
-            check(status)
-            return PyBytes_FromStringAndSize(<const char *>body.bytes, <Py_ssize_t>body.size), left_out
-        finally:
-            obs_body_free(&body)
 
     def __repr__(self):
         return f"<batch of {self.samples} samples, {len(self.body)} bytes>"

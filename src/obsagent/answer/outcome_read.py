@@ -76,7 +76,10 @@ class Reading:
         begins = self._counts.block["window_ms"]
         if not len(begins):
             return None
-        return Span(int(begins.min()), min(int(begins.max()) + self.grid.step_ms, self._span.to_ms))
+        return Span(
+            max(int(begins.min()), self._span.read_from_ms),
+            min(int(begins.max()) + self.grid.step_ms, self._span.to_ms),
+        )
 
     def part(self, key: Key, steps: range) -> Part:
         """What was counted of a row in steps that follow each other."""

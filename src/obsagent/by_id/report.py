@@ -15,7 +15,7 @@ class TruthReport(NamedTuple):
     corrected: int = 0
     """That say another thing than the truth before."""
     duplicate: int = 0
-    """That say the same again."""
+    """That say the same again, or are older than what is known."""
     rejected: int = 0
     """That say nothing (null, NaN), or are of a time beyond the model's horizon."""
 

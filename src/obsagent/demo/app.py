@@ -61,8 +61,9 @@ def late_scores(watched: obsagent.Request, flights: Sequence[Mapping[str, Any]])
         scores = model.scores(features)
     scored.inc(len(flights))
     days = [noon(flight["scheduled"][:10]) for flight in flights]
+    ids = [flight["id"] for flight in flights]
     watched.features(model.columns(flights, features), model=delays, at=days)
-    watched.predictions((scores > THRESHOLD).astype(int), scores, model=delays, at=days)
+    watched.predictions((scores > THRESHOLD).astype(int), scores, ids, model=delays, at=days)
     return [round(score, 6) for score in scores.tolist()]
 
 

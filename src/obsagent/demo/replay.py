@@ -82,6 +82,11 @@ class Replay:
             return self._took_s
         return time.perf_counter() - self._started_at if self._started_at else 0.0
 
+    @property
+    def now_min(self) -> int:
+        """The time that the replay has come to, in minutes since the epoch: the departure of the latest flight."""
+        return int(self.flights.departs_min[max(self.pace.position - 1, 0)])
+
     async def run(self) -> None:
         """Sends everything and waits for the answers; raises `ReplayFailed` when the server is gone."""
         connector = aiohttp.TCPConnector(

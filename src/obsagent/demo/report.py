@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import calendar
+import numpy as np
 
-from obsagent.demo.model import VERSIONS, auc_by_month
+from obsagent.demo.flights import NEVER_ARRIVED
 from obsagent.demo.replay import BATCH_FLIGHTS, Replay
+from obsagent.demo.truths import TruthJob
 
 
 def print_replay(replay: Replay, counted: int) -> None:
@@ -20,17 +21,14 @@ def print_replay(replay: Replay, counted: int) -> None:
         print(f"{pace.skipped:,} flights were left out, evenly: too many for this machine in this time.")
     every = "every one" if counted == sent else f"of {sent:,} that were sent"
     print(f"The agent counted {counted:,} requests: {every}.")
-    print()
-    print_model(replay)
 
 
-def print_model(replay: Replay) -> None:
-    """The AUC by month, from the answers and the arrivals, a line for each version that was live."""
-    aucs = auc_by_month(replay.flights, replay.scores)
-    ends = [version.live_from for version in VERSIONS[1:]] + [13]
-    for version, end in zip(VERSIONS, ends, strict=True):
-        months = [month for month in range(version.live_from, end) if month in aucs]
-        cells = [f"{calendar.month_abbr[month]} {aucs[month]:.2f}" for month in months]
-        print(f"AUC of version {version.name}, trained on {version.training}, by month:")
-        print(f"  {'   '.join(cells)}")
+def print_truths(replay: Replay, job: TruthJob) -> None:
+    """How many truths there are, how late they came, and what became of them."""
+    flights, report = replay.flights, job.report
+    late_h = (flights.landed_min[job.told] - flights.departs_min[job.told]) / 60
+    never = int(np.count_nonzero(~np.isnan(replay.scores) & (flights.late == NEVER_ARRIVED)))
+    print(f"Whether a flight was late was told when it had landed, {np.median(late_h):.1f} h later in the median:")
+    print(f"  {report.matched:,} truths met their prediction, {report.unmatched:,} came before it and waited;")
+    print(f"  {never:,} flights never arrived, and have none.")
     print()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import signal
 import socket
@@ -104,15 +105,29 @@ def signals_held() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def agent_config(reference: Path) -> str:
-    """The agent's configuration: the model's reference, and that days of 2013 are within its horizon, and kept."""
+def agent_config(reference: Path, evidence: Path, duration_s: float) -> str:
+    """The agent's configuration: the model's reference, and that days of 2013 are within its horizon, and kept.
+
+    Retraining is recommended by the days of 2013, too: at most one false recommendation in a year. A day of snow is no
+    reason: its risk is above that of other days by less than the tolerance. The cool-down is by the clock on the wall:
+    a month of the replay. What a recommendation rests on is kept in the directory `evidence`.
+    """
     since = f"{datetime.now(UTC).year - YEAR + 1}y"
+    command = [sys.executable, "-m", "obsagent.demo.retrain", str(evidence.resolve())]
     return f"""\
 retention = {{ "1h" = "{since}" }}
 
 [models.{MODEL}]
 reference = {json.dumps(str(reference.resolve()))}
 horizon = "{since}"
+positive = "1"
+on_retrain = {{ command = {json.dumps(command)} }}
+
+[models.{MODEL}.harm]
+loss = "brier"
+tolerance = 0.1
+false_alarms = "1y"
+cooldown = "{math.ceil(duration_s / 12)}s"
 """
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from obsagent.demo.model import MODEL
+from obsagent.demo.model import MODEL, VERSIONS
+from obsagent.demo.retrain import kept, table
 from obsagent.errors import ObsagentError
 
 PROGRAM = "obsagent"
@@ -27,7 +28,6 @@ class AnswerFailed(ObsagentError):
 
 YEAR = "from 2013-01-01 to 2014-01-01"
 OF_THE_MODEL = (
-    ("Which features have drifted most?", f"query psi model={MODEL} by feature {YEAR} step 30d top 6"),
     (
         "How far is each month from January and February?",
         f"query psi model={MODEL} feature=temp,dewp,carrier by feature {YEAR} step 30d",
@@ -51,6 +51,15 @@ OF_THE_MODEL = (
 )
 """Why one asks, and the command: of what the model was given, by the days of 2013 on which it was."""
 
+OF_TRUTHS = tuple(
+    (
+        f"How good was version {version.name} from month to month, and what was estimated before truths came?",
+        f"query roc_auc,estimated_roc_auc,truth_maturity model={MODEL} version={version.name} {YEAR} step 30d",
+    )
+    for version in VERSIONS
+)
+"""Of what the model predicted, by the flights' days: what became of it."""
+
 
 def questions(run_s: float, deployed_s: float) -> list[tuple[str, str]]:
     """Why one asks, and the query; for a run that began `run_s` seconds ago and changed versions `deployed_s` ago."""
@@ -60,11 +69,9 @@ def questions(run_s: float, deployed_s: float) -> list[tuple[str, str]]:
     return [
         ("How slow are the slowest requests?", f"p99 latency by endpoint{range_}"),
         ("How many come, and how many are refused?", f"rate requests by endpoint,status{whole}"),
-        ("What share of them fails?", f"error_rate by endpoint{range_}"),
         ("What share is answered within 20 ms?", f"under 20ms latency by endpoint{range_}"),
         ("When was it slow?", f"p99 latency by endpoint step 10s{whole}"),
         ("Where does the time go?", f"p50,p99 step_duration by step{range_}"),
-        ("Which workers are the slowest?", f"p99 latency by version,worker{range_} top 3"),
         ("Is it slower since the deploy?", f"p99 latency by endpoint since deploy vs {before} ago"),
     ]
 
@@ -72,23 +79,32 @@ def questions(run_s: float, deployed_s: float) -> list[tuple[str, str]]:
 def print_answers(run_s: float, deployed_s: float) -> None:
     """The questions with the answers of the agent that `OBSAGENT_AGENT` names."""
     of_requests = [(why, f"query {query}") for why, query in questions(run_s, deployed_s)]
-    for why, command in (*of_requests, *OF_THE_MODEL):
+    for why, command in (*of_requests, *OF_THE_MODEL, *OF_TRUTHS):
         say(f"# {why}", "dim")
         run_command(PROGRAM, *command.split())
+
+
+def print_evidence(directory: Path) -> None:
+    """What the agent's recommendations to retrain rest on, as `on_retrain` has kept it."""
+    say("# When was it sure that retraining is due, and what had drifted by then?", "dim")
+    found = kept(directory)
+    print(*table(found), *([] if found else ["it never was"]), sep="\n")
+    print()
+    print(f"The agent ran a command each time, which kept the evidence in {directory}")
+    print()
 
 
 def print_store(store: Path) -> None:
     """Where the data lies: it answers without an agent, too."""
     size = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
     program, data = typed_program(), ["--data", str(store)]
-    print("The model servers and the agent have ended. What the agent kept lies in")
-    print(f"  {store} ({size / 1000:,.0f} kB)")
-    print("and can be asked without an agent:")
+    print(f"What the agent kept lies in {store} ({size / 1000:,.0f} kB), and answers without it, too:")
     print()
-    say("# How do the two versions of the model compare?", "dim")
-    run_command(program, "query", *["p50,p99", "latency", "by", "version", "since", "1d"], *data)
+    say("# How do the versions compare with what January and February promised?", "dim")
+    of_year = f"model={MODEL} {YEAR} --metric roc_auc,brier,recall"
+    run_command(program, "performance", *of_year.split(), *data)
     print("Try next:")
-    for words in ("list", "shell", "query p99 latency by worker since 1d", "status"):
+    for words in ("list", "shell", "query p50,p99 latency by version since 1d", "status"):
         print(f"  {shlex.join([program, *words.split(), *data])}")
 
 

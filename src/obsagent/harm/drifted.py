@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from obsagent.answer.instants import iso_utc
 from obsagent.evaluate.state import Judged
 
-SINCE = "7d"
+BEFORE_MS = 7 * 86_400_000
 
 
-def words_of(judged: Judged) -> str:
-    """What to ask the report on drift for."""
+def words_of(judged: Judged, until_ms: int) -> str:
+    """What to ask the report on drift for: the days before the newest truth, which may be of another time than now."""
     filters = [f"{label}={_quoted(value)}" for label, value in judged.labels.items()]
-    return " ".join([*filters, f"since {SINCE}"])
+    return " ".join([*filters, f"from {iso_utc(until_ms - BEFORE_MS)} to {iso_utc(until_ms)}"])
 
 
 def _quoted(value: str) -> str:

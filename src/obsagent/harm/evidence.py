@@ -2,7 +2,8 @@
 
 episode, model, version, variant     what it is about
 slice                                where it was seen first; null: in the whole
-since, raised                        since when harm was done, about, and when that was sure (ISO 8601, UTC)
+since, newest_truth                  since when harm was done, about, and with which truth that was sure (ISO 8601, UTC)
+raised                               when it was said: another time where old truths are told by `at=`
 loss                                 what a row's loss is: error, brier or absolute
 risk                                 {live: the mean loss since then, lower, upper: anytime-valid bounds, truths}
 reference                            {risk, upper: its bound (99 %), truths, source}
@@ -40,8 +41,8 @@ HOUR_MS = 3_600_000
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Drifted = Callable[[Judged], list[dict[str, Any]]]
-"""The features of a version that have drifted, the most severe first."""
+Drifted = Callable[[Judged, int], list[dict[str, Any]]]
+"""The features of a version that had drifted at a time (ms), the most severe first."""
 
 
 def evidence_of(
@@ -58,6 +59,7 @@ def evidence_of(
         "variant": judged.variant,
         "slice": episode.slice or None,
         "since": _time(episode.since_ms),
+        "newest_truth": _time(version.last_ms),
         "raised": _time(episode.raised_ms),
         "loss": track.rule.loss,
         "risk": _risk(track, harm),
@@ -70,7 +72,7 @@ def evidence_of(
         "worst_slice": slices[0] if slices else None,
         "slices": slices,
         "error_changed": _time(version.tracks[WHOLE].changed_ms),
-        "features": _asked(lambda: drifted(judged)[:FEATURES_SHOWN]) or [],
+        "features": _asked(lambda: drifted(judged, version.last_ms)[:FEATURES_SHOWN]) or [],
         "truths": version.tracks[WHOLE].truths,
         "maturity": _asked(lambda: _maturity(feed, judged, episode.since_ms, now_ms)),
     }

@@ -10,52 +10,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from obsagent.answer.outcomes import CLASSIFICATION, OutcomeSeries
 from obsagent.evaluate.state import Judged
 from obsagent.harm.feed import Arrivals, Arrived, Predicted
 from obsagent.limits import HARM_ARRIVALS
 
-CLASSIFICATION = "classification"
 TOGETHER_MS = 1_000
-
-
-class Series(Protocol):
-    """Who predicts: `obsagent.ledger.names.LedgerSeries`."""
-
-    @property
-    def number(self) -> int:
-        """What arrays call it."""
-        ...
-
-    @property
-    def model(self) -> str:
-        """The model."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """Its version."""
-        ...
-
-    @property
-    def variant(self) -> str:
-        """Its role."""
-        ...
-
-    @property
-    def slice(self) -> Mapping[str, str]:
-        """Labels and values of the slice."""
-        ...
-
-    @property
-    def task(self) -> str:
-        """`classification` or `regression`."""
-        ...
 
 
 class View(Protocol):
     """What the ledger holds at one moment: `obsagent.ledger.view.LedgerView`."""
 
-    def series(self) -> Sequence[Series]:
+    def series(self) -> Sequence[OutcomeSeries]:
         """All that ever predicted; a number is the index."""
         ...
 
@@ -127,7 +93,7 @@ def _end(positions: Any, synced: int) -> int:
     return min(end, len(positions))
 
 
-def _summed(series: Sequence[Series], columns: Any, end: int) -> Iterable[Arrived]:
+def _summed(series: Sequence[OutcomeSeries], columns: Any, end: int) -> Iterable[Arrived]:
     names = ("series", "at_ms", "count", "errors", "loss", "loss_squared")
     values = zip(*(getattr(columns, name)[:end].tolist() for name in names), strict=True)
     sums: dict[tuple[int, int], _Sum] = {}
@@ -142,7 +108,7 @@ def _summed(series: Sequence[Series], columns: Any, end: int) -> Iterable[Arrive
         yield _arrived(series[number], added)
 
 
-def _arrived(series: Series, added: _Sum) -> Arrived:
+def _arrived(series: OutcomeSeries, added: _Sum) -> Arrived:
     judged = Judged(series.model, series.version, series.variant)
     is_class = series.task == CLASSIFICATION
     sums = added.count, added.errors, added.loss, added.loss_squared

@@ -55,7 +55,7 @@ class LedgerBook:
         if self.ledger is None:
             return 0, TruthReport()
         state = self.ledger.session(session)
-        return state.last_record, TruthReport(*state.report)
+        return state.last_record, state.report
 
     def is_duplicate(self, entry: Records) -> bool:
         """True if it was applied before; what is to be forgotten is so each time."""

@@ -5,11 +5,12 @@ It is injected (`OpenLedger`), since what is behind it needs numpy, and a store 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from obsagent.by_id.batches import Batch
+from obsagent.by_id.report import TruthReport
 from obsagent.fs import Fs
 
 
@@ -27,8 +28,8 @@ class SessionState(Protocol):
         ...
 
     @property
-    def report(self) -> Iterable[int]:
-        """What became of its truths: the counts of a `TruthReport`."""
+    def report(self) -> TruthReport:
+        """What became of its truths."""
         ...
 
 
@@ -104,12 +105,14 @@ def open_ledger(
     horizon_ms: Callable[[str], int] | None = None,
     task: Callable[[str], str] | None = None,
     positive: Callable[[str], str] | None = None,
+    retention_ms: Callable[[], tuple[int, ...]] | None = None,
     disk_budget: int | None = None,
 ) -> Ledger:
     """The real one. Functions say of a model how long its predictions and truths wait for each other, what it predicts,
     and which class is the positive one; the last two are empty where it is to be told by the predictions.
 
-    Beyond `disk_budget` bytes the oldest predictions that wait go first.
+    `retention_ms` is how long outcomes are kept in windows of each length. Beyond `disk_budget` bytes the oldest
+    predictions that wait go first.
     """
     from obsagent.ledger.ledger import Ledger as RealLedger  # loads numpy
     from obsagent.ledger.settings import LedgerSettings
@@ -119,6 +122,7 @@ def open_ledger(
         horizon_ms=horizon_ms or default.horizon_ms,
         task=task or default.task,
         positive=positive or default.positive,
+        retention_ms=retention_ms or default.retention_ms,
         disk_budget=default.disk_budget if disk_budget is None else disk_budget,
     )
     return RealLedger.open(directory, fs, key, settings)

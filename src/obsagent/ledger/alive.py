@@ -27,11 +27,9 @@ class Alive:
     models_of_series: Array
 
     def cutoffs_ms(self, table: Table, block: Block) -> Array | int:
-        """Of each row the time before which such rows do not count."""
+        """Of each row the time before which such rows do not count; arrivals are told by their positions."""
         if table in OUTCOMES:
             return self.marks.outcomes_before_ms
-        if table is ARRIVALS:
-            return self.marks.arrivals_before_ms
         cutoffs = np.array([*self.marks.cutoffs_ms, NO_TIME_MS], "i8")
         models = block["model"] if table is TRUTHS else self.models_of_series[block["series"]]
         return cutoffs[np.minimum(models, len(cutoffs) - 1)]
@@ -39,7 +37,10 @@ class Alive:
     def rows(self, source: Source, block: Block) -> Block:
         """Those of some rows of a source that count, in windows as coarse as they should be by now."""
         table = source.table
-        is_alive = block[table.time] >= self.cutoffs_ms(table, block)
+        if table is ARRIVALS:
+            is_alive = block["position"] >= self.marks.arrivals_before
+        else:
+            is_alive = block[table.time] >= self.cutoffs_ms(table, block)
         if table.is_keyed and self.masks.forgotten:
             is_alive &= ~self.masks.hidden(source, Keys(block["hi"], block["lo"]))
         if table.rule is Rule.ADD:
@@ -58,6 +59,8 @@ class Alive:
         """How much of a run still counts, by a sample of its rows. Raises DamagedRun."""
         if run.rows == 0:
             return 0.0
+        if run.table is ARRIVALS:
+            return 1 - self._expired_arrivals(run) / run.rows
         block = self.sample(run)
         return float((block[run.table.time] >= self.cutoffs_ms(run.table, block)).mean())
 
@@ -66,12 +69,15 @@ class Alive:
         rows = np.unique(np.linspace(0, run.rows - 1, SAMPLED_ROWS).astype(np.int64))
         return {name: run.take(name, rows) for name in (run.table.time, "model" if run.table is TRUTHS else "series")}
 
+    def _expired_arrivals(self, run: Run) -> int:
+        return int(run.lower_bound(np.array([self.marks.arrivals_before], "i8"))[0])
+
     def is_dead(self, run: Run) -> bool:
-        """True if no row of a run can still count."""
+        """True if no row of a run can still count. Raises DamagedRun."""
         if run.table in OUTCOMES:
             return bool(run.last_ms < self.marks.outcomes_before_ms)
         if run.table is ARRIVALS:
-            return bool(run.last_ms < self.marks.arrivals_before_ms)
+            return self._expired_arrivals(run) == run.rows
         return bool(run.last_ms < min(self.marks.cutoffs_ms, default=NO_TIME_MS))
 
     def is_too_fine(self, run: Run, entry: RunEntry, lag_ms: int) -> bool:

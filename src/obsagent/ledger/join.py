@@ -16,10 +16,11 @@ import zstandard
 
 from obsagent._native.codec import crc32c
 from obsagent.by_id.batches import Ids, Predictions, Rows, Truths
+from obsagent.by_id.report import TruthReport
 from obsagent.ledger import outcomes
 from obsagent.ledger.keys import Hasher, Keys
 from obsagent.ledger.names import NO_TIME_MS, Model, Names, number_of, values_of
-from obsagent.ledger.settings import CLASSIFICATION, LedgerSettings, Report
+from obsagent.ledger.settings import CLASSIFICATION, LedgerSettings
 from obsagent.ledger.sources import Masks, Sources, find_all, find_newest
 from obsagent.ledger.standing import Came, Standing, for_predictions
 from obsagent.ledger.tables import (
@@ -44,7 +45,7 @@ ZSTD_LEVEL = 3
 class Changes:
     """What a batch adds to the tables."""
 
-    report: Report = field(default_factory=Report)
+    report: TruthReport = field(default_factory=TruthReport)
     blocks: list[tuple[Table, Block]] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
     blobs: tuple[bytes, ...] = ()
@@ -138,7 +139,7 @@ class Joiner:
         model = self._names.model(batch.model)
         if model is None:
             changes.counted["without_model"] += len(batch.ids)
-            changes.report = Report(rejected=len(batch.ids))
+            changes.report = TruthReport(rejected=len(batch.ids))
             return changes
         told = self._told(model, batch)
         if row_count(told):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from obsagent.by_id.batches import Batch, Forgotten, Predictions, Rows, Truths
+from obsagent.by_id.report import TruthReport
 from obsagent.fs import Fs
 from obsagent.ledger import forget, marks
 from obsagent.ledger.alive import HOUR_MS, Alive
@@ -30,7 +31,7 @@ from obsagent.ledger.names import Names
 from obsagent.ledger.opening import Opened, open_directory
 from obsagent.ledger.run import DamagedRun
 from obsagent.ledger.sessions import Sessions, SessionState
-from obsagent.ledger.settings import LedgerSettings, Report
+from obsagent.ledger.settings import LedgerSettings
 from obsagent.ledger.sources import Masks, Sources
 from obsagent.ledger.tables import ROWS
 from obsagent.ledger.upkeep import Upkeep
@@ -61,6 +62,7 @@ class Ledger:
         self._flushed_ms = 0
         self._dirty_since_ms: int | None = None
         self._has_forgotten = False
+        self._flushes = marks.Flushes(state.get("flushes", ()))
 
     @classmethod
     def open(cls, directory: Path, fs: Fs, key: bytes, settings: LedgerSettings | None = None) -> Ledger:
@@ -82,11 +84,6 @@ class Ledger:
         return self._disk.manifest.position
 
     @property
-    def is_clean(self) -> bool:
-        """True if nothing was applied since the last flush: then no part of the journal is needed."""
-        return not self._is_dirty
-
-    @property
     def memory_bytes(self) -> int:
         """What is in memory and not in a run, about."""
         with self._lock:
@@ -102,7 +99,9 @@ class Ledger:
         with self._lock:
             self._joiner.settings = settings
 
-    def apply(self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int) -> Report:
+    def apply(
+        self, batch: Batch, *, session: bytes, sequence: int, rows: int, dropped: int, position: int
+    ) -> TruthReport:
         """Takes a batch that the journal has at a position; one from before the ledger's position is in it already.
 
         `sequence` is that of the batch's last record in its session (empty: of no session), `rows` how many records it
@@ -110,7 +109,7 @@ class Ledger:
         refused for their time. Returns what became of truths.
         """
         if position < self.position:
-            return Report()
+            return TruthReport()
         with self._lock:
             changes = self._decide(batch, position)
             for table, block in changes.blocks:
@@ -188,7 +187,7 @@ class Ledger:
                 if not self._is_dirty and now_ms - self._flushed_ms < HOUR_MS:
                     return
                 marks_before = self._marks
-                self._move_marks(now_ms)
+                self._move_marks(position, now_ms)
                 flush = Flush(self._disk, self._sources, self._alive(self._joiner.masks))
                 state = self._state()
                 self._is_dirty, self._dirty_since_ms, self._has_forgotten = False, None, False
@@ -203,12 +202,13 @@ class Ledger:
                 raise
             self._flushed_ms = now_ms
 
-    def _move_marks(self, now_ms: int) -> None:
+    def _move_marks(self, position: int, now_ms: int) -> None:
         """From here on other rows are expired: the runs of a flush and the batches behind it must agree on it."""
         settings = self._joiner.settings
         for model in self._names.models:
             model.remember(settings)
-        self._set_marks(marks.moved(self._marks, now_ms, self._names, settings))
+        self._flushes.add(now_ms, position)
+        self._set_marks(marks.moved(self._marks, now_ms, self._names, settings, self._flushes))
         try:
             alive = self._alive(self._joiner.masks)
             evicted, count = marks.evicted(alive, self._sources.runs, settings.disk_budget)
@@ -230,6 +230,7 @@ class Ledger:
             **self._names.pack(),
             "sessions": self._sessions.pack(),
             "counters": dict(self._counters),
+            "flushes": self._flushes.pack(),
             "forgotten": forget.packed(self._joiner.masks),
         }
 

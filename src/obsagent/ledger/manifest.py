@@ -51,7 +51,8 @@ class Marks:
     hour_before_ms: int = 0
     outcomes_before_ms: int = 0
     """Outcomes from before are gone."""
-    arrivals_before_ms: int = 0
+    arrivals_before: int = 0
+    """Arrivals from before that position of the journal are gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,24 +13,47 @@ from obsagent.ledger.names import NO_TIME_MS, Names
 from obsagent.ledger.run import Run
 from obsagent.ledger.settings import LedgerSettings
 from obsagent.ledger.tables import PREDICTIONS, row_count
-from obsagent.limits import LEDGER_ARRIVALS_MS, LEDGER_MERGE_ROWS, TIER_RETENTION_MS
+from obsagent.limits import LEDGER_ARRIVALS_MS, LEDGER_MERGE_ROWS
 
 EVICTED_BEYOND = 0.1
 """Of the budget: beyond what is over it, so that the next flush need not come back for as little."""
 
 
-def moved(marks: Marks, now_ms: int, names: Names, settings: LedgerSettings) -> Marks:
+class Flushes:
+    """When the journal had come how far: by that arrivals grow old, whatever time they are of."""
+
+    def __init__(self, known: Iterable[Iterable[int]] = ()) -> None:
+        """Nothing, or what `pack` gave."""
+        self._known = [(int(at_ms), int(position)) for at_ms, position in known]
+
+    def add(self, now_ms: int, position: int) -> None:
+        """All that the journal has before a position had come by now; one an hour is enough."""
+        if not self._known or now_ms - self._known[-1][0] >= HOUR_MS:
+            self._known.append((now_ms, position))
+
+    def drop_before(self, before_ms: int) -> int:
+        """The position before which all had come by then; what says less than that is forgotten."""
+        old = [position for at_ms, position in self._known if at_ms <= before_ms]
+        self._known = self._known[max(len(old) - 1, 0) :]
+        return old[-1] if old else 0
+
+    def pack(self) -> list[list[int]]:
+        """As the manifest keeps it."""
+        return [[*each] for each in self._known]
+
+
+def moved(marks: Marks, now_ms: int, names: Names, settings: LedgerSettings, flushes: Flushes) -> Marks:
     """The marks as they are now; none ever moves back."""
     old = (*marks.cutoffs_ms, *[NO_TIME_MS] * (len(names.models) - len(marks.cutoffs_ms)))
     horizons = (settings.horizon_ms(model.name) for model in names.models)
     cutoffs = (max(before, now_ms - horizon) for before, horizon in zip(old, horizons, strict=True))
-    minute, hour, outcomes = ((now_ms - kept_ms) // HOUR_MS * HOUR_MS for kept_ms in TIER_RETENTION_MS)
+    minute, hour, outcomes = ((now_ms - kept_ms) // HOUR_MS * HOUR_MS for kept_ms in settings.retention_ms())
     return Marks(
         tuple(cutoffs),
         max(marks.minute_before_ms, minute),
         max(marks.hour_before_ms, hour),
         max(marks.outcomes_before_ms, outcomes),
-        max(marks.arrivals_before_ms, now_ms - LEDGER_ARRIVALS_MS),
+        max(marks.arrivals_before, flushes.drop_before(now_ms - LEDGER_ARRIVALS_MS)),
     )
 
 

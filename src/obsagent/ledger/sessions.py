@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from obsagent.ledger.settings import Report
+from obsagent.by_id.report import TruthReport
 from obsagent.limits import SESSIONS_REMEMBERED
 
 
@@ -17,7 +17,7 @@ class SessionState(NamedTuple):
     """Records that its client sent."""
     dropped: int = 0
     """Records that its client says it dropped."""
-    report: Report = Report()
+    report: TruthReport = TruthReport()
 
 
 class Sessions:
@@ -26,7 +26,7 @@ class Sessions:
     def __init__(self, packed: list[Any] | None = None) -> None:
         """Empty, or what `pack` gave."""
         self._states: dict[bytes, SessionState] = {
-            session: SessionState(last, rows, dropped, Report(*report))
+            session: SessionState(last, rows, dropped, TruthReport(*report))
             for session, last, rows, dropped, report in packed or ()
         }
 
@@ -38,7 +38,7 @@ class Sessions:
         """The state of a session; a new one if it is not known."""
         return self._states.get(session, SessionState())
 
-    def add(self, session: bytes, sequence: int, rows: int, dropped: int, report: Report) -> None:
+    def add(self, session: bytes, sequence: int, rows: int, dropped: int, report: TruthReport) -> None:
         """A batch was applied."""
         before = self._states.pop(session, SessionState())
         after = (max(before.last_record, sequence), before.rows + rows, max(before.dropped, dropped))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from obsagent.by_id.report import TruthReport
 from obsagent.ledger.keys import Keys
 from obsagent.ledger.names import NO_TIME_MS, Model
-from obsagent.ledger.settings import Report
 from obsagent.ledger.succession import Succession, succession
 from obsagent.ledger.tables import TRUTHS, Array, Block, take
 
@@ -67,7 +67,7 @@ class Standing:
         is_newer = (self.order.last >= 0) & (self.after["at_ms"] > self.before["at_ms"])
         return take({**self.after, "keep_ms": keep_ms}, is_other | is_newer)
 
-    def report(self, has_prediction: Array) -> Report:
+    def report(self, has_prediction: Array) -> TruthReport:
         """What became of each truth that came, by whether its id has predictions."""
         came, ids, earlier = self.came.truths, self.came.ids, self.order.before
         has_earlier = (earlier >= 0) | self.is_known[ids]
@@ -78,7 +78,7 @@ class Standing:
         is_corrected = self.order.counts & has_earlier & ~same(self.model, came, beside, has_earlier)
         matched = int((is_news & has_prediction[ids]).sum())
         news, corrected = int(is_news.sum()), int(is_corrected.sum())
-        return Report(matched, news - matched, corrected, len(ids) - news - corrected)
+        return TruthReport(matched, news - matched, corrected, len(ids) - news - corrected)
 
 
 def for_predictions(model: Model, of_class: Array, truths: Block) -> Array:

@@ -24,11 +24,8 @@ from obsagent.limits import (
 )
 from obsagent.record.outbox import exact_ms
 from obsagent.record.record_talk import RecordTalk
-from obsagent.samples import Kind
 from obsagent.wire.exemplars import SentExemplar, exemplar_fields
 from obsagent.wire.frame import (
-    MINOR,
-    MINOR_WITH_COLUMNS,
     SESSION_BYTES,
     Header,
     MessageKind,
@@ -183,7 +180,6 @@ class Conversation:
         self._welcomed = False
         self._takes_events = False
         self._records = RecordTalk(speaker.records)
-        self._agent_minor = MINOR
         self._defined = 0
         self._asked = 0
         self._answered = 0
@@ -266,7 +262,7 @@ class Conversation:
 
     def _take(self, kind: MessageKind, fields: Header, now: float) -> None:
         if kind is MessageKind.WELCOME:
-            self._take_welcome(read_welcome(fields), int(fields["m"]), now)
+            self._take_welcome(read_welcome(fields), now)
         elif kind is MessageKind.ACK:
             ack = read_ack(fields)
             if self._speaker.clock.hear(ack.clock, now):
@@ -283,7 +279,7 @@ class Conversation:
         elif kind is MessageKind.ERROR:
             self._refuse(str(fields.get("message")), now)
 
-    def _take_welcome(self, welcome: Welcome, minor: int, now: float) -> None:
+    def _take_welcome(self, welcome: Welcome, now: float) -> None:
         if self._speaker.clock.welcome(welcome.clock, now):
             self._speaker.clock_changed()
         self._takes_events = welcome.events is not None
@@ -293,7 +289,6 @@ class Conversation:
         self._acknowledge(welcome.applied, welcome.events or 0)
         self._records.welcomed(welcome)
         self._speaker.welcomed(welcome.scales, welcome.caps)
-        self._agent_minor = minor
         self._welcomed = True
         self._heartbeat_ms = now
 
@@ -379,15 +374,11 @@ class Conversation:
         return self._records.send(self._socket.send, self._session, self._speaker.clock.offset_ms, batches)
 
     def _ask_for_rules(self) -> bool:
-        """Of every model that this conversation has not asked for; an agent that knows no columns is not asked."""
+        """Of every model that this conversation has not asked for."""
         assert self._socket is not None
         models = self._speaker.models
-        if models is None or self._asked == len(models.names):
+        if models is None:
             return True
-        takes_columns = self._agent_minor >= MINOR_WITH_COLUMNS
-        models.welcomed(takes_columns=takes_columns)
-        if not takes_columns:
-            self._asked = self._answered = len(models.names)
         while self._asked < len(models.names):
             model, version = models.names[self._asked]
             if not self._socket.send(pack(MessageKind.MODEL, s=self._session, model=model, version=version)):
@@ -400,20 +391,14 @@ class Conversation:
         assert self._socket is not None
         while self._defined < len(self._speaker.definitions):
             part = self._speaker.definitions[self._defined : self._defined + DEFINITIONS_PER_MESSAGE]
-            rows = [definition_row(definition) for definition in part if self._is_known(definition.kind)]
-            if rows and not self._socket.send(pack(MessageKind.DEFINE, s=self._session, series=rows)):
+            rows = [definition_row(definition) for definition in part]
+            if not self._socket.send(pack(MessageKind.DEFINE, s=self._session, series=rows)):
                 return False
             self._defined += len(part)
         return True
 
-    def _is_known(self, kind: Kind) -> bool:
-        """False for a kind that came later than the agent's protocol: it would refuse the whole message."""
-        return kind is not Kind.COLUMN or self._agent_minor >= MINOR_WITH_COLUMNS
-
     def _send_batch(self, entry: QueuedBatch) -> bool:
         assert self._socket is not None
-        if not self._is_known(Kind.COLUMN):
-            self._speaker.outbox.leave_out_columns(entry)
         batch, offset = entry.batch, self._speaker.clock.offset_ms
         start_ms, end_ms = int(exact_ms(batch.start_ns) + offset), int(exact_ms(batch.end_ns) + offset)
         header = pack(
@@ -423,12 +408,12 @@ class Conversation:
             f=self._first_kept,
             a=start_ms,
             b=end_ms,
-            n=entry.samples,
+            n=batch.samples,
             **counts_fields(self._of_session(self._speaker.batch_counts(batch))),
             **(_exemplars_of(entry, offset, start_ms, end_ms) if entry.exemplars else {}),
             **({"h": entry.reach_ms} if entry.reach_ms else {}),
         )
-        return self._socket.send(header, entry.body)
+        return self._socket.send(header, batch.body)
 
     @property
     def _first_kept(self) -> int:

@@ -32,9 +32,9 @@ def exact_ms(ns: int) -> float:
 
 
 class QueuedBatch:
-    """A batch with its sequence, and the exemplars that go with it; `body` is what is sent of it."""
+    """A batch with its sequence, and the exemplars that go with it."""
 
-    __slots__ = ("batch", "body", "exemplars", "queued_ms", "reach_ms", "samples", "sequence")
+    __slots__ = ("batch", "exemplars", "queued_ms", "reach_ms", "sequence")
 
     def __init__(self, sequence: int, batch: Batch, queued_ms: int, exemplars: Sequence[HeldExemplar] = ()) -> None:
         """`queued_ms`: monotonic milliseconds."""
@@ -42,8 +42,6 @@ class QueuedBatch:
         self.batch = batch
         self.queued_ms = queued_ms
         self.exemplars = exemplars
-        self.body = batch.body
-        self.samples = batch.samples
         self.reach_ms: int = getattr(batch, "reach_ms", 0)  # the drain's batches are all of now
 
     @property
@@ -101,7 +99,7 @@ class Outbox:
         self.queued_samples += batch.samples
         while self._bytes > self._budget_bytes and len(self._queue) > 1:
             if self._sent:
-                self._in_doubt.append((self._queue[0].sequence, self._queue[0].samples))
+                self._in_doubt.append((self._queue[0].sequence, self._queue[0].batch.samples))
             self.dropped_budget += self._give_up()
 
     def expire(self, now_ms: int) -> None:
@@ -114,17 +112,10 @@ class Outbox:
         while len(self._queue) > self._sent:
             entry = self._queue.pop()
             self._bytes -= entry.byte_size
-            self.dropped_expired += entry.samples
-
-    def leave_out_columns(self, entry: QueuedBatch) -> None:
-        """Give up a batch's columns, for good: an agent that may take the batch now does not know them."""
-        if entry.body is entry.batch.body:
-            entry.body, left_out = entry.batch.body_without_columns()
-            entry.samples -= left_out
-            self.dropped_budget += left_out
+            self.dropped_expired += entry.batch.samples
 
     def _give_up(self) -> int:
-        return self._pop().samples
+        return self._pop().batch.samples
 
     def _pop(self) -> QueuedBatch:
         entry = self._queue.popleft()
@@ -156,5 +147,5 @@ class Outbox:
         while self._queue and self._queue[0].sequence <= sequence:
             entry = self._pop()
             batch = entry.batch
-            self.acknowledged_samples += entry.samples
+            self.acknowledged_samples += entry.batch.samples
         return batch

@@ -23,7 +23,6 @@ FEATURE_KEYS = (
     *("edges", "counts", "sums", "categories", "category_counts", "distinct", "distinct_exact", "spread"),
     *("tdigest", "kappa0", "importance"),
 )
-SPREAD_FIELDS = ("mean", "m2", "m3", "m4", "min", "max")
 JOINT_KEYS = ("score_low", "score_high", "score_bins", "predicted", "truths", "cells")
 KINDS = ("number", "category")
 TYPES = ("float", "int", "bool", "text", "null")

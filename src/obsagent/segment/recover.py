@@ -213,9 +213,10 @@ def scan_file(path: Path, is_last: bool) -> ScannedFile:
             _scan_blocks(descriptor, file)
             if file.is_compacted:
                 _require_compacted_block(file)
-            elif is_last and file.blocks:
+            else:
                 _check_tail(descriptor, file)
-                _check_last(descriptor, file)
+                if is_last and file.blocks:
+                    _check_last(descriptor, file)
         except UnsupportedVersion as error:
             raise StoreError(f"{path} was written by a newer obsagent: {error}") from error
     return file

@@ -44,8 +44,6 @@ from obsagent.wire.header import not_taken as not_taken
 from obsagent.wire.header import pack as pack
 from obsagent.wire.header import unpack as unpack
 
-MINOR_WITH_COLUMNS = 2
-"""From this minor on a series may be a column, and a body may hold columns."""
 SESSION_BYTES = 16
 DEFINITION_FIELDS_MIN = 8
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 MARGIN_MS = 60_000
 """What is about to be too old may be so when it arrives."""
-EMPTY_BODY = b"\x01"
 Window = tuple[int, int]
 """When it begins (ms since the epoch), and how far back it may lie: 0 unless it is that of a backfill."""
 
@@ -61,10 +60,6 @@ class TimedBatch:
 
     def _monotonic_ns(self, at_ms: int) -> int:
         return int((at_ms + 0.5 - self._clock.offset_ms) * 1e6)  # in the middle: it is rounded down again
-
-    def body_without_columns(self) -> tuple[bytes, int]:
-        """Nothing is left for an agent that knows no columns."""
-        return EMPTY_BODY, self.samples
 
 
 class Backfill:

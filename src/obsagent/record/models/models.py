@@ -90,7 +90,7 @@ class Models:
         self.gathered_records = GatheredRecords(records)
         self.truths = TruthDesk(records, wait_for, monotonic_ms)
         self._settled = threading.Condition()
-        self._is_refused = False
+        self._is_closed = False
         self._has_warned = False
         self._clocks = clock, wall_s
         self.backfill: Backfill | None = None
@@ -166,7 +166,7 @@ class Models:
 
     def _record(self, feed: Feed, given: Given, keep: Keep, at_ms: int | None = None) -> None:
         given.record(feed)
-        if feed.rules.keep_rows and not self._is_refused:
+        if feed.rules.keep_rows and not self._is_closed:
             self.gathered_records.keep(feed, given, keep, int(self._monotonic_ms()) if at_ms is None else at_ms)
 
     def _keep_at(self, model: Model, slice_key: SliceKey, given: Given, keep: Keep) -> None:
@@ -175,7 +175,7 @@ class Models:
         if feed is None:
             kept = given.copied()
             self._hold(model, slice_key, 0, kept.byte_size, lambda feed: gathered.keep(feed, kept, keep))
-        elif feed.rules.keep_rows and not self._is_refused:
+        elif feed.rules.keep_rows and not self._is_closed:
             gathered.keep(feed, given, keep)
 
     def predicted(
@@ -198,7 +198,7 @@ class Models:
 
     def _gather(self, model: Model, slice_key: SliceKey, made: Predictions, at_ms: int | Sequence[int]) -> None:
         """Keeps predictions by their ids, for truths to find them."""
-        if self._is_refused:
+        if self._is_closed:
             self._records().drop(made.size)
             return
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
@@ -233,7 +233,7 @@ class Models:
         if feed is None:
             kept, size = what.copied(), what.byte_size
             self._hold(model, slice_key, samples_of(what), size, lambda feed: backfill.record(feed, kept, times_ms))
-        elif self._is_refused:
+        elif self._is_closed:
             self._recorder.drop_samples(samples_of(what))
         else:
             backfill.record(feed, what, times_ms)
@@ -282,7 +282,7 @@ class Models:
     ) -> None:
         with self._settled:
             is_first = not len(self._held)
-            is_held = model.rules is None and not self._is_refused
+            is_held = model.rules is None and not self._is_closed
             if is_held:
                 self._held.put(Held(model, slice_key, samples, byte_size, time.monotonic(), record, records))
         if is_held and is_first:
@@ -318,19 +318,6 @@ class Models:
             raise FeatureError(f"{model.name}: {_difference(unknown, missing)}; {source} {_few(sorted(expected))}")
 
     # What the conversation says
-
-    def welcomed(self, *, takes_columns: bool) -> None:
-        """The agent has answered; one that knows no columns gets none, which is said once, and counted."""
-        with self._settled:
-            self._is_refused = not takes_columns
-            if self._is_refused:
-                self._held.drop_all()
-                for model in self._models.values():
-                    model.rules, model.feeds = None, {}
-        if not takes_columns and self.names:
-            self._warn(
-                "this agent is older than its client and takes no features: they are dropped, and counted; upgrade it"
-            )
 
     def take_rules(self, name: str, version: str, rules: Rules) -> None:
         """What the agent wants of a model from now on; records what has waited for it."""
@@ -393,17 +380,17 @@ class Models:
             return model.rules is not None if model is not None else not len(self._held)
 
         with self._settled:
-            self._settled.wait_for(lambda: self._is_refused or is_settled(), timeout_s)
+            self._settled.wait_for(lambda: self._is_closed or is_settled(), timeout_s)
 
     def close(self) -> None:
         """The session ends: what waits will not be sent, and what is still to come neither."""
         with self._settled:
-            self._is_refused = True
+            self._is_closed = True
             self._held.drop_all()
 
     def open(self) -> None:
         """A new session begins."""
-        self._is_refused = False
+        self._is_closed = False
 
     def begin_session(self) -> None:
         """What was of another time is the session's before."""
@@ -419,6 +406,7 @@ class Models:
         self._categories.renew_lock()
         self.truths.after_fork()
         self._held = HeldBack(self._drop)
+        self._is_closed = False
 
     def _warn(self, text: str) -> None:
         if not self._has_warned:

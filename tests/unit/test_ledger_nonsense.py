@@ -30,6 +30,7 @@ WRONG: dict[str, tuple[tuple[Any, ...], Any]] = {
     "classes": ((5, "models", 0, 1), [1]),
     "series": ((5, "series", 0, 0), 7),
     "sessions": ((5, "sessions", 0, 0), "text"),
+    "flushes": ((5, "flushes"), [["now", 0]]),
     "forgotten": ((5, "forgotten"), [[-1, 0, 0]]),
 }
 

@@ -57,6 +57,7 @@ def _check_state(state: Any) -> None:
     _check_names(state.get("models", []), state.get("series", []))
     _expect(state.get("sessions", []), [SESSION], "the sessions")
     _expect(state.get("forgotten", []), [FORGOTTEN], "what was forgotten")
+    _expect(state.get("flushes", []), [(TIMES, POSITIONS)], "the flushes")
     counters = state.get("counters", {})
     _expect(counters, dict, "the counters")
     _expect([[*each] for each in counters.items()], [(str, WHOLE)], "the counters")

@@ -44,6 +44,8 @@ def in_child(work: Callable[[], None]) -> None:
         time.sleep(0.05)
     os.kill(child, 9)
     os.waitpid(child, 0)
+    if "libasan" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip("gcc 12's AddressSanitizer loses its allocator in a child if a thread allocates during the fork")
     pytest.fail("the child hangs")
 
 

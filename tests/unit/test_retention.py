@@ -15,6 +15,7 @@ from lossy_fs import LossyFs, some
 from tier_lab import HOUR_MS, MINUTE_MS, NOON_MS, SHORT, TierLab, check_question
 
 from obsagent.errors import StoreError
+from obsagent.head import retention
 from obsagent.head.budgets import FILES_MIN, Budgets
 from obsagent.head.shelf import KEEP_MS
 from obsagent.head.upkeep import RETRY_AFTER_MS
@@ -22,6 +23,7 @@ from obsagent.limits import TIER_WINDOWS_MS, WINDOW_MS
 from obsagent.segment.recover import window_ms_of
 
 LONG = (900 * HOUR_MS,) * 3
+FOREVER = 1 << 60
 
 
 @pytest.fixture
@@ -144,6 +146,35 @@ def test_a_clock_that_was_ahead_keeps_nothing_from_expiring(lab: TierLab) -> Non
     assert lab.store.view().tiers.begins(WINDOW_MS) > NOON_MS
     lab.crash()
     lab.check()
+
+
+def test_what_a_finer_tier_still_has_stays_in_the_coarser_ones(lab: TierLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be rolled up again, and removed as that which expired: a clock that was stepped makes it so."""
+    lab.live(50 * MINUTE_MS)
+    lab.look()
+    rolled = lab.names("s.segment")
+    monkeypatch.setattr(retention, "_end_ms", lambda _file, _next, window_ms: FOREVER if window_ms == WINDOW_MS else 0)
+    for _ in range(2):
+        lab.look()
+        lab.clock.now_ms += KEEP_MS
+    assert lab.names("s.segment") == rolled
+    monkeypatch.undo()
+    lab.check(4)
+    lab.clock.now_ms += 2 * HOUR_MS
+    lab.live(2 * HOUR_MS)
+    assert lab.store.view().tiers.begins(WINDOW_MS) > NOON_MS
+
+
+def test_a_file_that_is_written_again_is_not_removed_for_the_one_before(lab: TierLab) -> None:
+    lab.live(50 * MINUTE_MS)
+    lab.look()
+    shelf = lab.store._shelf
+    (block, *_) = shelf.tiers.rolled[MINUTE_MS]
+    shelf.retire(MINUTE_MS, [block.path], 0)
+    shelf.add(MINUTE_MS, block, 1)
+    shelf.remove_leftovers(10 * KEEP_MS, at_once=True)
+    assert block.path.exists()
+    lab.check(4)
 
 
 class Stopped(BaseException):

@@ -3,11 +3,14 @@
 Only what the next tier holds too goes, so that nothing is lost but time's resolution; of the last tier, what is
 older than it is kept or what the budget demands. Of the budget the finest tier pays first. The newest file of the
 10 s tier always stays: the state of the store is in it.
+
+What a finer tier still has stays in all coarser ones, though the agent's clock may have been stepped so that it seems
+older there: it would be rolled up again, into a file of the same name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
@@ -17,6 +20,7 @@ from obsagent.head.budgets import Budgets
 from obsagent.head.rollups import TierFile, complete_files, rolled_into
 from obsagent.limits import TIER_WINDOWS_MS
 from obsagent.segment.block import NO_WINDOW_LAST
+from obsagent.segment.recover import BlockRef, sequences_of
 from obsagent.segment.tiers import Tiers
 from obsagent.segment.whole import IN_TIME_MS
 
@@ -28,12 +32,12 @@ class Expired(NamedTuple):
     paths: list[Path]
 
 
-def expired(tiers: Tiers, budgets: Budgets, now_ms: int) -> Iterator[Expired]:
-    """The files that are older than their tier is kept, tier by tier."""
+def expired(tiers: Callable[[], Tiers], budgets: Budgets, now_ms: int) -> Iterator[Expired]:
+    """The files that are older than their tier is kept, tier by tier; `tiers` are asked for before each."""
     for window_ms in TIER_WINDOWS_MS:
         before_ms = now_ms - budgets.retention_of(window_ms)
         paths = []
-        removable = list(_removable(tiers, window_ms))
+        removable = list(_removable(tiers(), window_ms))
         for file, following in zip_longest(removable, removable[1:]):
             if _end_ms(file, following, window_ms) > before_ms:
                 break
@@ -42,11 +46,11 @@ def expired(tiers: Tiers, budgets: Budgets, now_ms: int) -> Iterator[Expired]:
             yield Expired(window_ms, paths)
 
 
-def beyond_budget(tiers: Tiers, excess_bytes: int, *, but_last_tier: bool = False) -> Iterator[Expired]:
-    """The files that must go for a store to take so much less, as far as there are such."""
+def beyond_budget(tiers: Callable[[], Tiers], excess_bytes: int, *, but_last_tier: bool = False) -> Iterator[Expired]:
+    """The files that must go for a store to take so much less, as far as there are such; `tiers` as of `expired`."""
     for window_ms in TIER_WINDOWS_MS[: -1 if but_last_tier else None]:
         paths = []
-        for file in _removable(tiers, window_ms):
+        for file in _removable(tiers(), window_ms):
             if excess_bytes <= 0:
                 break
             paths.append(file.path)
@@ -56,12 +60,21 @@ def beyond_budget(tiers: Tiers, excess_bytes: int, *, but_last_tier: bool = Fals
 
 
 def _removable(tiers: Tiers, window_ms: int) -> Iterator[TierFile]:
-    """The oldest files of a tier that are held by the next one; all of the last tier."""
+    """The oldest files of a tier that no finer one has any more, and that the next one holds; if there is one."""
     is_last = window_ms == TIER_WINDOWS_MS[-1]
+    finer = TIER_WINDOWS_MS[: TIER_WINDOWS_MS.index(window_ms)]
+    begin = min((sequences_of(file.path)[0] for each in finer for file in _first(tiers, each)), default=None)
     for file in complete_files(tiers, window_ms):
+        if begin is not None and file.range_.last >= begin:
+            return
         if not is_last and not rolled_into(tiers, window_ms).cover(*file.range_):
             return
         yield file
+
+
+def _first(tiers: Tiers, window_ms: int) -> tuple[BlockRef, ...]:
+    """The oldest block of a tier, if it has any."""
+    return (tiers.blocks if window_ms == TIER_WINDOWS_MS[0] else tiers.rolled.get(window_ms, ()))[:1]
 
 
 def _end_ms(file: TierFile, following: TierFile | None, window_ms: int) -> int:

@@ -68,6 +68,7 @@ class Shelf:
                 [*(each for each in before if each not in held), block], key=lambda each: each.header.sequence
             )
             self.tiers = replace(self.tiers, rolled={**self.tiers.rolled, window_ms: tuple(kept)})
+            self._leftovers = [file for file in self._leftovers if file.path != block.path]  # it is another by now
             self._leave([each.path for each in held if each.path != block.path], now_ms)
 
     def retire(self, window_ms: int, paths: Collection[Path], now_ms: int) -> None:

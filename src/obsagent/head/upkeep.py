@@ -22,6 +22,7 @@ from obsagent.segment.compact import compact, compactable
 from obsagent.segment.reader import OnDamage, each_opened
 from obsagent.segment.recover import BlockRef, Damage
 from obsagent.segment.rollup import roll_up
+from obsagent.segment.tiers import Tiers
 from obsagent.segment.verify import damage_in
 
 RETRY_AFTER_MS = 60_000
@@ -121,19 +122,22 @@ class Upkeep:
         """
         count = 0
         try:
-            for window_ms, paths in expired(self._shelf.tiers, self._budgets, self._today.believe(wall_ms, now_ms)):
+            for window_ms, paths in expired(self._tiers, self._budgets, self._today.believe(wall_ms, now_ms)):
                 self._shelf.retire(window_ms, paths, now_ms)
                 count += len(paths)
             excess = store_bytes(self._shelf.tiers, self._journal()) - self._budgets.disk_bytes
             if disk_is_full:
                 excess = max(excess, 1)
-            for window_ms, paths in beyond_budget(self._shelf.tiers, excess, but_last_tier=disk_is_full):
+            for window_ms, paths in beyond_budget(self._tiers, excess, but_last_tier=disk_is_full):
                 self._shelf.retire(window_ms, paths, now_ms)
                 count += len(paths)
         except OSError as error:
             raise StoreError(f"cannot expire segments: {error}") from error
         self._shelf.remove_leftovers(now_ms, at_once=disk_is_full)
         return count
+
+    def _tiers(self) -> Tiers:
+        return self._shelf.tiers
 
     def _waits(self, now_ms: int) -> bool:
         """True for a while after a failure."""

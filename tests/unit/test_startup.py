@@ -39,6 +39,7 @@ QUESTION = {
     "obsagent.cli.footer",
     "obsagent.cli.help",
     "obsagent.cli.layouts",
+    "obsagent.cli.outcomes",
     "obsagent.cli.printing",
     "obsagent.cli.query",
     "obsagent.cli.sources",

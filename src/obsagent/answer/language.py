@@ -49,7 +49,14 @@ from obsagent.answer.query import (
 )
 from obsagent.answer.stats import SHARES, Stat, parse_stat
 from obsagent.answer.tokens import ABOVE, BELOW, COMMA, END, WORD
-from obsagent.limits import LABELS_MAX, QUERY_BYTES_MAX, QUERY_FILTERS, QUERY_ROWS, WINDOW_MS
+from obsagent.limits import (
+    LABELS_MAX,
+    QUERY_BYTES_MAX,
+    QUERY_FILTERS,
+    QUERY_ROWS,
+    QUERY_STEP_MS_MAX,
+    WINDOW_MS,
+)
 
 _STATUS_CLASS = re.compile(r"[1-9]xx")
 _EVENT = re.compile(r"[^\W\d][\w.:/-]*")
@@ -257,6 +264,8 @@ def _step(cursor: Cursor, said: _Clauses) -> None:
         raise cursor.error(str(error)) from None
     if step_ms % WINDOW_MS:
         raise cursor.error(f"windows are {WINDOW_MS // 1000} s long: expected a multiple, such as 10s, 1m or 1h")
+    if step_ms > QUERY_STEP_MS_MAX:
+        raise cursor.error("a step is at most 520w")
     cursor.next()
     said.step_ms, said.step = step_ms, Name(token.text, token.start, token.end)
 

@@ -99,8 +99,11 @@ class Replay:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._send_singles(session, group))
                     group.create_task(self._send_batches(session, group))
-            except* ReplayFailed as failures:
-                raise failures.exceptions[0] from None
+            except BaseExceptionGroup as group:
+                failed, others = group.split(ReplayFailed)
+                if failed is None or others is not None:
+                    raise
+                raise failed.exceptions[0] from None
             finally:
                 self._took_s = self.elapsed_s
 

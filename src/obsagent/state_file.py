@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
@@ -23,19 +23,26 @@ BEGIN = HEADER.size + CHECKSUM.size
 COMPLAINT_CHARACTERS = 200
 WHOLE_MAX, COUNT_MAX = (1 << 63) - 1, 1 << 53
 Made = TypeVar("Made")
+State = TypeVar("State")
 
 
 @dataclass(frozen=True, slots=True)
-class StateFile:
-    """One kind of such files: `name` in whatever directory, a magic of 8 bytes, and how much it may hold."""
+class StateFile(Generic[State]):
+    """One kind of such files: `name` in whatever directory, a magic of 8 bytes, and how much it may hold.
+
+    `to_plain` makes JSON of a state, `from_plain` the state of that. For what is none it raises ValueError, TypeError,
+    or what comes of looking for something that is not there.
+    """
 
     name: str
     magic: bytes
     version: int
     bytes_max: int
+    to_plain: Callable[[State], Any]
+    from_plain: Callable[[Any], State]
 
-    def read(self, directory: Path) -> Any:
-        """What JSON the file holds; None if there is none.
+    def read(self, directory: Path) -> State | None:
+        """The state in a directory; None if there is none.
 
         Raises `CorruptData` for what is damaged, `UnsupportedVersion` for what a newer version wrote, `StoreError` for
         what cannot be read.
@@ -49,22 +56,33 @@ class StateFile:
             raise StoreError(f"cannot read {directory / self.name}: {error.strerror}") from error
         return self.decode(data)
 
-    def write(self, directory: Path, plain: Any, fs: Fs) -> None:
+    def write(self, directory: Path, state: State, fs: Fs) -> None:
         """Replaces the file, durably; raises `StoreError`."""
         try:
-            fs.close(fs.write_file(directory / self.name, [self.encode(plain)]))
+            fs.close(fs.write_file(directory / self.name, [self.encode(state)]))
         except OSError as error:
             raise StoreError(f"cannot write {directory / self.name}: {error.strerror}") from error
 
-    def encode(self, plain: Any) -> bytes:
+    def encode(self, state: State) -> bytes:
         """The file's bytes."""
+        return self.sealed(self.to_plain(state))
+
+    def sealed(self, plain: Any) -> bytes:
+        """The bytes of a file that holds this JSON, be it a state or not."""
         raw = json.dumps(plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
         payload = zlib.compress(raw, 1)
         header = HEADER.pack(self.magic, self.version, 0, len(payload), len(raw))
         return header + CHECKSUM.pack(crc32c(payload, crc32c(header))) + payload
 
-    def decode(self, data: bytes) -> Any:
-        """What JSON the bytes hold; raises `CorruptData`, `UnsupportedVersion`."""
+    def decode(self, data: bytes) -> State:
+        """The state in the bytes of a file; raises `CorruptData`, `UnsupportedVersion`."""
+        plain = self._opened(data)
+        try:
+            return self.from_plain(plain)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+            raise self._damaged(error) from error
+
+    def _opened(self, data: bytes) -> Any:
         if len(data) < BEGIN or not data.startswith(self.magic):
             raise CorruptData(f"{self.name} does not begin as it should")
         _, version, _, size, raw_size = HEADER.unpack_from(data)
@@ -85,13 +103,12 @@ class StateFile:
             if b"\\ud" in raw.lower():
                 json.dumps(plain, ensure_ascii=False).encode()  # half a character has no bytes
         except (zlib.error, ValueError, RecursionError) as error:
-            raise self.damaged(error) from error
+            raise self._damaged(error) from error
         if plain is None:
             raise CorruptData(f"{self.name} is damaged: it says nothing")
         return plain
 
-    def damaged(self, error: Exception) -> CorruptData:
-        """What to raise where JSON is sound and says nonsense."""
+    def _damaged(self, error: Exception) -> CorruptData:
         return CorruptData(f"{self.name} is damaged: {str(error)[:COMPLAINT_CHARACTERS]}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from obsagent._native.codec import crc32c
-from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
+from obsagent.errors import CorruptData, UnsupportedVersion
 from obsagent.evaluate import state as module
 from obsagent.evaluate.chart import Chart
 from obsagent.evaluate.family import Alarm, ChartKey
@@ -52,18 +52,6 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert read_state(tmp_path) == full()
     assert {path.name for path in tmp_path.iterdir()} == {NAME}
     assert decode(encode(State())) == State()
-
-
-def test_no_file_is_no_state(tmp_path: Path) -> None:
-    assert read_state(tmp_path) is None
-
-
-def test_what_cannot_be_read_or_written_says_so(tmp_path: Path) -> None:
-    (tmp_path / NAME).mkdir()
-    with pytest.raises(StoreError, match="cannot read"):
-        read_state(tmp_path)
-    with pytest.raises(StoreError, match="cannot write"):
-        write_state(tmp_path / "nowhere", State(), Fs())
 
 
 def test_every_flipped_bit_and_every_cut_is_noticed() -> None:

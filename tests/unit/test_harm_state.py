@@ -10,7 +10,7 @@ import pytest
 from harm_lab import DAY_MS, LIVE, Bench
 
 from obsagent._native.codec import crc32c
-from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
+from obsagent.errors import CorruptData, UnsupportedVersion
 from obsagent.evaluate.state import Judged
 from obsagent.fs import Fs
 from obsagent.harm.allowed import Known
@@ -63,18 +63,6 @@ def test_what_comes_back_judges_on_as_if_nothing_had_been() -> None:
     assert whole.state.episodes
 
 
-def test_no_file_is_no_state(tmp_path: Path) -> None:
-    assert read_state(tmp_path) is None
-
-
-def test_what_cannot_be_read_or_written_says_so(tmp_path: Path) -> None:
-    (tmp_path / NAME).mkdir()
-    with pytest.raises(StoreError, match="cannot read"):
-        read_state(tmp_path)
-    with pytest.raises(StoreError, match="cannot write"):
-        write_state(tmp_path / "nowhere", State(), Fs())
-
-
 def test_every_changed_byte_and_every_cut_is_noticed() -> None:
     data = encode(full())
     for position in range(0, len(data), 7):
@@ -110,7 +98,7 @@ def test_what_a_newer_version_wrote_is_left_alone() -> None:
 )
 def test_what_is_sound_and_says_nonsense_is_damaged_too(plain: object) -> None:
     with pytest.raises(CorruptData):
-        decode(FILE.encode(plain))
+        decode(FILE.sealed(plain))
 
 
 @pytest.mark.parametrize(

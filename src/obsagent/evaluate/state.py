@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from obsagent.evaluate.chart import NOTHING, Chart
 from obsagent.evaluate.family import Alarm, ChartKey, Family
 from obsagent.evaluate.levels import LEVELS
 from obsagent.evaluate.settings import HOUR_OF_WEEK, REFERENCE, ROLLING, Settings
-from obsagent.fs import Fs
 from obsagent.limits import DRIFT_ALARMS_KEPT, DRIFT_STATE_BYTES_MAX
 from obsagent.state_file import StateFile, count, flag, made, number, text, whole
 
@@ -25,7 +23,6 @@ MAGIC = b"OBSDRFT\n"
 VERSION = 1
 DAYS_MAX = 1e9
 """Longer than any duration that a configuration takes."""
-FILE = StateFile(NAME, MAGIC, VERSION, DRIFT_STATE_BYTES_MAX)
 
 
 class Judged(NamedTuple):
@@ -74,38 +71,6 @@ class State:
         """Keeps the latest of the alarms that are over."""
         self.ended += [(judged, alarm) for alarm in alarms]
         del self.ended[:-DRIFT_ALARMS_KEPT]
-
-
-def read_state(directory: Path) -> State | None:
-    """The state in a store's directory; None if there is none.
-
-    Raises `CorruptData` for what is damaged, `UnsupportedVersion` for what a newer version wrote, `StoreError` for what
-    cannot be read.
-    """
-    plain = FILE.read(directory)
-    return None if plain is None else _state_of(plain)
-
-
-def write_state(directory: Path, state: State, fs: Fs) -> None:
-    """Replaces the state, durably; raises `StoreError`."""
-    FILE.write(directory, _to_plain(state), fs)
-
-
-def encode(state: State) -> bytes:
-    """The file's bytes."""
-    return FILE.encode(_to_plain(state))
-
-
-def decode(data: bytes) -> State:
-    """The state in the bytes of a file; raises `CorruptData`, `UnsupportedVersion`."""
-    return _state_of(FILE.decode(data))
-
-
-def _state_of(plain: Any) -> State:
-    try:
-        return _from_plain(plain)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise FILE.damaged(error) from error
 
 
 def _to_plain(state: State) -> dict[str, Any]:
@@ -182,3 +147,7 @@ def _chart_of(values: list[Any]) -> Chart:
 
 def _log_of(value: float | None) -> float:
     return NOTHING if value is None else number(value)
+
+
+FILE = StateFile(NAME, MAGIC, VERSION, DRIFT_STATE_BYTES_MAX, _to_plain, _from_plain)
+read_state, write_state, encode, decode = FILE.read, FILE.write, FILE.encode, FILE.decode

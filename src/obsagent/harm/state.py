@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from obsagent.errors import DriftError, PerformanceError
 from obsagent.evaluate.state import Judged
-from obsagent.fs import Fs
 from obsagent.harm.episode import Episode
 from obsagent.harm.format import MAGIC, NAME, VERSION
 from obsagent.harm.track import Rule, Track, known_of
@@ -21,7 +18,6 @@ from obsagent.harm_config import ABSOLUTE, BRIER, ERROR
 from obsagent.limits import HARM_EPISODES_KEPT, HARM_STATE_BYTES_MAX
 from obsagent.state_file import StateFile, flag, number, text, whole
 
-FILE = StateFile(NAME, MAGIC, VERSION, HARM_STATE_BYTES_MAX)
 WHOLE = ""
 """The slice that everything is in."""
 NOTHING_READ = -1
@@ -63,31 +59,6 @@ class State:
             self.episodes.remove(oldest)
 
 
-def read_state(directory: Path) -> State | None:
-    """The state in a store's directory; None if there is none.
-
-    Raises `CorruptData` for what is damaged, `UnsupportedVersion` for what a newer version wrote, `StoreError` for what
-    cannot be read.
-    """
-    plain = FILE.read(directory)
-    return None if plain is None else _state_of(plain)
-
-
-def write_state(directory: Path, state: State, fs: Fs) -> None:
-    """Replaces the state, durably; raises `StoreError`."""
-    FILE.write(directory, _to_plain(state), fs)
-
-
-def encode(state: State) -> bytes:
-    """The file's bytes."""
-    return FILE.encode(_to_plain(state))
-
-
-def decode(data: bytes) -> State:
-    """The state in the bytes of a file; raises `CorruptData`, `UnsupportedVersion`."""
-    return _state_of(FILE.decode(data))
-
-
 def _to_plain(state: State) -> dict[str, Any]:
     return {
         "position": state.position,
@@ -120,15 +91,12 @@ def _rule_of(plain: Any) -> Rule:
     return rule
 
 
-def _state_of(plain: Any) -> State:
-    try:
-        return State(
-            whole(plain["position"]),
-            {Judged(*map(text, each["judged"])): _version_of(each) for each in plain["versions"]},
-            [Episode.from_plain(each) for each in plain["episodes"]],
-        )
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, DriftError, PerformanceError) as error:
-        raise FILE.damaged(error) from error
+def _from_plain(plain: Any) -> State:
+    return State(
+        whole(plain["position"]),
+        {Judged(*map(text, each["judged"])): _version_of(each) for each in plain["versions"]},
+        [Episode.from_plain(each) for each in plain["episodes"]],
+    )
 
 
 def _version_of(plain: Mapping[str, Any]) -> Version:
@@ -136,3 +104,7 @@ def _version_of(plain: Mapping[str, Any]) -> Version:
     if tracks and WHOLE not in tracks:
         raise ValueError("slices without the whole")
     return Version(tracks, whole(plain["last_ms"]), flag(plain["is_class"]))
+
+
+FILE = StateFile(NAME, MAGIC, VERSION, HARM_STATE_BYTES_MAX, _to_plain, _from_plain)
+read_state, write_state, encode, decode = FILE.read, FILE.write, FILE.encode, FILE.decode

@@ -51,6 +51,7 @@ def test_completion_queries_and_carets(screen: Tmux) -> None:
     screen.press("Tab")
     screen.wait_for_text("/score", "/batch")
     screen.press("C-c")
+    screen.wait_for(lambda text: text.count("obsagent>") == 3)  # what is typed before the prompt is echoed twice
     screen.enter("p99 latency sinse")
     shown = screen.wait_for(lambda text: "; did" in text and text.count("obsagent>") == 4).splitlines()
     at = shown.index("obsagent> p99 latency sinse")

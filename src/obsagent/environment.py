@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from obsagent.errors import ConfigError, printable
 
@@ -27,6 +28,7 @@ KUBERNETES = re.compile(r"OBSAGENT_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(
 FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
+@cache
 def variable_of(key: str) -> str:
     """The variable of a key, whose tables are written with dots."""
     return PREFIX + re.sub(r"\W", "_", key).upper()

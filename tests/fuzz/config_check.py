@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 
 from fuzz.block_parts import Mutate
 from fuzz.scratch import SCRATCH
+from obsagent import config
 from obsagent.config import AgentConfig, load
 from obsagent.errors import ConfigError, StoreError
 from obsagent.head.directory import IDENTITY_NAME, StoreDirectory, read_identity
 from obsagent.limits import SCALE_MAX, SCALE_MIN
 
+config.scalars = cache(config.scalars)  # most of the time would go into finding them out for every input
 CONFIG = SCRATCH / "agent.toml"
 MESSAGE_CHARACTERS_MAX = 600
 LINES = (
@@ -78,14 +81,14 @@ def check_config(data: bytes) -> None:
     """A configuration whose values are what their keys say, or errors of one line each that name the file."""
     CONFIG.write_bytes(data)
     try:
-        config = load(CONFIG)
+        loaded = load(CONFIG)
     except ConfigError as error:
         for message in error.args:
             assert message.startswith(f"{CONFIG}:")
             assert message.isprintable()
             assert len(message) <= MESSAGE_CHARACTERS_MAX
         return
-    check_values(config)
+    check_values(loaded)
 
 
 def mutate_config(data: bytes, size_max: int, chance: Random, mutate: Mutate) -> bytes:
@@ -99,16 +102,16 @@ def mutate_config(data: bytes, size_max: int, chance: Random, mutate: Mutate) ->
     return b"\n".join(lines)[:size_max]
 
 
-def check_values(config: AgentConfig) -> None:
+def check_values(loaded: AgentConfig) -> None:
     """Every value is of its type, and can be used."""
-    for text in (str(config.data), config.listen, config.serve):
+    for text in (str(loaded.data), loaded.listen, loaded.serve):
         assert text
         assert "\0" not in text
-    for count in (config.series_per_metric, config.series_total, config.head_budget):
+    for count in (loaded.series_per_metric, loaded.series_total, loaded.head_budget):
         assert type(count) is int
         assert 0 < count < 1 << 63
-    assert all(SCALE_MIN <= metric.scale <= SCALE_MAX for metric in config.metrics.values())
-    for model in config.models.values():
+    assert all(SCALE_MIN <= metric.scale <= SCALE_MAX for metric in loaded.metrics.values())
+    for model in loaded.models.values():
         assert not {*model.drop} & {*model.hash}
         assert model.keep_rows in (None, "errors") or 0 <= float(model.keep_rows or 0) <= 1
 

@@ -56,7 +56,7 @@ TARGETS = {
     "segment": Target(file_check.check_segment, file_check.mutate_segment, size_max=16_384),
     "config": Target(config_check.check_config, config_check.mutate_config, size_max=8_192),
     "identity": Target(config_check.check_identity, size_max=512),
-    "exposition": Target(exposition_check.check_exposition, exposition_check.mutate_exposition),
+    "exposition": Target(exposition_check.check_exposition, exposition_check.mutate_exposition, size_max=1_024),
     "sketch": Target(sketch_check.check_sketch, sketch_check.mutate_sketch),
     "reference": Target(reference_check.check_reference, reference_check.mutate_reference, size_max=8_192),
     "ledger": Target(ledger_check.check_ledger, ledger_check.mutate_ledger, size_max=16_384),

@@ -142,8 +142,9 @@ def test_wrong_numbers_are_refused() -> None:
     assert not sums.rows
     with pytest.raises(PerformanceError, match="from 0 to 1"):
         sums.quantile(1.5)
-    with pytest.raises(PerformanceError, match="codes of error_bins"):
-        RegressionSums.from_arrays(1, (0, 0, 0), (0, 0), bins=([LAST + 1], [1]))
+    for code in (LAST + 1, 0.5, 1e18):
+        with pytest.raises(PerformanceError, match="codes of error_bins"):
+            RegressionSums.from_arrays(1, (0, 0, 0), (0, 0), bins=([code], [1]))
     with pytest.raises(PerformanceError, match="whole number of rows"):
         RegressionSums.from_arrays(1.5, (0, 0, 0), (0, 0))  # type: ignore[arg-type]
 

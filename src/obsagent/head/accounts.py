@@ -10,7 +10,8 @@ it is what the client has observed and nobody has accounted for yet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from obsagent.limits import COUNT_MAX
@@ -78,7 +79,7 @@ class Accounts:
 
         Only clients that lie about what they have observed come near, and they must not keep anyone from storing.
         """
-        return [min(count, COUNT_MAX) for count in astuple(self)]
+        return [min(count, COUNT_MAX) for count in _counters_of(self)]
 
     @classmethod
     def from_row(cls, row: Iterable[int]) -> Accounts:
@@ -104,7 +105,9 @@ class Accounts:
         }
 
 
-COUNTER_COUNT = len(fields(Accounts))
+_COUNTERS = [each.name for each in fields(Accounts)]
+_counters_of = attrgetter(*_COUNTERS)
+COUNTER_COUNT = len(_COUNTERS)
 
 
 def highest(one: SessionAccounts, other: SessionAccounts) -> SessionAccounts:

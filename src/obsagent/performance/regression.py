@@ -138,9 +138,9 @@ def _squares_of(errors: Moments, squares: Moments) -> Moments:
 def _dense(codes: Any, counts: Any) -> Ints:
     """Counts of every bin, of those that are given."""
     size = np.shape(codes)
-    places = arrays.numbers(codes, size, "codes").astype(np.int64) + error_bins.LAST
-    if len(size) != 1 or ((places < 0) | (places >= len(_CODES))).any():
+    places = arrays.numbers(codes, size, "codes") + error_bins.LAST
+    if len(size) != 1 or ((places < 0) | (places >= len(_CODES)) | (places != np.floor(places))).any():
         raise PerformanceError("bins: codes of error_bins.bin_of are expected, in one dimension")
     found: Ints = np.zeros(len(_CODES), dtype=np.int64)
-    np.add.at(found, places, arrays.counts(counts, size, "counts"))
+    np.add.at(found, places.astype(np.int64), arrays.counts(counts, size, "counts"))
     return found

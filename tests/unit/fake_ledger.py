@@ -48,6 +48,11 @@ class FakeModel:
     positive: str = ""
     classes: list[str] = field(default_factory=list)
 
+    @property
+    def negative(self) -> str:
+        others = [name for name in self.classes if name != self.positive]
+        return others[0] if self.positive and len(others) == 1 else ""
+
     def code(self, name: Any) -> int:
         if str(name) not in self.classes:
             self.classes.append(str(name))

@@ -367,6 +367,31 @@ def test_what_a_positive_class_is_called() -> None:
     assert positive_class(["fraud", "ok"], "", {"fraud": 0.8}) == "ok"
 
 
+@pytest.mark.parametrize(
+    ("predicted", "told", "positive", "negative"),
+    [
+        ([("0", 0.1), ("1", 0.7)], ["maybe"], "1", "0"),
+        ([("ok", 0.2), ("fraud", 0.6)], ["ok", "frad", ""], "fraud", "ok"),
+        ([("0", 0.1)], ["1", "maybe"], "1", "0"),
+        ([("0", 0.1), ("1", 0.7), ("2", 0.4)], [], "1", ""),
+        ([("a", 0.8), ("b", 0.7)], ["c"], "a", ""),
+        ([("a", math.nan), ("b", math.nan)], ["c"], "b", ""),
+        ([("a", math.nan), ("b", math.nan)], [], "b", "a"),
+        ([("0", 0.1)], [], "", ""),
+        ([("1", 0.9)], ["2", "3"], "1", ""),
+    ],
+)
+def test_which_two_classes_are_told_apart(
+    tmp_path: Path, predicted: list[tuple[str, float]], told: list[str], positive: str, negative: str
+) -> None:
+    ledger = reopened(tmp_path)
+    apply(ledger, predictions([(f"r{at}", 0, *each) for at, each in enumerate(predicted)]), 1)
+    if told:
+        apply(ledger, truths([(f"r{at % len(predicted)}", 1, each) for at, each in enumerate(told)]), 2)
+    (model,) = ledger.asked().models()
+    assert (model.positive, model.negative) == (positive, negative)
+
+
 def test_who_reads_without_settings_knows_what_they_said(tmp_path: Path) -> None:
     rows = [("a", 0, "ham", 0.9), ("b", 0, "spam", 0.2), ("c", 0, "ham", 0.8)]
     ledger = reopened(tmp_path)

@@ -192,6 +192,37 @@ def test_names_of_classes(tmp_path: Path) -> None:
     desk.store.close()
 
 
+def test_a_slip_of_the_pen_makes_no_third_class(tmp_path: Path) -> None:
+    desk, chance = OutcomeDesk(tmp_path), random.Random(6)
+    rows, truths = [], []
+    for number in range(300):
+        score = chance.random()
+        rows.append(Made(f"r{number}", desk.clock.now_ms - number, int(score >= 0.5), score, "1", "live", "EU"))
+        truths.append((f"r{number}", "maybe" if number % 50 == 0 else int(chance.random() < score)))
+    desk.predict("fraud", rows)
+    desk.tell("fraud", [each for each in truths if each[1] == "maybe"])
+    desk.tell("fraud", [each for each in truths if each[1] != "maybe"])
+    desk.kill()
+    known = [(made, truth) for made, (_, truth) in zip(rows, truths, strict=True) if truth != "maybe"]
+    true, predicted, scores = columns(known)
+    for name, wanted in {
+        "roc_auc": pytest.approx(peer.roc_auc_score(true, scores), abs=0.002),
+        "recall": pytest.approx(peer.recall_score(true, predicted)),
+        "brier": pytest.approx(peer.brier_score_loss(true, scores)),
+        "f1_macro": pytest.approx(peer.f1_score(true, predicted, average="macro")),
+    }.items():
+        (row,) = desk.ask(f"{name} model=fraud")
+        assert row["values"][name] == wanted
+    from obsagent.answer.expected import NO_REFERENCES
+
+    (judged,) = performance_report("since 10m", desk.store.view(), NO_REFERENCES, desk.clock.now_ms)["rows"]
+    assert judged["task"] == "two classes"
+    assert judged["of_neither"] == 6
+    assert judged["confusion"]["classes"] == ["0", "1"]
+    assert sum(map(sum, judged["confusion"]["counts"])) == 294
+    desk.store.close()
+
+
 def test_a_class_is_what_something_was_called(tmp_path: Path) -> None:
     """Not what is compared with nothing, such as a first truth."""
     desk = OutcomeDesk(tmp_path)

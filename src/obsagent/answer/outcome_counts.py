@@ -32,8 +32,8 @@ def counts_of(part: Part, model: OutcomeModel) -> Counts:
 
 
 def binary_of(part: Part, model: OutcomeModel) -> BinaryCounts:
-    """Of a model with two classes."""
-    counts, sums = part.counts, part.class_sums
+    """Of a model with two classes; rows whose truth is neither are left out."""
+    counts, sums = _told_apart(part.counts, model), _told_apart(part.class_sums, model)
     is_positive = _positive_codes(model)
     is_all = counts["truth"] == NONE
     predicted, truth = is_positive[counts["predicted"]], is_positive[counts["truth"]]
@@ -48,16 +48,19 @@ def binary_of(part: Part, model: OutcomeModel) -> BinaryCounts:
     return BinaryCounts.from_arrays(joint, added, every[0])
 
 
+def of_neither(part: Part, model: OutcomeModel) -> int:
+    """How many truths name neither of a model's two classes."""
+    return int(part.counts["count"][_other_codes(model)[part.counts["truth"]]].sum())
+
+
 def classes_of(part: Part, model: OutcomeModel) -> ClassCounts:
     """Of a model with any number of classes; those beyond what the ledger tells apart are one."""
-    names = names_of(model)
-    known = part.counts["truth"] != NONE
+    names, counts = names_of(model), _told_apart(part.counts, model)
+    known = counts["truth"] != NONE
     others = names.index(OTHERS)
-    predicted, truth = (
-        np.minimum(part.counts[name][known].astype(np.int64), others) for name in ("predicted", "truth")
-    )
+    predicted, truth = (np.minimum(counts[name][known].astype(np.int64), others) for name in ("predicted", "truth"))
     size = len(names)
-    cells = np.bincount(truth * size + predicted, part.counts["count"][known], size * size)
+    cells = np.bincount(truth * size + predicted, counts["count"][known], size * size)
     return ClassCounts.from_arrays(cells.reshape(size, size), names)
 
 
@@ -95,6 +98,24 @@ def _positive_codes(model: OutcomeModel) -> Any:
     found = np.zeros(NONE + 1, dtype=np.int64)
     found[[code for code, name in enumerate(model.classes) if name == model.positive]] = 1
     return found
+
+
+def _other_codes(model: OutcomeModel) -> Any:
+    """By code: whether it is of neither class, where two are known."""
+    found = np.zeros(NONE + 1, dtype=bool)
+    if model.negative:
+        found[:NONE] = True
+        found[[code for code, name in enumerate(model.classes) if name in (model.positive, model.negative)]] = False
+    return found
+
+
+def _told_apart(block: Block, model: OutcomeModel) -> Block:
+    """Of two known classes what is of one of them; of more, all."""
+    if not model.negative:
+        return block
+    is_other = _other_codes(model)
+    is_told = ~(is_other[block["truth"]] | is_other[block["predicted"]])
+    return {name: column[is_told] for name, column in block.items()}
 
 
 def _score_bins(counts: Block) -> Any:

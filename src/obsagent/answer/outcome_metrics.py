@@ -83,7 +83,7 @@ def predicts(model: OutcomeModel) -> str:
         return NUMBERS
     if not model.task:
         return ""
-    return TWO_CLASSES if len(model.classes) <= 2 else CLASSES
+    return TWO_CLASSES if len(model.classes) <= 2 or model.negative else CLASSES
 
 
 def metrics_for(task: str) -> list[str]:

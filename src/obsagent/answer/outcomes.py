@@ -45,6 +45,11 @@ class OutcomeModel(Protocol):
         """The class whose probability the scores are; empty while that is not known."""
         ...
 
+    @property
+    def negative(self) -> str:
+        """The other one of two classes, whatever truths name besides; empty of more, and while that is not known."""
+        ...
+
 
 class OutcomeSeries(Protocol):
     """Predictions of one version of a model, in one combination of slices."""

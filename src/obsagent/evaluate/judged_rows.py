@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from obsagent.answer.of_outcomes import MODEL
-from obsagent.answer.outcome_counts import Counts, counts_of, names_of
+from obsagent.answer.outcome_counts import Counts, counts_of, names_of, of_neither
 from obsagent.answer.outcome_metrics import CLASSES, FIGURES, NUMBERS, TWO_CLASSES, predicts
 from obsagent.answer.outcome_rows import OutcomeRows, maturity_of, measured
 from obsagent.answer.outcomes import OutcomeModel
@@ -47,6 +47,7 @@ def judged_row(rows: OutcomeRows, group: Group) -> Report | None:
         "positive": model.positive or None if task == TWO_CLASSES else None,
         "reference": reference or None,
         "maturity": maturity_of(part),
+        "of_neither": of_neither(part, model),
         "watermark": rows.watermark(group.key),
         "confusion": _confusion(counts, model),
         "metrics": {name: metric for name, metric in metrics.items() if _says_anything(metric)},
@@ -83,8 +84,10 @@ def _says_anything(metric: Report) -> bool:
 def _confusion(counts: Counts, model: OutcomeModel) -> Report | None:
     """By truth and predicted class; None of numbers, and of more classes than anybody looks at."""
     if isinstance(counts, BinaryCounts):
-        negative = next((name for name in model.classes if name != model.positive), f"not {model.positive}")
-        return {"classes": [negative, model.positive], "counts": counts.confusion.tolist()}
+        return {
+            "classes": [model.negative or f"not {model.positive}", model.positive],
+            "counts": counts.confusion.tolist(),
+        }
     if not isinstance(counts, ClassCounts) or len(model.classes) > PERFORMANCE_CLASSES_SHOWN:
         return None
     named = [

@@ -9,6 +9,7 @@ The report is a dict that goes into JSON as it is; times are ISO 8601 in UTC:
                   "reference": id of the configured reference, null without one,
                   "maturity": {"predictions", "truths", "share"}, "watermark": until when truths are nearly complete,
                   null if they never are,
+                  "of_neither": truths that name neither of two classes, and are left out of all metrics,
                   "confusion": null of numbers, else {"classes": [name], "counts": [[truth's row by predicted class]]},
                   "metrics": {name: {"value", "low", "high", "bound": that of bins, "why": there is no value,
                                      "estimate": null or {"value", "low", "high", "standard_error"} before truths,

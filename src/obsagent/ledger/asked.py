@@ -21,6 +21,8 @@ class AskedModel(NamedTuple):
     """By code."""
     positive: str
     """Empty while that is not known."""
+    negative: str
+    """The other one of two classes; empty of more, and while that is not known."""
 
 
 class AskedOutcomes(NamedTuple):
@@ -47,6 +49,7 @@ class AskedLedger:
                 model.task(self._settings),
                 tuple(model.classes),
                 model.positive(self._settings) or "",
+                model.negative(self._settings) or "",
             )
             for model in self._view.models()
         ]

@@ -121,6 +121,22 @@ class Model:
         }
         return positive_class(self.classes, settings.positive(self.name) or self.said_positive, means)
 
+    def negative(self, settings: LedgerSettings) -> str | None:
+        """The other class of a model that tells two apart; None of more classes, and while that is not known.
+
+        A truth may say anything: where scores are of the positive class, as low ones of the other class show, a name
+        that was never predicted makes no third class.
+        """
+        positive = self.positive(settings)
+        others = [code for code, name in enumerate(self.classes) if name != positive]
+        if len(others) > 1:
+            others = [code for code in others if code < len(self.score_counts) and self.score_counts[code]]
+        if positive not in self.classes or len(others) != 1:
+            return None
+        (code,) = others
+        is_low = len(self.classes) <= 2 or self.score_sums[code] < self.score_counts[code] / 2
+        return self.classes[code] if is_low else None
+
     def positive_code(self, settings: LedgerSettings) -> int | None:
         """The code of that class."""
         name = self.positive(settings)

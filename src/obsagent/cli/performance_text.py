@@ -77,7 +77,7 @@ def _known(row: Report, clock: Clock) -> Iterator[str]:
     maturity = row["maturity"]
     counted = f"{format_count(maturity['truths'])} truths of {format_count(maturity['predictions'])} predictions"
     yield f"{counted} ({format_share(maturity['share'])})"
-    if row["of_neither"]:
+    if row.get("of_neither"):  # agents of before do not say it
         yield f"{format_count(row['of_neither'])} name neither class and are left out"
     if row["watermark"]:
         yield f"nearly complete until {clock.second(row['watermark'])}"

@@ -187,6 +187,7 @@ class Client:
                     clock=lambda: self.clock,
                     wall_s=self._wall_s,
                     records=lambda: self.records,
+                    outbox=lambda: self.outbox,
                     wait_for=self._wait_for,
                     monotonic_ms=self._monotonic_ms,
                 )

@@ -89,6 +89,11 @@ class Outbox:
         """True while something has been sent and is not acknowledged."""
         return self._sent > 0
 
+    @property
+    def has_room(self) -> bool:
+        """True while half of the budget is free."""
+        return self._bytes <= self._budget_bytes // 2
+
     def put(self, batch: Batch, now_ms: int) -> None:
         """Queues a sealed batch; gives up the oldest ones if the budget is exceeded."""
         exemplars = self._exemplars.take(exact_ms(batch.end_ns)) if self._exemplars is not None else ()

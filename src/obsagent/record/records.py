@@ -98,6 +98,11 @@ class RecordQueue:
         """True while something has been sent and is not acknowledged."""
         return self._sent > 0
 
+    @property
+    def has_room(self) -> bool:
+        """True while half of the budget of what may be given up is free, or nothing is kept anyway."""
+        return self._bytes <= self._budgets[0] // 2 or self.is_refused
+
     def put(self, batch: Predictions | Rows, *, is_stamped: bool) -> None:
         """Queues a batch; gives up the oldest ones, of the same kinds, if the budget is exceeded."""
         with self._lock:

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from obsagent.clock import window_start
 from obsagent.errors import FeatureError
-from obsagent.limits import BACKFILL_VALUES, BACKFILL_WINDOW_MS, SAMPLE_FUTURE_LIMIT_MS, SAMPLE_PAST_LIMIT_MS
+from obsagent.limits import (
+    BACKFILL_COLUMNS,
+    BACKFILL_VALUES,
+    BACKFILL_WINDOW_MS,
+    SAMPLE_FUTURE_LIMIT_MS,
+    SAMPLE_PAST_LIMIT_MS,
+)
 from obsagent.record.models import frames
 from obsagent.record.models.gathered import Gathered
 from obsagent.record.models.predictions import Predictions
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from obsagent.record.agent_clock import AgentClock
     from obsagent.record.models.feed import Feed
     from obsagent.record.models.given import Given
+    from obsagent.record.models.patience import Patience
 
 MARGIN_MS = 60_000
 """What is about to be too old may be so when it arrives."""
@@ -66,10 +73,15 @@ class Backfill:
     """What waits for the sender's thread. Thread-safe; `samples` is what was ever put in."""
 
     def __init__(
-        self, recorder: Recorder, clock: Callable[[], AgentClock], wall_s: Callable[[], float] = time.time
+        self,
+        recorder: Recorder,
+        clock: Callable[[], AgentClock],
+        wall_s: Callable[[], float] = time.time,
+        patience: Patience | None = None,
     ) -> None:
-        """`clock` is that of the present session."""
+        """`clock` is that of the present session; None has no patience."""
         self._recorder = recorder
+        self._patience = patience
         self._clock = clock
         self._wall_s = wall_s
         self.begin_session()
@@ -78,7 +90,7 @@ class Backfill:
         """Whatever waits belongs to the session before; after a fork another thread may have held the lock."""
         self._lock = threading.Lock()
         self._gathered: dict[tuple[Feed, Window], Gathered] = {}
-        self._values = 0
+        self._values = self._columns = 0
         self._waiting: deque[TimedBatch] = deque()
         self._made = 0
         self.is_urgent = False
@@ -89,8 +101,11 @@ class Backfill:
         with self._lock:
             return self._made + sum(gathered.samples for gathered in self._gathered.values())
 
-    def record(self, feed: Feed, what: Given | Predictions, times_ms: Sequence[int]) -> None:
-        """Gathers rows or predictions; what is too old or too far ahead is counted as rejected samples."""
+    def record(self, feed: Feed, what: Given | Predictions, times_ms: Sequence[int], *, may_wait: bool = False) -> None:
+        """Gathers rows or predictions; what is too old or too far ahead is counted as rejected samples.
+
+        With `may_wait` what is too much for the queue waits for room, which the sender's thread must not.
+        """
         of_window = self._windows(times_ms, feed.rules.horizon_ms)
         refused = of_window.pop(None, [])
         if refused:
@@ -99,10 +114,13 @@ class Backfill:
         for window, indices in of_window.items():
             times = [times_ms[index] for index in indices]
             self._gather(feed, window or (0, 0), what.chosen(indices), min(times), max(times))
-        if self._values > BACKFILL_VALUES:
-            self._make_batches()
-            self._recorder.wake()
-        elif is_first:
+            if self._values > BACKFILL_VALUES or self._columns > BACKFILL_COLUMNS:
+                self._make_batches()
+                self._recorder.wake()
+                if may_wait and self._patience is not None:
+                    self.hurry()
+                    self._patience.await_room(lambda: not self._waiting)
+        if is_first:
             self._recorder.wake()
 
     def _windows(self, times_ms: Sequence[int], horizon_ms: int) -> dict[Window | None, Sequence[int]]:
@@ -122,7 +140,9 @@ class Backfill:
             if gathered is None:
                 gathered = Gathered(feed, start_ms if reach_ms else first_ms, reach_ms)
                 self._gathered[feed, window] = gathered
+            before = len(gathered.columns)
             what.record(gathered)
+            self._columns += len(gathered.columns) - before
             gathered.note_times(first_ms, last_ms)
             self._values += samples_of(what)
 
@@ -135,7 +155,7 @@ class Backfill:
         with self._lock:
             gathered, self._gathered = self._gathered, {}
             self._made += sum(each.samples for each in gathered.values())
-            self._values = 0
+            self._values = self._columns = 0
         for each in gathered.values():
             self._waiting.append(TimedBatch(self._clock(), each))
 

@@ -91,6 +91,12 @@ class GatheredRecords:
         if self.rows >= RECORDS_PER_BATCH:
             self.seal()
 
+    def put_many(
+        self, feed: Feed, made: Predictions, at_ms: int | Sequence[int], await_room: Callable[[], None]
+    ) -> None:
+        """Takes in the predictions of one call that are more than a batch holds, one batch after the other."""
+        self._put(feed, [(made, at_ms)], is_stamped=not isinstance(at_ms, int), await_room=await_room)
+
     def keep(self, feed: Feed, given: Given, keep: Keep, at_ms: int = 0) -> None:
         """Takes in those of some rows that are to be kept; they are encoded at once, for they are few.
 
@@ -140,15 +146,17 @@ class GatheredRecords:
             for begin in range(0, len(of_feed), RECORDS_PER_BATCH):
                 queue.put(_row_batch(feed, of_feed[begin : begin + RECORDS_PER_BATCH]), is_stamped=is_stamped)
 
-    def _put(self, feed: Feed, calls: list[Call], *, is_stamped: bool) -> None:
-        queue = self._queue()
+    def _put(
+        self, feed: Feed, calls: list[Call], *, is_stamped: bool, await_room: Callable[[], None] = lambda: None
+    ) -> None:
         try:
             batches = list(_batches(feed, calls))
         except Exception:  # a value whose own methods raise costs these, and not whoever sends
-            queue.drop(sum(made.size for made, _ in calls))
+            self._queue().drop(sum(made.size for made, _ in calls))
             return
         for batch in batches:
-            queue.put(batch, is_stamped=is_stamped)
+            await_room()
+            self._queue().put(batch, is_stamped=is_stamped)
 
 
 def _row_batch(feed: Feed, rows: list[KeptRow]) -> Rows:

@@ -47,6 +47,10 @@ class HeldBack:
     def __len__(self) -> int:
         return len(self._queue)
 
+    def has_room_for(self, byte_size: int) -> bool:
+        """True if half of the budget stays free for others."""
+        return self._bytes + byte_size <= HELD_BACK_BYTES // 2
+
     def put(self, held: Held) -> None:
         """Keeps a call; gives up the oldest ones if the budget is exceeded, and those that have waited too long."""
         self._queue.append(held)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from obsagent.by_id.report import TruthReport
 from obsagent.errors import FeatureError
-from obsagent.limits import LABEL_VALUE_BYTES_MAX, TRUTHS_TIMEOUT_S
+from obsagent.limits import LABEL_VALUE_BYTES_MAX, RECORDS_PER_BATCH, TRUTHS_TIMEOUT_S
 from obsagent.record.models import predictions
 from obsagent.record.models.gathered_records import Keep
 from obsagent.record.models.given import given, recorded_at_once
@@ -78,12 +78,14 @@ class Model:
         if models.is_strict:
             models.check(self, found)
         keep = Keep(predictions.ids_of_rows(ids, found.rows))
-        models.record(self, WHOLE, found, models.times_of(at, found.rows), keep)
+        times_ms, may_wait = models.times_of(at, found.rows), _has_time(at, found.rows)
+        models.record(self, WHOLE, found, times_ms, keep, may_wait=may_wait)
 
     def prediction(self, value: object, score: object = None, *, id: object = None, at: object = None) -> None:
         """One prediction, outside of a request; as `predictions`."""
         if not self._models.is_off:
-            self._models.predicted(self, WHOLE, predictions.one(value, score, id), self._models.times_of(at, 1))
+            made = predictions.one(value, score, id)
+            self._models.predicted(self, WHOLE, made, self._models.times_of(at, 1), may_wait=_has_time(at, 1))
 
     def predictions(self, values: Any, scores: Any = None, ids: Any = None, *, at: Any = None) -> None:
         """A batch of predictions: values, their scores, and the ids by which truths will find them.
@@ -93,12 +95,16 @@ class Model:
         horizon (30 days, or what the agent's configuration says); what is older than two hours is kept by the hour.
         What is older than the horizon, or ahead of now, is counted as rejected.
 
+        A call with `at`, or of more than 8,192 rows, is no request: where the agent does not keep up it waits, as long
+        as the agent goes on taking what is sent, and no more than 5 s for one that does not. No other call waits.
+
         Never raises for a value. Raises `FeatureError` for columns that are none or of different lengths, and for ids
         that are neither text nor whole numbers.
         """
         if not self._models.is_off:
             made = predictions.many(values, scores, ids)
-            self._models.predicted(self, WHOLE, made, self._models.times_of(at, made.size))
+            times_ms, may_wait = self._models.times_of(at, made.size), _has_time(at, made.size)
+            self._models.predicted(self, WHOLE, made, times_ms, may_wait=may_wait)
 
     def truths(self, ids: Any, values: Any, at: Any = None, *, timeout: float = TRUTHS_TIMEOUT_S) -> TruthReport:
         """What turned out to be true of requests, by the ids of their predictions, of whichever version and process.
@@ -113,6 +119,11 @@ class Model:
         """
         models = self._models
         return TruthReport() if models.is_off else models.truths.tell(models, self, ids, values, at, timeout)
+
+
+def _has_time(at: object, rows: int) -> bool:
+    """Whether a call may wait rather than lose what it brings: a backfill, and what is more than a batch."""
+    return at is not None or rows > RECORDS_PER_BATCH
 
 
 def checked_identity(name: object, version: object, variant: object) -> tuple[str, str, str]:

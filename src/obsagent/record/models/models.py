@@ -9,16 +9,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from obsagent.errors import FeatureError
-from obsagent.limits import MODELS_PER_CLIENT, STRICT_WAIT_S
+from obsagent.limits import MODELS_PER_CLIENT, RECORDS_PER_BATCH, STALL_S, STRICT_WAIT_S
 from obsagent.record.models.categories import Categories
 from obsagent.record.models.feed import Feed
 from obsagent.record.models.gathered_records import NOTHING_KNOWN, GatheredRecords, Keep
 from obsagent.record.models.held_back import Held, HeldBack
 from obsagent.record.models.model import Model, checked_identity
 from obsagent.record.models.observed import Observed
+from obsagent.record.models.patience import Patience, Queue, WaitFor
 from obsagent.record.models.series import ModelSeries
 from obsagent.record.models.slices import Slices
-from obsagent.record.models.truths import TruthDesk, WaitFor
+from obsagent.record.models.truths import TruthDesk
 from obsagent.record.records import RecordQueue
 from obsagent.record.refusals import Refusal
 
@@ -63,14 +64,16 @@ class Models:
         clock: Callable[[], AgentClock] = _no_clock,
         wall_s: Callable[[], float] = time.time,
         records: Callable[[], RecordQueue] = RecordQueue,
+        outbox: Callable[[], Queue] | None = None,
         wait_for: WaitFor = _never,
         monotonic_ms: Callable[[], float] = _monotonic_ms,
     ) -> None:
         """`is_off`: nothing is recorded. `begin` is called with each new model: the agent is to be asked for its rules.
 
         `learn` waits for no more than it must, or not at all, for what the agent has to say; for `is_strict`. `clock`
-        is the session's, for what is of another time than `wall_s` tells. `records` gives its queue of records, and
-        `wait_for` lets it be sent; what is kept by its id just now is of the time that `monotonic_ms` tells.
+        is the session's, for what is of another time than `wall_s` tells. `records` gives its queue of records,
+        `outbox` that of samples, and `wait_for` lets them be sent; what is kept by its id just now is of the time that
+        `monotonic_ms` tells.
         """
         self._recorder = recorder
         self._registry = registry
@@ -93,6 +96,10 @@ class Models:
         self._is_closed = False
         self._has_warned = False
         self._clocks = clock, wall_s
+        self._room_for_records = Patience(records, wait_for)
+        self._room_for_samples = Patience(outbox, wait_for) if outbox is not None else None
+        self._is_silent = False
+        """Somebody has waited for rules in vain."""
         self.backfill: Backfill | None = None
         """What is of another time than now; None before the first."""
         self.on_predictions: Callable[[Model, SliceKey, Predictions, Any], object] | None = None
@@ -142,13 +149,17 @@ class Models:
         given: Given,
         times_ms: Sequence[int] | None = None,
         keep: Keep = NOTHING_KNOWN,
+        *,
+        may_wait: bool = False,
     ) -> None:
         """Counts rows of a slice of a model, now, or when its rules have come; and keeps those that these want kept.
 
-        `times_ms` are not now.
+        `times_ms` are not now. With `may_wait` a backfill waits for room in the queue.
         """
+        if may_wait:
+            self._await_rules(model, given.byte_size)
         if times_ms is not None:
-            self._record_at(model, slice_key, given, times_ms)
+            self._record_at(model, slice_key, given, times_ms, may_wait=may_wait)
             self._keep_at(model, slice_key, given, keep._replace(times_ms=times_ms))
             return
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)  # a Feed is never false
@@ -179,15 +190,27 @@ class Models:
             gathered.keep(feed, given, keep)
 
     def predicted(
-        self, model: Model, slice_key: SliceKey, made: Predictions, times_ms: Sequence[int] | None = None
+        self,
+        model: Model,
+        slice_key: SliceKey,
+        made: Predictions,
+        times_ms: Sequence[int] | None = None,
+        *,
+        may_wait: bool = False,
     ) -> None:
-        """Counts predictions of a slice of a model, now, or when its rules have come; `times_ms` are not now."""
+        """Counts predictions of a slice of a model, now, or when its rules have come; `times_ms` are not now.
+
+        With `may_wait` a backfill, or what is more than a batch, waits for room in the queues.
+        """
         if self.on_predictions is not None:
             self.on_predictions(model, slice_key, made, times_ms)
+        if may_wait:
+            self._await_rules(model, made.byte_size)
         if made.ids is not None:
-            self._gather(model, slice_key, made, int(self._monotonic_ms()) if times_ms is None else times_ms)
+            at_ms = int(self._monotonic_ms()) if times_ms is None else times_ms
+            self._gather(model, slice_key, made, at_ms, may_wait=may_wait)
         if times_ms is not None:
-            self._record_at(model, slice_key, made, times_ms)
+            self._record_at(model, slice_key, made, times_ms, may_wait=may_wait)
             return
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
         if feed is None:
@@ -196,14 +219,27 @@ class Models:
         else:
             made.record(feed)
 
-    def _gather(self, model: Model, slice_key: SliceKey, made: Predictions, at_ms: int | Sequence[int]) -> None:
+    def _await_rules(self, model: Model, byte_size: int) -> None:
+        """Rather than hold back more than there is room for; not again before any have come."""
+        if model.rules is None and not self._is_silent and not self._held.has_room_for(byte_size):
+            self.learn()
+            self.wait_for_rules(model, STALL_S)
+            self._is_silent = model.rules is None
+
+    def _gather(
+        self, model: Model, slice_key: SliceKey, made: Predictions, at_ms: int | Sequence[int], *, may_wait: bool
+    ) -> None:
         """Keeps predictions by their ids, for truths to find them."""
         if self._is_closed:
             self._records().drop(made.size)
             return
         feed = model.feeds.get(slice_key) or self._feed(model, slice_key)
         kept = made.copied()
-        if feed is not None:
+        if feed is not None and may_wait:
+            self._room_for_records.await_room()
+        if feed is not None and may_wait and made.size > RECORDS_PER_BATCH:
+            self.gathered_records.put_many(feed, kept, at_ms, self._room_for_records.await_room)
+        elif feed is not None:
             self.gathered_records.put(feed, kept, at_ms)
         else:
             gathered = self.gathered_records
@@ -221,10 +257,18 @@ class Models:
         from obsagent.record.models.backfill import Backfill, times_of
 
         with self._settled:
-            self.backfill = self.backfill or Backfill(self._recorder, *self._clocks)
+            self.backfill = self.backfill or Backfill(self._recorder, *self._clocks, self._room_for_samples)
         return times_of(at, count)
 
-    def _record_at(self, model: Model, slice_key: SliceKey, what: Given | Predictions, times_ms: Sequence[int]) -> None:
+    def _record_at(
+        self,
+        model: Model,
+        slice_key: SliceKey,
+        what: Given | Predictions,
+        times_ms: Sequence[int],
+        *,
+        may_wait: bool,
+    ) -> None:
         from obsagent.record.models.backfill import samples_of
 
         backfill = self.backfill
@@ -236,7 +280,7 @@ class Models:
         elif self._is_closed:
             self._recorder.drop_samples(samples_of(what))
         else:
-            backfill.record(feed, what, times_ms)
+            backfill.record(feed, what, times_ms, may_wait=may_wait)
 
     def lost(self, samples: int) -> None:
         """Features of a request of which nobody has said whose they are: counted as rejected, said once."""
@@ -327,6 +371,7 @@ class Models:
                 if model.rules != rules:
                     model.rules, model.feeds = rules, {}
             waiting = self._held.take(lambda model: model in of)
+            self._is_silent = False
         for held in waiting:
             feed = held.model.feeds.get(held.slice_key) or self._feed(held.model, held.slice_key)
             if feed is not None:

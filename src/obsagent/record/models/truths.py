@@ -26,10 +26,8 @@ from obsagent.wire.rules import VALUE
 if TYPE_CHECKING:
     from obsagent.record.models.model import Model
     from obsagent.record.models.models import Models
+    from obsagent.record.models.patience import WaitFor
     from obsagent.record.records import RecordQueue
-
-WaitFor = Callable[[Callable[[], bool], float], bool]
-"""Lets the sender work until something holds; False if it does not within so many seconds."""
 
 
 class TruthDesk:

@@ -36,7 +36,9 @@ def test_two_classes_are_estimated_as_nannyml_does(case: dict[str, Any]) -> None
     estimator = CBPE(BinaryCounts.from_arrays(filled((2, 2, 1025), case["reference"])))
     for chunk in case["chunks"]:
         found = estimator.estimate(filled((2, 1024), chunk["counts"]))
-        assert {name: each.value for name, each in found.items()} == pytest.approx(chunk["values"], abs=AGREE)
+        values = {name: found[name].value for name in chunk["values"]}
+        assert values == pytest.approx(chunk["values"], abs=AGREE)
+        assert found.keys() - values.keys() == {"brier"}
 
 
 @pytest.mark.parametrize("case", GOLDEN["many"], ids=lambda case: case["name"])
@@ -68,12 +70,12 @@ def test_estimates_are_off_by_their_standard_errors() -> None:
 
 
 def test_gradients_are_those_of_small_steps() -> None:
-    from obsagent.performance.cbpe_measures import MEASURES
+    from obsagent.performance.cbpe_measures import MEASURES, OF_PROBABILITIES
 
     chance = np.random.default_rng(2)
     probabilities = np.sort(chance.random(1024))
     rows = chance.integers(0, 9, (2, 1024)).astype(float)
-    for measure in MEASURES.values():
+    for measure in (MEASURES | OF_PROBABILITIES).values():
         value, gradient, _ = measure(rows, probabilities)
         for at in (0, 300, 1023):
             both = rows[:, at]
@@ -106,6 +108,18 @@ def test_predictions_come_in_three_forms() -> None:
     assert estimator.estimate(counts.scores.sum(axis=0), threshold=0.9)["recall"].value < found["recall"].value  # type: ignore[operator]
 
 
+def test_the_brier_score_of_calibrated_scores_is_what_they_leave_open() -> None:
+    """Of perfectly calibrated scores s it is the mean of s(1 - s); of scores that are too high by d, d² more."""
+    chance = np.random.default_rng(7)
+    scores = chance.random(400_000) * 0.8
+    for shift in (0.0, 0.2):
+        counts = BinaryCounts()
+        counts.update((chance.random(len(scores)) < scores).astype(int), (scores > 0.5).astype(int), scores + shift)
+        found = CBPE(counts).estimate(counts)["brier"]
+        assert found.value == pytest.approx(np.mean(scores * (1 - scores)) + shift**2, abs=0.002)
+        assert found.value == pytest.approx(counts.measure("brier").value, abs=0.0005)
+
+
 def test_scores_need_not_be_probabilities() -> None:
     truths, predicted, scores = binary_rows(6, 2_000)
     margins, counts, plain = scores * 16 - 8, BinaryCounts(-8.0, 8.0), BinaryCounts()
@@ -114,6 +128,7 @@ def test_scores_need_not_be_probabilities() -> None:
     found = CBPE.from_arrays(counts.scores, -8.0, 8.0)
     assert found.estimate(counts) == CBPE(counts).estimate(counts)
     assert found.estimate(counts.scores.sum(axis=0), threshold=0.0) == found.estimate(counts)
+    assert "brier" not in found.estimate(counts)
     assert found.estimate(counts)["roc_auc"].value == pytest.approx(CBPE(plain).estimate(plain)["roc_auc"].value)
 
 

@@ -46,7 +46,9 @@ AVERAGED = tuple(f"{which}_{how}" for which in ("precision", "recall", "f1") for
 OF_NUMBERS = ("mae", "rmse", "mape", "r2", "bias")
 ESTIMATES = {
     "accuracy": (TWO_CLASSES, CLASSES),
-    **dict.fromkeys(("precision", "recall", "f1", "specificity", "roc_auc", "average_precision"), (TWO_CLASSES,)),
+    **dict.fromkeys(
+        ("precision", "recall", "f1", "specificity", "roc_auc", "average_precision", "brier"), (TWO_CLASSES,)
+    ),
     **{name: (CLASSES,) for name in AVERAGED if not name.endswith("_micro")},
 }
 """What can be estimated before truths come, and for which tasks."""

@@ -42,7 +42,8 @@ class CBPE:
         return cls(BinaryCounts.from_arrays(joint, low=low, high=high))
 
     def estimate(self, predictions: Any, threshold: float = 0.5, confidence: float = CONFIDENCE) -> dict[str, Estimate]:
-        """Accuracy, precision, recall, F₁, specificity, ROC AUC and average precision of predictions.
+        """Accuracy, precision, recall, F₁, specificity, ROC AUC and average precision of predictions; of scores in
+        [0, 1] the Brier score too.
 
         `predictions`: `BinaryCounts`, of which all predictions count, whether their truth has come or not; or how many
         predictions of either class are in each bin, (2, 1024); or only how many are, (1024,): from `threshold` on they
@@ -50,11 +51,13 @@ class CBPE:
         Raises `PerformanceError` for what does not fit.
         """
         rows = self._rows(predictions, threshold)
+        has_probabilities = (self.low, self.high) == (0.0, 1.0)
+        measures = cbpe_measures.MEASURES | (cbpe_measures.OF_PROBABILITIES if has_probabilities else {})
         if not rows.any():
-            return {name: Estimate.undefined(NO_PREDICTIONS) for name in cbpe_measures.MEASURES}
+            return {name: Estimate.undefined(NO_PREDICTIONS) for name in measures}
         probabilities = self.calibration.probabilities
         found = {}
-        for name, measure in cbpe_measures.MEASURES.items():
+        for name, measure in measures.items():
             value, gradient, why = measure(rows.astype(np.float64), probabilities)
             error = math.sqrt(self.calibration.variance(rows, gradient))
             found[name] = Estimate.undefined(why) if why else estimated(value, error, confidence)

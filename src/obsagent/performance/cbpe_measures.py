@@ -13,6 +13,7 @@ import numpy as np
 
 from obsagent.performance import curves
 from obsagent.performance.arrays import Floats
+from obsagent.performance.bins import middles
 
 Found: TypeAlias = tuple[float, Floats, str]
 Measure: TypeAlias = Callable[[Floats, Floats], Found]
@@ -107,6 +108,16 @@ def average_precision(rows: Floats, probabilities: Floats) -> Found:
     return value, np.broadcast_to(gradient, rows.shape), ""
 
 
+def brier(rows: Floats, probabilities: Floats) -> Found:
+    """The mean of (score - truth)², of scores in [0, 1]; each is taken for the middle of its bin."""
+    scores, each = middles(), rows.sum(axis=0)
+    expected = probabilities * (1 - scores) ** 2 + (1 - probabilities) * scores**2
+    total = float(each.sum())
+    return float(each @ expected) / total, np.broadcast_to((1 - 2 * scores) / total, rows.shape), ""
+
+
 MEASURES: dict[str, Measure] = {
     each.__name__: each for each in (accuracy, precision, recall, f1, specificity, roc_auc, average_precision)
 }
+OF_PROBABILITIES: dict[str, Measure] = {"brier": brier}
+"""Of scores that are meant to be probabilities."""

@@ -438,7 +438,11 @@ class Models:
         self._is_closed = False
 
     def begin_session(self) -> None:
-        """What was of another time is the session's before."""
+        """What was of another time is the session's before, and so is what was waited for in vain."""
+        self._is_silent = False
+        for room in (self._room_for_records, self._room_for_samples):
+            if room is not None:
+                room.begin_session()
         self.gathered_records.begin_session()
         if self.backfill is not None:
             self.backfill.begin_session()

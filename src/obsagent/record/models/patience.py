@@ -37,6 +37,10 @@ class Patience:
         """`queue` gives that of the present session."""
         self._queue = queue
         self._wait_for = wait_for
+        self.begin_session()
+
+    def begin_session(self) -> None:
+        """Nobody has waited in vain."""
         self._stalled_at = -1
 
     def await_room(self, is_ready: Callable[[], bool] = lambda: True) -> None:

@@ -230,6 +230,8 @@ HARM_SLICES = 50  # of a version
 HARM_FIRST_TRUTHS = 1_000  # that say what the risk is where no reference does
 HARM_EPISODES_KEPT = 1_000
 HARM_STREAMS = 1_000  # versions and variants that are judged
+HARM_BOUND_MIN = 1e-15  # of an error
+HARM_BOUND_MAX = 1e30
 HARM_ARRIVALS = 50_000  # rows of the ledger's feed in one look
 RETRAIN_TIMEOUT_MS = 30_000
 RETRAIN_TIMEOUT_MAX_MS = 24 * 3_600_000
@@ -238,10 +240,12 @@ RETRAIN_ATTEMPTS = 6
 RETRAIN_OUTPUT_LINES = 200
 RETRAIN_LINE_CHARACTERS = 500
 RETRAIN_AT_ONCE = 8
+
 # Performance
 SCORE_BINS = 1_024
 CLASSES_MAX = 1_000
 PERFORMANCE_BYTES_MAX = 64 << 20  # of counts, decoded
+ERROR_MAX = 1e70  # of numbers and of errors: so that sums of squares of squares are finite
 
 # Prometheus and the HTTP port
 EXPORT_BUCKETS_MAX = 1_024

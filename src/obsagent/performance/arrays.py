@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from obsagent.errors import PerformanceError
+from obsagent.limits import ERROR_MAX
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
-LARGEST = 1e70  # so that sums of squares of squares are finite, and of shares of the least truths
+LARGEST = ERROR_MAX
+"""Sums of squares of squares are finite then, and of shares of the least truths."""
 ROWS_MAX = 1 << 53
 """So many rows are counted at most: floats know every number up to it, and two such still add up in 64 bits."""
 SUM_MAX = ROWS_MAX * LARGEST * LARGEST

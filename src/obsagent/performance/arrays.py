@@ -64,6 +64,14 @@ def binary(given: Any, of: str, rows: int | None = None) -> Ints:
     return found.astype(np.int64)
 
 
+def probabilities(given: Any, shape: tuple[int, ...]) -> Floats:
+    """Numbers from 0 to 1 of that shape. Raises `PerformanceError` for anything else."""
+    found = numbers(given, shape, "probabilities")
+    if ((found < 0) | (found > 1)).any():
+        raise PerformanceError("probabilities are from 0 to 1")
+    return found
+
+
 def scores(given: Any, rows: int) -> Floats:
     """One score a row; NaN where there is none."""
     return _one_a_row(given, "scores", rows)

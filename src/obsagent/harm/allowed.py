@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from obsagent.harm_config import ABSOLUTE, BRIER, ERROR, SQUARED
-from obsagent.limits import ERROR_MAX
+from obsagent.limits import ERROR_MAX, HARM_SCALE_MAX, HARM_SCALE_MIN
 
 if TYPE_CHECKING:
     from obsagent.reference import Reference
@@ -28,8 +28,6 @@ POWERS = {ABSOLUTE: 1, SQUARED: 2}
 """The losses of numbers, and which power of the error each is."""
 SPREADS = {ABSOLUTE: 8.0, SQUARED: 16.0}
 """With these a normal error's mean loss is judged 5 % too low, since the largest count for less: `track`."""
-SCALE_MIN, SCALE_MAX = 1e-30, 1e90
-"""In lesser units the squares of losses are infinite."""
 Lookup = Callable[[str, str], "Reference | None"]
 """The reference of a model and version."""
 Positive = Callable[[Sequence[str]], str | None]
@@ -58,13 +56,13 @@ class Known:
     def __post_init__(self) -> None:
         if not (self.rows > 0 and 0 <= self.losses <= self.rows and self.spread >= 0):
             raise ValueError(f"{self.rows!r} rows cannot have lost {self.losses!r}")
-        if not SCALE_MIN <= self.scale <= SCALE_MAX:
+        if not HARM_SCALE_MIN <= self.scale <= HARM_SCALE_MAX:
             raise ValueError(f"losses in units of {self.scale!r}")
 
     @classmethod
     def of_numbers(cls, loss: str, bound: float, rows: int, mean: float, variance: float, source: str) -> Self:
         """Of losses without a bound, which are scaled by that of errors, if there is one, or by their mean."""
-        learnt = max(SPREADS[loss] * mean, SCALE_MIN) if mean > 0 else 1.0
+        learnt = max(SPREADS[loss] * mean, HARM_SCALE_MIN) if mean > 0 else 1.0
         scale = bound ** POWERS[loss] if bound else learnt
         return cls(min(mean / scale, 1.0) * rows, rows, source, math.sqrt(max(0.0, variance)) / scale, scale)
 

@@ -18,8 +18,7 @@ from typing import Any, Self
 from obsagent.drift.block_adwin import BlockADWIN
 from obsagent.harm.allowed import FIRST_TRUTHS, POWERS, Known
 from obsagent.harm.marks import Marks
-from obsagent.limits import HARM_FIRST_TRUTHS
-from obsagent.performance.arrays import LARGEST, SUM_MAX
+from obsagent.limits import ERROR_MAX, HARM_FIRST_TRUTHS, HARM_MINUTE_ROWS_MAX, PERFORMANCE_SUM_MAX
 from obsagent.performance.harm import Harm, HarmDetector
 from obsagent.performance.intervals import wilson, z_of
 from obsagent.performance.risk import risk_interval
@@ -37,8 +36,6 @@ RECOVERED_ALPHA = 1e-4
 """That harm is over is said falsely once in so many truths at most."""
 LIMIT_MARGIN = 1e-6
 """The risk that is allowed is at least so far from 0 and 1."""
-OPEN_MAX = 1 << 26
-"""So many truths a minute has at most."""
 ROWS_MIN = 100_000
 """A false recommendation comes at most once in so many truths, however few come in a day."""
 
@@ -55,8 +52,8 @@ class Losses:
     @property
     def sums(self) -> tuple[float, float, float]:
         """What adds up: finite, and so are its squares, however large an error is."""
-        most = self.rows * LARGEST
-        return self.rows, min(most, self.total), min(most * LARGEST, self.squares)
+        most = self.rows * ERROR_MAX
+        return self.rows, min(most, self.total), min(most * ERROR_MAX, self.squares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +295,7 @@ def known_of(plain: Any, scale: Any = 1.0) -> Known | None:
 
 def _sums(plain: Any) -> list[float]:
     rows, total, squares = map(number, plain)
-    if not (0 <= rows <= OPEN_MAX and rows == int(rows) and 0 <= total <= SUM_MAX and 0 <= squares <= SUM_MAX):
+    are_sums = 0 <= total <= PERFORMANCE_SUM_MAX and 0 <= squares <= PERFORMANCE_SUM_MAX
+    if not (0 <= rows <= HARM_MINUTE_ROWS_MAX and rows == int(rows) and are_sums):
         raise ValueError("sums of no losses")
     return [rows, total, squares]

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from obsagent.errors import PerformanceError
+from obsagent.limits import ERROR_MAX
 from obsagent.performance import arrays, error_bins, regression_measures
 from obsagent.performance.arrays import Floats, Ints
 from obsagent.performance.counts import Counts
@@ -95,7 +96,7 @@ class RegressionSums(Counts):
         """Takes rows of finite numbers. Raises `PerformanceError` for others, and nothing has changed then."""
         actual = arrays.column(truths, "truths")
         errors = arrays.column(predicted, "predicted", len(actual)) - actual
-        if (np.abs(errors) > arrays.LARGEST).any() or (np.abs(actual) > arrays.LARGEST).any():
+        if (np.abs(errors) > ERROR_MAX).any() or (np.abs(actual) > ERROR_MAX).any():
             raise PerformanceError("truths or errors are so large that the sum of their squares is infinite")
         self._add(Moments.of(actual), errors, actual)
 

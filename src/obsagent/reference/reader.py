@@ -17,7 +17,6 @@ from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, UnsupportedVersion, printable
 from obsagent.limits import (
     COUNT_MAX,
-    ERROR_MAX,
     LABEL_VALUE_BYTES_MAX,
     REFERENCE_BYTES_MAX,
     REFERENCE_CATEGORIES,
@@ -27,6 +26,7 @@ from obsagent.limits import (
     REFERENCE_JOINT_CELLS_MAX,
     REFERENCE_SCORE_BINS,
     REFERENCE_TEXT_BYTES_MAX,
+    SQUARE_MAX,
     TIME_MS_MAX,
 )
 from obsagent.reference import format
@@ -38,7 +38,6 @@ T = TypeVar("T")
 
 NAME_SHOWN = 60
 HEAD_BYTES = format.HEADER.size
-SQUARE_MAX = ERROR_MAX * ERROR_MAX
 ROUNDING, SQUARE_MIN = 1e-3, 1e-290
 """So far two ways to add up the same squares are apart at most; lesser ones lose digits."""
 

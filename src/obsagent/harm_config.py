@@ -13,7 +13,7 @@ from obsagent.config_values import parse_duration, parse_table, parse_word, show
 from obsagent.errors import ConfigError
 
 DAY_MS = 86_400_000
-ERROR, BRIER, ABSOLUTE = LOSSES = ("error", "brier", "absolute")
+ERROR, BRIER, ABSOLUTE, SQUARED = LOSSES = ("error", "brier", "absolute", "squared")
 SCHEMES = ("http://", "https://")
 
 
@@ -26,6 +26,7 @@ class HarmConfig:
         "false_alarms": ("false_alarms_ms",),
         "cooldown": ("cooldown_ms",),
         "loss": ("loss",),
+        "bound": ("bound",),
     }
 
     tolerance: float = 0.02
@@ -36,6 +37,8 @@ class HarmConfig:
     """After a recommendation there is none for so long."""
     loss: str = ""
     """What a row's loss is; empty is `error` of classes, and `absolute` of numbers."""
+    bound: float = 0.0
+    """Of numbers: an error that is larger counts as one of this size; 0: as the reference, or the first truths, say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,15 @@ def _cooldown(place: str, value: object) -> int:
     return cooldown_ms
 
 
+def _bound(place: str, value: object) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and limits.HARM_BOUND_MIN <= value <= limits.HARM_BOUND_MAX:  # type: ignore[operator]  # a number
+        return float(value)  # type: ignore[arg-type]
+    raise ConfigError(
+        f"{place}: expected the size from which on an error counts no more, above 0, such as 50.0, got {shown(value)}"
+    )
+
+
 def _loss(place: str, value: object) -> str:
     return parse_word(place, value, LOSSES)
 
@@ -146,5 +158,6 @@ HARM_KEYS: dict[str, Callable[[str, object], Any]] = {
     "false_alarms": _false_alarms,
     "cooldown": _cooldown,
     "loss": _loss,
+    "bound": _bound,
 }
 RETRAIN_KEYS: dict[str, Callable[[str, object], Any]] = {"command": _command, "url": _url, "timeout": _timeout}

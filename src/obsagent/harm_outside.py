@@ -36,8 +36,8 @@ class Outside:
 
     model: Callable[[str], Model | None]
     """What is configured of a model now."""
-    known: Callable[[str, str, str], Known | None]
-    """What the reference of a model and version says of the risk, by a loss."""
+    known: Callable[[str, str, str, float], Known | None]
+    """What the reference of a model and version says of the risk, by a loss and a bound of errors, or 0."""
     drifted: Callable[[Judged, int], list[dict[str, Any]]]
     """The features of a version that had drifted at a time (ms), the most severe first."""
     put: Callable[[list[Reading]], None]

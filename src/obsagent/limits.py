@@ -218,6 +218,9 @@ LEDGER_MANIFEST_BYTES_MAX = 256 << 20
 LEDGER_RUN_ROWS_MAX = 1 << 40
 LEDGER_ROW_BYTES_MAX = 16 << 20
 
+# Small files of JSON that are replaced as a whole
+STATE_ROWS_MAX = 1 << 53  # where rows are counted
+
 # Evaluation of drift
 DRIFT_STATE_BYTES_MAX = 64 << 20
 DRIFT_ALARMS_KEPT = 1_000
@@ -225,6 +228,11 @@ DRIFT_CHARTS = 5_000
 DRIFT_SLICES = 50
 DRIFT_SAMPLES_MIN = 30
 DRIFT_LOOK_S = 0.5
+DRIFT_DAYS_MAX = 1e9  # between two false alarms: longer than any duration that a configuration takes
+DRIFT_DYADIC_LEVELS_MAX = 32
+ADWIN_LEVELS_MAX = 48  # of buckets, each of which holds twice as many values as one of the level below
+ADWIN_LENGTH_MAX = 1 << 20  # of a block, a window, and the time between two looks
+ADWIN_SUM_MAX = 1e250  # of squares: sums of such are finite
 
 # Harm, and what is run when retraining is recommended
 HARM_STATE_BYTES_MAX = 64 << 20
@@ -232,6 +240,12 @@ HARM_SLICES = 50  # of a version
 HARM_FIRST_TRUTHS = 1_000  # that say what the risk is where no reference does
 HARM_EPISODES_KEPT = 1_000
 HARM_STREAMS = 1_000  # versions and variants that are judged
+HARM_BOUND_MIN = 1e-15  # of an error
+HARM_BOUND_MAX = 1e30
+HARM_SCALE_MIN = 1e-30  # what a loss of 1 stands for: in lesser units the squares of losses are infinite
+HARM_SCALE_MAX = 1e90
+HARM_SHARE_MIN = 1e-6  # less than any stream's share of the rate of false alarms
+HARM_MINUTE_ROWS_MAX = 1 << 26
 HARM_ARRIVALS = 50_000  # rows of the ledger's feed in one look
 RETRAIN_TIMEOUT_MS = 30_000
 RETRAIN_TIMEOUT_MAX_MS = 24 * 3_600_000
@@ -240,10 +254,18 @@ RETRAIN_ATTEMPTS = 6
 RETRAIN_OUTPUT_LINES = 200
 RETRAIN_LINE_CHARACTERS = 500
 RETRAIN_AT_ONCE = 8
+
 # Performance
 SCORE_BINS = 1_024
 CLASSES_MAX = 1_000
 PERFORMANCE_BYTES_MAX = 64 << 20  # of counts, decoded
+PERFORMANCE_DIMENSIONS_MAX = 4  # of an array
+PERFORMANCE_ROWS_MAX = 1 << 53  # floats know every number up to it, and two such still add up in 64 bits
+RANKING_CUTOFF_MAX = 1 << 53
+RANKING_GAIN_MAX = 1 + 1e-9  # of a share, with rounding
+ERROR_MAX = 1e70  # of numbers and of errors: so that sums of squares of squares are finite
+SQUARE_MAX = ERROR_MAX * ERROR_MAX
+PERFORMANCE_SUM_MAX = PERFORMANCE_ROWS_MAX * SQUARE_MAX
 
 # Prometheus and the HTTP port
 EXPORT_BUCKETS_MAX = 1_024

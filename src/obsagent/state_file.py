@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData, StoreError, UnsupportedVersion
 from obsagent.fs import Fs
+from obsagent.limits import COUNT_MAX, STATE_ROWS_MAX
 
 HEADER = struct.Struct("<8sHHII")
 """Magic, version, 0, bytes of the payload as stored, bytes after decompression."""
@@ -21,7 +22,6 @@ CHECKSUM = struct.Struct("<I")
 """CRC-32C of the header and of the payload as stored; it stands between them."""
 BEGIN = HEADER.size + CHECKSUM.size
 COMPLAINT_CHARACTERS = 200
-WHOLE_MAX, COUNT_MAX = (1 << 63) - 1, 1 << 53
 Made = TypeVar("Made")
 State = TypeVar("State")
 
@@ -119,7 +119,7 @@ def whole(value: Any) -> int:
 
 def count(value: Any) -> int:
     """A number of rows of JSON. Raises TypeError for anything else, ValueError for one below 0 or beyond all rows."""
-    if not 0 <= whole(value) <= COUNT_MAX:
+    if not 0 <= whole(value) <= STATE_ROWS_MAX:
         raise ValueError(f"{value} stands where rows are counted")
     return int(value)
 
@@ -162,7 +162,7 @@ def _of_type(value: Any, *types: type) -> Any:
 
 def _whole_of(digits: str) -> int:
     value = int(digits)
-    if abs(value) > WHOLE_MAX:
+    if abs(value) > COUNT_MAX:
         raise ValueError(f"a number of {len(digits)} digits")
     return value
 

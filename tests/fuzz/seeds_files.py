@@ -19,6 +19,7 @@ from obsagent.head.entries import Define, DefinedSeries, Entry, Frame
 from obsagent.head.journal import encode_file_header, to_record
 from obsagent.head.store import Store
 from obsagent.reference import FeatureReference, Joint, Reference, Spread
+from obsagent.reference.errors import ErrorCounter
 from obsagent.reference.writer import pack
 from obsagent.samples import Event, Exemplar, Kind, Series
 from obsagent.segment import format as layout
@@ -200,6 +201,9 @@ def reference_seeds() -> Seeds:
     yield "empty", pack(Reference("m"))
     yield "features", pack(Reference("m", "4", 4, {"amount": number, "country": classes}, left_out={"when": "a date"}))
     yield "joint", pack(Reference("m", "", 4, {"x": number}, outputs, classes, joint, source="train.csv"))
+    errors = ErrorCounter()
+    errors.add([1.0, 2.5, -3.0], [0.0, 2.0, -4.5])
+    yield "errors", pack(Reference("m", "", 4, {}, {"prediction.value": number}, number, errors=errors.result()))
 
 
 def sketch_seeds() -> Seeds:

@@ -64,7 +64,7 @@ def _drift() -> drift.State:
 def _harm() -> harm.State:
     """A version in harm by its reference, one of numbers that is still learnt, and one that has learnt."""
     live = {"": _track("error", Known(50.0, 500, "reference 1a2b3c4d"), 0.4), "land=Käse": _track("brier", None, 0.1)}
-    numbers = {"": _track("absolute", None, 3.0, 1_200), "land=DE": _track("absolute", None, 3.0, 10)}
+    numbers = {"": _track("absolute", None, 3.0, 1_200), "land=DE": _track("squared", None, 3.0, 10, bound=20.0)}
     versions = {FRAUD: harm.Version(live, AT_MS), Judged("price", "1", ""): harm.Version(numbers, AT_MS, False)}
     episode = Episode("0123456789abcdef", FRAUD, "land=Käse", AT_MS, AT_MS + 1, {"model": "fraud", "slices": [{}]})
     episode.ways = {"command": Told(STARTED, 1), "webhook": Told(DUE, 2, "answered 503", 503, 7)}
@@ -73,8 +73,8 @@ def _harm() -> harm.State:
     return harm.State(12_345, versions, [over, episode])
 
 
-def _track(loss: str, known: Known | None, risk: float, rows: int = 300) -> Track:
-    track = Track(Rule(loss, 0.02, 30 * 86_400_000, 0.5, known))
+def _track(loss: str, known: Known | None, risk: float, rows: int = 300, bound: float = 0.0) -> Track:
+    track = Track(Rule(loss, 0.02, 30 * 86_400_000, 0.5, known, bound))
     for minute in range(4):
         losses = risk * rows
         track.take(Losses(rows, losses, losses * max(risk, 1.0), AT_MS + 60_000 * minute))

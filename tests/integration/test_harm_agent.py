@@ -15,6 +15,7 @@ import pytest
 import obsagent
 from integration.agents import RunningAgent
 from integration.threaded_agent import until
+from obsagent import cli
 from obsagent.ask import AgentClient
 from obsagent.config import AgentConfig
 from obsagent.harm.format import NAME
@@ -46,18 +47,26 @@ class Service:
         self.now_s = time.time() - 100 * 60
 
     def serve(self, rows: int, error: float, version: str = "4", **model: Any) -> None:
-        fraud = self.obs.model("fraud", version=version, **model)
-        ids = [f"{version}-{self.number + row}" for row in range(rows)]
-        self.number += rows
-        truths = [float(self.chance.random() < 0.3) for _ in ids]
+        truths = [float(self.chance.random() < 0.3) for _ in range(rows)]
         given = [1.0 - truth if self.chance.random() < error else truth for truth in truths]
+        self._tell(self.obs.model("fraud", version=version, **model), given, truths)
+
+    def serve_numbers(self, rows: int, error: float) -> None:
+        """Of `price`, with normal errors of that standard deviation."""
+        truths = [self.chance.gauss(20, 5) for _ in range(rows)]
+        self._tell(self.obs.model("price", version="1"), [self.chance.gauss(truth, error) for truth in truths], truths)
+
+    def _tell(self, model: Any, given: list[float], truths: list[float]) -> None:
+        rows = len(truths)
+        ids = [f"r{self.number + row}" for row in range(rows)]
+        self.number += rows
         at = [self.now_s + 60.0 * (row // 500) for row in range(rows)]
         self.now_s = at[-1] + 60.0
-        fraud.predictions(given, ids=ids, at=at)
+        model.predictions(given, ids=ids, at=at)
         until(lambda: not self.obs.flush(1.0).pending, "predictions are not acknowledged")
         for begin in range(0, rows, 500):
             part = slice(begin, begin + 500)
-            assert fraud.truths(ids[part], truths[part], at=at[part]).matched == len(ids[part])
+            assert model.truths(ids[part], truths[part], at=at[part]).matched == len(ids[part])
 
 
 def command(place: Path) -> tuple[str, ...]:
@@ -193,3 +202,38 @@ def test_a_killed_agent_neither_counts_truths_twice_nor_runs_a_command_twice(
 
 def seen_by(agent: RunningAgent) -> int:
     return sum(model["truths"] for model in agent.status()["agent"]["harm"]["models"])
+
+
+def test_numbers_are_judged_by_squared_errors_against_their_reference(tmp_path: Path) -> None:
+    reference = fitted_reference(tmp_path)
+    told = ModelConfig(
+        reference=reference, harm=HarmConfig(loss="squared"), on_retrain=RetrainConfig(command(tmp_path / "evidence"))
+    )
+    config = config_in(tmp_path, models={"price": told})
+    with running_agent(config) as agent, AgentClient(config.serve, timeout_s=30) as client:
+        service = Service(config.listen)
+        service.serve_numbers(ROWS, 2.0)
+        until(lambda: seen(agent) >= ROWS - 500)
+        (metrics,) = (row["metrics"] for row in client.performance("model=price since 1d")["rows"])
+        assert metrics["mae"]["reference"]["value"] == pytest.approx(1.6, abs=0.1)
+        assert {metrics[name]["verdict"] for name in ("mae", "rmse", "r2")} == {"same"}
+        assert harm_of(agent)["episodes"] == []
+        service.serve_numbers(ROWS, 4.0)
+        until(lambda: evidence_in(tmp_path / "evidence"), "nothing is run")
+    (evidence,) = evidence_in(tmp_path / "evidence")
+    assert (evidence["model"], evidence["loss"]) == ("price", "squared")
+    assert evidence["bound"] == {"error": pytest.approx(8.0, rel=0.05), "source": evidence["reference"]["source"]}
+    assert evidence["reference"]["source"].startswith("reference ")
+    assert evidence["reference"]["risk"] == pytest.approx(4.0, rel=0.05)
+    assert evidence["risk"]["lower"] >= evidence["limit"]
+
+
+def fitted_reference(directory: Path) -> Path:
+    """Of a model whose errors have a standard deviation of 2."""
+    chance = random.Random(3)
+    rows = [(truth, truth + chance.gauss(0, 2)) for truth in (chance.gauss(20, 5) for _ in range(5_000))]
+    (directory / "train.csv").write_text("\n".join(["truth,said", *(f"{truth},{said}" for truth, said in rows)]))
+    path = directory / "price.ref"
+    names = ["--model", "price", "--truth", "truth", "--prediction", "said", "--out", str(path)]
+    assert cli.main(["reference", "fit", str(directory / "train.csv"), *names]) == 0
+    return path

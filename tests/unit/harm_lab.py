@@ -52,10 +52,10 @@ class Stream:
             at_ms = int(self.now_ms)
             if draw is None:
                 errors = sum(self.chance.random() < risk for _ in range(TOGETHER))
-                sums = (errors, float(errors), float(errors))
+                sums = (errors, float(errors), float(errors), float(errors))
             else:
                 losses = [draw(self.chance) for _ in range(TOGETHER)]
-                sums = (0, sum(losses), sum(loss**2 for loss in losses))
+                sums = (0, sum(losses), *(sum(loss**power for loss in losses) for power in (2, 4)))
             arrived = Arrived(judged, slice_ or {}, draw is None, at_ms, TOGETHER, *sums)
             self.rows.append((10 * len(self.rows), arrived))
             self.made.setdefault(judged, []).append(at_ms)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from obsagent.reference import CATEGORY, NUMBER, PREDICTION, SCORE, FeatureReference, Joint, Reference, Spread
+from obsagent.reference.errors import ErrorCounter, Errors
 from obsagent.sketches import TDigest
 
 VALUES = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
@@ -80,3 +82,18 @@ def whole(**changes: Any) -> Reference:
 def nan_sums() -> FeatureReference:
     """Sums that have overflown."""
     return number(sums=(0.0, math.inf, math.nan, 0.0))
+
+
+def errors_of(predicted: Sequence[float | None], truths: Sequence[float | None]) -> Errors:
+    counter = ErrorCounter()
+    counter.add(predicted, truths)
+    found = counter.result()
+    assert found is not None
+    return found
+
+
+def of_numbers(**changes: Any) -> Reference:
+    """The reference of a model that predicts numbers, of ten rows."""
+    outputs = {"prediction.value": number(importance=None)}
+    errors = errors_of([1.0, 2.0, 4.0, 0.0], [1.5, 2.0, 1.0, 0.0])
+    return replace(whole(truth=number(importance=None), outputs=outputs, joint=None, errors=errors), **changes)

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from reference_lab import category, number, whole
+from reference_lab import category, number, of_numbers, whole
 
 from obsagent import cli
 from obsagent.cli.complete import WantsFiles, choices
@@ -247,3 +247,13 @@ def test_the_shell_completes_actions_options_and_files() -> None:
     for words in (["reference", "fit"], ["reference", "show"], ["reference", "fit", "x", "--out"], ["config", "check"]):
         with pytest.raises(WantsFiles):
             choices(words, "")
+
+
+def test_the_errors_of_numbers_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "price.ref"
+    of_numbers().save(path)
+    assert cli.main(["reference", "show", str(path)]) == 0
+    assert "errors: MAE 0.875, RMSE 1.52, bias 0.625, R² -3.23, of 4 rows" in capsys.readouterr().out
+    assert cli.main(["reference", "show", str(path), "--format", "json"]) == 0
+    errors = json.loads(capsys.readouterr().out)["errors"]
+    assert (errors["rows"], errors["mae"], errors["bias"]) == (4, 0.875, 0.625)

@@ -35,6 +35,10 @@ def test_all_of_it(tmp_path: Path) -> None:
     assert fraud.on_retrain == RetrainConfig(("retrain", "fraud model"), "https://ci.example/retrain", 300_000)
 
 
+def test_errors_of_numbers_may_have_a_bound() -> None:
+    assert model(harm={"loss": "squared", "bound": 50}).harm == HarmConfig(loss="squared", bound=50.0)
+
+
 def test_it_has_defaults() -> None:
     assert model().harm == HarmConfig(tolerance=0.02, false_alarms_ms=365 * DAY_MS, cooldown_ms=7 * DAY_MS, loss="")
     assert model().on_retrain is None
@@ -56,7 +60,7 @@ def test_text_is_a_command_or_an_address(text: str, means: RetrainConfig) -> Non
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        ({"harm": 3}, "models.fraud.harm: expected a table with tolerance, false_alarms, cooldown, loss, got 3"),
+        ({"harm": 3}, "models.fraud.harm: expected a table with tolerance, false_alarms, cooldown, loss, bound, got 3"),
         (
             {"harm": {"tolerence": 1}},
             "unknown key models.fraud.harm.tolerence; did you mean models.fraud.harm.tolerance?",
@@ -67,7 +71,10 @@ def test_text_is_a_command_or_an_address(text: str, means: RetrainConfig) -> Non
         ({"harm": {"tolerance": float("nan")}}, "models.fraud.harm.tolerance: expected how much risk"),
         ({"harm": {"false_alarms": "1h"}}, "models.fraud.harm.false_alarms: expected a time between"),
         ({"harm": {"cooldown": "2y"}}, 'models.fraud.harm.cooldown: expected at most "366d"'),
-        ({"harm": {"loss": "auc"}}, "models.fraud.harm.loss: expected one of error, brier, absolute"),
+        ({"harm": {"loss": "auc"}}, "models.fraud.harm.loss: expected one of error, brier, absolute, squared"),
+        ({"harm": {"bound": 0}}, "models.fraud.harm.bound: expected the size from which on an error counts no more"),
+        ({"harm": {"bound": "5"}}, "above 0, such as 50.0, got '5'"),
+        ({"harm": {"bound": True}}, "models.fraud.harm.bound: expected the size"),
         ({"on_retrain": 3}, "models.fraud.on_retrain: expected a command such as"),
         ({"on_retrain": ""}, "models.fraud.on_retrain: expected a program and its arguments"),
         ({"on_retrain": "say 'x"}, 'models.fraud.on_retrain: "say \'x" cannot be taken apart: No closing quotation'),

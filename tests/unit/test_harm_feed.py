@@ -115,4 +115,4 @@ def test_numbers_are_absolute_errors(desk: Desk) -> None:
     apply(desk.ledger, truths([("x", 1, 5.0), ("y", 1, 7.0)], "price"), 30)
     (row,) = desk.feed.arrivals(-1).rows
     assert (row.judged.model, row.is_class, row.count, row.errors) == ("price", False, 2, 0)
-    assert (row.loss, row.loss_squared) == (2.5, 4.25)
+    assert (row.loss, row.loss_squared, row.loss_fourth) == (2.5, 4.25, 16.0625)

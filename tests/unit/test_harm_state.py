@@ -22,11 +22,11 @@ from obsagent.harm.track import Losses, Rule, Track
 from obsagent.limits import HARM_EPISODES_KEPT
 from obsagent.state_file import CHECKSUM, HEADER
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "harm_1.state"
+GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 def full() -> State:
-    bench = Bench(lambda _, version, __: Known(50.0, 500, "reference 1a2b3c4d") if version == "4" else None)
+    bench = Bench(lambda _, version, *__: Known(50.0, 500, "reference 1a2b3c4d") if version == "4" else None)
     bench.add(2_000, 0.1, slice_={"country": "Käse=\x1b[0m "})
     bench.add(3_000, 0.4, slice_={"country": "DE"})
     bench.add(3_000, 0, Judged("price", "1", ""), draw=lambda chance: abs(chance.gauss(0, 3.0)))
@@ -121,9 +121,10 @@ def test_an_error_that_has_no_finite_square_does_no_more_harm_than_a_large_one()
     assert encode(decode(encode(state))) == encode(state)
 
 
-def test_states_of_this_version_stay_readable() -> None:
-    """`tests/golden/make_harm_state.py` made it."""
-    data = GOLDEN.read_bytes()
+@pytest.mark.parametrize("version", range(1, VERSION + 1))
+def test_states_of_every_version_stay_readable(version: int) -> None:
+    """`tests/golden/make_harm_state.py` made them."""
+    data = (GOLDEN / f"harm_{version}.state").read_bytes()
     assert data.startswith(MAGIC)
     state = decode(data)
     assert state.versions.keys() == {LIVE, Judged("price", "1", ""), Judged("fraud", "5", "shadow")}

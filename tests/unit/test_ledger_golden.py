@@ -7,11 +7,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from golden.make_ledger import contents
 from obsagent.fs import Fs
+from obsagent.ledger.alive import Alive
 from obsagent.ledger.ledger import Ledger
+from obsagent.ledger.manifest import Marks
+from obsagent.ledger.memtable import Piece
+from obsagent.ledger.merge import run_path, write_merged
+from obsagent.ledger.run import Run
+from obsagent.ledger.sources import Masks
+from obsagent.ledger.tables import ARRIVALS
 from obsagent.ledger.verify import verify
 from unit.ledger_lab import KEY, at_ms
 
@@ -50,3 +58,17 @@ def test_a_golden_ledger_goes_on(version: str, tmp_path: Path) -> None:
     while ledger.upkeep():
         pass
     check(contents(Ledger.open_read_only(tmp_path / version, KEY).view()), expected)
+
+
+def test_sums_that_runs_of_before_do_not_have_are_unknown_and_stay_so_when_merged(tmp_path: Path) -> None:
+    before = [Run(path, 0) for path in sorted((GOLDEN / "ledger_1").glob("*.arrivals.run"))]
+    new = before[0].slice(0, 1) | {"position": np.array([10_000]), "loss_fourth": np.array([16.0])}
+    path = run_path(tmp_path, 1, ARRIVALS)
+    alive = Alive(Marks(), Masks(), np.zeros(1 << 16, "i8"))
+    [*write_merged(Fs(), path, ARRIVALS, before, alive)]
+    assert np.isnan(Run(path, 1).column("loss_fourth", 0, 3)).all()
+    [*write_merged(Fs(), path, ARRIVALS, [*before, Piece(ARRIVALS, new, [])], alive)]
+    fourth = Run(path, 1).column("loss_fourth", 0, Run(path, 1).rows)
+    assert len(fourth) == sum(run.rows for run in before) + 1
+    assert fourth[-1] == 16.0
+    assert np.isnan(fourth[:-1]).all()

@@ -154,17 +154,17 @@ def test_counts_add_up_over_merges(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "manifest").write_bytes(_of_version_2())
+    (tmp_path / "manifest").write_bytes(_of_a_newer_version())
     with pytest.raises(StoreError, match="a newer obsagent wrote it"):
         open_directory(tmp_path, Fs())
 
 
-def _of_version_2() -> bytes:
+def _of_a_newer_version() -> bytes:
     from obsagent._native.codec import crc32c
     from obsagent.ledger.manifest import Manifest
 
     data = bytearray(Manifest().encode())
-    data[8] = 2
+    data[8] += 1
     data[24:28] = crc32c(bytes(data[28:]), crc32c(bytes(data[:24]))).to_bytes(4, "little")
     return bytes(data)
 

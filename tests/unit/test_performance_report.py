@@ -8,6 +8,7 @@ import json
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from obsagent import cli
@@ -17,6 +18,8 @@ from obsagent.cli import performance_text
 from obsagent.cli.table import columns_of
 from obsagent.evaluate.performance_report import performance_report
 from obsagent.evaluate.verdicts import verdict
+from obsagent.performance import RegressionSums
+from obsagent.reference.errors import ErrorCounter
 from unit.fake_ledger import FakeLedger
 from unit.fake_view import FakeGap
 from unit.feature_lab import LABEL, Lab
@@ -126,6 +129,27 @@ def test_numbers_have_metrics_of_their_own_and_no_reference(judged: Judged) -> N
     assert row["metrics"]["mae"]["value"] == pytest.approx(1.6, abs=0.2)
     assert (row["confusion"], row["reference"], row["positive"]) == (None, None, None)
     assert {metric["verdict"] for metric in row["metrics"].values()} == {None}
+
+
+def test_numbers_are_compared_with_the_errors_of_their_reference() -> None:
+    judged = Judged()
+    judged.lab.configured["price"] = LABEL
+    for size, said in ((2.0, "same"), (1.0, "worse"), (4.0, "better")):
+        chance = np.random.default_rng(1)
+        truths = chance.normal(20, 5, 5_000)
+        predicted = truths + chance.normal(0, size, 5_000)
+        counter = ErrorCounter()
+        counter.add(predicted.tolist(), truths.tolist())
+        judged.lab.joints[LABEL] = ExpectedOutcomes(LABEL, ("x",), ("x",), {}, errors=counter.result())
+        metrics = row_of(judged.report("model=price"), model="price")["metrics"]
+        wanted = RegressionSums()
+        wanted.update(truths, predicted)
+        for name, metric in metrics.items():
+            found = wanted.quantile(int(name[-2:]) / 100, absolute=True) if "error" in name else wanted.measure(name)
+            assert metric["reference"]["value"] == pytest.approx(found.value), name
+            assert metric["reference"]["low"] == pytest.approx(found.low), name
+        told = {name: metrics[name]["verdict"] for name in ("mae", "rmse", "r2", "error_p50")}
+        assert told == dict.fromkeys(told, said)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,8 @@ from performance_rows import binary_rows
 
 import obsagent.performance
 from obsagent.errors import CorruptData, PerformanceError, UnsupportedVersion
-from obsagent.limits import PERFORMANCE_BYTES_MAX
+from obsagent.limits import ERROR_MAX, PERFORMANCE_BYTES_MAX
 from obsagent.performance import BinaryCounts, ClassCounts, RankingSums, RegressionSums
-from obsagent.performance.arrays import LARGEST
 from obsagent.performance.bins import CELLS
 from obsagent.performance.counts import Counts
 from obsagent.performance.error_bins import LAST
@@ -73,10 +72,10 @@ def test_what_comes_back_is_what_was(make: Callable[[], Counts]) -> None:
 
 def test_the_largest_errors_that_are_taken_come_back() -> None:
     counts = RegressionSums()
-    counts.update([0.0, 1.0], [LARGEST, 0.0])
+    counts.update([0.0, 1.0], [ERROR_MAX, 0.0])
     assert RegressionSums.from_bytes(counts.to_bytes()).measures() == counts.measures()
     with pytest.raises(PerformanceError, match="infinite"):
-        counts.update([0.0], [2 * LARGEST])
+        counts.update([0.0], [2 * ERROR_MAX])
 
 
 @pytest.mark.parametrize("at", range(len(ALL)))

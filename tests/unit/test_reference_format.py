@@ -53,6 +53,7 @@ def test_the_keys_are_as_they_are_described() -> None:
     assert keys_of("Content") == format.CONTENT_KEYS
     assert keys_of("Feature") == format.FEATURE_KEYS
     assert keys_of("Joint") == format.JOINT_KEYS
+    assert keys_of("Errors") == format.ERRORS_KEYS
 
 
 def test_the_numbers_are_as_they_are_described() -> None:
@@ -66,6 +67,7 @@ def test_the_numbers_are_as_they_are_described() -> None:
         r"at most (\d+) different numbers": limits.REFERENCE_BINS,
         r"\| (\d+), halved": limits.REFERENCE_SCORE_BINS,
         r"at most (\d+) cells": limits.REFERENCE_JOINT_CELLS_MAX,
+        r"at most (\d+), and 0 below 2": format.ERROR_BIN_MAX,
         r"first (\d+) hexadecimal digits of the hash": format.ID_DIGITS,
         r"the first (\d+) the value of the label": format.LABEL_DIGITS,
     }.items():
@@ -131,7 +133,7 @@ def test_every_cut_is_refused_and_so_is_what_follows() -> None:
         (b"", "this is no reference; obsagent reference fit makes one"),
         (b"amount,country\n1,DE\n", "this is no reference"),
         (format.MAGIC + b"\1", "cut off within its header"),
-        (sealed(b"\x80", version=2), "a reference of version 2; this obsagent reads 1: update it"),
+        (sealed(b"\x80", version=3), "a reference of version 3; this obsagent reads 2: update it"),
         (sealed(b"\x80", version=0), "its header's checksum does not match"),
         (sealed(b"\x80"), "content: expected a map with model"),
         (sealed(b"\xc1"), "content: not msgpack"),

@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from obsagent.reference.errors import Errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedOutcomes:
-    """What a reference says of a model's outcomes: how often which score, prediction and truth came together."""
+    """What a reference says of a model's outcomes: how often which score, prediction and truth came together, and of
+    numbers how far they were apart.
+    """
 
     reference: str
     """The reference's id."""
@@ -77,6 +82,8 @@ class ExpectedOutcomes:
     score_bins: int = 0
     """Of one width; 0 without scores."""
     score_range: tuple[float, float] = (0.0, 1.0)
+    errors: Errors | None = None
+    """Of numbers; None where a reference has not kept them."""
 
 
 class References(Protocol):

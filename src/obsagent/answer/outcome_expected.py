@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from obsagent.answer.expected import ExpectedOutcomes, References
-from obsagent.answer.outcome_counts import CELLS, OTHERS, binary_of, classes_by_score, names_of
-from obsagent.answer.outcome_metrics import CLASSES, TWO_CLASSES, predicts
+from obsagent.answer.outcome_counts import CELLS, OTHERS, Counts, binary_of, classes_by_score, names_of
+from obsagent.answer.outcome_metrics import CLASSES, NUMBERS, TWO_CLASSES, predicts
 from obsagent.answer.outcome_read import Part
 from obsagent.answer.outcomes import OutcomeModel
 from obsagent.limits import OUTCOME_CLASSES_ESTIMATED, SCORE_BINS
-from obsagent.performance import CBPE, BinaryCounts, ClassCBPE, ClassCounts, Estimate
+from obsagent.performance import CBPE, BinaryCounts, ClassCBPE, ClassCounts, Estimate, RegressionSums
+from obsagent.performance.moments import Moments
+
+if TYPE_CHECKING:
+    from obsagent.reference.errors import Errors
 
 PROBABILITIES = (0.0, 1.0)
 
@@ -27,8 +31,11 @@ class Expectations:
         self._joints: dict[tuple[str, str], Any] = {}
         self._calibrated: dict[tuple[str, str], CBPE | ClassCBPE | None] = {}
 
-    def counts(self, model: OutcomeModel, reference: str) -> BinaryCounts | ClassCounts | None:
-        """The outcomes that a reference knows; None if it knows none, and of numbers, whose errors it has not kept."""
+    def counts(self, model: OutcomeModel, reference: str) -> Counts | None:
+        """The outcomes that a reference knows; None if it knows none."""
+        if predicts(model) == NUMBERS:
+            expected = self._references.outcomes(reference)
+            return _numbers_of(expected.errors) if expected and expected.errors else None
         joint = self._joint(model, reference)
         if joint is None or not joint.any():
             return None
@@ -60,6 +67,17 @@ class Expectations:
             expected = self._references.outcomes(reference) if predicts(model) in (TWO_CLASSES, CLASSES) else None
             self._joints[key] = _joint_of(expected, model) if expected else None
         return self._joints[key]
+
+
+def _numbers_of(errors: Errors) -> RegressionSums:
+    return RegressionSums.from_moments(
+        Moments(*errors.errors),
+        Moments(*errors.truths),
+        Moments(*errors.absolute),
+        Moments(*errors.shares),
+        Moments(*errors.squares),
+        ([*errors.bins], [*errors.bins.values()]),
+    )
 
 
 def _calibrated(joint: Any, model: OutcomeModel) -> CBPE | ClassCBPE:

@@ -8,7 +8,8 @@
 `fit` reads training or validation data: CSV (also gzipped), Parquet, .npy or .npz. All columns are features but the
 truth, the prediction, the score and those that --drop names; --features names them instead. Numbers get 128 bins with
 as many values each, or one for each value where there are few; of categories the 128 most frequent are told apart. Data
-is read twice, a part at a time: however large it is, memory stays small. The reference is written to --out (NAME.ref,
+is read twice, a part at a time: however large it is, memory stays small. With --truth and --prediction it keeps how
+often which came together and, of numbers, how far they were apart. The reference is written to --out (NAME.ref,
 or NAME-VERSION.ref); the agent takes it from its configuration:
 
     [models.NAME]

@@ -7,11 +7,7 @@ from typing import Any, ClassVar, Self
 
 from obsagent.drift.adwin import ADWIN
 from obsagent.errors import DriftError
-
-LEVELS_MAX, LENGTH_MAX = 48, 1 << 20
-"""Each level of buckets holds twice as many values as the one below."""
-SUM_MAX = 1e250
-"""Sums of such are finite."""
+from obsagent.limits import ADWIN_LENGTH_MAX, ADWIN_LEVELS_MAX, ADWIN_SUM_MAX
 
 
 class BlockADWIN(ADWIN):
@@ -52,7 +48,7 @@ class BlockADWIN(ADWIN):
 
     def _has_settings(self) -> bool:
         lengths = (self.block, self.max_buckets, self.min_window_length, self.grace_period)
-        return 0 < self.delta < 1 and all(type(length) is int and 0 < length <= LENGTH_MAX for length in lengths)
+        return 0 < self.delta < 1 and all(type(length) is int and 0 < length <= ADWIN_LENGTH_MAX for length in lengths)
 
     def _has_window(self) -> bool:
         """Whether the buckets are those of a window of its width, and what is not a block yet is less than one."""
@@ -60,13 +56,13 @@ class BlockADWIN(ADWIN):
         buckets = [bucket for row in rows for bucket in row]
         if len(self._open) != 3 or any(len(bucket) != 2 for bucket in buckets):
             return False
-        if not 0 < len(rows) <= LEVELS_MAX or (len(rows) > 1 and not rows[-1]):
+        if not 0 < len(rows) <= ADWIN_LEVELS_MAX or (len(rows) > 1 and not rows[-1]):
             return False
         totals = (self.total, *self._open[:2], *(bucket[0] for bucket in buckets))
         squares = (self._deviations, self._open[2], *(bucket[1] for bucket in buckets))
         return (
-            all(abs(each) <= math.sqrt(SUM_MAX) for each in totals)
-            and all(abs(each) <= SUM_MAX for each in squares)
+            all(abs(each) <= math.sqrt(ADWIN_SUM_MAX) for each in totals)
+            and all(abs(each) <= ADWIN_SUM_MAX for each in squares)
             and all(len(row) <= self.max_buckets for row in rows)
             and self.width == sum(len(row) * (self.block << index) for index, row in enumerate(rows))
             and 0 <= self._open[0] < self.block

@@ -23,10 +23,10 @@ from obsagent.drift.counts import checked
 from obsagent.drift.evalue import Null
 from obsagent.drift.sequential import KeptRate, finite, infinite, rate
 from obsagent.errors import DriftError
+from obsagent.limits import DRIFT_DYADIC_LEVELS_MAX
 
 LEVELS = 14
 """Up to 8,192 windows: 23 hours of 10 s."""
-LEVELS_MAX = 32
 
 
 class DyadicESR(KeptRate):
@@ -50,8 +50,8 @@ class DyadicESR(KeptRate):
 
     def __init__(self, null: Null, alpha: float = 1e-4, *, levels: int = LEVELS) -> None:
         """`alpha`: at most one false alarm in 1 / alpha windows. Raises `DriftError`."""
-        if not 1 <= levels <= LEVELS_MAX:
-            raise DriftError(f"levels are 1 to {LEVELS_MAX}, not {levels!r}")
+        if not 1 <= levels <= DRIFT_DYADIC_LEVELS_MAX:
+            raise DriftError(f"levels are 1 to {DRIFT_DYADIC_LEVELS_MAX}, not {levels!r}")
         self.null = null
         self.alpha = rate(alpha)
         self.levels = int(levels)

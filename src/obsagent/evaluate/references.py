@@ -96,4 +96,5 @@ def outcomes_of(reference: Reference) -> ExpectedOutcomes | None:
     if joint is None:
         return None
     score_range = joint.score_low, joint.score_high
-    return ExpectedOutcomes(reference.label, joint.predicted, joint.truths, joint.cells, joint.score_bins, score_range)
+    named = reference.label, joint.predicted, joint.truths, joint.cells
+    return ExpectedOutcomes(*named, joint.score_bins, score_range, reference.errors)

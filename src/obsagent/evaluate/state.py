@@ -15,14 +15,12 @@ from obsagent.evaluate.chart import NOTHING, Chart
 from obsagent.evaluate.family import Alarm, ChartKey, Family
 from obsagent.evaluate.levels import LEVELS
 from obsagent.evaluate.settings import HOUR_OF_WEEK, REFERENCE, ROLLING, Settings
-from obsagent.limits import DRIFT_ALARMS_KEPT, DRIFT_STATE_BYTES_MAX
+from obsagent.limits import DRIFT_ALARMS_KEPT, DRIFT_DAYS_MAX, DRIFT_STATE_BYTES_MAX
 from obsagent.state_file import StateFile, count, flag, made, number, text, whole
 
 NAME = "drift.state"
 MAGIC = b"OBSDRFT\n"
 VERSION = 1
-DAYS_MAX = 1e9
-"""Longer than any duration that a configuration takes."""
 
 
 class Judged(NamedTuple):
@@ -116,7 +114,7 @@ def _from_plain(plain: Any) -> State:
 
 def _settings_of(plain: Any) -> Settings:
     found = made(Settings, plain)
-    is_rate = 0 < found.alpha <= 1 and 0 < found.days <= DAYS_MAX and found.tolerance >= 0
+    is_rate = 0 < found.alpha <= 1 and 0 < found.days <= DRIFT_DAYS_MAX and found.tolerance >= 0
     if not is_rate or found.against not in (REFERENCE, ROLLING, HOUR_OF_WEEK) or found.past_ms <= 0:
         raise ValueError("nothing is judged by such settings")
     return found

@@ -4,7 +4,9 @@ episode, model, version, variant     what it is about
 slice                                where it was seen first; null: in the whole
 since, newest_truth                  since when harm was done, about, and with which truth that was sure (ISO 8601, UTC)
 raised                               when it was said: another time where old truths are told by `at=`
-loss                                 what a row's loss is: error, brier or absolute
+loss                                 what a row's loss is: error, brier, absolute or squared
+bound                                null of classes; of numbers {error: from which size on an error counts no more,
+                                     source: "configured", or of what it was learnt}
 risk                                 {live: the mean loss since then, lower, upper: anytime-valid bounds, truths}
 reference                            {risk, upper: its bound (99 %), truths, source}
 tolerance, limit                     how much more is allowed, and the sum: `risk.lower` is not below it
@@ -26,6 +28,7 @@ from typing import Any, TypeVar
 from obsagent.answer.instants import iso_utc
 from obsagent.config_values import as_duration
 from obsagent.evaluate.state import Judged
+from obsagent.harm.allowed import POWERS
 from obsagent.harm.episode import Episode
 from obsagent.harm.feed import Feed
 from obsagent.harm.judge import worst_slices
@@ -37,6 +40,7 @@ from obsagent.performance.risk import risk_interval
 SLICES_SHOWN = 5
 FEATURES_SHOWN = 10
 HOUR_MS = 3_600_000
+CONFIGURED = "configured"
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +66,7 @@ def evidence_of(
         "newest_truth": _time(version.last_ms),
         "raised": _time(episode.raised_ms),
         "loss": track.rule.loss,
+        "bound": bound_of(track),
         "risk": _risk(track, harm),
         "reference": _reference(track),
         "tolerance": track.rule.tolerance,
@@ -90,6 +95,17 @@ def _asked(ask: Callable[[], T]) -> T | None:
 def rate_says(track: Track) -> str:
     """The rate in words."""
     return f"at most one false recommendation in {as_duration(track.rule.every_ms)}, on average"
+
+
+def bound_of(track: Track) -> dict[str, Any] | None:
+    """From which size on an error of numbers counts no more, and who says so; None of classes, and while nobody knows.
+
+    What is judged is the loss in units of that error's, and 1 at most.
+    """
+    power = POWERS.get(track.rule.loss)
+    if power is None or track.known is None:
+        return None
+    return {"error": track.scale ** (1 / power), "source": CONFIGURED if track.rule.bound else track.known.source}
 
 
 def _risk(track: Track, harm: Harm) -> dict[str, Any]:

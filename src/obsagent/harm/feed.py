@@ -25,6 +25,8 @@ class Arrived:
     """Σ of (score − truth)² of classes, where there is a score; Σ |error| of numbers."""
     loss_squared: float
     """Σ of the squares of these."""
+    loss_fourth: float
+    """Σ of their fourth powers; NaN where nobody has kept it."""
 
 
 @dataclass(frozen=True, slots=True)

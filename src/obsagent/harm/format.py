@@ -4,4 +4,4 @@ from __future__ import annotations
 
 NAME = "harm.state"
 MAGIC = b"OBSHARM\n"
-VERSION = 1
+VERSION = 2

@@ -9,6 +9,7 @@ answers and this one has ceased to.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from obsagent.harm.episode import Episode, episode_id
 from obsagent.harm.feed import Arrivals, Arrived, Feed
 from obsagent.harm.state import WHOLE, State, Version
 from obsagent.harm.track import Losses, Rule, Track
-from obsagent.harm_config import ERROR, HarmConfig
+from obsagent.harm_config import ERROR, SQUARED, HarmConfig
 from obsagent.limits import HARM_SLICES, HARM_STREAMS
 from obsagent.performance.harm import Harm
 
@@ -31,8 +32,8 @@ SWITCH_PREDICTIONS = 30
 """A version has ceased if it predicted nothing in `SWITCH_MS` in which another one predicted as many."""
 
 Settings = Callable[[str], HarmConfig]
-References = Callable[[str, str, str], Known | None]
-"""Of a model, a version and a loss: what the reference says of the risk."""
+References = Callable[[str, str, str, float], Known | None]
+"""Of a model, a version, a loss and the bound of errors, or 0: what the reference says of the risk."""
 
 
 @dataclass(slots=True)
@@ -117,11 +118,12 @@ class Judge:
         if key not in self._rules:
             config = self._settings(judged.model)
             loss = loss_of(config.loss, is_class=is_class)
-            known = self._references(judged.model, judged.version, loss)
+            bound = 0.0 if is_class else config.bound
+            known = self._references(judged.model, judged.version, loss, bound)
             every_ms = config.false_alarms_ms
             self._rules[key] = (
-                Rule(loss, config.tolerance, every_ms, WHOLE_SHARE, known),
-                Rule(loss, config.tolerance, every_ms, SLICE_SHARE),
+                Rule(loss, config.tolerance, every_ms, WHOLE_SHARE, known, bound),
+                Rule(loss, config.tolerance, every_ms, SLICE_SHARE, bound=bound),
             )
         return self._rules[key]
 
@@ -166,7 +168,11 @@ class Judge:
 def _losses(row: Arrived, loss: str) -> Losses:
     if loss == ERROR:
         return Losses(row.count, float(row.errors), float(row.errors), row.at_ms)
-    return Losses(row.count, row.loss, row.loss_squared, row.at_ms)
+    if loss != SQUARED:
+        return Losses(row.count, row.loss, row.loss_squared, row.at_ms)
+    if math.isnan(row.loss_fourth):  # it was not kept yet when these came: they say nothing
+        return Losses(0, 0.0, 0.0, row.at_ms)
+    return Losses(row.count, row.loss_squared, row.loss_fourth, row.at_ms)
 
 
 def _successor(feed: Feed, judged: Judged, now_ms: int) -> Judged | None:

@@ -26,7 +26,7 @@ class View(Protocol):
         ...
 
     def arrivals(self, after_position: int = -1) -> Any:
-        """Arrays `position series at_ms count errors loss loss_squared`, by position."""
+        """Arrays `position series at_ms count errors loss loss_squared loss_fourth`, by position."""
         ...
 
     def outcomes(self, numbers: Iterable[int], from_ms: int, to_ms: int, step_ms: int = 0) -> Sequence[Any]:
@@ -40,6 +40,7 @@ class _Sum:
     errors: int = 0
     loss: float = 0.0
     loss_squared: float = 0.0
+    loss_fourth: float = 0.0
     at_ms: int = 0
 
 
@@ -94,15 +95,16 @@ def _end(positions: Any, synced: int) -> int:
 
 
 def _summed(series: Sequence[OutcomeSeries], columns: Any, end: int) -> Iterable[Arrived]:
-    names = ("series", "at_ms", "count", "errors", "loss", "loss_squared")
+    names = ("series", "at_ms", "count", "errors", "loss", "loss_squared", "loss_fourth")
     values = zip(*(getattr(columns, name)[:end].tolist() for name in names), strict=True)
     sums: dict[tuple[int, int], _Sum] = {}
-    for number, at_ms, count, errors, loss, loss_squared in values:
+    for number, at_ms, count, errors, loss, loss_squared, loss_fourth in values:
         added = sums.setdefault((at_ms // TOGETHER_MS, number), _Sum())
         added.count += count
         added.errors += errors
         added.loss += loss
         added.loss_squared += loss_squared
+        added.loss_fourth += loss_fourth
         added.at_ms = max(added.at_ms, at_ms)
     for (_, number), added in sorted(sums.items()):
         yield _arrived(series[number], added)
@@ -111,5 +113,5 @@ def _summed(series: Sequence[OutcomeSeries], columns: Any, end: int) -> Iterable
 def _arrived(series: OutcomeSeries, added: _Sum) -> Arrived:
     judged = Judged(series.model, series.version, series.variant)
     is_class = series.task == CLASSIFICATION
-    sums = added.count, added.errors, added.loss, added.loss_squared
+    sums = added.count, added.errors, added.loss, added.loss_squared, added.loss_fourth
     return Arrived(judged, series.slice, is_class, added.at_ms, *sums)

@@ -1,7 +1,7 @@
 """What `obsagent status` says of harm.
 
-models     [{model, version, variant, loss, risk, lower, upper (95 %), rows, reference, limit, source, log10_evalue,
-           is_harmful, truths, changed_ms (0: never), worst_slice ("" if there is none)}]
+models     [{model, version, variant, loss, bound (as in the evidence), risk, lower, upper (95 %), rows, reference,
+           limit, source, log10_evalue, is_harmful, truths, changed_ms (0: never), worst_slice ("" if there is none)}]
 episodes   [{id, model, version, variant, slice, since_ms, raised_ms, ended_ms (0: it goes on), why, evidence,
            on_retrain {command | webhook: {stage, attempts, says, code, at_ms}}}], the newest first
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from obsagent.evaluate.state import Judged
 from obsagent.harm.episode import FAILED, Episode
+from obsagent.harm.evidence import bound_of
 from obsagent.harm.judge import worst_slices
 from obsagent.harm.state import WHOLE, State, Version
 
@@ -52,6 +53,7 @@ def _model(judged: Judged, version: Version) -> dict[str, Any]:
     return {
         **judged._asdict(),
         "loss": track.rule.loss,
+        "bound": bound_of(track),
         "risk": risk,
         "lower": low,
         "upper": high if high is not None and math.isfinite(high) else None,

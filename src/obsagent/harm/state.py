@@ -14,15 +14,19 @@ from obsagent.evaluate.state import Judged
 from obsagent.harm.episode import Episode
 from obsagent.harm.format import MAGIC, NAME, VERSION
 from obsagent.harm.track import Rule, Track, known_of
-from obsagent.harm_config import ABSOLUTE, BRIER, ERROR
-from obsagent.limits import HARM_EPISODES_KEPT, HARM_STATE_BYTES_MAX
+from obsagent.harm_config import LOSSES
+from obsagent.limits import (
+    HARM_BOUND_MAX,
+    HARM_BOUND_MIN,
+    HARM_EPISODES_KEPT,
+    HARM_SHARE_MIN,
+    HARM_STATE_BYTES_MAX,
+)
 from obsagent.state_file import StateFile, flag, number, text, whole
 
 WHOLE = ""
 """The slice that everything is in."""
 NOTHING_READ = -1
-SHARE_MIN = 1e-6
-"""Less than any stream's share of the rate of false alarms."""
 
 
 @dataclass(slots=True)
@@ -80,13 +84,15 @@ def _to_plain(state: State) -> dict[str, Any]:
 
 def _rule_to_plain(rule: Rule) -> list[Any]:
     known = [*astuple(rule.known)] if rule.known else None
-    return [rule.loss, rule.tolerance, rule.every_ms, rule.share, known]
+    return [rule.loss, rule.tolerance, rule.every_ms, rule.share, known, rule.bound]
 
 
 def _rule_of(plain: Any) -> Rule:
-    loss, tolerance, every_ms, share, known = plain
-    rule = Rule(text(loss), number(tolerance), whole(every_ms), number(share), known_of(known))
-    if rule.loss not in (ERROR, BRIER, ABSOLUTE) or not (0 <= rule.tolerance < 1 and SHARE_MIN <= rule.share <= 1):
+    loss, tolerance, every_ms, share, known, *more = plain
+    (bound,) = more or (0.0,)  # version 1 had none
+    rule = Rule(text(loss), number(tolerance), whole(every_ms), number(share), known_of(known), number(bound))
+    is_bound = rule.bound == 0 or HARM_BOUND_MIN <= rule.bound <= HARM_BOUND_MAX
+    if rule.loss not in LOSSES or not (0 <= rule.tolerance < 1 and HARM_SHARE_MIN <= rule.share <= 1 and is_bound):
         raise ValueError("nothing is judged by such a rule")
     return rule
 

@@ -3,9 +3,10 @@
 The truths of a minute are judged together, when it is over: within it their order says nothing. So a batch of truths
 that is sorted, by slice or by class, is judged as the mixture that it is.
 
-Losses of classes lie between 0 and 1. Errors of numbers have no bound: x is one of them in units of `SPREAD` times the
-mean of the first ones, and the loss that is judged is min(x, 1). Only sums are known, and x − x² / 4 ≤ min(x, 1): what
-is judged is Σx − Σx² / 4, which says too little of large errors and never too much, so that one of them is no harm.
+Losses of classes lie between 0 and 1. Those of numbers have no bound: x is one of them in units of a scale (`allowed`),
+and the loss that is judged is min(x, 1). Only sums are known, and x − x² / 4 ≤ min(x, 1): what is judged is
+Σx − Σx² / 4, which says too little of large errors and never too much, so that one of them is no harm. What is known of
+the reference is not cut in that way: harm is said where the risk, however large single errors are, is above it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from dataclasses import astuple, dataclass
 from typing import Any, Self
 
 from obsagent.drift.block_adwin import BlockADWIN
-from obsagent.harm.allowed import FIRST_TRUTHS, Known
+from obsagent.harm.allowed import FIRST_TRUTHS, POWERS, Known
 from obsagent.harm.marks import Marks
-from obsagent.harm_config import ABSOLUTE
-from obsagent.limits import HARM_FIRST_TRUTHS
-from obsagent.performance.arrays import LARGEST, SUM_MAX
+from obsagent.limits import ERROR_MAX, HARM_FIRST_TRUTHS, HARM_MINUTE_ROWS_MAX, PERFORMANCE_SUM_MAX
 from obsagent.performance.harm import Harm, HarmDetector
 from obsagent.performance.intervals import wilson, z_of
 from obsagent.performance.risk import risk_interval
@@ -30,7 +29,6 @@ MOMENT_MS = 60_000
 """Truths of so long are judged together."""
 SETTLE_MS = 2_000
 """So much later a moment is over, if nothing of a later one has come."""
-SPREAD = 8.0
 CONFIDENCE = 0.95
 KNOWN_CONFIDENCE = 0.99
 """Of the upper bound of a risk that is known from so many rows."""
@@ -38,10 +36,6 @@ RECOVERED_ALPHA = 1e-4
 """That harm is over is said falsely once in so many truths at most."""
 LIMIT_MARGIN = 1e-6
 """The risk that is allowed is at least so far from 0 and 1."""
-SCALE_MIN = 1e-30
-"""Errors in lesser units have squares that are infinite."""
-OPEN_MAX = 1 << 26
-"""So many truths a minute has at most."""
 ROWS_MIN = 100_000
 """A false recommendation comes at most once in so many truths, however few come in a day."""
 
@@ -58,8 +52,8 @@ class Losses:
     @property
     def sums(self) -> tuple[float, float, float]:
         """What adds up: finite, and so are its squares, however large an error is."""
-        most = self.rows * LARGEST
-        return self.rows, min(most, self.total), min(most * LARGEST, self.squares)
+        most = self.rows * ERROR_MAX
+        return self.rows, min(most, self.total), min(most * ERROR_MAX, self.squares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +68,8 @@ class Rule:
     every_ms: int
     share: float
     known: Known | None = None
+    bound: float = 0.0
+    """Of errors of numbers; 0: it is learnt."""
 
 
 class Track:
@@ -86,8 +82,6 @@ class Track:
         self.is_harmful = False
         self.changed_ms = 0
         """Since when the mean loss is another than before (ADWIN); 0 if it never changed."""
-        self.scale = 1.0 if rule.known else 0.0
-        """What a loss of 1 stands for; 0 while the first truths have not come."""
         self._first = [0.0, 0.0, 0.0]
         self._open = [0.0, 0.0, 0.0]
         self._open_ms = self._moment_ms = 0
@@ -105,6 +99,11 @@ class Track:
     def rule(self) -> Rule:
         """By what it is judged."""
         return self._rule
+
+    @property
+    def scale(self) -> float:
+        """What a loss of 1 stands for; 0 while the first truths have not come."""
+        return self.known.scale if self.known else 0.0
 
     @property
     def truths(self) -> int:
@@ -150,7 +149,7 @@ class Track:
 
     def judge_by(self, rule: Rule) -> bool:
         """Goes on by another rule; False if that is not possible, since losses or the reference are others."""
-        if (rule.loss, rule.known) != (self._rule.loss, self._rule.known):
+        if (rule.loss, rule.known, rule.bound) != (self._rule.loss, self._rule.known, self._rule.bound):
             return False
         before, self._rule = self._rule, rule
         if rule.tolerance != before.tolerance and self.known:
@@ -202,7 +201,7 @@ class Track:
 
     @property
     def _is_of_numbers(self) -> bool:
-        return self._rule.loss == ABSOLUTE
+        return self._rule.loss in POWERS
 
     def _scaled(self, harm: Harm | None) -> Harm | None:
         """In the loss's own unit, and with the e-value as its evidence."""
@@ -222,10 +221,14 @@ class Track:
         rows, losses, squares = int(self._first[0]), *self._first[1:]
         if rows < HARM_FIRST_TRUTHS:
             return
-        self.scale = max(SPREAD * losses / rows, SCALE_MIN) if self._is_of_numbers and losses > 0 else 1.0
-        spread = math.sqrt(max(0.0, squares / rows - (losses / rows) ** 2)) / self.scale
-        self.known = Known(min(losses / self.scale, float(rows)), rows, FIRST_TRUTHS, spread)
+        self.known = self._first_known(rows, losses, squares)
         self._begin(self.known)
+
+    def _first_known(self, rows: int, losses: float, squares: float) -> Known:
+        if not self._is_of_numbers:
+            return Known(min(losses, float(rows)), rows, FIRST_TRUTHS)
+        variance = squares / rows - (losses / rows) ** 2
+        return Known.of_numbers(self._rule.loss, self._rule.bound, rows, losses / rows, variance, FIRST_TRUTHS)
 
     def _begin(self, known: Known) -> None:
         """Of numbers the tolerance is a share of the risk."""
@@ -248,7 +251,6 @@ class Track:
             "rows": self.rows,
             "is_harmful": self.is_harmful,
             "changed_ms": self.changed_ms,
-            "scale": self.scale,
             "first": self._first,
             "open": [*self._open, self._open_ms, self._moment_ms],
             "marks": self._marks.to_plain(),
@@ -263,9 +265,9 @@ class Track:
     def from_plain(cls, rule: Rule, plain: dict[str, Any]) -> Self:
         """What `to_plain` gave; raises what wrong values do."""
         found = cls(rule)
-        found.known = known_of(plain["known"])
+        found.known = known_of(plain["known"], plain.get("scale", 1.0))
         found.rows, found.is_harmful = count(plain["rows"]), flag(plain["is_harmful"])
-        found.changed_ms, found.scale = whole(plain["changed_ms"]), number(plain["scale"])
+        found.changed_ms = whole(plain["changed_ms"])
         found._first = _sums(plain["first"])
         *sums, at_ms, moment_ms = plain["open"]
         found._open = _sums(sums)
@@ -277,22 +279,23 @@ class Track:
         found._adwin = BlockADWIN.from_state(plain["adwin"])
         found._harm = HarmDetector.from_state(plain["harm"]) if plain["harm"] else None
         found._recovery = HarmDetector.from_state(plain["recovery"]) if plain["recovery"] else None
-        is_scaled = SCALE_MIN <= found.scale <= 1 / SCALE_MIN**3
-        if len({found.known is not None, found._harm is not None, found._recovery is not None, is_scaled}) != 1:
+        if len({found.known is not None, found._harm is not None, found._recovery is not None}) != 1:
             raise ValueError("a part of a stream is missing")
         return found
 
 
-def known_of(plain: Any) -> Known | None:
-    """Of what `astuple` gave, or None; raises what wrong values do."""
+def known_of(plain: Any, scale: Any = 1.0) -> Known | None:
+    """Of what `astuple` gave, or None; raises what wrong values do. In version 1 the scale stood elsewhere."""
     if plain is None:
         return None
-    losses, rows, source, spread = plain
-    return Known(number(losses), whole(rows), text(source), number(spread))
+    losses, rows, source, spread, *more = plain
+    (scale,) = more or (scale,)
+    return Known(number(losses), whole(rows), text(source), number(spread), number(scale))
 
 
 def _sums(plain: Any) -> list[float]:
     rows, total, squares = map(number, plain)
-    if not (0 <= rows <= OPEN_MAX and rows == int(rows) and 0 <= total <= SUM_MAX and 0 <= squares <= SUM_MAX):
+    are_sums = 0 <= total <= PERFORMANCE_SUM_MAX and 0 <= squares <= PERFORMANCE_SUM_MAX
+    if not (0 <= rows <= HARM_MINUTE_ROWS_MAX and rows == int(rows) and are_sums):
         raise ValueError("sums of no losses")
     return [rows, total, squares]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 RUN_MAGIC = b"OBSLRUN\n"
 RUN_HEADER = Struct("<8sHBBIQQIIII")

@@ -11,7 +11,7 @@ import numpy as np
 from obsagent.fs import Fs
 from obsagent.ledger.alive import HOUR_MS, Alive
 from obsagent.ledger.encoding import Encoding, combined, for_range, lowered
-from obsagent.ledger.format import FENCE_ROWS
+from obsagent.ledger.format import FENCE_ROWS, RAW
 from obsagent.ledger.run import heap_of
 from obsagent.ledger.run_writer import RunWriter
 from obsagent.ledger.sources import Source
@@ -69,7 +69,8 @@ class HeapWriter:
 
 
 def _encoding(table: Table, name: str, sources: Sequence[Source]) -> Encoding:
-    encoding = combined(table, name, [source.encodings[name] for source in sources])
+    found = [source.encodings[name] for source in sources if name in source.encodings]
+    encoding = combined(table, name, found) if found else Encoding(table.columns[name], RAW)
     if name == "offset":
         total = sum(int(source.column("size", 0, source.rows).sum()) for source in sources)
         return for_range(encoding.kind, 0, total)

@@ -101,6 +101,7 @@ def arrivals(joined: Joined, position: int, at_ms: int, positive: int | None, *,
     else:
         errors = np.zeros(len(joined.value), bool)
         loss = np.abs(joined.value - joined.truth)
+    squares = loss**2
     return {
         "position": np.full(len(loss), position, "i8"),
         "series": joined.series,
@@ -108,7 +109,8 @@ def arrivals(joined: Joined, position: int, at_ms: int, positive: int | None, *,
         "count": np.ones(len(loss), "i8"),
         "errors": errors.astype("i8"),
         "loss": loss,
-        "loss_squared": loss**2,
+        "loss_squared": squares,
+        "loss_fourth": squares**2,
     }
 
 

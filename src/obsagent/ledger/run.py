@@ -98,7 +98,7 @@ class Run:
         self._read_footer(footer, header)
 
     def _read_footer(self, footer: bytes, header: RunHeader) -> None:
-        kinds = self.table.columns
+        kinds = self.table.columns_in(header.version)
         groups = -(-header.rows // header.group_rows)
         fences = _fence_count(header.rows, header.group_rows)
         sizes = (RUN_FOOTER.size, COLUMN.size * len(kinds), 8 * fences, 4 * groups * len(kinds))
@@ -126,8 +126,10 @@ class Run:
         self._columns = {name: index for index, name in enumerate(self.encodings)}
 
     def take(self, name: str, rows: Array) -> Array:
-        """The values of one column in some rows. Raises DamagedRun."""
-        encoding = self.encodings[name]
+        """The values of one column in some rows; NaN if it was added later. Raises DamagedRun."""
+        encoding = self.encodings.get(name)
+        if encoding is None:
+            return np.full(len(rows), np.nan)
         if encoding.code == CONSTANT:
             return np.full(len(rows), encoding.low, encoding.kind)
         groups = rows // self._group_rows
@@ -136,11 +138,13 @@ class Run:
 
     def slice(self, begin: int, end: int) -> Block:
         """All columns of the rows from `begin` to before `end`. Raises DamagedRun."""
-        return {name: self.column(name, begin, end) for name in self.encodings}
+        return {name: self.column(name, begin, end) for name in self.table.columns}
 
     def column(self, name: str, begin: int, end: int) -> Array:
-        """The values of one column from row `begin` to before `end`. Raises DamagedRun."""
-        encoding = self.encodings[name]
+        """The values of one column from row `begin` to before `end`; NaN if it was added later. Raises DamagedRun."""
+        encoding = self.encodings.get(name)
+        if encoding is None:
+            return np.full(max(0, end - begin), np.nan)
         if encoding.code == CONSTANT or begin >= end:
             return np.full(max(0, end - begin), encoding.low, encoding.kind)
         first, last = begin // self._group_rows, (end - 1) // self._group_rows
@@ -293,7 +297,7 @@ def _header(data: bytes, path: Path) -> RunHeader:
     if header.version > FORMAT_VERSION:
         raise UnsupportedVersion(f"{path} was written by a newer obsagent; this one reads version {FORMAT_VERSION}")
     table = BY_NUMBER.get(header.table)
-    if table is None or header.columns != len(table.columns):
+    if table is None or header.columns != len(table.columns_in(header.version)):
         raise CorruptData(f"{path}: not a table that is known")
     is_sane = 0 < header.group_rows <= LEDGER_GROUP_ROWS and header.group_rows % 8 == 0
     is_found_by_fences = header.rows <= header.group_rows or header.group_rows % FENCE_ROWS == 0

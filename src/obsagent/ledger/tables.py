@@ -6,7 +6,7 @@ Rows in memory are a `Block`: arrays of one length by column name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -37,11 +37,17 @@ class Table:
     rest: Mapping[str, str]
     time: str
     """The column by which rows grow old."""
+    since: Mapping[str, int] = field(default_factory=dict)
+    """Sums that were added later: the first version of the format that has them; before, they are unknown, NaN."""
 
     @property
     def columns(self) -> dict[str, np.dtype[Any]]:
         """All columns in the order in which they are written, with their types in memory."""
         return {name: np.dtype(kind) for name, kind in (*self.key.items(), *self.rest.items())}
+
+    def columns_in(self, version: int) -> dict[str, np.dtype[Any]]:
+        """Those that a run of that version of the format has."""
+        return {name: kind for name, kind in self.columns.items() if self.since.get(name, 1) <= version}
 
     @property
     def primary(self) -> str:
@@ -114,8 +120,9 @@ ARRIVALS = Table(
     "arrivals",
     Rule.ADD,
     {"position": "i8", "series": "u4", "at_ms": "i8"},
-    {"count": "i8", "errors": "i8", "loss": "f8", "loss_squared": "f8"},
+    {"count": "i8", "errors": "i8", "loss": "f8", "loss_squared": "f8", "loss_fourth": "f8"},
     "at_ms",
+    {"loss_fourth": 2},
 )
 TABLES = (PREDICTIONS, TRUTHS, ROWS, COUNTS, CLASS_SUMS, NUMBER_SUMS, ARRIVALS)
 OUTCOMES = (COUNTS, CLASS_SUMS, NUMBER_SUMS)

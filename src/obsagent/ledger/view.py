@@ -95,6 +95,8 @@ class Arrivals:
     """f64: Σ of (s − y)² with a score, else of 1 for a wrong class; of numbers Σ |e|."""
     loss_squared: Array
     """f64: Σ of the squares of these."""
+    loss_fourth: Array
+    """f64: Σ of their fourth powers; NaN of what was written before version 2."""
 
 
 class LedgerView:

@@ -7,7 +7,8 @@ Counts that add up, of streams of rows and of each other:
 
 Before truths come, from a reference and the predictions alone:
 
-    CBPE, ClassCBPE                           what the metrics are if scores mean what they meant, with standard errors
+    CBPE, ClassCBPE, ProbabilityCBPE          what the metrics are if scores mean what they meant, with standard errors:
+                                              of two classes; of more, by the predicted one's probability, or by all
     bbse                                      how often which class is true now, if only that has changed
 
 Numbers have no estimate of this kind: a direct loss estimate has to be learnt from the features of single rows, which
@@ -35,6 +36,7 @@ from obsagent.performance.harm import Harm, HarmDetector
 from obsagent.performance.label_shift import LabelShift, bbse
 from obsagent.performance.measured import Measured
 from obsagent.performance.paired import Paired, disagreements, paired_test
+from obsagent.performance.probability_cbpe import ProbabilityCBPE
 from obsagent.performance.ranking import RankingSums
 from obsagent.performance.regression import RegressionSums
 from obsagent.performance.risk import RiskBounds, risk_interval, risk_upper
@@ -51,6 +53,7 @@ __all__ = [
     "Measured",
     "Paired",
     "PerformanceError",
+    "ProbabilityCBPE",
     "RankingSums",
     "RegressionSums",
     "RiskBounds",

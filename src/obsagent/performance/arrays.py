@@ -8,14 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from obsagent.errors import PerformanceError
+from obsagent.limits import PERFORMANCE_ROWS_MAX, PERFORMANCE_SUM_MAX
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
-LARGEST = 1e70  # so that sums of squares of squares are finite, and of shares of the least truths
-ROWS_MAX = 1 << 53
-"""So many rows are counted at most: floats know every number up to it, and two such still add up in 64 bits."""
-SUM_MAX = ROWS_MAX * LARGEST * LARGEST
-"""Of so many squares."""
 
 
 def counts(given: Any, shape: tuple[int, ...], of: str) -> Ints:
@@ -23,8 +19,9 @@ def counts(given: Any, shape: tuple[int, ...], of: str) -> Ints:
     found = numbers(given, shape, of)
     if (found < 0).any() or (found != np.floor(found)).any():
         raise PerformanceError(f"{of}: counts are whole numbers and not negative")
-    if found.sum() > 2 * ROWS_MAX or (whole := found.astype(np.int64)).sum() > ROWS_MAX:  # floats round above it
-        raise PerformanceError(f"{of}: counts add up to {ROWS_MAX:,} at most")
+    most = PERFORMANCE_ROWS_MAX  # above it floats round
+    if found.sum() > 2 * most or (whole := found.astype(np.int64)).sum() > most:
+        raise PerformanceError(f"{of}: counts add up to {most:,} at most")
     return whole
 
 
@@ -33,8 +30,8 @@ def numbers(given: Any, shape: tuple[int, ...], of: str) -> Floats:
     found = floats(given, of)
     if found.shape != shape:
         raise PerformanceError(f"{of}: the shape {shape} is expected, not {found.shape}")
-    if not (np.abs(found) <= SUM_MAX).all():
-        raise PerformanceError(f"{of}: NaN, infinity or more than {SUM_MAX:g} among the numbers")
+    if not (np.abs(found) <= PERFORMANCE_SUM_MAX).all():
+        raise PerformanceError(f"{of}: NaN, infinity or more than {PERFORMANCE_SUM_MAX:g} among the numbers")
     return found
 
 
@@ -60,6 +57,14 @@ def binary(given: Any, of: str, rows: int | None = None) -> Ints:
     if not ((found == 0) | (found == 1)).all():
         raise PerformanceError(f"{of}: 0 or 1 a row is expected, 1 for the positive class")
     return found.astype(np.int64)
+
+
+def probabilities(given: Any, shape: tuple[int, ...]) -> Floats:
+    """Numbers from 0 to 1 of that shape. Raises `PerformanceError` for anything else."""
+    found = numbers(given, shape, "probabilities")
+    if ((found < 0) | (found > 1)).any():
+        raise PerformanceError("probabilities are from 0 to 1")
+    return found
 
 
 def scores(given: Any, rows: int) -> Floats:

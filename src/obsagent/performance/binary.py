@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from obsagent.errors import PerformanceError
+from obsagent.limits import ERROR_MAX
 from obsagent.performance import arrays, binary_measures
 from obsagent.performance.arrays import Floats, Ints
 from obsagent.performance.bins import CELLS, NO_SCORE, bin_of, middles
@@ -117,7 +118,7 @@ class BinaryCounts(Counts):
         if scores is None:
             return np.full(rows, np.nan)
         given = arrays.scores(scores, rows)
-        if (np.abs(given) > arrays.LARGEST).any():
+        if (np.abs(given) > ERROR_MAX).any():
             raise PerformanceError("scores are infinite, or so large that the sum of their squares is")
         if self.probabilistic and ((given < 0) | (given > 1)).any():
             raise PerformanceError("scores are probabilities, from 0 to 1; give low= and high= for those that are none")

@@ -24,8 +24,8 @@ class ClassCBPE:
     Top-label calibration: Gupta, Ramdas, Top-label calibration and multiclass-to-binary reductions (ICLR 2022). For
     each predicted class, how often it is right is fitted to its probability by isotonic regression. Accuracy and
     precision need nothing else. Recall and F₁ need to know which class is true where a prediction is wrong: it is taken
-    to be as in the reference's wrong predictions of the same class. NannyML calibrates every class's probability and
-    scales them to 1, a row; the two agree on accuracy closely, and not exactly.
+    to be as in the reference's wrong predictions of the same class. `ProbabilityCBPE`, and NannyML, know and calibrate
+    every class's probability; the two agree on accuracy closely, and not exactly.
     """
 
     def __init__(self, reference: Any, names: Sequence[Any]) -> None:

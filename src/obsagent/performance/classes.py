@@ -29,13 +29,7 @@ class ClassCounts(Counts):
 
     def __init__(self, names: Sequence[Any]) -> None:
         """Nothing counted yet. Raises `PerformanceError` unless there are 2 to 1,000 different names."""
-        self.names = tuple(names)
-        if (
-            not 2 <= len(self.names) <= CLASSES_MAX
-            or len({*self.names}) != len(self.names)
-            or any(name != name for name in self.names)
-        ):
-            raise PerformanceError(f"2 to {CLASSES_MAX:,} classes with different names are expected")
+        self.names = checked_names(names)
         self.cells: Ints = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
         self.losses = Moments()
 
@@ -57,7 +51,7 @@ class ClassCounts(Counts):
 
         Raises `PerformanceError` for what does not fit, and nothing has changed then.
         """
-        actual, chosen = self._codes(truths), self._codes(predicted)
+        actual, chosen = codes_of(truths, self.names), codes_of(predicted, self.names)
         if len(actual) != len(chosen):
             raise PerformanceError(f"there are {len(actual)} truths and {len(chosen)} predictions")
         losses = self._losses(actual, probabilities)
@@ -74,22 +68,12 @@ class ClassCounts(Counts):
 
     def of_class(self, name: Any, confidence: float = 0.95) -> dict[str, Measured]:
         """Precision, recall and F₁ of one class against all others. Raises `PerformanceError` if there is none."""
-        return class_measures.of_class(self, int(self._codes([name])[0]), confidence)
-
-    def _codes(self, names: Sequence[Any]) -> Ints:
-        place = {name: at for at, name in enumerate(self.names)}
-        given = names.tolist() if isinstance(names, np.ndarray) else names
-        try:
-            return np.array([place[name] for name in given], dtype=np.int64)
-        except (KeyError, TypeError) as error:
-            raise PerformanceError(f"there is no class {error}; the classes are named when counting begins") from None
+        return class_measures.of_class(self, int(codes_of([name], self.names)[0]), confidence)
 
     def _losses(self, actual: Ints, probabilities: Any) -> Moments:
         if probabilities is None:
             return Moments()
-        given = arrays.numbers(probabilities, (len(actual), len(self.names)), "probabilities")
-        if ((given < 0) | (given > 1)).any():
-            raise PerformanceError("probabilities are from 0 to 1")
+        given = arrays.probabilities(probabilities, (len(actual), len(self.names)))
         return Moments.of(-np.log(np.clip(given[np.arange(len(actual)), actual], EPSILON, 1 - EPSILON)))
 
     def _state(self) -> dict[str, Any]:
@@ -98,3 +82,21 @@ class ClassCounts(Counts):
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
         return cls.from_arrays(state["cells"], state["names"], Moments.from_state(state["losses"], is_positive=True))
+
+
+def checked_names(names: Sequence[Any]) -> tuple[Any, ...]:
+    """The names of classes. Raises `PerformanceError` unless there are 2 to 1,000 different ones."""
+    found = tuple(names)
+    if not 2 <= len(found) <= CLASSES_MAX or len({*found}) != len(found) or any(name != name for name in found):
+        raise PerformanceError(f"2 to {CLASSES_MAX:,} classes with different names are expected")
+    return found
+
+
+def codes_of(given: Sequence[Any], names: Sequence[Any]) -> Ints:
+    """The place of each class among the names. Raises `PerformanceError` for one that is none of them."""
+    place = {name: at for at, name in enumerate(names)}
+    classes = given.tolist() if isinstance(given, np.ndarray) else given
+    try:
+        return np.array([place[name] for name in classes], dtype=np.int64)
+    except (KeyError, TypeError) as error:
+        raise PerformanceError(f"there is no class {error}; the classes are named when counting begins") from None

@@ -23,7 +23,8 @@ from typing import Any, Self
 import numpy as np
 
 from obsagent.errors import PerformanceError
-from obsagent.performance.arrays import ROWS_MAX, Floats
+from obsagent.limits import PERFORMANCE_ROWS_MAX
+from obsagent.performance.arrays import Floats
 from obsagent.performance.risk import checked, rate, risk_interval, risk_upper
 
 ALPHA = 1e-8
@@ -157,7 +158,7 @@ class HarmDetector:
             found._stretch = _finite(_row(state["stretch"], (2, BETS)))
             if not ((found._stretch[1] >= 0) & (found._stretch[1] <= found._stretch[0])).all():
                 raise ValueError("losses are from 0 to 1 a row")
-            if not 0 <= found.rows <= ROWS_MAX:
+            if not 0 <= found.rows <= PERFORMANCE_ROWS_MAX:
                 raise ValueError(f"{found.rows} rows")
             found.retraining_recommended &= bool(found._stretch[0].all())  # it rests on rows
         except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -10,12 +10,11 @@ from typing import Self
 import numpy as np
 
 from obsagent.errors import PerformanceError
-from obsagent.performance.arrays import LARGEST, ROWS_MAX, Floats
+from obsagent.limits import PERFORMANCE_ROWS_MAX, SQUARE_MAX
+from obsagent.performance.arrays import Floats
 
 _EPSILON = float(np.finfo(np.float64).eps)
 _LAST_DIGITS = 4 * _EPSILON
-MEAN_MAX = LARGEST * LARGEST
-"""Of squares."""
 
 
 @dataclass(slots=True)
@@ -91,10 +90,10 @@ class Moments:
     def from_state(cls, state: Sequence[float], *, is_positive: bool = False) -> Self:
         """What `to_state` gave, of numbers from 0 on if so said. Raises `PerformanceError`, `ValueError` for others."""
         rows, mean, deviations = state
-        least, most = (0.0, MEAN_MAX) if is_positive else (-MEAN_MAX, MEAN_MAX)
+        least, most = (0.0, SQUARE_MAX) if is_positive else (-SQUARE_MAX, SQUARE_MAX)
         if (
             int(rows) != rows
-            or not 0 <= rows <= ROWS_MAX
+            or not 0 <= rows <= PERFORMANCE_ROWS_MAX
             or not least <= mean <= most
             or not 0 <= deviations < math.inf
         ):

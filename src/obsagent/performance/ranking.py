@@ -8,6 +8,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 
 from obsagent.errors import PerformanceError
+from obsagent.limits import RANKING_CUTOFF_MAX, RANKING_GAIN_MAX
 from obsagent.performance import arrays
 from obsagent.performance.arrays import Floats
 from obsagent.performance.confusion import NO_ROWS
@@ -17,10 +18,6 @@ from obsagent.performance.measured import Measured
 from obsagent.performance.moments import Moments
 
 Measure: TypeAlias = "Callable[[RankingSums, float], Measured]"
-
-CUTOFF_MAX = 1 << 53
-SHARE_MAX = 1 + 1e-9
-"""With rounding."""
 
 
 class RankingSums(Counts):
@@ -39,7 +36,7 @@ class RankingSums(Counts):
         self.cutoffs = tuple(int(each) for each in cutoffs)
         if (
             not self.cutoffs
-            or not 1 <= min(self.cutoffs) <= max(self.cutoffs) <= CUTOFF_MAX
+            or not 1 <= min(self.cutoffs) <= max(self.cutoffs) <= RANKING_CUTOFF_MAX
             or len({*self.cutoffs}) != len(self.cutoffs)
         ):
             raise PerformanceError(f"cutoffs are different whole numbers from 1 on, not {cutoffs!r}")
@@ -102,7 +99,7 @@ class RankingSums(Counts):
         found.reciprocals = Moments.from_state(state["reciprocals"], is_positive=True)
         if len(found.gains) != len(found.cutoffs):
             raise PerformanceError("gains of other cutoffs")
-        if any(each.rows != found.rows or each.mean > SHARE_MAX for each in (*found.gains, found.reciprocals)):
+        if any(each.rows != found.rows or each.mean > RANKING_GAIN_MAX for each in (*found.gains, found.reciprocals)):
             raise PerformanceError("gains of other lists, or above 1")
         return found
 

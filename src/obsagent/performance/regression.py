@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from obsagent.errors import PerformanceError
+from obsagent.limits import ERROR_MAX
 from obsagent.performance import arrays, error_bins, regression_measures
 from obsagent.performance.arrays import Floats, Ints
 from obsagent.performance.counts import Counts
@@ -66,6 +67,26 @@ class RegressionSums(Counts):
         found.bins = _dense(*bins)
         return found
 
+    @classmethod
+    def from_moments(
+        cls,
+        errors: Moments,
+        truths: Moments,
+        absolute: Moments,
+        shares: Moments,
+        squares: Moments | None,
+        bins: tuple[Any, Any] = ((), ()),
+    ) -> Self:
+        """Moments that others have, as the attributes are described; `bins` as of `from_arrays`.
+
+        Raises `PerformanceError` for what does not fit.
+        """
+        found = cls()
+        found.errors, found.truths, found.absolute, found.shares = errors, truths, absolute, shares
+        found.squares = None if squares is None else _squares_of(errors, squares)
+        found.bins = _dense(*bins)
+        return found
+
     @property
     def rows(self) -> int:
         """How many truths there are."""
@@ -75,7 +96,7 @@ class RegressionSums(Counts):
         """Takes rows of finite numbers. Raises `PerformanceError` for others, and nothing has changed then."""
         actual = arrays.column(truths, "truths")
         errors = arrays.column(predicted, "predicted", len(actual)) - actual
-        if (np.abs(errors) > arrays.LARGEST).any() or (np.abs(actual) > arrays.LARGEST).any():
+        if (np.abs(errors) > ERROR_MAX).any() or (np.abs(actual) > ERROR_MAX).any():
             raise PerformanceError("truths or errors are so large that the sum of their squares is infinite")
         self._add(Moments.of(actual), errors, actual)
 
@@ -116,14 +137,10 @@ class RegressionSums(Counts):
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
-        found = cls()
-        for name in ("errors", "truths", "absolute", "shares"):
-            setattr(found, name, Moments.from_state(state[name], is_positive=name in ("absolute", "shares")))
-        found.squares = None
-        if state["squares"] is not None:
-            found.squares = _squares_of(found.errors, Moments.from_state(state["squares"], is_positive=True))
-        found.bins = _dense(state["codes"], state["counts"])
-        return found
+        errors, truths = (Moments.from_state(state[name]) for name in ("errors", "truths"))
+        absolute, shares = (Moments.from_state(state[name], is_positive=True) for name in ("absolute", "shares"))
+        squares = None if state["squares"] is None else Moments.from_state(state["squares"], is_positive=True)
+        return cls.from_moments(errors, truths, absolute, shares, squares, (state["codes"], state["counts"]))
 
 
 def _squares_of(errors: Moments, squares: Moments) -> Moments:

@@ -9,13 +9,12 @@ import msgpack
 import numpy as np
 
 from obsagent.errors import CorruptData, UnsupportedVersion
-from obsagent.limits import PERFORMANCE_BYTES_MAX
+from obsagent.limits import PERFORMANCE_BYTES_MAX, PERFORMANCE_DIMENSIONS_MAX
 
 MAGIC = b"OBSP"
 VERSION = 1
 HEADER_BYTES = 9
 _ARRAYS = {"<i8", "<f8"}
-_DIMENSIONS_MAX = 4
 NAMED_CHARACTERS = 200
 """A complaint may name what was wrong, and not repeat all of it."""
 
@@ -70,6 +69,6 @@ def _plain(value: Any) -> Any:
 def _arrays(found: dict[str, Any]) -> Any:
     if found.keys() != {"dtype", "shape", "data"}:
         return found
-    if found["dtype"] not in _ARRAYS or len(found["shape"]) > _DIMENSIONS_MAX:
+    if found["dtype"] not in _ARRAYS or len(found["shape"]) > PERFORMANCE_DIMENSIONS_MAX:
         raise ValueError("an array of a kind that is not stored")
     return np.frombuffer(found["data"], dtype=found["dtype"]).reshape(found["shape"])

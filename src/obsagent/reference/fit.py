@@ -14,6 +14,7 @@ from obsagent.limits import REFERENCE_WINDOWS
 from obsagent.reference import remarks
 from obsagent.reference.columns import Chunk, Source
 from obsagent.reference.counting import CategoryCounter, NumberCounter
+from obsagent.reference.errors import ErrorCounter
 from obsagent.reference.feature import CATEGORY, FeatureReference
 from obsagent.reference.importance import Sample, load_sklearn
 from obsagent.reference.joint import JointCounter
@@ -28,6 +29,7 @@ Counter = NumberCounter | CategoryCounter
 CHUNK_ROWS = 4_096
 WINDOW_ROWS_MIN = 50
 WINDOWS_MIN = 10
+CLASSES_OF_TWO = 2
 WINDOWS_KEPT_MAX = 20_000
 """Windows of all columns that are kept at once: some 20 MB."""
 
@@ -65,17 +67,19 @@ class Fit:
             name: NumberCounter(each) if isinstance(each, NumberLearner) else CategoryCounter(each)
             for name, each in learned.items()
         }
-        joint = self._joint(counters, learned)
+        joint, errors = self._joint(counters, learned), self._errors(counters)
         sample = Sample(self._rows, self._features, self._options) if self._options.permutation else None
-        self._count(counters, joint, sample)
+        self._count(counters, joint, errors, sample)
         if sample is not None:
             self._importances, remark = sample.importances(lambda done: self._progress("permuting", done))
             self._remarks += [remark] if remark else []
         found = {name: each.result(self._rows, self._importances.get(name)) for name, each in counters.items()}
-        reference = self._reference(found, joint)
+        reference = self._reference(found, joint, errors)
         return reference, remarks.on(reference, self._source) + self._remarks
 
-    def _reference(self, found: Mapping[str, FeatureReference], joint: JointCounter | None) -> Reference:
+    def _reference(
+        self, found: Mapping[str, FeatureReference], joint: JointCounter | None, errors: ErrorCounter | None
+    ) -> Reference:
         options = self._options
         outputs = {PREDICTION: options.prediction, SCORE: options.score}
         dropped = {name: "it is not among the features" for name in self._source.names if name not in found}
@@ -87,6 +91,7 @@ class Fit:
             outputs={name: found[column] for name, column in outputs.items() if column is not None},
             truth=None if options.truth is None else found[options.truth],
             joint=None if joint is None else joint.result(),
+            errors=None if errors is None else errors.result(),
             left_out={**self._source.left_out, **dropped},
             windows=self._windows,
             created_ms=time.time_ns() // 1_000_000,
@@ -105,6 +110,8 @@ class Fit:
         if again:
             self._read("learning again what was of another kind at first", again, {})
         learned = {name: each.learned for name, each in (learners | again).items()}
+        if are_quantities([learned[name] for name in classes]):
+            return learned
         return learned | {name: each for name, each in classes.items() if _is_class(learned[name])}
 
     def _read(self, doing: str, learners: Mapping[str, Learner], classes: Mapping[str, CategoryLearner]) -> int:
@@ -117,7 +124,13 @@ class Fit:
                 each.add(chunk.columns[name])
         return rows
 
-    def _count(self, counters: Mapping[str, Counter], joint: JointCounter | None, sample: Sample | None) -> None:
+    def _count(
+        self,
+        counters: Mapping[str, Counter],
+        joint: JointCounter | None,
+        errors: ErrorCounter | None,
+        sample: Sample | None,
+    ) -> None:
         self._windows = windows_of(self._rows, len(counters))
         window_rows = math.ceil(self._rows / max(1, self._windows))
         chunk_rows = math.ceil(window_rows / math.ceil(window_rows / CHUNK_ROWS))
@@ -128,6 +141,8 @@ class Fit:
                 counter.add(chunk.columns[name])
             if joint is not None:
                 self._add_joint(joint, chunk, counters)
+            if errors is not None:
+                self._add_errors(errors, chunk)
             if sample is not None:
                 sample.add(chunk, counters)
             if self._windows and (rows - ended >= window_rows or rows == self._rows):
@@ -158,6 +173,18 @@ class Fit:
             (scores.moments.min, scores.moments.max) if scores is not None and ranged else None,
         )
 
+    def _errors(self, counters: Mapping[str, Counter]) -> ErrorCounter | None:
+        """Of predictions and truths that are numbers, and no classes."""
+        names = self._options.prediction, self._options.truth
+        are_numbers = all(name is not None and isinstance(counters[name], NumberCounter) for name in names)
+        return ErrorCounter() if are_numbers else None
+
+    def _add_errors(self, errors: ErrorCounter, chunk: Chunk) -> None:
+        predicted, truths = self._options.prediction, self._options.truth
+        assert predicted is not None
+        assert truths is not None
+        errors.add(chunk.columns[predicted].floats(), chunk.columns[truths].floats())
+
     def _add_joint(self, joint: JointCounter, chunk: Chunk, counters: Mapping[str, Counter]) -> None:
         options, absent = self._options, [-1] * chunk.rows
         scores: Sequence[float | None] = [None] * chunk.rows
@@ -181,3 +208,17 @@ def _is_class(learned: NumberLearner | CategoryLearner) -> bool:
     if isinstance(learned, CategoryLearner):
         return True
     return learned.type in ("bool", "int") and bool(learned.few)
+
+
+def are_quantities(learned: Sequence[NumberLearner | CategoryLearner]) -> bool:
+    """Whether predictions and truths are numbers though one of them has few different ones, as counts do.
+
+    That is so if the other is no class: where it is a share, and this one only ever 0 or 1, it is.
+    """
+    return not all(map(_is_class, learned)) and all(map(_may_be_quantity, learned))
+
+
+def _may_be_quantity(learned: NumberLearner | CategoryLearner) -> bool:
+    if not isinstance(learned, NumberLearner) or learned.type == "bool":
+        return False
+    return learned.few is None or len(learned.few) > CLASSES_OF_TWO

@@ -26,9 +26,11 @@ from obsagent.limits import (
     REFERENCE_JOINT_CELLS_MAX,
     REFERENCE_SCORE_BINS,
     REFERENCE_TEXT_BYTES_MAX,
+    SQUARE_MAX,
     TIME_MS_MAX,
 )
 from obsagent.reference import format
+from obsagent.reference.errors import Errors, Scatter
 from obsagent.reference.feature import CATEGORY, NUMBER, FeatureReference, Joint, Spread
 from obsagent.reference.reference import RESERVED_NAMES, Reference
 
@@ -36,6 +38,8 @@ T = TypeVar("T")
 
 NAME_SHOWN = 60
 HEAD_BYTES = format.HEADER.size
+ROUNDING, SQUARE_MIN = 1e-3, 1e-290
+"""So far two ways to add up the same squares are apart at most; lesser ones lose digits."""
 
 
 def read(data: bytes) -> Reference:
@@ -44,9 +48,10 @@ def read(data: bytes) -> Reference:
     Raises `CorruptData` for bytes that are none, were changed or say what cannot be, `UnsupportedVersion` for those of
     a newer version.
     """
-    content, about = _parts(data)
+    version, content, about = _parts(data)
     told = Fields("about", _unpacked("about", about), format.ABOUT_KEYS)
-    found = Fields("content", _unpacked("content", content), format.CONTENT_KEYS)
+    keys = format.CONTENT_KEYS[:-1] if version == format.WITHOUT_ERRORS else format.CONTENT_KEYS
+    found = Fields("content", _unpacked("content", content), keys)
     reference = Reference(
         model=found.text("model", LABEL_VALUE_BYTES_MAX),
         version=found.text("version", LABEL_VALUE_BYTES_MAX, empty=True),
@@ -55,6 +60,7 @@ def read(data: bytes) -> Reference:
         outputs=_features("outputs", found.table("outputs", len(RESERVED_NAMES))),
         truth=found.maybe("truth", lambda value: _feature("truth", value)),
         joint=found.maybe("joint", _joint),
+        errors=found.maybe("errors", _errors) if "errors" in keys else None,
         left_out=_left_out(found.table("left_out", REFERENCE_FEATURES_MAX)),
         windows=found.count("windows"),
         created_ms=told.count("created_ms", TIME_MS_MAX),
@@ -65,8 +71,8 @@ def read(data: bytes) -> Reference:
     return reference
 
 
-def _parts(data: bytes) -> tuple[bytes, bytes]:
-    """Content and about, whose checksums are right."""
+def _parts(data: bytes) -> tuple[int, bytes, bytes]:
+    """The version, content and about, whose checksums are right."""
     if data[: len(format.MAGIC)] != format.MAGIC:
         raise CorruptData("this is no reference; obsagent reference fit makes one")
     if len(data) < HEAD_BYTES:
@@ -90,7 +96,7 @@ def _parts(data: bytes) -> tuple[bytes, bytes]:
         raise CorruptData("the reference is damaged: its checksum does not match")
     if sha256(content).digest() != digest:
         raise CorruptData("the reference's id is not that of its content")
-    return content, about
+    return version, content, about
 
 
 def _unpacked(place: str, data: bytes) -> object:
@@ -185,6 +191,27 @@ class Fields:
         if not all(type(each) is float for each in value):
             raise self.wrong(key, "numbers")
         return value
+
+    def scatter(self, key: str, rows: int, *, positive: bool) -> Scatter:
+        """At most so many numbers, none below 0 if so said: how many, their mean, and how they scatter."""
+        value = self._array(key, len(Scatter._fields))
+        if len(value) != len(Scatter._fields) or [type(each) for each in value] != [int, float, float]:
+            raise self.wrong(key, "a count and two numbers")
+        found = Scatter(*value)
+        least = 0.0 if positive else -SQUARE_MAX
+        if not (0 <= found.rows <= rows and least <= found.mean <= SQUARE_MAX and 0 <= found.deviations < math.inf):
+            raise self.wrong(key, "what numbers can have")
+        return found
+
+    def cells(self, key: str, most: int, size: int) -> dict[tuple[int, ...], int]:
+        """Counts above 0, each behind its `size` indexes."""
+        cells: dict[tuple[int, ...], int] = {}
+        for each in self._array(key, most):
+            whole = isinstance(each, tuple) and len(each) == size + 1 and all(type(part) is int for part in each)
+            if not whole or not 0 < each[size] <= COUNT_MAX or each[:size] in cells:
+                raise self.wrong(key, f"different cells of {size} indexes and a count")
+            cells[each[:size]] = each[size]
+        return cells
 
     def names(self, key: str, most: int) -> tuple[str, ...]:
         """Different texts, of which one may be empty."""
@@ -297,7 +324,7 @@ def _joint(value: object) -> Joint:
         score_bins=fields.count("score_bins", REFERENCE_SCORE_BINS),
         predicted=fields.names("predicted", REFERENCE_EDGES_MAX + 1),
         truths=fields.names("truths", REFERENCE_EDGES_MAX + 1),
-        cells=_cells(fields, value["cells"]),  # type: ignore[index]  # a map: `Fields` has seen it
+        cells=fields.cells("cells", REFERENCE_JOINT_CELLS_MAX, 3),  # type: ignore[arg-type]  # three
     )
     limits = (joint.score_bins, len(joint.predicted) + 1, len(joint.truths) + 1)
     for cell in joint.cells:
@@ -308,16 +335,31 @@ def _joint(value: object) -> Joint:
     return joint
 
 
-def _cells(fields: Fields, value: object) -> dict[tuple[int, int, int], int]:
-    if not isinstance(value, tuple) or len(value) > REFERENCE_JOINT_CELLS_MAX:
-        raise fields.wrong("cells", f"an array of at most {REFERENCE_JOINT_CELLS_MAX}")
-    cells: dict[tuple[int, int, int], int] = {}
-    for each in value:
-        whole = isinstance(each, tuple) and len(each) == 4 and all(type(part) is int for part in each)
-        if not whole or not 0 < each[3] <= COUNT_MAX or each[:3] in cells:
-            raise fields.wrong("cells", "different cells of three indexes and a count")
-        cells[each[:3]] = each[3]
-    return cells
+def _errors(value: object) -> Errors:
+    fields = Fields("errors", value, format.ERRORS_KEYS)
+    errors = fields.scatter("errors", COUNT_MAX, positive=False)
+    found = Errors(
+        errors,
+        fields.scatter("truths", errors.rows, positive=False),
+        fields.scatter("absolute", errors.rows, positive=True),
+        fields.scatter("squares", errors.rows, positive=True),
+        fields.scatter("shares", errors.rows, positive=True),
+        {place: rows for (place,), rows in fields.cells("bins", 2 * format.ERROR_BIN_MAX + 1, 1).items()},
+    )
+    _check_errors(found)
+    return found
+
+
+def _check_errors(errors: Errors) -> None:
+    """They are all of the same rows, and the squares are those of the errors, within rounding."""
+    rows = errors.rows
+    square = errors.errors.mean**2 + errors.errors.deviations / max(rows, 1)
+    is_square = math.isclose(errors.squares.mean, square, rel_tol=ROUNDING, abs_tol=SQUARE_MIN)
+    is_binned = sum(errors.bins.values()) == rows and all(abs(at) <= format.ERROR_BIN_MAX for at in errors.bins)
+    if not rows or {errors.truths.rows, errors.absolute.rows, errors.squares.rows} != {rows}:
+        raise CorruptData("errors: expected as many truths and errors, and one at least")
+    if not is_square or not is_binned:
+        raise CorruptData("errors: the squares or the bins are not those of the errors")
 
 
 def _left_out(table: Mapping[str, object]) -> dict[str, str]:
@@ -333,6 +375,8 @@ def _check_whole(reference: Reference) -> None:
     for name, feature in columns:
         if feature.samples > reference.rows:
             raise CorruptData(f"{_shown(name)}: {feature.samples} samples in {reference.rows} rows")
+    if reference.errors and (reference.truth is None or reference.errors.rows > reference.rows):
+        raise CorruptData("errors: more rows than there are, or no truth")
     if reference.joint and (reference.truth is None or sum(reference.joint.cells.values()) > reference.rows):
         raise CorruptData("joint: more rows than there are, or no truth")
 

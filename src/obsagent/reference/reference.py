@@ -10,6 +10,7 @@ from pathlib import Path
 
 from obsagent.errors import CorruptData, ObsagentError
 from obsagent.limits import REFERENCE_BYTES_MAX
+from obsagent.reference.errors import Errors
 from obsagent.reference.feature import FeatureReference, Joint
 from obsagent.reference.format import ID_DIGITS, LABEL_DIGITS
 
@@ -32,6 +33,8 @@ class Reference:
     """`prediction.value` and `prediction.score`, where they were given."""
     truth: FeatureReference | None = None
     joint: Joint | None = None
+    errors: Errors | None = None
+    """Of a model that predicts numbers: how far off it was."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Columns of the data that are not watched → why."""
     windows: int = 0

@@ -10,8 +10,17 @@ import msgpack
 from obsagent._native.codec import crc32c
 from obsagent.errors import ObsagentError
 from obsagent.limits import REFERENCE_BYTES_MAX
+from obsagent.reference.errors import Errors
 from obsagent.reference.feature import FeatureReference, Joint
-from obsagent.reference.format import CRC, FEATURE_KEYS, FORMAT_VERSION, HEADER, MAGIC
+from obsagent.reference.format import (
+    CRC,
+    ERRORS_KEYS,
+    FEATURE_KEYS,
+    FORMAT_VERSION,
+    HEADER,
+    MAGIC,
+    WITHOUT_ERRORS,
+)
 from obsagent.reference.reference import Reference
 
 WRITER = "obsagent"
@@ -22,7 +31,8 @@ def pack(reference: Reference) -> bytes:
     content = pack_content(reference)
     about = _packed({"created_ms": reference.created_ms, "source": reference.source, "writer": WRITER})
     sums = (sha256(content).digest(), crc32c(content), crc32c(about))
-    header = HEADER.pack(MAGIC, FORMAT_VERSION, 0, len(content), len(about), *sums, 0)[: -CRC.size]
+    version = FORMAT_VERSION if reference.errors else WITHOUT_ERRORS
+    header = HEADER.pack(MAGIC, version, 0, len(content), len(about), *sums, 0)[: -CRC.size]
     data = b"".join((header, CRC.pack(crc32c(header)), content, about))
     if len(data) > REFERENCE_BYTES_MAX:
         raise ObsagentError(
@@ -33,7 +43,10 @@ def pack(reference: Reference) -> bytes:
 
 
 def pack_content(reference: Reference) -> bytes:
-    """What the hash is of; keys always in the same order, so that equal references have equal bytes."""
+    """What the hash is of; keys always in the same order, so that equal references have equal bytes.
+
+    One without errors has the bytes that it had before there were any, and so the same id.
+    """
     return _packed(
         {
             "model": reference.model,
@@ -45,6 +58,7 @@ def pack_content(reference: Reference) -> bytes:
             "truth": None if reference.truth is None else _feature(reference.truth),
             "joint": None if reference.joint is None else _joint(reference.joint),
             "left_out": dict(sorted(reference.left_out.items())),
+            **({"errors": _errors(reference.errors)} if reference.errors else {}),
         }
     )
 
@@ -74,6 +88,11 @@ def _joint(joint: Joint) -> dict[str, Any]:
         "truths": joint.truths,
         "cells": [[*cell, rows] for cell, rows in sorted(joint.cells.items())],
     }
+
+
+def _errors(errors: Errors) -> dict[str, Any]:
+    scatters = (errors.errors, errors.truths, errors.absolute, errors.squares, errors.shares)
+    return dict(zip(ERRORS_KEYS, (*scatters, sorted(errors.bins.items())), strict=True))
 
 
 def _packed(value: Any) -> bytes:

@@ -6,9 +6,10 @@ import csv
 import difflib
 import sys
 from argparse import Namespace
+from typing import Any
 
 from obsagent.cli.references.histograms import drawn, spark
-from obsagent.cli.references.tables import COLUMNS, as_json, as_row, quantiles_of, roles, summary
+from obsagent.cli.references.tables import COLUMNS, as_json, as_row, errors_of, quantiles_of, roles, summary
 from obsagent.cli.sources import print_json
 from obsagent.cli.table import FIXED, LEFT, RIGHT, Style, in_blocks
 from obsagent.cli.units import MISSING, format_count, format_number, format_share
@@ -90,9 +91,17 @@ def _footer(reference: Reference) -> list[str]:
         joint = reference.joint
         scores = f"{joint.score_bins:,} bins of scores, " if joint.score_bins else ""
         lines.append(f"joint: {scores}{len(joint.predicted)} predictions, {len(joint.truths)} truths")
+    if reference.errors:
+        lines.append(_errors(errors_of(reference.errors)))
     if reference.left_out:
         lines.append(f"left out: {', '.join(map(printable, reference.left_out))}")
     return lines
+
+
+def _errors(errors: dict[str, Any]) -> str:
+    figures = {"MAE": errors["mae"], "RMSE": errors["rmse"], "bias": errors["bias"], "R²": errors["r2"]}
+    said = ", ".join(f"{name} {format_number(value)}" for name, value in figures.items() if value is not None)
+    return f"errors: {said}, of {errors['rows']:,} rows"
 
 
 def _in_full(chosen: list[Named], style: Style) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from itertools import accumulate
 from typing import Any
 
 from obsagent.answer.instants import iso_utc
+from obsagent.reference.errors import Errors
 from obsagent.reference.feature import FeatureReference
 from obsagent.reference.reference import Reference
 from obsagent.sketches import TDigest
@@ -30,6 +32,18 @@ def summary(reference: Reference) -> dict[str, Any]:
         "created": iso_utc(reference.created_ms),
         "source": reference.source,
         "left_out": dict(reference.left_out),
+        "errors": None if reference.errors is None else errors_of(reference.errors),
+    }
+
+
+def errors_of(errors: Errors) -> dict[str, Any]:
+    """How far predicted numbers were from their truths."""
+    return {
+        "rows": errors.rows,
+        "mae": errors.absolute.mean,
+        "rmse": math.sqrt(errors.squares.mean),
+        "bias": errors.errors.mean,
+        "r2": errors.r2,
     }
 
 

@@ -90,6 +90,7 @@ class Model:
     def predictions(self, values: Any, scores: Any = None, ids: Any = None, *, at: Any = None) -> None:
         """A batch of predictions: values, their scores, and the ids by which truths will find them.
 
+        A score is the probability of the positive class; of more than two classes, of the predicted one.
         Each is a sequence, an array of one dimension or a series, all of one length. `at` is when they were made: for
         all, or of each, seconds since the epoch or a datetime; by default now. It may be as long ago as the model's
         horizon (30 days, or what the agent's configuration says); what is older than two hours is kept by the hour.

@@ -89,7 +89,10 @@ def _column(what: str, values: Any) -> Any:
         return frames.as_column(values)
     array = frames.as_array(values)
     if array is not None:
-        raise FeatureError(f"{what} in {array.ndim} dimensions; a number for each prediction, such as scores[:, 1]")
+        raise FeatureError(
+            f"{what} in {array.ndim} dimensions; a number for each prediction, such as scores[:, 1], "
+            f"or scores.max(axis=1) of more than two classes"
+        )
     return column_items(what, values)
 
 

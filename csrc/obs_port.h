@@ -19,7 +19,11 @@
 #if defined(__x86_64__)
 #define OBS_ARCH_X86_64 1
 #define OBS_TARGET(features) __attribute__((target(features)))
+#ifdef OBS_PLAIN_CPU /* a test build: takes the ways of processors that have no extensions */
+#define OBS_CPU_HAS(feature) 0
+#else
 #define OBS_CPU_HAS(feature) __builtin_cpu_supports(feature)
+#endif
 #define obs_cpu_relax() __builtin_ia32_pause()
 #else
 #define OBS_ARCH_X86_64 0

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "obs_port.h"
+#include "quad.h"
 
 enum { BLOCK = 512 };
 
@@ -121,56 +122,6 @@ static inline double value_at(const double *values, size_t i)
     return value;
 }
 
-/* Four values side by side, whose sums are chains of their own: so all instruction sets give the same bits. */
-typedef double quad_t __attribute__((vector_size(32)));
-typedef double quad_anywhere_t __attribute__((vector_size(32), aligned(1), may_alias));
-
-enum { QUAD = 4 };
-
-#define INLINED __attribute__((always_inline)) static inline
-
-INLINED void load_quad(quad_t *quad, const double *values, size_t i)
-{
-    *quad = *(const quad_anywhere_t *)(const void *)((const uint8_t *)values + i * sizeof *values);
-}
-
-/* The last, fewer than four; padding stands in for the others. */
-INLINED void load_rest(quad_t *quad, const double *values, size_t i, size_t count, double padding)
-{
-    double rest[QUAD];
-    for (size_t lane = 0; lane < QUAD; lane++)
-        rest[lane] = i + lane < count ? value_at(values, i + lane) : padding;
-    load_quad(quad, rest, 0);
-}
-
-/* min and max take in what is less and what is more; none of them is NaN, or nobody looks at them. */
-INLINED void widen_plain(quad_t *min, quad_t *max, const quad_t *values)
-{
-#if OBS_ARCH_X86_64
-    typedef double pair_t __attribute__((vector_size(16), may_alias));
-    for (size_t half = 0; half < 2; half++) {
-        const pair_t value = ((const pair_t *)values)[half];
-        ((pair_t *)min)[half] = __builtin_ia32_minpd(value, ((pair_t *)min)[half]);
-        ((pair_t *)max)[half] = __builtin_ia32_maxpd(value, ((pair_t *)max)[half]);
-    }
-#else
-    for (size_t lane = 0; lane < QUAD; lane++) {
-        (*min)[lane] = (*values)[lane] < (*min)[lane] ? (*values)[lane] : (*min)[lane];
-        (*max)[lane] = (*values)[lane] > (*max)[lane] ? (*values)[lane] : (*max)[lane];
-    }
-#endif
-}
-
-OBS_TARGET("avx2") static inline void widen_wide(quad_t *min, quad_t *max, const quad_t *values)
-{
-#if OBS_ARCH_X86_64
-    *min = __builtin_ia32_minpd256(*values, *min);
-    *max = __builtin_ia32_maxpd256(*values, *max);
-#else
-    widen_plain(min, max, values);
-#endif
-}
-
 /* Sums of the powers of the deviations from a centre; s1 is finite only if every value is, and not even then where
  * finite ones overflow. */
 typedef struct {
@@ -179,67 +130,61 @@ typedef struct {
 } sums_t;
 
 typedef struct {
-    quad_t s1, s2, s3, s4, min, max;
+    obs_quad_t s1, s2, s3, s4, min, max;
 } sums_of_lanes_t;
 
-INLINED void add_powers(sums_of_lanes_t *lanes, const quad_t *values, double centre)
+OBS_INLINED void add_powers(sums_of_lanes_t *lanes, const obs_quad_t *values, double centre)
 {
-    quad_t d = *values - centre, d2 = d * d;
+    obs_quad_t d = *values - centre, d2 = d * d;
     lanes->s1 += d;
     lanes->s2 += d2;
     lanes->s3 += d2 * d;
     lanes->s4 += d2 * d2;
 }
 
-INLINED void widen(sums_of_lanes_t *lanes, const quad_t *values, int is_wide)
-{
-    if (is_wide)
-        widen_wide(&lanes->min, &lanes->max, values);
-    else
-        widen_plain(&lanes->min, &lanes->max, values);
-}
-
-INLINED double lane_sum(const quad_t *sums)
+OBS_INLINED double lane_sum(const obs_quad_t *sums)
 {
     return ((*sums)[0] + (*sums)[2]) + ((*sums)[1] + (*sums)[3]);
 }
 
-INLINED sums_t sums_around(const double *values, size_t count, double centre, int is_wide)
+OBS_INLINED sums_t sums_around(const double *values, size_t count, double centre, const double *next, int is_wide)
 {
     double first = value_at(values, 0);
-    const quad_t zeros = {0}, firsts = zeros + first;
+    const obs_quad_t zeros = {0}, firsts = zeros + first;
     sums_of_lanes_t lanes = {zeros, zeros, zeros, zeros, firsts, firsts};
-    quad_t four;
+    obs_quad_t four;
     size_t i = 0;
-    for (; i + QUAD <= count; i += QUAD) {
-        load_quad(&four, values, i);
+    for (; i + OBS_QUAD <= count; i += OBS_QUAD) {
+        OBS_PREFETCH_READ((const uint8_t *)next + i * sizeof *next);
+        obs_quad_load(&four, values, i);
         add_powers(&lanes, &four, centre);
-        widen(&lanes, &four, is_wide);
+        obs_quad_widen(&lanes.min, &lanes.max, &four, is_wide);
     }
     if (i < count) {
-        load_rest(&four, values, i, count, centre);
+        obs_quad_load_rest(&four, values, i, count, centre);
         add_powers(&lanes, &four, centre);
-        load_rest(&four, values, i, count, first);
-        widen(&lanes, &four, is_wide);
+        obs_quad_load_rest(&four, values, i, count, first);
+        obs_quad_widen(&lanes.min, &lanes.max, &four, is_wide);
     }
     sums_t sums = {lane_sum(&lanes.s1), lane_sum(&lanes.s2), lane_sum(&lanes.s3), lane_sum(&lanes.s4), first, first};
-    for (size_t lane = 0; lane < QUAD; lane++) {
+    for (size_t lane = 0; lane < OBS_QUAD; lane++) {
         sums.min = lanes.min[lane] < sums.min ? lanes.min[lane] : sums.min;
         sums.max = lanes.max[lane] > sums.max ? lanes.max[lane] : sums.max;
     }
     return sums;
 }
 
-typedef sums_t pass_t(const double *values, size_t count, double centre);
+/* next: as many values that will be read soon, or the same ones. */
+typedef sums_t pass_t(const double *values, size_t count, double centre, const double *next);
 
-static sums_t pass_plain(const double *values, size_t count, double centre)
+static sums_t pass_plain(const double *values, size_t count, double centre, const double *next)
 {
-    return sums_around(values, count, centre, 0);
+    return sums_around(values, count, centre, next, 0);
 }
 
-OBS_TARGET("avx2") static sums_t pass_wide(const double *values, size_t count, double centre)
+OBS_TARGET("avx2") static sums_t pass_wide(const double *values, size_t count, double centre, const double *next)
 {
-    return sums_around(values, count, centre, 1);
+    return sums_around(values, count, centre, next, 1);
 }
 
 /* The mean of eight of the values, spread over all of them; equal ones give themselves, and nothing overflows. */
@@ -279,7 +224,7 @@ static void add_finite(obs_moments_t *moments, const double *values, size_t coun
     block.mean = isfinite(sums.s1) ? centre + sums.s1 / n : mean_of_large(values, count);
     settle(&block); /* a constant's mean is the constant */
     if (!is_near_mean(&sums, n))
-        sums = pass(values, count, block.mean);
+        sums = pass(values, count, block.mean, values);
     double e = sums.s1 / n; /* how far the mean is from where the sums are about */
     block.m2 = sums.s2 - e * sums.s1;
     block.m3 = sums.s3 - 3 * e * sums.s2 + 2 * e * e * sums.s1;
@@ -288,10 +233,10 @@ static void add_finite(obs_moments_t *moments, const double *values, size_t coun
     take_finite(moments, &block);
 }
 
-static void add_block(obs_moments_t *moments, const double *values, size_t count, pass_t *pass)
+static void add_block(obs_moments_t *moments, const double *values, size_t count, const double *next, pass_t *pass)
 {
     double finite[BLOCK], centre = middle_of(values, count);
-    sums_t sums = pass(values, count, centre);
+    sums_t sums = pass(values, count, centre, next);
     if (OBS_LIKELY(isfinite(sums.s1))) {
         add_finite(moments, values, count, centre, sums, pass);
         return;
@@ -307,7 +252,7 @@ static void add_block(obs_moments_t *moments, const double *values, size_t count
     if (finite_count == 0)
         return;
     centre = middle_of(finite, finite_count);
-    sums = pass(finite, finite_count, centre);
+    sums = pass(finite, finite_count, centre, finite);
     add_finite(moments, finite, finite_count, centre, sums, pass);
 }
 
@@ -319,7 +264,7 @@ int obs_moments_add_many(obs_moments_t *moments, const double *values, size_t va
     for (size_t done = 0; done < value_count; done += BLOCK) {
         size_t left = value_count - done;
         const double *block = (const double *)(const void *)((const uint8_t *)values + done * sizeof *values);
-        add_block(moments, block, left < BLOCK ? left : BLOCK, pass);
+        add_block(moments, block, left < BLOCK ? left : BLOCK, left < 2 * BLOCK ? block : block + BLOCK, pass);
     }
     return OBS_OK;
 }

@@ -14,6 +14,9 @@
 #define OBS_CACHE_LINE 64
 #define OBS_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define OBS_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+/* Where a loop is faster value by value: hides an integer from the compiler's making vectors of it. */
+#define OBS_KEEP_SCALAR(integer) __asm__("" : "+r"(integer))
+#define OBS_PREFETCH_READ(address) __builtin_prefetch(address)
 #define OBS_PREFETCH_WRITE(address) __builtin_prefetch((address), 1)
 
 #if defined(__x86_64__)

@@ -204,8 +204,7 @@ static void test_overflow_is_told(void)
     CHECK(isfinite(wide.m2) && isfinite(wide.m3) && wide.m4 == INFINITY);
 }
 
-/* Outliers just where a block looks for its centre, of a size that squares of them, but not more, leave room for what
- * the others come to. */
+/* Outliers just where a block looks for its centre: it is passed over once more. */
 static void test_a_centre_far_from_the_mean(void)
 {
     static const double OUTLIERS[] = {10, 1e3, 1e6, -1e8};

@@ -78,7 +78,7 @@ def _values(effort: Effort) -> Table:
     rows = effort.size(ROWS, 100)
     effort = Effort(min(effort.rounds, 9), effort.round_s / 2, effort.quick)
     matrix = np.random.default_rng(1).random((rows, FEATURES))
-    columns, singles = np.asfortranarray(matrix), matrix.astype(np.float32)
+    columns, singles, copy = np.asfortranarray(matrix), matrix.astype(np.float32), np.empty_like(matrix)
     add_up = floor.load().add_up
     with clients.unheard() as client:
         model = _model(client)
@@ -86,11 +86,15 @@ def _values(effort: Effort) -> Table:
         def features(rows: Any) -> None:
             model.features(rows, names=NAMES)
 
+        def copied(rows: Any) -> None:
+            np.copyto(copy, rows)
+
         arms = [Arm("sum of the values, plain C loop", repeating(add_up, matrix.ravel()), matrix.size)]
         arms += [
             Arm(f"a matrix of {rows:,} × {FEATURES}, row after row", in_bursts(features, matrix), matrix.size),
             Arm("the same, column after column", in_bursts(features, columns), matrix.size),
             Arm("the same of float32", in_bursts(features, singles), matrix.size),
+            Arm("`numpy.copyto` of the first, after the same pause", in_bursts(copied, matrix), matrix.size),
             Arm(
                 "the first without a pause: what the drain cannot keep up with",
                 repeating(features, matrix),

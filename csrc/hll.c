@@ -126,6 +126,13 @@ static inline uint8_t rank_of(uint64_t hash, uint32_t p)
     return (uint8_t)(1 + __builtin_clzll(hash << p | UINT64_C(1) << (p - 1)));
 }
 
+/* Whether rank_of(hash) is above another rank; most are not, and to see that no zero need be counted. */
+static inline int ranks_above(uint64_t hash, uint32_t p, uint8_t rank)
+{
+    uint64_t zeros_and_more = hash << p | UINT64_C(1) << (p - 1);
+    return zeros_and_more >> 1 >> (63 - rank) == 0;
+}
+
 static inline void raise_dense(obs_hll_t *hll, uint32_t index, uint8_t rank)
 {
     uint8_t before = hll->registers[index];
@@ -182,7 +189,8 @@ int obs_hll_add_many(obs_hll_t *hll, const double *values, size_t value_count)
     const uint32_t p = hll->p;
     for (; i < value_count; i++) {
         uint64_t hash = obs_hash_double(value_at(values, i));
-        raise_dense(hll, index_of(hash, p), rank_of(hash, p));
+        if (OBS_UNLIKELY(ranks_above(hash, p, hll->registers[index_of(hash, p)])))
+            raise_dense(hll, index_of(hash, p), rank_of(hash, p));
     }
     return OBS_OK;
 }

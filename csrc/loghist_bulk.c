@@ -1,11 +1,9 @@
 /* Adding many values at once.
  *
- * A block of values is passed over twice: first every value becomes a bucket index, while sum, minimum and
- * maximum stay in registers; then the indices are counted. The first pass has no branch on the values. It
- * treats them all as normal positive numbers and learns afterwards, from the least and the greatest bits,
- * whether they were: positive doubles are ordered like their bits, and everything else (zeros, subnormals,
- * infinities, NaN, negative numbers) lies outside the normal ones' interval. A block that holds such a
- * value is gone over again, value by value, and split into the two ranges.
+ * A block of values is passed over three times: for sum, minimum and maximum, which tell whether all are normal
+ * positive numbers; to make a bucket index of every value; and to count the indices. None of it has a branch on the
+ * values. A block that holds anything else (zeros, subnormals, infinities, NaN, negative numbers) is gone over value by
+ * value, and split into the two ranges.
  *
  * Everything that can fail lies between the passes, when nothing of the block has been counted yet.
  */
@@ -16,8 +14,9 @@
 #include "loghist_merge.h"
 #include "loghist_range.h"
 #include "obs_port.h"
+#include "quad.h"
 
-enum { BLOCK = 512, LANES = 4 };
+enum { BLOCK = 512 };
 
 typedef struct {
     size_t count;
@@ -39,46 +38,73 @@ static inline double value_at(const double *values, size_t i)
     return value;
 }
 
-/* Least and greatest bits so far. */
+/* What the values of a block come to; min and max are as they are only if the sum is finite and all are positive. */
 typedef struct {
-    uint64_t least;
-    uint64_t greatest;
+    double sum, min, max;
 } extent_t;
 
-static inline int32_t index_value(double value, int scale, extent_t *extent)
+OBS_INLINED extent_t extent_of(const double *values, size_t value_count, const double *next, int is_wide)
 {
-    uint64_t bits = obs_f64_bits(value);
-    extent->least = bits < extent->least ? bits : extent->least;
-    extent->greatest = bits > extent->greatest ? bits : extent->greatest;
-    return obs_bucket_of_bits(bits, scale);
+    double first = value_at(values, 0);
+    obs_quad_t sums = {0}, min = sums + first, max = min, four;
+    size_t i = 0;
+    for (; i + OBS_QUAD <= value_count; i += OBS_QUAD) {
+        OBS_PREFETCH_READ((const uint8_t *)next + i * sizeof *next);
+        obs_quad_load(&four, values, i);
+        sums += four;
+        obs_quad_widen(&min, &max, &four, is_wide);
+    }
+    for (; i < value_count; i++) {
+        const obs_quad_t last = (obs_quad_t){0} + value_at(values, i);
+        sums[0] += last[0];
+        obs_quad_widen(&min, &max, &last, is_wide);
+    }
+    extent_t extent = {(sums[0] + sums[1]) + (sums[2] + sums[3]), first, first};
+    for (size_t lane = 0; lane < OBS_QUAD; lane++) {
+        extent.min = min[lane] < extent.min ? min[lane] : extent.min;
+        extent.max = max[lane] > extent.max ? max[lane] : extent.max;
+    }
+    return extent;
 }
 
-/* Returns whether all the values are normal and positive; if not, what it wrote means nothing. */
-static int index_normal(const double *values, size_t value_count, int scale, block_t *block)
+typedef extent_t extent_pass_t(const double *values, size_t value_count, const double *next);
+
+static extent_t extent_plain(const double *values, size_t value_count, const double *next)
 {
-    extent_t extent = {UINT64_MAX, 0};
-    double sums[LANES] = {0}; /* a chain of additions each, so that they overlap */
-    size_t i = 0;
-    for (; i + LANES <= value_count; i += LANES)
-        for (size_t lane = 0; lane < LANES; lane++) {
-            double value = value_at(values, i + lane);
-            sums[lane] += value;
-            block->positive.buckets[i + lane] = index_value(value, scale, &extent);
-        }
-    for (; i < value_count; i++) {
-        double value = value_at(values, i);
-        sums[0] += value;
-        block->positive.buckets[i] = index_value(value, scale, &extent);
+    return extent_of(values, value_count, next, 0);
+}
+
+OBS_TARGET("avx2") static extent_t extent_wide(const double *values, size_t value_count, const double *next)
+{
+    return extent_of(values, value_count, next, 1);
+}
+
+static int is_normal_positive(double value)
+{
+    uint64_t bits = obs_f64_bits(value);
+    return bits >= OBS_F64_LEAST_NORMAL_BITS && bits < OBS_F64_INFINITY_BITS;
+}
+
+/* Returns whether all the values are normal and positive (and their sum is finite); if not, what it wrote means
+ * nothing. A sum is finite only without NaN and infinities, and a zero, subnormal or negative number is the least one,
+ * whether or not the processor flushes subnormals. */
+static int index_normal(const double *values, size_t value_count, int scale, const double *next, extent_pass_t *pass,
+                        block_t *block)
+{
+    extent_t extent = pass(values, value_count, next);
+    if (!isfinite(extent.sum) || !is_normal_positive(extent.min) || !is_normal_positive(extent.max))
+        return 0;
+    for (size_t i = 0; i < value_count; i++) {
+        uint64_t bits = obs_f64_bits(value_at(values, i));
+        OBS_KEEP_SCALAR(bits); /* to gather cells costs more than it saves */
+        block->positive.buckets[i] = obs_bucket_of_bits(bits, scale);
     }
     block->positive.count = value_count;
-    block->positive.first_page = obs_page_number(obs_bucket_of_bits(extent.least, scale));
-    block->positive.last_page = obs_page_number(obs_bucket_of_bits(extent.greatest, scale));
+    block->positive.first_page = obs_page_number(obs_bucket_of_bits(obs_f64_bits(extent.min), scale));
+    block->positive.last_page = obs_page_number(obs_bucket_of_bits(obs_f64_bits(extent.max), scale));
     block->negative.count = 0;
-    block->totals = (obs_loghist_t){.count = value_count,
-                                    .sum = (sums[0] + sums[1]) + (sums[2] + sums[3]),
-                                    .min = obs_f64_of_bits(extent.least),
-                                    .max = obs_f64_of_bits(extent.greatest)};
-    return extent.least >= OBS_F64_LEAST_NORMAL_BITS && extent.greatest < OBS_F64_INFINITY_BITS;
+    block->totals = (obs_loghist_t){.count = value_count, .sum = extent.sum, .min = extent.min, .max = extent.max};
+    return 1;
 }
 
 static void set_pages(indices_t *indices)
@@ -131,15 +157,33 @@ static void index_mixed(const double *values, size_t value_count, int scale, blo
     block->totals = totals;
 }
 
+/* Keeps the pages in ascending order, each once; returns how many they are then. */
+static size_t insert_page(int32_t *pages, size_t page_count, int32_t page)
+{
+    size_t at = page_count;
+    while (at > 0 && pages[at - 1] > page)
+        at--;
+    if (at > 0 && pages[at - 1] == page)
+        return page_count;
+    memmove(pages + at + 1, pages + at, (page_count - at) * sizeof *pages);
+    pages[at] = page;
+    return page_count + 1;
+}
+
+/* In ascending order, so that most blocks' counters lie as their buckets do: see layout_of. */
 static int reserve_pages(obs_loghist_range_t *range, const indices_t *indices)
 {
     if (indices->count == 0 || obs_range_pages_exist(range, indices->first_page, indices->last_page))
         return OBS_OK;
+    int32_t missing[BLOCK];
+    size_t missing_count = 0;
     for (size_t i = 0; i < indices->count; i++) {
         int32_t page_number = obs_page_number(indices->buckets[i]);
-        if (OBS_LIKELY(obs_range_find(range, page_number) != SIZE_MAX))
-            continue;
-        int status = obs_range_reserve_page(range, page_number);
+        if (OBS_UNLIKELY(obs_range_find(range, page_number) == SIZE_MAX))
+            missing_count = insert_page(missing, missing_count, page_number);
+    }
+    for (size_t i = 0; i < missing_count; i++) {
+        int status = obs_range_reserve_page(range, missing[i]);
         if (status != OBS_OK)
             return status;
     }
@@ -156,6 +200,23 @@ static int reserve_block(obs_loghist_t *hist, const block_t *block)
     return status;
 }
 
+/* How far the counter of a bucket is from the bucket, if that is the same for all that the block has, as it is where
+ * their pages were made in ascending order; 0 of `is_straight` if it is not. */
+typedef struct {
+    ptrdiff_t distance;
+    int is_straight;
+} layout_t;
+
+static layout_t layout_of(const obs_loghist_range_t *range, const indices_t *indices)
+{
+    const uint32_t *directory = range->directory + (indices->first_page - range->first_page);
+    ptrdiff_t page = (ptrdiff_t)directory[0] - 1;
+    for (int32_t i = 1; i <= indices->last_page - indices->first_page; i++)
+        if (directory[i] != directory[0] + (uint32_t)i)
+            return (layout_t){0};
+    return (layout_t){(page - indices->first_page) * OBS_LOGHIST_PAGE_BUCKETS, directory[0] != 0};
+}
+
 /* Counter of a bucket whose page exists. */
 static inline size_t counter_of(const uint32_t *directory, int32_t first_page, int32_t bucket)
 {
@@ -165,12 +226,19 @@ static inline size_t counter_of(const uint32_t *directory, int32_t first_page, i
 
 static void count_indices(obs_loghist_range_t *range, const indices_t *indices)
 {
+    if (indices->count == 0)
+        return;
     const uint32_t *directory = range->directory;
     int32_t first_page = range->first_page;
+    layout_t layout = layout_of(range, indices);
     if (range->wide) {
         uint64_t *counters = range->pages;
         for (size_t i = 0; i < indices->count; i++)
             counters[counter_of(directory, first_page, indices->buckets[i])]++;
+    } else if (layout.is_straight) {
+        uint32_t *counters = range->pages;
+        for (size_t i = 0; i < indices->count; i++)
+            counters[indices->buckets[i] + layout.distance]++;
     } else {
         uint32_t *counters = range->pages;
         for (size_t i = 0; i < indices->count; i++)
@@ -178,10 +246,11 @@ static void count_indices(obs_loghist_range_t *range, const indices_t *indices)
     }
 }
 
-static int add_block(obs_loghist_t *hist, const double *values, size_t value_count)
+static int add_block(obs_loghist_t *hist, const double *values, size_t value_count, const double *next)
 {
     block_t block;
-    if (!index_normal(values, value_count, hist->scale, &block))
+    extent_pass_t *pass = OBS_CPU_HAS("avx2") ? extent_wide : extent_plain;
+    if (!index_normal(values, value_count, hist->scale, next, pass, &block))
         index_mixed(values, value_count, hist->scale, &block);
     if (reserve_block(hist, &block) != OBS_OK)
         return obs_loghist_add_many_reference(hist, values, value_count); /* as far as the memory reaches */
@@ -196,7 +265,8 @@ int obs_loghist_add_many(obs_loghist_t *hist, const double *values, size_t value
     const uint8_t *at = (const uint8_t *)values;
     while (value_count != 0) {
         size_t size = value_count < BLOCK ? value_count : BLOCK;
-        int status = add_block(hist, (const double *)at, size);
+        size_t next = value_count < 2 * BLOCK ? 0 : BLOCK * sizeof(double);
+        int status = add_block(hist, (const double *)at, size, (const double *)(at + next));
         if (status != OBS_OK)
             return status;
         at += size * sizeof(double);

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "obs_port.h"
+#include "quad.h"
 
 enum { BLOCK = 512 };
 
@@ -121,150 +122,88 @@ static inline double value_at(const double *values, size_t i)
     return value;
 }
 
-/* Four values side by side. Eight chains of sums, two of these each, hide the latency of an addition, and as every lane
- * is a chain of its own, all instruction sets give the same bits. */
-typedef double quad_t __attribute__((vector_size(32)));
-typedef double quad_anywhere_t __attribute__((vector_size(32), aligned(1), may_alias));
-typedef int64_t quad_mask_t __attribute__((vector_size(32)));
-
-enum { QUAD = 4, QUADS = 2, LANES = QUAD * QUADS };
-
-#define INLINED __attribute__((always_inline)) static inline
-
-INLINED void load_lanes(quad_t lanes[QUADS], const double *values, size_t i)
-{
-    const quad_anywhere_t *from = (const quad_anywhere_t *)(const void *)((const uint8_t *)values + i * sizeof *values);
-    lanes[0] = from[0];
-    lanes[1] = from[1];
-}
-
-/* The last, fewer than LANES; padding stands in for the others. */
-INLINED void load_rest(quad_t lanes[QUADS], const double *values, size_t i, size_t count, double padding)
-{
-    double rest[LANES];
-    for (size_t lane = 0; lane < LANES; lane++)
-        rest[lane] = i + lane < count ? value_at(values, i + lane) : padding;
-    load_lanes(lanes, rest, 0);
-}
-
-INLINED double lane_sum(const quad_t lanes[QUADS])
-{
-    quad_t sums = lanes[0] + lanes[1];
-    return (sums[0] + sums[2]) + (sums[1] + sums[3]);
-}
+/* Sums of the powers of the deviations from a centre; s1 is finite only if every value is, and not even then where
+ * finite ones overflow. */
+typedef struct {
+    double s1, s2, s3, s4;
+    double min, max;
+} sums_t;
 
 typedef struct {
-    double sum; /* finite only if every value is; not finite also where finite ones overflow */
-    double min;
-    double max;
-} extent_t;
+    obs_quad_t s1, s2, s3, s4, min, max;
+} sums_of_lanes_t;
 
-typedef struct {
-    quad_t sum[QUADS], min[QUADS], max[QUADS];
-} extent_lanes_t;
-
-INLINED void widen_extent(extent_lanes_t *lanes, const quad_t value[QUADS])
+OBS_INLINED void add_powers(sums_of_lanes_t *lanes, const obs_quad_t *values, double centre)
 {
-    for (size_t part = 0; part < QUADS; part++) {
-        quad_mask_t less = value[part]<lanes->min[part], more = value[part]> lanes->max[part];
-        quad_mask_t bits = (quad_mask_t)value[part];
-        lanes->min[part] = (quad_t)((bits & less) | ((quad_mask_t)lanes->min[part] & ~less));
-        lanes->max[part] = (quad_t)((bits & more) | ((quad_mask_t)lanes->max[part] & ~more));
-    }
+    obs_quad_t d = *values - centre, d2 = d * d;
+    lanes->s1 += d;
+    lanes->s2 += d2;
+    lanes->s3 += d2 * d;
+    lanes->s4 += d2 * d2;
 }
 
-INLINED extent_t extent_of(const double *values, size_t count)
+OBS_INLINED double lane_sum(const obs_quad_t *sums)
+{
+    return ((*sums)[0] + (*sums)[2]) + ((*sums)[1] + (*sums)[3]);
+}
+
+OBS_INLINED sums_t sums_around(const double *values, size_t count, double centre, const double *next, int is_wide)
 {
     double first = value_at(values, 0);
-    const quad_t zeros = {0}, firsts = zeros + first;
-    extent_lanes_t lanes = {{zeros, zeros}, {firsts, firsts}, {firsts, firsts}};
-    quad_t value[QUADS];
+    const obs_quad_t zeros = {0}, firsts = zeros + first;
+    sums_of_lanes_t lanes = {zeros, zeros, zeros, zeros, firsts, firsts};
+    obs_quad_t four;
     size_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        load_lanes(value, values, i);
-        lanes.sum[0] += value[0];
-        lanes.sum[1] += value[1];
-        widen_extent(&lanes, value);
+    for (; i + OBS_QUAD <= count; i += OBS_QUAD) {
+        OBS_PREFETCH_READ((const uint8_t *)next + i * sizeof *next);
+        obs_quad_load(&four, values, i);
+        add_powers(&lanes, &four, centre);
+        obs_quad_widen(&lanes.min, &lanes.max, &four, is_wide);
     }
     if (i < count) {
-        load_rest(value, values, i, count, 0);
-        lanes.sum[0] += value[0];
-        lanes.sum[1] += value[1];
-        load_rest(value, values, i, count, first);
-        widen_extent(&lanes, value);
+        obs_quad_load_rest(&four, values, i, count, centre);
+        add_powers(&lanes, &four, centre);
+        obs_quad_load_rest(&four, values, i, count, first);
+        obs_quad_widen(&lanes.min, &lanes.max, &four, is_wide);
     }
-    extent_t extent = {lane_sum(lanes.sum), first, first};
-    for (size_t lane = 0; lane < LANES; lane++) {
-        double least = lanes.min[lane / QUAD][lane % QUAD], greatest = lanes.max[lane / QUAD][lane % QUAD];
-        extent.min = least < extent.min ? least : extent.min;
-        extent.max = greatest > extent.max ? greatest : extent.max;
+    sums_t sums = {lane_sum(&lanes.s1), lane_sum(&lanes.s2), lane_sum(&lanes.s3), lane_sum(&lanes.s4), first, first};
+    for (size_t lane = 0; lane < OBS_QUAD; lane++) {
+        sums.min = lanes.min[lane] < sums.min ? lanes.min[lane] : sums.min;
+        sums.max = lanes.max[lane] > sums.max ? lanes.max[lane] : sums.max;
     }
-    return extent;
+    return sums;
 }
 
-typedef struct {
-    double s1, s2, s3, s4; /* sums of powers of the deviations */
-} powers_t;
+/* next: as many values that will be read soon, or the same ones. */
+typedef sums_t pass_t(const double *values, size_t count, double centre, const double *next);
 
-typedef struct {
-    quad_t s1[QUADS], s2[QUADS], s3[QUADS], s4[QUADS];
-} power_lanes_t;
-
-INLINED void add_powers(power_lanes_t *lanes, const quad_t value[QUADS], double mean)
+static sums_t pass_plain(const double *values, size_t count, double centre, const double *next)
 {
-    for (size_t part = 0; part < QUADS; part++) {
-        quad_t d = value[part] - mean, d2 = d * d;
-        lanes->s1[part] += d;
-        lanes->s2[part] += d2;
-        lanes->s3[part] += d2 * d;
-        lanes->s4[part] += d2 * d2;
-    }
+    return sums_around(values, count, centre, next, 0);
 }
 
-INLINED powers_t powers_around(const double *values, size_t count, double mean)
+OBS_TARGET("avx2") static sums_t pass_wide(const double *values, size_t count, double centre, const double *next)
 {
-    const quad_t zeros = {0};
-    power_lanes_t lanes = {{zeros, zeros}, {zeros, zeros}, {zeros, zeros}, {zeros, zeros}};
-    quad_t value[QUADS];
-    size_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        load_lanes(value, values, i);
-        add_powers(&lanes, value, mean);
-    }
-    if (i < count) {
-        load_rest(value, values, i, count, mean);
-        add_powers(&lanes, value, mean);
-    }
-    return (powers_t){lane_sum(lanes.s1), lane_sum(lanes.s2), lane_sum(lanes.s3), lane_sum(lanes.s4)};
+    return sums_around(values, count, centre, next, 1);
 }
 
-/* The two passes, for one instruction set. */
-typedef struct {
-    extent_t (*extent)(const double *values, size_t count);
-    powers_t (*powers)(const double *values, size_t count, double mean);
-} passes_t;
-
-static extent_t extent_plain(const double *values, size_t count)
+/* The mean of eight of the values, spread over all of them; equal ones give themselves, and nothing overflows. */
+static double middle_of(const double *values, size_t count)
 {
-    return extent_of(values, count);
+    enum { SPREAD = 8 };
+    double some[SPREAD];
+    for (size_t i = 0; i < SPREAD; i++)
+        some[i] = value_at(values, (2 * i + 1) * count / (2 * SPREAD)) / SPREAD;
+    return ((some[0] + some[1]) + (some[2] + some[3])) + ((some[4] + some[5]) + (some[6] + some[7]));
 }
 
-static powers_t powers_plain(const double *values, size_t count, double mean)
+/* True if the centre is no further from the mean than the standard deviation: to move the sums to the mean costs a few
+ * of their bits then. Further off it would cost more. */
+static int is_near_mean(const sums_t *sums, double n)
 {
-    return powers_around(values, count, mean);
+    double off = sums->s1 / n;
+    return isfinite(sums->s4) && 2 * off * off <= sums->s2 / n;
 }
-
-OBS_TARGET("avx2") static extent_t extent_wide(const double *values, size_t count)
-{
-    return extent_of(values, count);
-}
-
-OBS_TARGET("avx2") static powers_t powers_wide(const double *values, size_t count, double mean)
-{
-    return powers_around(values, count, mean);
-}
-
-static const passes_t PLAIN = {extent_plain, powers_plain}, WIDE = {extent_wide, powers_wide};
 
 /* Where the sum of finite values overflows, their mean does not. */
 static double mean_of_large(const double *values, size_t count)
@@ -275,31 +214,33 @@ static double mean_of_large(const double *values, size_t count)
     return mean;
 }
 
-/* Adds finite values, count of them > 0, whose extent is known. */
-static void add_finite(obs_moments_t *moments, const double *values, size_t count, const extent_t *extent,
-                       const passes_t *passes)
+/* Adds finite values, count of them > 0, whose sums around a centre are known: they are moved to the mean, or added up
+ * once more, around the mean. */
+static void add_finite(obs_moments_t *moments, const double *values, size_t count, double centre, sums_t sums,
+                       pass_t *pass)
 {
     double n = (double)count;
-    obs_moments_t block = {.count = count, .min = extent->min + 0.0, .max = extent->max + 0.0};
-    block.mean = isfinite(extent->sum) ? extent->sum / n : mean_of_large(values, count);
+    obs_moments_t block = {.count = count, .min = sums.min + 0.0, .max = sums.max + 0.0};
+    block.mean = isfinite(sums.s1) ? centre + sums.s1 / n : mean_of_large(values, count);
     settle(&block); /* a constant's mean is the constant */
-    powers_t powers = passes->powers(values, count, block.mean);
-    double e = powers.s1 / n; /* how far the rounded mean is off */
-    block.m2 = powers.s2 - e * powers.s1;
-    block.m3 = powers.s3 - 3 * e * powers.s2 + 2 * e * e * powers.s1;
-    block.m4 = powers.s4 - 4 * e * powers.s3 + 6 * e * e * powers.s2 - 3 * e * e * e * powers.s1;
+    if (!is_near_mean(&sums, n))
+        sums = pass(values, count, block.mean, values);
+    double e = sums.s1 / n; /* how far the mean is from where the sums are about */
+    block.m2 = sums.s2 - e * sums.s1;
+    block.m3 = sums.s3 - 3 * e * sums.s2 + 2 * e * e * sums.s1;
+    block.m4 = sums.s4 - 4 * e * sums.s3 + 6 * e * e * sums.s2 - 3 * e * e * e * sums.s1;
     settle(&block);
     take_finite(moments, &block);
 }
 
-static void add_block(obs_moments_t *moments, const double *values, size_t count, const passes_t *passes)
+static void add_block(obs_moments_t *moments, const double *values, size_t count, const double *next, pass_t *pass)
 {
-    extent_t extent = passes->extent(values, count);
-    if (OBS_LIKELY(isfinite(extent.sum))) {
-        add_finite(moments, values, count, &extent, passes);
+    double finite[BLOCK], centre = middle_of(values, count);
+    sums_t sums = pass(values, count, centre, next);
+    if (OBS_LIKELY(isfinite(sums.s1))) {
+        add_finite(moments, values, count, centre, sums, pass);
         return;
     }
-    double finite[BLOCK];
     size_t finite_count = 0;
     for (size_t i = 0; i < count; i++) {
         double value = value_at(values, i);
@@ -308,20 +249,22 @@ static void add_block(obs_moments_t *moments, const double *values, size_t count
         else
             count_not_finite(moments, value, 1);
     }
-    extent = passes->extent(finite, finite_count);
-    if (finite_count > 0)
-        add_finite(moments, finite, finite_count, &extent, passes);
+    if (finite_count == 0)
+        return;
+    centre = middle_of(finite, finite_count);
+    sums = pass(finite, finite_count, centre, finite);
+    add_finite(moments, finite, finite_count, centre, sums, pass);
 }
 
 int obs_moments_add_many(obs_moments_t *moments, const double *values, size_t value_count)
 {
     if (!has_room(moments, value_count))
         return OBS_ERR_RANGE;
-    const passes_t *passes = OBS_CPU_HAS("avx2") ? &WIDE : &PLAIN;
+    pass_t *pass = OBS_CPU_HAS("avx2") ? pass_wide : pass_plain;
     for (size_t done = 0; done < value_count; done += BLOCK) {
         size_t left = value_count - done;
         const double *block = (const double *)(const void *)((const uint8_t *)values + done * sizeof *values);
-        add_block(moments, block, left < BLOCK ? left : BLOCK, passes);
+        add_block(moments, block, left < BLOCK ? left : BLOCK, left < 2 * BLOCK ? block : block + BLOCK, pass);
     }
     return OBS_OK;
 }

@@ -2,10 +2,12 @@
  *
  * Kept are the mean and the sums of the second, third and fourth powers of the deviations from it (m2, m3, m4), which
  * merge by the formulas of P. Pebay, "Formulas for Robust, One-Pass Parallel Computation of Covariances and
- * Arbitrary-Order Statistical Moments" (Sandia SAND2008-6212, 2008). Many values are taken in blocks: the mean of a
- * block first, then the sums around it, so that no large sums of powers are ever subtracted from each other:
+ * Arbitrary-Order Statistical Moments" (Sandia SAND2008-6212, 2008). Many values are taken in blocks, each passed over
+ * once: sums around a centre, the mean of a few of the block's values, and then moved to its mean. Only where that is
+ * further off than a standard deviation is there a second pass, around the mean, so that no large sums of powers are
+ * ever subtracted from each other:
  *
- *     values --> block of 512 --> sum, min, max --> mean --> sums of (v - mean)^2, ^3, ^4 --merge--> moments
+ *     values --> block of 512 --> min, max, sums of (v - centre), ^2, ^3, ^4 --> around the mean --merge--> moments
  *
  * Rules: NaN, +inf and -inf are counted apart and are in none of count, mean, m2, m3, m4, min and max; nulls and values
  * of a wrong type have counts of their own. -0.0 is taken as 0.0; subnormal numbers are numbers. Invariants:

@@ -14,12 +14,19 @@
 #define OBS_CACHE_LINE 64
 #define OBS_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define OBS_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+/* Where a loop is faster value by value: hides an integer from the compiler's making vectors of it. */
+#define OBS_KEEP_SCALAR(integer) __asm__("" : "+r"(integer))
+#define OBS_PREFETCH_READ(address) __builtin_prefetch(address)
 #define OBS_PREFETCH_WRITE(address) __builtin_prefetch((address), 1)
 
 #if defined(__x86_64__)
 #define OBS_ARCH_X86_64 1
 #define OBS_TARGET(features) __attribute__((target(features)))
+#ifdef OBS_PLAIN_CPU /* a test build: takes the ways of processors that have no extensions */
+#define OBS_CPU_HAS(feature) 0
+#else
 #define OBS_CPU_HAS(feature) __builtin_cpu_supports(feature)
+#endif
 #define obs_cpu_relax() __builtin_ia32_pause()
 #else
 #define OBS_ARCH_X86_64 0

@@ -193,7 +193,7 @@ static inline void add_value(obs_open_batch_t *batch, obs_series_t *series, doub
     }
 }
 
-static void add_values(obs_open_batch_t *batch, obs_series_t *series, const double *values, size_t value_count)
+void obs_open_batch_add_values(obs_open_batch_t *batch, obs_series_t *series, const double *values, size_t value_count)
 {
     if (value_count < OBS_PENDING_VALUES / 2) {
         for (size_t i = 0; i < value_count; i++)
@@ -239,7 +239,7 @@ static size_t add_same_series(obs_open_batch_t *batch, const obs_ring_record_t *
         values[value_count] = records[value_count].value;
         value_count++;
     }
-    add_values(batch, obs_recorded_series(batch, tag), values, value_count);
+    obs_open_batch_add_values(batch, obs_recorded_series(batch, tag), values, value_count);
     return value_count;
 }
 
@@ -248,7 +248,7 @@ static size_t add_run(obs_open_batch_t *batch, const obs_ring_record_t *records)
     double values[OBS_RUN_VALUES_MAX];
     size_t value_count = records->tag >> 40;
     memcpy(values, (const char *)records + offsetof(obs_ring_record_t, value), value_count * sizeof *values);
-    add_values(batch, obs_recorded_series(batch, records->tag), values, value_count);
+    obs_open_batch_add_values(batch, obs_recorded_series(batch, records->tag), values, value_count);
     return value_count / 2 + 1;
 }
 
@@ -266,6 +266,9 @@ static size_t add_record(obs_open_batch_t *batch, const obs_ring_record_t *recor
         return 1;
     case OBS_RECORD_RUN:
         return add_run(batch, records);
+    case OBS_RECORD_TABLE:
+    case OBS_RECORD_TABLE_OF_SINGLES:
+        return obs_open_batch_add_table(batch, records);
     case OBS_RECORD_CATEGORY:
     case OBS_RECORD_HASH:
     case OBS_RECORD_NULLS:

@@ -19,6 +19,10 @@ void obs_open_batch_sketch_pending(obs_open_batch_t *batch, obs_series_t *series
 /* Empties the sketch of a series and takes it from it. */
 void obs_open_batch_return_sketch(obs_open_batch_t *batch, obs_series_t *series);
 
+/* Samples of a series that is no counter. */
+void obs_open_batch_add_values(obs_open_batch_t *batch, obs_series_t *series, const double *values, size_t value_count);
+/* A table; returns the records that it takes. */
+size_t obs_open_batch_add_table(obs_open_batch_t *batch, const obs_ring_record_t *records);
 /* A record of a category, of nulls or of wrong types. */
 void obs_open_batch_add_column_record(obs_open_batch_t *batch, const obs_ring_record_t *record);
 /* What the owner of all series lets go with them. */

@@ -115,6 +115,44 @@ int obs_producer_push_weighted(obs_producer_t *producer, uint64_t tag, uint64_t 
     return OBS_OK;
 }
 
+/* Rows row_bytes long, row_stride bytes apart, one behind the other. */
+static void gather_rows(char *out, const char *rows, ptrdiff_t row_stride, size_t row_bytes, size_t row_count)
+{
+    if (row_stride == (ptrdiff_t)row_bytes) {
+        memcpy(out, rows, row_count * row_bytes);
+        return;
+    }
+    for (size_t i = 0; i < row_count; i++, out += row_bytes, rows += row_stride)
+        memcpy(out, rows, row_bytes);
+}
+
+static size_t records_for(size_t byte_count)
+{
+    return (byte_count + sizeof(obs_ring_record_t) - 1) / sizeof(obs_ring_record_t);
+}
+
+/* Rows of the table from the first on, as many as fit behind the last record; returns their number, 0 without room. */
+static size_t push_rows(obs_producer_t *producer, const obs_table_t *table, const char *rows, size_t row_count)
+{
+    size_t head_bytes = obs_table_head_bytes(table->column_count), claimed;
+    size_t row_bytes = table->column_count * (table->is_of_singles ? sizeof(float) : sizeof(double));
+    size_t most_rows = row_count < OBS_RING_CHUNK_BYTES / row_bytes ? row_count : OBS_RING_CHUNK_BYTES / row_bytes;
+    obs_ring_record_t *records = NULL;
+    if (obs_ring_claim_some(&producer->ring, records_for(head_bytes + row_bytes),
+                            records_for(head_bytes + most_rows * row_bytes), &records, &claimed) != OBS_OK)
+        return 0;
+    size_t room = (claimed * sizeof *records - head_bytes) / row_bytes;
+    size_t pushed = room < most_rows ? room : most_rows, record_count = records_for(head_bytes + pushed * row_bytes);
+    char *at = (char *)records;
+    records->tag = OBS_TABLE_TAG(table->is_of_singles ? OBS_RECORD_TABLE_OF_SINGLES : OBS_RECORD_TABLE,
+                                 table->column_count, pushed);
+    memcpy(at + sizeof records->tag, table->series, table->column_count * sizeof *table->series);
+    gather_rows(at + head_bytes, rows, table->row_stride, row_bytes, pushed);
+    add_surplus(producer, (int64_t)(pushed * table->column_count) - (int64_t)record_count);
+    obs_ring_commit(&producer->ring, record_count);
+    return pushed;
+}
+
 /* Bucketed here --------------------------------------------------------------------------------------- */
 
 static int grow_deltas(obs_producer_t *producer, uint32_t series)
@@ -229,6 +267,19 @@ void obs_producer_add_column(obs_producer_t *producer, const obs_shape_t *shape,
         value_count -= piece_count;
     }
     end_call(producer);
+}
+
+size_t obs_producer_push_table(obs_producer_t *producer, const obs_table_t *table)
+{
+    size_t pushed = 0, some;
+    begin_call(producer);
+    do {
+        const char *rows = (const char *)table->values + (ptrdiff_t)pushed * table->row_stride;
+        some = pushed == table->row_count ? 0 : push_rows(producer, table, rows, table->row_count - pushed);
+        pushed += some;
+    } while (some > 0);
+    end_call(producer);
+    return pushed;
 }
 
 void obs_producer_gather_deltas(obs_producer_t *producer)

@@ -10,6 +10,10 @@
  * value a record of a category has its code or hash, and one of nulls or of wrong types how many samples it stands for,
  * as 64-bit integers.
  *
+ * A table is rows of numbers as they lie in a matrix, for the drain to take apart: its tag has the number of its
+ * columns in the place of the series, and of its rows in that of a run's values. Behind the tag come the columns'
+ * series, 32 bits each, padding up to 8 bytes, and row after row of doubles or singles, in one claim as well.
+ *
  * A producer has two owners, the thread and the drain, and each may go first: gone has one bit for either,
  * and who sets the second one frees the producer.
  */
@@ -27,14 +31,34 @@ enum {
     OBS_RECORD_HASH = 4,
     OBS_RECORD_NULLS = 5,
     OBS_RECORD_WRONG_TYPES = 6,
+    OBS_RECORD_TABLE = 7,
+    OBS_RECORD_TABLE_OF_SINGLES = 8,
 };
 
 #define OBS_RECORD_TAG(what, series) ((uint64_t)(what) << 32 | (series))
 #define OBS_RUN_VALUES_MAX (2 * OBS_RING_CLAIM_MAX - 1)
 #define OBS_RUN_TAG(series, value_count) (OBS_RECORD_TAG(OBS_RECORD_RUN, series) | (uint64_t)(value_count) << 40)
-#define OBS_BULK_VALUES_MIN 256 /* fewer go through the ring: cheaper for the thread than to bucket them */
+#define OBS_TABLE_TAG(what, column_count, row_count) (OBS_RECORD_TAG(what, column_count) | (uint64_t)(row_count) << 40)
+#define OBS_TABLE_COLUMNS_MAX 256 /* with a row of doubles they take no more than a claim may */
+#define OBS_BULK_VALUES_MIN 256   /* fewer go through the ring: cheaper for the thread than to bucket them */
 /* The same for columns, whose values cost more to sketch than a model server wants to wait for. */
 #define OBS_COLUMN_BULK_VALUES_MIN ((size_t)1 << 16)
+
+/* Rows of numbers where they lie. */
+typedef struct {
+    const uint32_t *series; /* of the columns */
+    uint32_t column_count;  /* 1..OBS_TABLE_COLUMNS_MAX */
+    bool is_of_singles;     /* float32, not float64; one beside the other in a row */
+    const void *values;     /* may be unaligned */
+    ptrdiff_t row_stride;   /* bytes from one row to the next */
+    size_t row_count;
+} obs_table_t;
+
+/* Bytes before the rows of a table, its tag among them. */
+static inline size_t obs_table_head_bytes(uint32_t column_count)
+{
+    return sizeof(uint64_t) + (column_count * sizeof(uint32_t) + 7) / 8 * 8;
+}
 
 typedef struct obs_producer {
     obs_ring_t ring;
@@ -72,6 +96,9 @@ void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale,
  * the drain sketches them, and sketched here if there are many or the ring is full. */
 void obs_producer_add_column(obs_producer_t *producer, const obs_shape_t *shape, const void *values, ptrdiff_t stride,
                              size_t value_count);
+/* Numbers of many columns, which the drain takes apart: costs the thread hardly more than to copy them. Returns how
+ * many rows have found room; nothing is counted for the others. */
+OBS_MUST_CHECK size_t obs_producer_push_table(obs_producer_t *producer, const obs_table_t *table);
 /* A record that stands for weight (>= 1) samples and has a 64-bit integer for its value. OBS_ERR_FULL: dropped and
  * counted; OBS_ERR_STATE: the ring is closed, nothing counted. */
 OBS_MUST_CHECK int obs_producer_push_weighted(obs_producer_t *producer, uint64_t tag, uint64_t bits, uint64_t weight);

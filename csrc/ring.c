@@ -242,6 +242,17 @@ int obs_ring_claim(obs_ring_t *ring, size_t record_count, obs_ring_record_t **re
     return OBS_OK;
 }
 
+int obs_ring_claim_some(obs_ring_t *ring, size_t least, size_t most, obs_ring_record_t **records, size_t *record_count)
+{
+    int status = obs_ring_claim(ring, least, records);
+    if (status != OBS_OK)
+        return status;
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    size_t left = OBS_RING_CHUNK_RECORDS - head % OBS_RING_CHUNK_RECORDS;
+    *record_count = most < left ? most : left;
+    return OBS_OK;
+}
+
 size_t obs_ring_peek(const obs_ring_t *ring, uint64_t until, const obs_ring_record_t **records)
 {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);

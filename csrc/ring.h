@@ -133,6 +133,9 @@ OBS_MUST_CHECK static inline int obs_ring_push(obs_ring_t *ring, uint64_t tag, d
  * then no other push or claim. OBS_ERR_FULL (nothing counted: the caller knows how many samples it drops)
  * or OBS_ERR_STATE. */
 OBS_MUST_CHECK int obs_ring_claim(obs_ring_t *ring, size_t record_count, obs_ring_record_t **records);
+/* The same for as many as the chunk has left, from least (1..OBS_RING_CLAIM_MAX) up to most. */
+OBS_MUST_CHECK int obs_ring_claim_some(obs_ring_t *ring, size_t least, size_t most, obs_ring_record_t **records,
+                                       size_t *record_count);
 /* Publishes the first record_count records of the claim; 0 is the abort: it was as if never claimed. */
 static inline void obs_ring_commit(obs_ring_t *ring, size_t record_count)
 {

@@ -31,6 +31,15 @@ static void record_round(obs_producer_t *producer, uint32_t series, uint64_t *st
     atomic_fetch_add(&recorded, count + bulk_count);
 }
 
+/* Rows of the column and another one, as many as there is room for. */
+static void record_table(obs_producer_t *producer, uint32_t series, uint64_t *state)
+{
+    static const double rows[60][2] = {{1, 2}, {3, 4}};
+    const uint32_t columns[] = {series, OTHER_SERIES + 1};
+    const obs_table_t table = {columns, 2, false, rows, sizeof rows[0], check_random(state) % 60};
+    atomic_fetch_add(&recorded, 2 * obs_producer_push_table(producer, &table));
+}
+
 /* The same for a column: numbers one by one and in bulk, categories, nulls. */
 static void record_column(obs_producer_t *producer, uint32_t series, uint64_t *state)
 {
@@ -59,6 +68,7 @@ static void *live(void *argument)
     for (int round = 0; round < ROUNDS; round++) {
         record_round(producer, round % 2 ? series : (uint32_t)(state % OTHER_SERIES), &state);
         record_column(producer, round % 3 ? column : OTHER_SERIES + 1, &state);
+        record_table(producer, column, &state);
         obs_drain_reject(drain, 1);
         atomic_fetch_add(&recorded, 1);
     }

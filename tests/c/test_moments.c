@@ -204,6 +204,23 @@ static void test_overflow_is_told(void)
     CHECK(isfinite(wide.m2) && isfinite(wide.m3) && wide.m4 == INFINITY);
 }
 
+/* Outliers just where a block looks for its centre: it is passed over once more. */
+static void test_a_centre_far_from_the_mean(void)
+{
+    static const double OUTLIERS[] = {10, 1e3, 1e6, -1e8};
+    for (size_t o = 0; o < COUNT_OF(OUTLIERS); o++) {
+        fill_from(values, 512, &DISTRIBUTIONS[2], 11);
+        for (size_t i = 32; i < 512; i += 64)
+            values[i] += OUTLIERS[o];
+        obs_moments_t moments = moments_of(values, 512), expected = by_definition(values, 512);
+        check_close("outliers", &moments, &expected, 1);
+    }
+    for (size_t i = 0; i < 512; i++)
+        values[i] = 1e9 + (i % 64 == 32) + 1e-3 * (double)i;
+    obs_moments_t moments = moments_of(values, 512), expected = by_definition(values, 512);
+    check_close("far from zero", &moments, &expected, 1);
+}
+
 static void test_a_weight_equals_repeats(void)
 {
     obs_moments_t weighted = moments_of((const double[]){1, 2, 5}, 3), repeated = weighted;
@@ -259,6 +276,7 @@ int main(void)
     RUN(test_negative_zero_is_zero);
     RUN(test_a_constant_has_no_spread);
     RUN(test_overflow_is_told);
+    RUN(test_a_centre_far_from_the_mean);
     RUN(test_a_weight_equals_repeats);
     RUN(test_values_may_be_unaligned);
     RUN(test_refuses_two_to_the_64_samples);

@@ -182,6 +182,27 @@ static void claims_are_contiguous_and_padded(void)
     tear_down(&fixture);
 }
 
+static void some_are_as_many_as_the_chunk_has_left(void)
+{
+    fixture_t fixture;
+    obs_ring_record_t *records;
+    size_t granted = 0;
+    set_up(&fixture, 2);
+    CHECK_OK(obs_ring_claim_some(&fixture.ring, 1, 100, &records, &granted));
+    CHECK_EQ(granted, 100);
+    for (uint64_t i = 0; i < CHUNK - 10; i++)
+        CHECK_OK(obs_ring_push(&fixture.ring, 7, (double)i));
+    CHECK_OK(obs_ring_claim_some(&fixture.ring, 10, 2 * CHUNK, &records, &granted));
+    CHECK_EQ(granted, 10);
+    CHECK_OK(obs_ring_claim_some(&fixture.ring, 11, 2 * CHUNK, &records, &granted));
+    CHECK_EQ(granted, CHUNK);
+    CHECK_EQ(fixture.ring.padded, 10);
+    records[0] = (obs_ring_record_t){.tag = 7, .value = (double)(CHUNK - 10)};
+    obs_ring_commit(&fixture.ring, 1);
+    CHECK_EQ(read_some(&fixture, UINT64_MAX), CHUNK - 9);
+    tear_down(&fixture);
+}
+
 static void a_closed_ring_takes_nothing_and_can_be_read(void)
 {
     fixture_t fixture;
@@ -276,6 +297,7 @@ int main(void)
     RUN(every_ring_has_a_home_beyond_the_budget);
     RUN(random_sizes_go_round_many_times);
     RUN(claims_are_contiguous_and_padded);
+    RUN(some_are_as_many_as_the_chunk_has_left);
     RUN(a_closed_ring_takes_nothing_and_can_be_read);
     RUN(an_orphan_outlives_its_pool);
     RUN(a_ring_freed_in_the_middle_returns_its_chunks);

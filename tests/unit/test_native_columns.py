@@ -50,20 +50,29 @@ def anything(recorder: Recorder) -> ring.Column:
 
 
 def summary(recorder: Recorder, column: ring.Column) -> Summary:
-    """What came of everything observed since the last time; the accounts balance."""
+    """What came of everything observed since the last time, in this column alone."""
+    return summaries(recorder, [column.series])[0]
+
+
+def summaries(recorder: Recorder, series: list[int]) -> list[Summary]:
+    """What came of everything observed since the last time, in these columns; the accounts balance."""
     assert recorder.seal(1_000)
     window, series_map = Window(), SeriesMap()
-    series_map.set(column.series, 0, Kind.COLUMN)
+    for number, each in enumerate(series):
+        series_map.set(each, number, Kind.COLUMN)
     while batch := recorder.take(0):
         assert check_body(batch.body) == batch.samples
         window.apply(batch.body, series_map, 0)
-    groups = Groups({0: 0}, 1)
+    groups = Groups({number: number for number in range(len(series))}, len(series))
     window.collect(groups)
-    found = groups.column(0)
-    assert found is not None
-    summary = Summary._from_compact(found)
-    assert summary.samples == window.sample_count == groups.samples(0)
-    return summary
+    found = []
+    for number in range(len(series)):
+        compact = groups.column(number)
+        assert compact is not None
+        found.append(Summary._from_compact(compact))
+        assert found[-1].samples == groups.samples(number)
+    assert sum(each.samples for each in found) == window.sample_count
+    return found
 
 
 class NAType:
@@ -185,6 +194,62 @@ def test_nothing_is_dropped_if_the_ring_is_full() -> None:
     assert summary(recorder, column).samples == 500_000
     assert recorder.dropped_ring == 0
     recorder.stop()
+
+
+TABLE = MATRIX + np.array([0, 10, 20])
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [TABLE, TABLE.astype(np.float32), TABLE.astype(">f4"), np.asfortranarray(TABLE), TABLE[::-1], TABLE[:, ::-1]],
+    ids=lambda matrix: f"{matrix.dtype} {matrix.strides}",
+)
+@pytest.mark.parametrize("ring_bytes", [1 << 16, 1 << 23], ids=["full", "roomy"])
+@pytest.mark.parametrize("has_category", [False, True])
+def test_a_matrix_is_its_columns(matrix: np.ndarray, ring_bytes: int, has_category: bool) -> None:
+    """Whether its rows travel together or not, and whether or not there is room for all of them."""
+    recorder = Recorder(6, ring_bytes=ring_bytes)
+    series = [recorder.define(Kind.COLUMN) for _ in range(3)]
+    if has_category:
+        recorder.set_categories(series[0], ["3"])
+    ring.observe_matrix(tuple(map(recorder.column, series)), matrix)
+    assert recorder.observed == matrix.size
+    found = summaries(recorder, series)
+    assert recorder.dropped_ring == 0 or has_category  # a category has no other way than the ring
+    for column in range(1 if has_category else 0, 3):
+        assert found[column].samples == len(matrix)
+        assert found[column].hist.sum == matrix[:, column].astype(float).sum()
+    if has_category:
+        assert found[0].category_count + recorder.dropped_ring == len(matrix)
+    recorder.stop()
+
+
+def test_the_rows_of_many_columns_go_in_pieces(recorder: Recorder) -> None:
+    series = [recorder.define(Kind.COLUMN) for _ in range(600)]
+    rows = np.arange(1_800.0).reshape(3, 600)
+    columns = tuple(map(recorder.column, series))
+    ring.observe_matrix(columns, rows)
+    ring.observe_matrix(columns, rows[0])
+    assert recorder.observed == 2_400
+    found = summaries(recorder, series)
+    assert [each.hist.sum for each in found] == (rows.sum(axis=0) + rows[0]).tolist()
+
+
+def test_an_array_is_observed_if_its_names_are_known(recorder: Recorder) -> None:
+    column, rows = recorder.column(recorder.define(Kind.COLUMN)), recorder.counter(recorder.define(Kind.COUNTER))
+    plans = {("a",): (column,), ("a", "b"): (column, column)}
+    matrix = np.ones((5, 2))
+    for names in (["a", "b"], ("a", "b")):
+        assert ring.observe_array(plans, names, matrix, rows)
+    assert ring.observe_array(plans, ["a", "b"], matrix[0], rows)
+    assert recorder.observed == 2 * 10 + 2 + 3
+    for names in (["b", "a"], ["a"], "ab", None, 5):
+        assert not ring.observe_array(plans, names, matrix, rows)
+    others = [[[1.0, 2.0]], matrix[None], np.float64(1), np.ma.ones((1, 2)), matrix.astype(object)]
+    others += [matrix.astype("M8[s]"), matrix.astype(complex), np.zeros((1, 2), "S1"), memoryview(matrix), None]
+    for other in others:
+        assert not ring.observe_array(plans, ["a", "b"], other, rows)
+    assert recorder.observed == 25
 
 
 @pytest.mark.parametrize("values", ["text", 5, None, object(), Hostile()])

@@ -13,12 +13,22 @@ cdef extern from "producer.h" nogil:
     int OBS_RECORD_NULLS
     int OBS_RECORD_WRONG_TYPES
     uint64_t OBS_RECORD_TAG(int what, uint32_t series)
+    enum:
+        OBS_TABLE_COLUMNS_MAX
     ctypedef struct obs_producer_t:
         pass
+    ctypedef struct obs_table_t:
+        const uint32_t *series
+        uint32_t column_count
+        bint is_of_singles
+        const void *values
+        ptrdiff_t row_stride
+        size_t row_count
     void obs_producer_add_many(obs_producer_t *producer, uint32_t series, int scale, bint keeps_digest,
                                const double *values, size_t value_count)
     void obs_producer_add_column(obs_producer_t *producer, const obs_shape_t *shape, const void *values,
                                  ptrdiff_t stride, size_t value_count)
+    size_t obs_producer_push_table(obs_producer_t *producer, const obs_table_t *table)
     int obs_producer_push_weighted(obs_producer_t *producer, uint64_t tag, uint64_t bits, uint64_t weight)
 
 

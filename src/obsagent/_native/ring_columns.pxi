@@ -250,24 +250,31 @@ cdef bint column_rows(Column column, object values) noexcept:
 
 
 cdef bint column_view(Column column, const Py_buffer *view) noexcept:
-    cdef const char *format = UNSIGNED_BYTES if view.format == NULL else view.format
-    cdef char order = c"@"
+    cdef char order, letter
     cdef size_t value_count = 1 if view.ndim == 0 else <size_t>view.shape[0]
     cdef Py_ssize_t stride = view.itemsize if view.ndim == 0 else view.strides[0]
-    if format[0] in (c"@", c"=", c"<", c">", c"!"):
-        order = format[0]
-        format += 1
-    if format[0] == 0 or format[1] != 0 or obs_numbers_size(order, format[0]) != <size_t>view.itemsize:
+    if not format_of_number(view, &order, &letter):
         return False
-    if view.itemsize == 0:
-        return False
-    if format[0] == c"d" and order in (c"@", c"=", NATIVE_ORDER):
+    if letter == c"d" and order in (c"@", c"=", NATIVE_ORDER):
         column.add(<const char *>view.buf, stride, value_count)
-    elif format[0] == c"f" and order in (c"@", c"=", NATIVE_ORDER):
+    elif letter == c"f" and order in (c"@", c"=", NATIVE_ORDER):
         column_floats(column, <const char *>view.buf, stride, value_count)
     else:
-        column_numbers(column, order, format[0], <const char *>view.buf, stride, value_count)
+        column_numbers(column, order, letter, <const char *>view.buf, stride, value_count)
     return True
+
+
+cdef bint format_of_number(const Py_buffer *view, char *order, char *letter) noexcept:
+    """False unless the items of the buffer are numbers."""
+    cdef const char *format = UNSIGNED_BYTES if view.format == NULL else view.format
+    order[0] = c"@"
+    if format[0] in (c"@", c"=", c"<", c">", c"!"):
+        order[0] = format[0]
+        format += 1
+    letter[0] = format[0]
+    if format[0] == 0 or format[1] != 0 or view.itemsize == 0:
+        return False
+    return obs_numbers_size(order[0], letter[0]) == <size_t>view.itemsize
 
 
 cdef void column_floats(Column column, const char *items, Py_ssize_t stride, size_t value_count) noexcept:

@@ -83,7 +83,6 @@ class Feed:
     __slots__ = (
         "_categories",
         "_labels",
-        "_plans",
         "_predicted",
         "_recorder",
         "_rows",
@@ -93,6 +92,7 @@ class Feed:
         "columns",
         "identity",
         "is_strict",
+        "plans",
         "rules",
         "slice",
     )
@@ -121,25 +121,20 @@ class Feed:
         """Model, version and variant."""
         self.slice = tuple(sorted((name, value) for name, value in labels.items() if name not in OF_MODEL))
         self.columns = BoundColumns(self._bind)
-        self._plans: dict[tuple[str, ...], tuple[ColumnLike, ...]] = {}
+        self.plans: dict[tuple[str, ...], tuple[ColumnLike, ...]] = {}
+        """The columns of rows, by their names, of those that came before."""
         self._rows: Counter | None = None
         self._predicted: Counter | None = None
         self._value: ColumnLike | None = None
         self._score: ColumnLike | None = None
 
-    def known_plan(self, names: Any) -> tuple[ColumnLike, ...] | None:
-        """The columns of a row with these names, if one came before; names may be given as a list."""
-        if type(names) is list:
-            names = tuple(names)
-        return self._plans.get(names) if type(names) is tuple else None
-
     def plan(self, names: tuple[str, ...]) -> tuple[ColumnLike, ...]:
         """The columns of a row that has these names, in their order."""
-        plan = self._plans.get(names)
+        plan = self.plans.get(names)
         if plan is None:
-            if len(self._plans) >= PLANS_CACHED:
-                self._plans.clear()
-            plan = self._plans[names] = tuple(self.columns[name] for name in names)
+            if len(self.plans) >= PLANS_CACHED:
+                self.plans.clear()
+            plan = self.plans[names] = tuple(self.columns[name] for name in names)
         return plan
 
     @property

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from obsagent._native.ring import observe_matrix, observe_row
+from obsagent._native.ring import observe_array, observe_matrix, observe_row
 from obsagent.errors import FeatureError
 from obsagent.limits import FEATURES_PER_ROW
 from obsagent.record.models import frames
@@ -248,13 +248,7 @@ def recorded_at_once(feed: Feed, features: Any, names: Any) -> bool:
                 return True
             break
         return False
-    shape = frames.shape_of_numbers(features)
-    plan = feed.known_plan(names) if shape is not None and len(shape) == 2 else None
-    if plan is None or shape is None or shape[1] != len(plan):
-        return False
-    feed.rows.inc(shape[0])
-    observe_matrix(plan, features)
-    return True
+    return observe_array(feed.plans, names, features, feed.rows)
 
 
 def given(features: Any, names: Any = None) -> Given:

@@ -35,6 +35,8 @@ from obsagent.ledger.tables import ROWS, TABLES, Array, Block, Table
 from obsagent.limits import LEDGER_GROUP_ROWS, LEDGER_RUN_ROWS_MAX
 
 BY_NUMBER = {table.number: table for table in TABLES}
+NUMBERED = ("series", "model")
+"""Columns whose numbers stand for what a manifest names."""
 
 
 class DamagedRun(CorruptData):
@@ -229,9 +231,20 @@ class Run:
         for group in np.flatnonzero(wanted & ~checked):
             if crc32c(self._read(size, self._offset(name, int(group)))) != self._crcs[group, number]:
                 raise DamagedRun(self, f"the checksum of {name} in group {group} is wrong")
+            self._check_range(name, int(group))
             checked[group] = True
         if checked.all():
             self._sound.add(name)
+
+    def _check_range(self, name: str, group: int) -> None:
+        """Whoever asked for the highest number may rely on it."""
+        if name not in NUMBERED:
+            return
+        begin = group * self._group_rows
+        values = np.empty(min(self._group_rows, self.rows - begin), self.encodings[name].kind)
+        self._columns[name].slice(begin, values.data)
+        if values.max() > self.encodings[name].high:
+            raise DamagedRun(self, f"{name} in group {group} is above the highest that there is")
 
     def _read(self, size: int, offset: int) -> bytes:
         try:
@@ -241,6 +254,12 @@ class Run:
         if len(data) != size:
             raise DamagedRun(self, f"ends at {offset + len(data)}")
         return data
+
+    def check_names(self, models: int, series: int) -> None:
+        """There are so many of each. Raises DamagedRun if there are rows of others."""
+        for name, count in (("model", models), ("series", series)):
+            if self.rows and name in self.encodings and self.encodings[name].high >= count:
+                raise DamagedRun(self, f"it has rows of a {name} that the manifest does not name")
 
     def check_all(self) -> None:
         """Reads everything. Raises DamagedRun."""

@@ -19,7 +19,7 @@ RING_KERNELS = [
 CODEC_KERNELS = [
     *("obs", "crc32c", "loghist", "tdigest", *COLUMN_KERNELS),
     *("envelope", "body", "series_index", "series_map", "rows", "accumulator", "window", "groups", "frames"),
-    *("sections", "transpose"),
+    *("sections", "transpose", "siphash", "order", "run_column"),
 ]
 MODULES = {"sketch": SKETCH_KERNELS, "ring": RING_KERNELS, "codec": CODEC_KERNELS}
 

@@ -117,8 +117,9 @@ def _read(run: Run) -> Block:
         assert np.array_equal(run.take(name, rows), block[name], equal_nan=kind.kind == "f")
     primary = block[run.table.primary]
     for keys in (np.unique(primary)[:KEYS_LOOKED_FOR], np.unique(np.array([0, 1, 2**62], primary.dtype))):
-        begins, ends = run.find(keys)
-        assert ((begins >= 0) & (begins <= ends) & (ends <= run.rows)).all()
+        found = run.find(keys)
+        assert np.array_equal(found.which, np.unique(found.which))
+        assert ((found.begins >= 0) & (found.begins < found.ends) & (found.ends <= run.rows)).all()
     if run.table is ROWS:
         for row in range(run.rows):
             assert len(run.blob(row)) == block["size"][row]
@@ -143,9 +144,10 @@ def _check_again(table: Table, block: Block) -> None:
     for name, kind in table.columns.items():
         assert np.array_equal(again[name], block[name], equal_nan=kind.kind == "f"), name
     keys = np.unique(primary)
-    begins, ends = run.find(keys)
-    assert np.array_equal(begins, np.searchsorted(primary, keys, "left"))
-    assert np.array_equal(ends, np.searchsorted(primary, keys, "right"))
+    found = run.find(keys)
+    assert np.array_equal(found.which, np.arange(len(keys)))
+    assert np.array_equal(found.begins, np.searchsorted(primary, keys, "left"))
+    assert np.array_equal(found.ends, np.searchsorted(primary, keys, "right"))
 
 
 def mutate_ledger(data: bytes, size_max: int, chance: Random, mutate: Mutate) -> bytes:

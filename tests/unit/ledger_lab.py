@@ -15,8 +15,10 @@ from obsagent.by_id.batches import Batch, Forgotten, Ids, Predictions, Rows, Tru
 from obsagent.by_id.report import TruthReport
 from obsagent.fs import Fs
 from obsagent.ledger.answer import Outcomes
+from obsagent.ledger.encoding import Encoding
 from obsagent.ledger.ledger import Ledger
 from obsagent.ledger.settings import LedgerSettings
+from obsagent.ledger.tables import Array
 
 BEGIN_MS = 1_700_000_000_000
 KEY = bytes(range(32))
@@ -73,6 +75,14 @@ def forgotten(names: Sequence[str], model: str = "m") -> Forgotten:
 
 def at_ms(seconds: int) -> int:
     return BEGIN_MS + 1_000 * seconds
+
+
+def written_and_read(encoding: Encoding, values: Array) -> Array:
+    """As the only column of a run of one group."""
+    stored = encoding.encode(values).tobytes() if encoding.width else b""
+    read = np.empty(len(values), encoding.kind)
+    encoding.column(stored, 0, len(values), len(values), len(stored)).slice(0, read.data)
+    return read
 
 
 def apply(ledger: Ledger, batch: Batch, position: int) -> TruthReport:

@@ -23,8 +23,8 @@ from obsagent.ledger.opening import open_directory
 from obsagent.ledger.outcomes import error_bins, error_of_bin
 from obsagent.ledger.run import Run
 from obsagent.ledger.sources import Masks
-from obsagent.ledger.tables import COUNTS, PREDICTIONS, Block, Table, normal, row_count
-from unit.ledger_lab import ids
+from obsagent.ledger.tables import COUNTS, PREDICTIONS, Block, Table, normal
+from unit.ledger_lab import ids, written_and_read
 
 SIPHASH_128 = {
     0: "a3817f04ba25a8e66df67214",
@@ -99,10 +99,11 @@ def test_keys_are_found_where_they_are(tmp_path: Path, rows: int, distinct: int)
     asked = np.unique(
         np.concatenate([own[:: max(1, rows // 500)], np.random.default_rng(3).integers(0, 1 << 63, 500, "u8")])
     )
-    begins, ends = run.find(asked)
-    counts = np.searchsorted(own, asked, "right") - np.searchsorted(own, asked, "left")
-    assert np.array_equal(ends - begins, counts)
-    assert np.array_equal(begins[counts > 0], np.searchsorted(own, asked, "left")[counts > 0])
+    found = run.find(asked)
+    begins, ends = np.searchsorted(own, asked, "left"), np.searchsorted(own, asked, "right")
+    assert np.array_equal(found.which, np.flatnonzero(ends > begins))
+    assert np.array_equal(found.begins, begins[ends > begins])
+    assert np.array_equal(found.ends, ends[ends > begins])
     assert np.array_equal(run.lower_bound(asked), np.searchsorted(own, asked, "left"))
 
 
@@ -127,9 +128,7 @@ def test_values_are_what_they_were(parts: list[list[float]]) -> None:
     blocks = [{**made(len(part)), "value": np.array(part)} for part in parts]
     encoding = combined(PREDICTIONS, "value", [encodings_of(PREDICTIONS, block)["value"] for block in blocks])
     for block in blocks:
-        stored = encoding.encode(block["value"]) if encoding.width else None
-        got = np.full(row_count(block), encoding.low) if stored is None else encoding.decode(stored)
-        assert np.array_equal(got, block["value"], equal_nan=True)
+        assert np.array_equal(written_and_read(encoding, block["value"]), block["value"], equal_nan=True)
 
 
 def test_narrow_columns_are_narrow() -> None:

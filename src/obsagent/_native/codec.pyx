@@ -9,7 +9,7 @@ sees to that, and a clash raises RuntimeError rather than corrupt memory.
 
 cimport cython
 from cpython cimport array
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_ND, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -23,9 +23,12 @@ from obsagent._native.c_groups cimport *
 from obsagent._native.c_hash cimport obs_hash_bytes
 from obsagent._native.c_loghist cimport *
 from obsagent._native.c_obs cimport *
+from obsagent._native.c_order cimport *
 from obsagent._native.c_port cimport *
 from obsagent._native.c_rows cimport *
+from obsagent._native.c_run_column cimport *
 from obsagent._native.c_series_map cimport *
+from obsagent._native.c_siphash cimport *
 from obsagent._native.c_tdigest cimport *
 from obsagent._native.c_transpose cimport *
 from obsagent._native.c_window cimport *
@@ -244,3 +247,4 @@ include "codec_body.pxi"
 include "codec_window.pxi"
 include "codec_groups.pxi"
 include "codec_transpose.pxi"
+include "codec_ledger.pxi"

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Any
 
 import numpy as np
 
+from obsagent._native.codec import RunColumn
 from obsagent.errors import CorruptData
 from obsagent.ledger.format import COLUMN, CONSTANT, ENCODED_BYTES, F4, RAW, U1, U2, U4
 from obsagent.ledger.tables import Array, Block, Rule, Table
@@ -49,12 +51,15 @@ class Encoding:
             return above.astype(self.stored)
         return values.astype(self.stored)
 
-    def decode(self, stored: Array) -> Array:
-        """Values as they were."""
-        if self.code in (U1, U2, U4):
-            values: Array = stored.astype(self.kind) + self.kind.type(self.low)
-            return values
-        return stored.astype(self.kind, copy=False)
+    def column(self, file: bytes | mmap, first: int, rows: int, group_rows: int, group_bytes: int) -> RunColumn:
+        """Reads such a column of a run, whose groups of `group_bytes` have it from the offset `first` on.
+
+        Raises ValueError if the file is shorter.
+        """
+        low = bytes(self.kind.itemsize) if self.code == RAW else self.kind.type(self.low).tobytes()
+        is_real = self.kind.kind == "f" and self.code in (U1, U2, U4)
+        where = first, rows, group_rows, group_bytes
+        return RunColumn(file, *where, self.width, self.kind.itemsize, low, is_real, self.code == F4)
 
     def pack(self) -> bytes:
         """The column's entry in a footer."""

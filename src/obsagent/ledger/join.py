@@ -32,6 +32,7 @@ from obsagent.ledger.tables import (
     Block,
     Table,
     normal,
+    only,
     row_count,
     sort_order,
     take,
@@ -118,7 +119,7 @@ class Joiner:
             "score": np.clip(scores, 0, 1) if is_class else np.full(len(value), np.nan),
             "series": np.full(len(value), series.number, "u4"),
         }
-        return take(block, is_sound & ~is_late), is_class
+        return only(block, is_sound & ~is_late), is_class
 
     def _join_waiting(self, model: Model, block: Block, position: int, changes: Changes) -> None:
         keys = Keys(block["hi"], block["lo"])
@@ -161,7 +162,7 @@ class Joiner:
             "is_class": np.full(len(values), names is not None, "u1"),
             "model": np.full(len(values), model.number, "u4"),
         }
-        return block if is_sound.all() else take(block, is_sound)
+        return only(block, is_sound)
 
     def _join(self, model: Model, came: Came, position: int, changes: Changes) -> None:
         is_known, known = find_newest(TRUTHS, self._sources.of(TRUTHS), came.keys, self.masks)
@@ -172,7 +173,7 @@ class Joiner:
         keep_ms, is_joined = standing.keep_ms, np.zeros(len(is_known), bool)
         for found, rows in find_all(PREDICTIONS, self._sources.of(PREDICTIONS), came.keys.take(asked), self.masks):
             is_open = rows["at_ms"] >= self.cutoff_ms(model)
-            joined, predictions = asked[found[is_open]], take(rows, is_open)
+            joined, predictions = asked.take(found[is_open]), only(rows, is_open)
             is_joined[joined] = True
             np.maximum.at(keep_ms, joined, predictions["at_ms"])
             self._correct(standing, joined, predictions, position, changes)
@@ -181,11 +182,15 @@ class Joiner:
 
     def _correct(self, standing: Standing, joined: Array, predictions: Block, position: int, changes: Changes) -> None:
         """Takes back what truths did that count no more, and adds what those do that count now."""
-        model, had_truth = standing.model, standing.is_known[joined]
-        corrected, news = take(predictions, had_truth), take(predictions, ~had_truth)
-        self._outcomes(model, corrected, take(standing.before, joined[had_truth]), -1, changes)
-        self._outcomes(model, corrected, take(standing.after, joined[had_truth]), 1, changes)
-        self._outcomes(model, news, take(standing.after, joined[~had_truth]), 1, changes, position)
+        had_truth = standing.is_known.take(joined)
+        news, again = np.flatnonzero(~had_truth), np.flatnonzero(had_truth)
+        if len(again):
+            corrected, of_keys = take(predictions, again), joined.take(again)
+            self._outcomes(standing.model, corrected, _said(standing.before, of_keys), -1, changes)
+            self._outcomes(standing.model, corrected, _said(standing.after, of_keys), 1, changes)
+        if len(news):
+            told = _said(standing.after, joined.take(news))
+            self._outcomes(standing.model, only(predictions, ~had_truth), told, 1, changes, position)
 
     def _outcomes(
         self,
@@ -197,14 +202,11 @@ class Joiner:
         position: int | None = None,
     ) -> None:
         """What comes of predictions with a truth each; with a position it is news, and an arrival."""
-        rows = row_count(predictions)
-        if rows == 0:
-            return
         tasks = np.array([series.task == CLASSIFICATION for series in self._names.series])
-        of_class = tasks[predictions["series"]]
+        of_class = tasks.take(predictions["series"])
         at_ms, series, value, score = (predictions[name] for name in ("at_ms", "series", "value", "score"))
         truth = for_predictions(model, of_class, truths)
-        joined = outcomes.Joined(at_ms, series, value, score, truth, np.full(rows, weight, "i8"))
+        joined = outcomes.Joined(at_ms, series, value, score, truth, np.full(len(truth), weight, "i8"))
         is_comparable = ~np.isnan(truth)
         changes.counted["incomparable"] += int((~is_comparable).sum())
         newest_ms = int(np.maximum(at_ms, truths["at_ms"]).max())
@@ -248,6 +250,11 @@ def each_id(ids: Ids) -> list[bytes]:
     """The ids of a batch, one by one."""
     ends = np.cumsum(np.frombuffer(ids.lengths, "u1"), dtype=np.int64).tolist()
     return [ids.text[end - length : end] for end, length in zip(ends, ids.lengths, strict=True)]
+
+
+def _said(truths: Block, rows: Array) -> Block:
+    """What some truths say, and since when."""
+    return {name: truths[name].take(rows) for name in ("at_ms", "value", "is_class")}
 
 
 def _classes(model: Model, values: Array, names: tuple[str, ...] | None) -> Array:

@@ -11,9 +11,11 @@ import numpy as np
 
 from obsagent.ledger.encoding import Encoding, encodings_of
 from obsagent.ledger.format import FENCE_ROWS
+from obsagent.ledger.search import Found, found_in, places_among
 from obsagent.ledger.tables import Array, Block, Table, normal, row_count, take
 
-WAITING_MAX = 16
+WAITING_ROWS_MAX = 1 << 15
+"""So many rows wait to be sorted and added up together: what is sorted often costs more than what it takes to wait."""
 
 
 class Piece:
@@ -61,13 +63,11 @@ class Piece:
 
     def lower_bound(self, keys: Array) -> Array:
         """The number of the first row whose primary column is not below each of some keys."""
-        return np.searchsorted(self.block[self.table.primary], keys, "left")
+        return places_among(self.block[self.table.primary], keys)
 
-    def find(self, keys: Array) -> tuple[Array, Array]:
-        """From where to before where the primary column has each of some sorted keys: two arrays of row numbers."""
-        own = self.block[self.table.primary]
-        begins = np.searchsorted(own, keys, "left")
-        return begins, np.searchsorted(own, keys, "right") if self.rows else begins
+    def find(self, keys: Array) -> Found:
+        """Which of some sorted keys the primary column has, and in which rows."""
+        return found_in(self.block[self.table.primary], keys)
 
 
 class Memtable:
@@ -78,7 +78,7 @@ class Memtable:
         self.table = table
         self._pieces: list[Piece] = []
         self._waiting: list[Block] = []
-        """Sorted blocks that are not yet in a piece: nobody looks for a key in counts and sums."""
+        """Blocks that are not yet in a piece: nobody looks for a key in counts and sums."""
         self.heap: list[bytes] = []
         self._heap_bytes = 0
 
@@ -109,8 +109,8 @@ class Memtable:
         """Rows, in any order, that are newer than all before."""
         if row_count(block) == 0:
             return
-        self._waiting.append(normal(self.table, [block]))
-        if self.table.is_keyed or len(self._waiting) >= WAITING_MAX:
+        self._waiting.append(block)
+        if self.table.is_keyed or sum(map(row_count, self._waiting)) >= WAITING_ROWS_MAX:
             self._gather()
 
     def _gather(self) -> None:

@@ -12,7 +12,7 @@ from obsagent.fs import Fs
 from obsagent.ledger.alive import HOUR_MS, Alive
 from obsagent.ledger.encoding import Encoding, combined, for_range, lowered
 from obsagent.ledger.format import FENCE_ROWS, RAW
-from obsagent.ledger.run import heap_of
+from obsagent.ledger.run import DamagedRun, Run, heap_of
 from obsagent.ledger.run_writer import RunWriter
 from obsagent.ledger.sources import Source
 from obsagent.ledger.tables import OUTCOMES, ROWS, Array, Block, Table, normal, row_count
@@ -70,7 +70,8 @@ class HeapWriter:
 
 def _encoding(table: Table, name: str, sources: Sequence[Source]) -> Encoding:
     found = [source.encodings[name] for source in sources if name in source.encodings]
-    encoding = combined(table, name, found) if found else Encoding(table.columns[name], RAW)
+    is_everywhere = len(found) == len(sources)
+    encoding = combined(table, name, found) if is_everywhere else Encoding(table.columns[name], RAW)
     if name == "offset":
         total = sum(int(source.column("size", 0, source.rows).sum()) for source in sources)
         return for_range(encoding.kind, 0, total)
@@ -88,11 +89,19 @@ def _stretches(table: Table, sources: Sequence[Source], alive: Alive) -> Iterato
             if begin < end:
                 block = source.slice(begin, end)
                 if table is ROWS:
-                    block["offset"] = block["offset"] | (np.uint64(index) << SOURCE_SHIFT)
+                    block["offset"] = _of_source(source, index, block["offset"])
                 blocks.append(alive.rows(source, block))
         merged = normal(table, blocks) if blocks else {}
         if blocks and row_count(merged):
             yield merged
+
+
+def _of_source(source: Source, index: int, offsets: Array) -> Array:
+    """Offsets that say from which source they are. Raises DamagedRun for those that no heap has."""
+    if isinstance(source, Run) and (offsets >> SOURCE_SHIFT).any():
+        raise DamagedRun(source, f"its heap ends before {offsets.max()}")
+    marked: Array = offsets | (np.uint64(index) << SOURCE_SHIFT)
+    return marked
 
 
 def _bounds(table: Table, sources: Sequence[Source]) -> Array:

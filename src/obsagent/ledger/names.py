@@ -89,6 +89,12 @@ class Model:
 
     def codes_of_numbers(self, values: Array) -> Array:
         """The code of the class that each number names."""
+        places = np.clip(values, 0, LEDGER_CLASSES_MAX - 1).astype(np.int64)
+        if (places == values).all():  # as classes mostly are, and then nothing needs to be sorted
+            distinct = np.flatnonzero(np.bincount(places))
+            codes = np.zeros(LEDGER_CLASSES_MAX, "u2")
+            codes[distinct] = self.codes_of_names([str(value) for value in distinct.tolist()])
+            return codes.take(places)
         distinct, index = np.unique(values, return_inverse=True)
         return self.codes_of_names([class_name(value) for value in distinct.tolist()])[index]
 

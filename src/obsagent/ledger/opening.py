@@ -78,10 +78,7 @@ def _runs(directory: Path, manifest: Manifest) -> tuple[tuple[Run, ...], tuple[L
     lost: list[Lost] = []
     for entry in manifest.runs:
         try:
-            run = Run(path_of(directory, entry), entry.number, entry.newest)
-            if (run.table.number, run.rows) != (entry.table, entry.rows):
-                raise CorruptData("not the run that the manifest names")
-            runs.append(run)
+            runs.append(named_run(directory, manifest, entry))
         except FileNotFoundError:
             lost.append(Lost(entry, MISSING))
         except UnsupportedVersion as error:
@@ -89,6 +86,15 @@ def _runs(directory: Path, manifest: Manifest) -> tuple[tuple[Run, ...], tuple[L
         except (CorruptData, OSError) as error:
             lost.append(Lost(entry, str(error)))
     return tuple(runs), tuple(lost)
+
+
+def named_run(directory: Path, manifest: Manifest, entry: RunEntry) -> Run:
+    """A run that a manifest names. Raises CorruptData, StoreError if a newer version wrote it, OSError."""
+    run = Run(path_of(directory, entry), entry.number, entry.newest)
+    if (run.table.number, run.rows) != (entry.table, entry.rows):
+        raise CorruptData("not the run that the manifest names")
+    run.check_names(len(manifest.state.get("models", ())), len(manifest.state.get("series", ())))
+    return run
 
 
 def path_of(directory: Path, entry: RunEntry) -> Path:

@@ -101,16 +101,18 @@ def arrivals(joined: Joined, position: int, at_ms: int, positive: int | None, *,
     else:
         errors = np.zeros(len(joined.value), bool)
         loss = np.abs(joined.value - joined.truth)
+    counts = np.bincount(joined.series)
+    series = np.flatnonzero(counts)
     squares = loss**2
     return {
-        "position": np.full(len(loss), position, "i8"),
-        "series": joined.series,
-        "at_ms": np.full(len(loss), at_ms, "i8"),
-        "count": np.ones(len(loss), "i8"),
-        "errors": errors.astype("i8"),
-        "loss": loss,
-        "loss_squared": squares,
-        "loss_fourth": squares**2,
+        "position": np.full(len(series), position, "i8"),
+        "series": series.astype("u4"),
+        "at_ms": np.full(len(series), at_ms, "i8"),
+        "count": counts.take(series),
+        "errors": np.bincount(joined.series, errors).take(series).astype("i8"),
+        "loss": np.bincount(joined.series, loss).take(series),
+        "loss_squared": np.bincount(joined.series, squares).take(series),
+        "loss_fourth": np.bincount(joined.series, squares**2).take(series),
     }
 
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 from weakref import finalize
 
 import numpy as np
 
-from obsagent._native.codec import crc32c
+from obsagent._native.codec import RunColumn, crc32c
 from obsagent.errors import CorruptData, UnsupportedVersion
 from obsagent.ledger import sieve
 from obsagent.ledger.encoding import Encoding
@@ -31,10 +30,13 @@ from obsagent.ledger.format import (
     RUN_HEADER,
     RUN_MAGIC,
 )
+from obsagent.ledger.search import Found, places_among
 from obsagent.ledger.tables import ROWS, TABLES, Array, Block, Table
 from obsagent.limits import LEDGER_GROUP_ROWS, LEDGER_RUN_ROWS_MAX
 
 BY_NUMBER = {table.number: table for table in TABLES}
+NUMBERED = ("series", "model")
+"""Columns whose numbers stand for what a manifest names."""
 
 
 class DamagedRun(CorruptData):
@@ -76,6 +78,7 @@ class Run:
         self._descriptor = self._opened(path)
         self._read_header()
         self._mapped = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
+        self._columns = self._mapped_columns()
         self._heap = self._opened(heap_of(path)) if self.table is ROWS else -1
         self._heap_bytes = os.fstat(self._heap).st_size if self.table is ROWS else 0
 
@@ -123,18 +126,24 @@ class Run:
             raise CorruptData(f"{self.path}: no sieve is so long")
         offsets = np.cumsum([0, *(self._group_rows * encoding.width for encoding in self.encodings.values())])
         self._offsets = {name: int(offset) for name, offset in zip(self.encodings, offsets, strict=False)}
-        self._columns = {name: index for index, name in enumerate(self.encodings)}
+        self._numbers = {name: number for number, name in enumerate(self.encodings)}
+        self._sound = {name for name, encoding in self.encodings.items() if encoding.code == CONSTANT}
+        """Columns that were checked in all groups."""
+
+    def _mapped_columns(self) -> dict[str, RunColumn]:
+        return {
+            name: encoding.column(self._mapped, self._offset(name, 0), self.rows, self._group_rows, self._group_bytes)
+            for name, encoding in self.encodings.items()
+        }
 
     def take(self, name: str, rows: Array) -> Array:
         """The values of one column in some rows; NaN if it was added later. Raises DamagedRun."""
-        encoding = self.encodings.get(name)
-        if encoding is None:
+        if name not in self.encodings:
             return np.full(len(rows), np.nan)
-        if encoding.code == CONSTANT:
-            return np.full(len(rows), encoding.low, encoding.kind)
-        groups = rows // self._group_rows
-        self._check(name, groups)
-        return encoding.decode(self._flat(name).take(self._places(name, rows, groups)))
+        self._check(name, rows)
+        values = np.empty(len(rows), self.encodings[name].kind)
+        self._columns[name].take(rows.data, values.data)
+        return values
 
     def slice(self, begin: int, end: int) -> Block:
         """All columns of the rows from `begin` to before `end`. Raises DamagedRun."""
@@ -142,29 +151,23 @@ class Run:
 
     def column(self, name: str, begin: int, end: int) -> Array:
         """The values of one column from row `begin` to before `end`; NaN if it was added later. Raises DamagedRun."""
-        encoding = self.encodings.get(name)
-        if encoding is None:
+        if name not in self.encodings:
             return np.full(max(0, end - begin), np.nan)
-        if encoding.code == CONSTANT or begin >= end:
-            return np.full(max(0, end - begin), encoding.low, encoding.kind)
-        first, last = begin // self._group_rows, (end - 1) // self._group_rows
-        self._check(name, np.arange(first, last + 1))
-        parts = [self._group(name, group) for group in range(first, last + 1)]
-        shift = first * self._group_rows
-        return encoding.decode(np.concatenate(parts)[begin - shift : end - shift])
+        values = np.empty(max(0, end - begin), self.encodings[name].kind)
+        if len(values):
+            self._check(name, np.append(np.arange(begin, end, self._group_rows), end - 1))
+            self._columns[name].slice(begin, values.data)
+        return values
 
-    def find(self, keys: Array) -> tuple[Array, Array]:
-        """From where to before where the primary column has each of some sorted keys: two arrays of row numbers.
-
-        Raises DamagedRun.
-        """
+    def find(self, keys: Array) -> Found:
+        """Which of some sorted keys the primary column has, and in which rows. Raises DamagedRun."""
         if self.rows == 0:
-            return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-        maybe = sieve.passed(self._checked_sieve(), keys) if self.table.is_keyed else np.arange(len(keys))
-        begins, ends = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
-        if len(maybe):
-            begins[maybe], ends[maybe] = self._equal_range(keys[maybe])
-        return begins, ends
+            return Found.nothing()
+        if not self.table.is_keyed:
+            return self._found(keys)
+        maybe = sieve.passed(self._checked_sieve(), keys)
+        found = self._found(keys.take(maybe))
+        return found._replace(which=maybe.take(found.which))
 
     def _checked_sieve(self) -> Array:
         if self._sieve is None:
@@ -174,47 +177,34 @@ class Run:
             self._sieve = np.frombuffer(self._mapped, "u1", self._sieve_bytes, self._sieve_offset)
         return self._sieve
 
-    def _equal_range(self, keys: Array) -> tuple[Array, Array]:
+    def _found(self, keys: Array) -> Found:
         begins = self.lower_bound(keys)
         inside = np.minimum(begins, self.rows - 1)
-        is_there = (begins < self.rows) & (self.take(self.table.primary, inside) == keys)
-        ends = begins + is_there
-        following = np.flatnonzero(is_there & (ends < self.rows))
-        more = following[self.take(self.table.primary, ends[following]) == keys[following]]
+        which = np.flatnonzero((self.take(self.table.primary, inside) == keys) & (inside == begins))
+        begins = begins.take(which)
+        ends = begins + 1
+        following = np.flatnonzero(ends < self.rows)
+        is_more = self.take(self.table.primary, ends.take(following)) == keys.take(which.take(following))
+        more = following[is_more]
         if len(more):
-            ends[more] = self._bound(keys[more], after_equals=True)
-        return begins, ends
+            ends[more] = self._bound(keys.take(which.take(more)), or_equal=True)
+        return Found(which, begins, ends)
 
     def lower_bound(self, keys: Array) -> Array:
         """The number of the first row whose primary column is not below each of some keys; the row count if none is."""
-        return self._bound(keys, after_equals=False)
+        return self._bound(keys, or_equal=False)
 
-    def _bound(self, keys: Array, *, after_equals: bool) -> Array:
-        """By the fences into a stretch of rows that lies in one group, and there by halving, all keys at once."""
-        fence = np.searchsorted(self.fences, keys, "right" if after_equals else "left") - 1
-        at = np.maximum(fence, 0) * FENCE_ROWS
+    def _bound(self, keys: Array, *, or_equal: bool) -> Array:
+        """By the fences into a stretch of rows that lies in one group, and there by halving."""
         if self.rows == 0:
-            return at
-        read = self._reader_of_primary(at // self._group_rows)
-        last = np.minimum(at + FENCE_ROWS, self.rows) - 1
-        step = FENCE_ROWS
-        while step:
-            probe = at + (step - 1)
-            values = read(np.minimum(probe, last))
-            is_before = (values <= keys) if after_equals else (values < keys)
-            at = np.where(is_before & (probe <= last), probe + 1, at)
-            step //= 2
-        return at
-
-    def _reader_of_primary(self, groups: Array) -> Callable[[Array], Array]:
-        """Reads the primary column in rows that lie in these groups, one row of each at a time."""
+            return np.zeros(len(keys), np.int64)
         name = self.table.primary
-        encoding = self.encodings[name]
-        if encoding.code == CONSTANT:
-            return lambda rows: np.full(len(rows), encoding.low, encoding.kind)
-        self._check(name, groups)
-        flat, shift = self._flat(name), self._places(name, np.zeros_like(groups), groups)
-        return lambda rows: encoding.decode(flat.take(rows + shift))
+        stretches = np.maximum(places_among(self.fences, keys, or_equal=or_equal) - 1, 0)
+        self._check(name, stretches * FENCE_ROWS)
+        bounds = np.empty(len(keys), np.int64)
+        signed = self.encodings[name].kind.kind == "i"
+        self._columns[name].bounds(stretches.data, keys.data, bounds.data, signed=signed, or_equal=or_equal)
+        return bounds
 
     def blob(self, row: int) -> bytes:
         """What is kept beside a row. Raises DamagedRun."""
@@ -233,19 +223,32 @@ class Run:
             raise DamagedRun(self, f"a checksum in its heap is wrong at {offset}")
         return data
 
-    def _check(self, name: str, groups: Array) -> None:
-        """Reads and checks a column of those groups that were not checked yet."""
-        column = self._columns[name]
-        checked = self._checked[column]
-        if checked.all():
+    def _check(self, name: str, rows: Array) -> None:
+        """Reads and checks a column of those groups that have these rows and were not checked yet."""
+        if name in self._sound:
             return
+        number = self._numbers[name]
+        checked = self._checked[number]
         wanted = np.zeros(len(checked), bool)
-        wanted[groups] = True
+        wanted[rows // self._group_rows] = True
         size = self._group_rows * self.encodings[name].width
         for group in np.flatnonzero(wanted & ~checked):
-            if crc32c(self._read(size, self._offset(name, int(group)))) != self._crcs[group, column]:
+            if crc32c(self._read(size, self._offset(name, int(group)))) != self._crcs[group, number]:
                 raise DamagedRun(self, f"the checksum of {name} in group {group} is wrong")
+            self._check_range(name, int(group))
             checked[group] = True
+        if checked.all():
+            self._sound.add(name)
+
+    def _check_range(self, name: str, group: int) -> None:
+        """Whoever asked for the highest number may rely on it."""
+        if name not in NUMBERED:
+            return
+        begin = group * self._group_rows
+        values = np.empty(min(self._group_rows, self.rows - begin), self.encodings[name].kind)
+        self._columns[name].slice(begin, values.data)
+        if values.max() > self.encodings[name].high:
+            raise DamagedRun(self, f"{name} in group {group} is above the highest that there is")
 
     def _read(self, size: int, offset: int) -> bytes:
         try:
@@ -256,31 +259,23 @@ class Run:
             raise DamagedRun(self, f"ends at {offset + len(data)}")
         return data
 
+    def check_names(self, models: int, series: int) -> None:
+        """There are so many of each. Raises DamagedRun if there are rows of others."""
+        for name, count in (("model", models), ("series", series)):
+            if self.rows and name in self.encodings and self.encodings[name].high >= count:
+                raise DamagedRun(self, f"it has rows of a {name} that the manifest does not name")
+
     def check_all(self) -> None:
         """Reads everything. Raises DamagedRun."""
         self._checked_sieve()
         for name, encoding in self.encodings.items():
             if encoding.code != CONSTANT:
-                self._check(name, np.arange(len(self._crcs)))
-            elif (self._crcs[:, self._columns[name]] != 0).any():
+                self._check(name, np.arange(0, self.rows, self._group_rows))
+            elif (self._crcs[:, self._numbers[name]] != 0).any():
                 raise DamagedRun(self, f"{name} has a checksum and no bytes")
 
     def _offset(self, name: str, group: int) -> int:
         return RUN_HEADER.size + group * self._group_bytes + self._offsets[name]
-
-    def _group(self, name: str, group: int) -> Array:
-        return np.frombuffer(self._mapped, self.encodings[name].stored, self._group_rows, self._offset(name, group))
-
-    def _flat(self, name: str) -> Array:
-        """The whole file as values of a column's type."""
-        stored = self.encodings[name].stored
-        return np.frombuffer(self._mapped, stored, (self.bytes - RUN_HEADER.size) // stored.itemsize, RUN_HEADER.size)
-
-    def _places(self, name: str, rows: Array, groups: Array) -> Array:
-        width = self.encodings[name].width
-        within_a_group = self._group_rows - self._group_bytes // width
-        places: Array = rows + self._offsets[name] // width - groups * within_a_group
-        return places
 
 
 def heap_of(path: Path) -> Path:

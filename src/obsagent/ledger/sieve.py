@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from obsagent._native.codec import passed_by_sieve
 from obsagent.ledger.format import SIEVE_BITS_PER_ROW
 from obsagent.ledger.tables import Array
 
@@ -37,8 +38,8 @@ def add(sieve: Array, keys: Array) -> None:
 
 def passed(sieve: Array, keys: Array) -> Array:
     """The indices of those keys that may be there."""
-    places, bits = _places(sieve, keys)
-    return np.flatnonzero(sieve.take(places) & bits)
+    passed = np.empty(len(keys), np.int64)
+    return passed[: passed_by_sieve(sieve.data, keys.data, passed.data)]
 
 
 def _places(sieve: Array, keys: Array) -> tuple[Array, Array]:

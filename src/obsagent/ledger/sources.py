@@ -13,7 +13,8 @@ import numpy as np
 from obsagent.ledger.keys import Keys
 from obsagent.ledger.memtable import Memtable, Piece
 from obsagent.ledger.run import Run
-from obsagent.ledger.tables import TABLES, Array, Block, Table, take
+from obsagent.ledger.search import Found
+from obsagent.ledger.tables import TABLES, Array, Block, Table, concatenated, take
 from obsagent.limits import LEDGER_MERGE_ROWS
 
 Source = Run | Piece
@@ -77,26 +78,46 @@ def matches(source: Source, keys: Keys, masks: Masks) -> tuple[Array, Array]:
 
 def each_match(source: Source, keys: Keys, masks: Masks) -> Iterator[tuple[Array, Array]]:
     """The same in portions, as one id may have any number of rows."""
-    begins, ends = source.find(keys.hi)
-    counts = ends - begins
-    which = np.flatnonzero(counts)
-    portions = np.cumsum(counts[which]) // LEDGER_MERGE_ROWS
-    for some in np.split(which, np.flatnonzero(portions[1:] != portions[:-1]) + 1) if len(which) else ():
-        queries = np.repeat(some, counts[some])
-        firsts = np.cumsum(counts[some]) - counts[some]
-        rows = np.arange(len(queries)) - np.repeat(firsts - begins[some], counts[some])
-        is_same = source.take("lo", rows) == keys.lo[queries]
+    for found in _portions(source.find(keys.hi)):
+        queries, rows = _each_row(found)
+        is_same = source.take("lo", rows) == keys.lo.take(queries)
         if masks.forgotten:
             is_same &= ~masks.hidden(source, keys.take(queries))
-        yield queries[is_same], rows[is_same]
+        yield (queries, rows) if is_same.all() else (queries[is_same], rows[is_same])
+
+
+def _portions(found: Found) -> Iterator[Found]:
+    """Keys with about as many rows as are merged at a time; at least one key."""
+    if len(found.which) == 0:
+        return
+    portions = np.cumsum(found.ends - found.begins) // LEDGER_MERGE_ROWS
+    cuts = np.flatnonzero(portions[1:] != portions[:-1]) + 1
+    yield from map(Found, *(np.split(column, cuts) for column in found))
+
+
+def _each_row(found: Found) -> tuple[Array, Array]:
+    """The index of the key, and the number, of every row of some keys."""
+    counts = found.ends - found.begins
+    if (counts == 1).all():
+        return found.which, found.begins
+    firsts = np.cumsum(counts) - counts
+    queries = np.repeat(found.which, counts)
+    return queries, np.arange(len(queries)) - np.repeat(firsts - found.begins, counts)
 
 
 def find_all(table: Table, sources: Sequence[Source], keys: Keys, masks: Masks) -> Iterator[tuple[Array, Block]]:
     """All rows that have one of some sorted keys, in portions, with which key each has. Raises DamagedRun."""
+    found: list[Array] = []
+    blocks: list[Block] = []
     for source in sources:
-        for found, rows in each_match(source, keys, masks):
-            if len(found):
-                yield found, {name: source.take(name, rows) for name in table.columns}
+        for queries, rows in each_match(source, keys, masks):
+            found.append(queries)
+            blocks.append({name: source.take(name, rows) for name in table.columns})
+            if sum(map(len, found)) >= LEDGER_MERGE_ROWS:
+                yield np.concatenate(found), concatenated(table, blocks)
+                found, blocks = [], []
+    if found:
+        yield np.concatenate(found), concatenated(table, blocks)
 
 
 def find_newest(table: Table, sources: Sequence[Source], keys: Keys, masks: Masks) -> tuple[Array, Block]:

@@ -10,7 +10,7 @@ from obsagent.by_id.report import TruthReport
 from obsagent.ledger.keys import Keys
 from obsagent.ledger.names import NO_TIME_MS, Model
 from obsagent.ledger.succession import Succession, succession
-from obsagent.ledger.tables import TRUTHS, Array, Block, take
+from obsagent.ledger.tables import TRUTHS, Array, Block, only, take
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,9 @@ class Standing:
         times = came.truths["at_ms"], len(came.keys.hi), is_known, known["at_ms"]
         order = succession(came.ids, *times)
         is_new = order.last >= 0
-        after = {name: np.where(is_new, came.truths[name][order.last], known[name]) for name in TRUTHS.columns}
+        after = take(came.truths, order.last)
+        if not is_new.all():
+            after = {name: np.where(is_new, after[name], known[name]) for name in TRUTHS.columns}
         return cls(model, came, is_known, known, after, order)
 
     @property
@@ -65,20 +67,25 @@ class Standing:
     def rows(self, is_other: Array, keep_ms: Array) -> Block:
         """What is to be written down: truths that are others, or newer."""
         is_newer = (self.order.last >= 0) & (self.after["at_ms"] > self.before["at_ms"])
-        return take({**self.after, "keep_ms": keep_ms}, is_other | is_newer)
+        return only({**self.after, "keep_ms": keep_ms}, is_other | is_newer)
 
     def report(self, has_prediction: Array) -> TruthReport:
         """What became of each truth that came, by whether its id has predictions."""
-        came, ids, earlier = self.came.truths, self.came.ids, self.order.before
-        has_earlier = (earlier >= 0) | self.is_known[ids]
-        beside = {
-            name: np.where(earlier >= 0, came[name][earlier], self.before[name][ids]) for name in ("value", "is_class")
-        }
-        is_news = self.order.counts & ~has_earlier
-        is_corrected = self.order.counts & has_earlier & ~same(self.model, came, beside, has_earlier)
-        matched = int((is_news & has_prediction[ids]).sum())
-        news, corrected = int(is_news.sum()), int(is_corrected.sum())
+        ids, earlier = self.came.ids, self.order.before
+        is_first = (earlier < 0) & ~self.is_known.take(ids)
+        is_news = self.order.counts & is_first
+        matched = int((is_news & has_prediction.take(ids)).sum())
+        news, corrected = int(is_news.sum()), self._corrected(np.flatnonzero(self.order.counts & ~is_first))
         return TruthReport(matched, news - matched, corrected, len(ids) - news - corrected)
+
+    def _corrected(self, rows: Array) -> int:
+        """How many of some truths that came, each in place of another, say something else than that one."""
+        came, ids, earlier = self.came.truths, self.came.ids.take(rows), self.order.before.take(rows)
+        beside = {
+            name: np.where(earlier >= 0, came[name].take(earlier), self.before[name].take(ids))
+            for name in ("value", "is_class")
+        }
+        return int((~same(self.model, take(came, rows), beside, np.ones(len(rows), bool))).sum())
 
 
 def for_predictions(model: Model, of_class: Array, truths: Block) -> Array:

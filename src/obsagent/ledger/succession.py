@@ -28,12 +28,15 @@ def succession(ids: Array, at_ms: Array, id_count: int, is_known: Array, known_a
     """Judge truths. `ids` (ascending, 0 to `id_count` − 1) says whose each one is; `is_known` and `known_at_ms` are of
     each id.
     """
+    index = np.arange(len(ids))
+    if id_count == len(ids):  # each of them once: there is nothing to be judged but what is known
+        counts = ~is_known | (at_ms >= known_at_ms)
+        return Succession(counts, np.full(len(ids), -1), np.where(counts, index, -1))
     rank = _ranks(ids, at_ms, id_count, is_known, known_at_ms)
     is_first = np.append(True, ids[1:] != ids[:-1])
     newest = np.maximum.accumulate(rank.own)
     newest_before = np.where(is_first, -1, np.append(-1, newest[:-1]))
     counts = rank.own >= np.maximum(newest_before, rank.known[ids])
-    index = np.arange(len(ids))
     last_so_far = np.maximum.accumulate(np.where(counts, index, -1))
     begins = np.maximum.accumulate(np.where(is_first, index, 0))
     before = np.append(-1, last_so_far[:-1])

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from obsagent.ledger.search import order_of, packed, sums_of
+
 Array: TypeAlias = npt.NDArray[Any]
 Block: TypeAlias = dict[str, Array]
 
@@ -64,8 +66,6 @@ class Table:
         """What a row takes in memory."""
         return sum(kind.itemsize for kind in self.columns.values())
 
-
-KEY_BITS = 64
 
 ID = {"hi": "u8", "lo": "u4"}
 CELL = {"window_ms": "i8", "series": "u4", "predicted": "u2", "truth": "u2"}
@@ -135,7 +135,14 @@ def row_count(block: Block) -> int:
 
 def take(block: Block, rows: Any) -> Block:
     """Some rows of a block: by index, mask, or slice."""
+    if isinstance(rows, np.ndarray) and rows.dtype != bool:
+        return {name: values.take(rows) for name, values in block.items()}
     return {name: values[rows] for name, values in block.items()}
+
+
+def only(block: Block, mask: Array) -> Block:
+    """The rows of a mask; the block itself if these are all."""
+    return block if mask.all() else take(block, np.flatnonzero(mask))
 
 
 def concatenated(table: Table, blocks: Sequence[Block]) -> Block:
@@ -153,49 +160,47 @@ def normal(table: Table, blocks: Sequence[Block]) -> Block:
     block = concatenated(table, blocks)
     if row_count(block) == 0:
         return block
+    if table.rule is Rule.ADD:
+        return _added(table, block)
     order = sort_order(table, block)
     block = take(block, order)
     if table.rule is Rule.KEEP or isinstance(order, slice):
         return block
-    is_first = _first_of_equals(table, block)
+    return only(block, np.append(_first_of_equals(table, block)[1:], True))
+
+
+def _added(table: Table, block: Block) -> Block:
+    columns = [block[name] for name in table.key]
+    rows = packed(columns)
+    if rows is None:
+        order = np.lexsort([*reversed(columns)])
+        is_first = _first_of_equals(table, {name: block[name].take(order) for name in table.key})
+    else:
+        order = order_of(rows)
+        rows = rows.take(order)
+        is_first = np.append(True, rows[1:] != rows[:-1])
     if is_first.all():
-        return block
-    if table.rule is Rule.NEWEST:
-        return take(block, np.append(is_first[1:], True))
+        return take(block, order)
     begins = np.flatnonzero(is_first)
-    keys = {name: block[name][begins] for name in table.key}
-    return keys | {name: np.add.reduceat(block[name], begins) for name in table.rest}
+    firsts = order.take(begins)
+    keys = {name: block[name].take(firsts) for name in table.key}
+    return keys | {name: sums_of(block[name], order, begins) for name in table.rest}
 
 
 def sort_order(table: Table, block: Block) -> Array | slice:
-    """What sorts a block by its key: indices; or a slice of all if it is sorted and no key of an id occurs twice.
+    """What sorts rows that have keys of ids: indices; or a slice of all if they are sorted and none occurs twice.
 
-    Rows with the same key of an id stay in their order.
+    Rows with the same key stay in their order.
     """
-    if not table.is_keyed:
-        columns = [block[name] for name in table.key]
-        one = _as_one(columns)
-        return np.lexsort([*reversed(columns)]) if one is None else np.argsort(one)
-    hi = block["hi"]
+    hi, lo = (block[name] for name in table.key)
     if (hi[1:] > hi[:-1]).all():
         return slice(None)
-    order = np.argsort(hi)
-    if (hi[order[1:]] > hi[order[:-1]]).all():
+    order = order_of(hi)
+    sorted_hi = hi.take(order)
+    equal = np.flatnonzero(sorted_hi[1:] == sorted_hi[:-1])
+    if (lo[order[equal]] <= lo[order[equal + 1]]).all():
         return order
-    return np.lexsort([block["lo"], hi])
-
-
-def _as_one(columns: Sequence[Array]) -> Array | None:
-    """Columns of whole numbers as one that sorts as they do; None if their ranges need more than 64 bits."""
-    lows = [int(column.min()) for column in columns]
-    widths = [(int(column.max()) - low).bit_length() for column, low in zip(columns, lows, strict=True)]
-    if sum(widths) > KEY_BITS:
-        return None
-    one = np.zeros(len(columns[0]), "u8")
-    for column, low, width in zip(columns, lows, widths, strict=True):
-        one <<= np.uint64(width)
-        one |= (column - column.dtype.type(low)).astype("u8")
-    return one
+    return np.lexsort([lo, hi])
 
 
 def _first_of_equals(table: Table, block: Block) -> Array:

@@ -22,7 +22,7 @@ from obsagent.fs import TEMPORARY_SUFFIX
 from obsagent.ledger import manifest as manifests
 from obsagent.ledger.format import FORMAT_VERSION
 from obsagent.ledger.manifest import Manifest, RunEntry
-from obsagent.ledger.opening import ATTEMPTS, CORRUPT_SUFFIX, Lost, path_of
+from obsagent.ledger.opening import ATTEMPTS, CORRUPT_SUFFIX, Lost, named_run, path_of
 from obsagent.ledger.run import DamagedRun, Run, heap_of
 from obsagent.ledger.tables import ROWS
 from obsagent.limits import LEDGER_MERGE_ROWS
@@ -46,7 +46,7 @@ def _verify(directory: Path) -> Report:
     gaps = [{**_gap(gap), "recorded": True} for gap in manifest.gaps]
     for entry in manifest.runs:
         path = path_of(directory, entry)
-        problem = _problem_of(path, entry)
+        problem = _problem_of(directory, manifest, entry)
         files.append(_run(path, entry, problem))
         if entry.table == ROWS.number and heap_of(path).exists():
             files.append(_file(heap_of(path), "heap"))
@@ -78,18 +78,16 @@ def _run(path: Path, entry: RunEntry, problem: str) -> Report:
     return file
 
 
-def _problem_of(path: Path, entry: RunEntry) -> str:
+def _problem_of(directory: Path, manifest: Manifest, entry: RunEntry) -> str:
     """What is wrong with a run, or nothing."""
     try:
-        run = Run(path, entry.number, entry.newest)
-        if (run.table.number, run.rows) != (entry.table, entry.rows):
-            return "not the run that the manifest names"
+        run = named_run(directory, manifest, entry)
         run.check_all()
         return _disorder(run) or _heap_problem(run)
     except FileNotFoundError:
         return "it is missing"
     except CorruptData as error:
-        return str(error).removeprefix(f"{path}: ")
+        return str(error).removeprefix(f"{path_of(directory, entry)}: ")
 
 
 def _disorder(run: Run) -> str:

@@ -8,8 +8,10 @@ from random import Random
 from fuzz import trees
 from fuzz.block_parts import Mutate
 from obsagent._native.codec import crc32c
+from obsagent.answer.outcome_expected import numbers_of_reference
 from obsagent.errors import CorruptData
-from obsagent.limits import REFERENCE_EDGES_MAX
+from obsagent.harm.allowed import POWERS, known_of_reference
+from obsagent.limits import HARM_BOUND_MIN, REFERENCE_EDGES_MAX
 from obsagent.reference.format import HEADER, MAGIC
 from obsagent.reference.reader import read
 from obsagent.reference.writer import pack
@@ -28,6 +30,11 @@ def check_reference(data: bytes) -> None:
         return
     again = pack(reference)
     assert pack(read(again)) == again
+    if reference.errors is not None:
+        numbers_of_reference(reference.errors).measures()
+        for loss in POWERS:
+            known_of_reference(reference, loss, lambda _: None)
+            known_of_reference(reference, loss, lambda _: None, HARM_BOUND_MIN)
     for feature in reference.columns.values():
         assert len(feature.edges) <= REFERENCE_EDGES_MAX
         assert sum(feature.bin_counts) in (0, feature.count)

@@ -139,6 +139,8 @@ def test_the_file_of_version_2_reads_as_ever() -> None:
         ("truths", [5, 1.0, 1.0], "errors.truths: expected what numbers can have"),
         ("absolute", [4, -1.0, 1.0], "errors.absolute: expected what numbers can have"),
         ("squares", [4, 99.0, 1.0], "errors: the squares or the bins"),
+        ("squares", [4, 2.3125, 1e9], "errors: the squares or the bins"),
+        ("errors", [1 << 54, 0.0, 0.0], "errors.errors: expected what numbers can have"),
         ("bins", [[0, 3]], "errors: the squares or the bins"),
         ("bins", [[9_999, 4]], "errors: the squares or the bins"),
         ("bins", [[0, 2], [0, 2]], "errors.bins: expected different cells"),

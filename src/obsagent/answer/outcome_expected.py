@@ -35,7 +35,7 @@ class Expectations:
         """The outcomes that a reference knows; None if it knows none."""
         if predicts(model) == NUMBERS:
             expected = self._references.outcomes(reference)
-            return _numbers_of(expected.errors) if expected and expected.errors else None
+            return numbers_of_reference(expected.errors) if expected and expected.errors else None
         joint = self._joint(model, reference)
         if joint is None or not joint.any():
             return None
@@ -69,7 +69,8 @@ class Expectations:
         return self._joints[key]
 
 
-def _numbers_of(errors: Errors) -> RegressionSums:
+def numbers_of_reference(errors: Errors) -> RegressionSums:
+    """What a reference keeps of errors, as it is measured."""
     return RegressionSums.from_moments(
         Moments(*errors.errors),
         Moments(*errors.truths),

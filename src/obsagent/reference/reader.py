@@ -18,6 +18,7 @@ from obsagent.errors import CorruptData, UnsupportedVersion, printable
 from obsagent.limits import (
     COUNT_MAX,
     LABEL_VALUE_BYTES_MAX,
+    PERFORMANCE_ROWS_MAX,
     REFERENCE_BYTES_MAX,
     REFERENCE_CATEGORIES,
     REFERENCE_CATEGORY_BYTES_MAX,
@@ -337,7 +338,7 @@ def _joint(value: object) -> Joint:
 
 def _errors(value: object) -> Errors:
     fields = Fields("errors", value, format.ERRORS_KEYS)
-    errors = fields.scatter("errors", COUNT_MAX, positive=False)
+    errors = fields.scatter("errors", PERFORMANCE_ROWS_MAX, positive=False)
     found = Errors(
         errors,
         fields.scatter("truths", errors.rows, positive=False),
@@ -355,6 +356,8 @@ def _check_errors(errors: Errors) -> None:
     rows = errors.rows
     square = errors.errors.mean**2 + errors.errors.deviations / max(rows, 1)
     is_square = math.isclose(errors.squares.mean, square, rel_tol=ROUNDING, abs_tol=SQUARE_MIN)
+    total = errors.squares.mean * rows
+    is_square &= errors.squares.deviations <= total * total * (1 + ROUNDING) + SQUARE_MIN
     is_binned = sum(errors.bins.values()) == rows and all(abs(at) <= format.ERROR_BIN_MAX for at in errors.bins)
     if not rows or {errors.truths.rows, errors.absolute.rows, errors.squares.rows} != {rows}:
         raise CorruptData("errors: expected as many truths and errors, and one at least")

@@ -25,8 +25,8 @@ class ProbabilityCBPE:
 
     As NannyML does it: each class's probability is calibrated against all others by isotonic regression, and those of a
     row are scaled to 1. NannyML leaves the probabilities of a class as they are where a cross-validation says that it
-    is no worse; it sorts ties in any order there, so that this differs between processors. Here `uncalibrated` names
-    such classes.
+    is no worse, which was seen to say otherwise on another machine (probably for how ties are sorted there). Here
+    `uncalibrated` names such classes.
     """
 
     def __init__(self, reference: Any, names: Sequence[Any], uncalibrated: Sequence[Any] = ()) -> None:

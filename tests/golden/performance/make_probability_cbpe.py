@@ -4,9 +4,9 @@
 
 Run it where nannyml is installed, as make_cbpe.py. `names` are the classes; `reference` counts, of each, hundredths
 of its probability and whether it is the truth; `chunks`, some of those of 5,000 rows, hundredths of the first and the
-second class, and the predicted one: three probabilities of two digits add up to 1. NannyML decides by a sort of ties,
-which is not the same on every processor, which classes it calibrates; so `values` are told by the classes that are
-left as they are, among them those of nannyml.json.
+second class, and the predicted one: three probabilities of two digits add up to 1. Which classes NannyML calibrates was
+seen to differ between machines, probably for how ties are sorted; so `values` are told by the classes that are left as
+they are, among them those of nannyml.json.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from obsagent.fs import Fs
 from obsagent.harm.episode import DUE, FAILED, Episode, Told, of_event
 from obsagent.harm.feed import Arrivals, Feed
 from obsagent.harm.format import NAME
-from obsagent.harm_config import HarmConfig
+from obsagent.harm_config import ABSOLUTE, BRIER, ERROR, SQUARED, HarmConfig
 from obsagent.harm_outside import Outside
 from obsagent.head.directory import set_aside
 from obsagent.pulses import Pulse
@@ -292,11 +292,19 @@ def _name(episode: Episode) -> str:
     return f"{name} where {episode.slice}" if episode.slice else name
 
 
+_LOSSES = {
+    ERROR: "share of errors",
+    BRIER: "Brier score",
+    ABSOLUTE: "mean absolute error",
+    SQUARED: "mean squared error",
+}
+
+
 def _says(episode: Episode) -> str:
     evidence = episode.evidence
     risk, reference = evidence["risk"], evidence["reference"]
     return (
-        f"retraining of {_name(episode)} is recommended: its {evidence['loss']} is {risk['live']:.3g} "
+        f"retraining of {_name(episode)} is recommended: its {_LOSSES[evidence['loss']]} is {risk['live']:.3g} "
         f"since {evidence['since']}, above {risk['lower']:.3g} for sure, where {reference['source']} had "
         f"{reference['risk']:.3g} ({evidence['false_alarms']['says']})"
     )

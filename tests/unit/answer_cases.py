@@ -360,6 +360,13 @@ CASES: dict[str, Answer] = {
         judged("roc_auc", {"version": "5"}, (0.7902, 0.7611, 0.8167), 801, 1690, bound=0.0006),
         metric={**RECALL, "name": "roc_auc"},
     ),
+    "recall_and_samples": answer(
+        "recall,live_risk model=fraud since 5m",
+        judged("recall", {}, (0.812, 0.781, 0.839), 640, 900),
+        row({}, 30, {"last": 0.13}, metric="live_risk"),
+        metrics=[RECALL, {**GAUGE, "name": "live_risk", "unit": ""}],
+        metric=RECALL,
+    ),
     "memory": answer(
         "last,mean memory_bytes by host", row({"host": "a"}, 300, {"last": 2.5e9, "mean": 2.44e9}), metric=GAUGE
     ),

@@ -49,6 +49,7 @@ def footer(answer: Answer, clock: Clock, notes: Iterable[str] = ()) -> list[str]
 def _counted(answer: Answer, clock: Clock) -> Iterator[str]:
     """`24,310 samples vs 21,004`; of several metrics the samples of each; of predictions how many have a truth."""
     rows = answer["series"]
+    judged = {metric_of(row, answer) for row in rows if "maturity" in row}
     if judges(rows):
         yield from counted(rows, answer, clock)
         rows = [row for row in rows if "maturity" not in row]
@@ -57,7 +58,7 @@ def _counted(answer: Answer, clock: Clock) -> Iterator[str]:
     several = len(metrics_of(answer)) > 1
     if rows:
         parts = []
-        for metric in metrics_of(answer):
+        for metric in (each for each in metrics_of(answer) if each["name"] not in judged):
             own = [row for row in rows if metric_of(row, answer) == metric["name"]]
             count = f"{_samples(own)} samples" if _total(own) != 1 else "1 sample"
             then = f" vs {format_count(_other_total(answer, own))}" if "vs" in answer else ""

@@ -1,5 +1,5 @@
 /* The cut points and their table, and adding many values over them: a block of values at a time, first the cell of
- * each, without a branch, then the bin of each and its counter. */
+ * each, then the bin of each, then their counters, without a branch. */
 #include <math.h>
 
 #include "edges.h"
@@ -175,23 +175,41 @@ static inline double value_at(const double *values, size_t i)
     return value;
 }
 
-/* What is not finite is counted behind the last bin, where nobody reads. */
+/* As one loop over the bits, of which the compiler makes vectors. */
+__attribute__((always_inline)) static inline int any_not_finite(const double *values, size_t count)
+{
+    const uint64_t exponent = UINT64_C(0x7ff) << 52;
+    uint64_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits;
+        memcpy(&bits, (const uint8_t *)values + i * sizeof bits, sizeof bits);
+        found |= (bits & exponent) == exponent;
+    }
+    return found != 0;
+}
+
+/* What is not finite is counted behind the last bin, where nobody reads. Bins are all told before the first is counted:
+ * to count in the same loop is no faster, and at some addresses of the tables half as fast. */
 __attribute__((always_inline)) static inline void add_block(obs_edges_t *edges, const obs_cuts_t *cuts,
                                                             const double *values, size_t count, uint32_t steps)
 {
-    uint32_t cells[BLOCK];
+    uint32_t bins[BLOCK]; /* and the cells at first */
     if (cuts->key_shift == 0)
         for (size_t i = 0; i < count; i++)
-            cells[i] = cell_of_value(cuts, value_at(values, i));
+            bins[i] = cell_of_value(cuts, value_at(values, i));
     else
         for (size_t i = 0; i < count; i++)
-            cells[i] = cell_of_key(cuts, value_at(values, i));
+            bins[i] = cell_of_key(cuts, value_at(values, i));
+    for (size_t i = 0; i < count; i++)
+        bins[i] = count_bounds(cuts->bounds, cuts->starts[bins[i]], value_at(values, i), steps);
+    if (OBS_UNLIKELY(any_not_finite(values, count)))
+        for (size_t i = 0; i < count; i++)
+            bins[i] = isfinite(value_at(values, i)) ? bins[i] : edges->bin_count;
+    uint64_t *counts = edges->counts;
+    double *sums = edges->sums;
     for (size_t i = 0; i < count; i++) {
-        double value = value_at(values, i);
-        uint32_t bin = count_bounds(cuts->bounds, cuts->starts[cells[i]], value, steps);
-        bin = isfinite(value) ? bin : edges->bin_count;
-        edges->counts[bin]++;
-        edges->sums[bin] += value;
+        counts[bins[i]]++;
+        sums[bins[i]] += value_at(values, i);
     }
 }
 
@@ -238,6 +256,8 @@ int obs_edges_add_many(obs_edges_t *edges, const obs_cuts_t *cuts, const double 
     for (size_t done = 0; done < value_count; done += BLOCK) {
         size_t left = value_count - done;
         const double *block = (const double *)(const void *)((const uint8_t *)values + done * sizeof *values);
+        for (size_t i = BLOCK; left >= 2 * BLOCK && i < 2 * BLOCK; i += OBS_CACHE_LINE / sizeof *values)
+            OBS_PREFETCH_READ((const uint8_t *)block + i * sizeof *values); /* of the next block */
         add(edges, cuts, block, left < BLOCK ? left : BLOCK);
     }
     edges->total += value_count - *not_finite;

@@ -243,7 +243,7 @@ def test_an_array_is_observed_if_its_names_are_known(recorder: Recorder) -> None
         assert ring.observe_array(plans, names, matrix, rows)
     assert ring.observe_array(plans, ["a", "b"], matrix[0], rows)
     assert recorder.observed == 2 * 10 + 2 + 3
-    for names in (["b", "a"], ["a"], "ab", None, 5):
+    for names in (["b", "a"], ["a"], [["a"], "b"], "ab", None, 5):
         assert not ring.observe_array(plans, names, matrix, rows)
     others = [[[1.0, 2.0]], matrix[None], np.float64(1), np.ma.ones((1, 2)), matrix.astype(object)]
     others += [matrix.astype("M8[s]"), matrix.astype(complex), np.zeros((1, 2), "S1"), memoryview(matrix), None]

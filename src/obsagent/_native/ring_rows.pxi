@@ -35,12 +35,12 @@ def observe_array(dict plans not None, names, array, rows):
         names = tuple(names)
     if type(names) is not tuple or not is_plain_array(array):
         return False
-    plan = plans.get(names)
-    if plan is None:
-        return False
     try:
+        plan = plans.get(names)
+        if plan is None:
+            return False
         PyObject_GetBuffer(array, &view, PyBUF_STRIDED_RO | PyBUF_FORMAT)
-    except BaseException:  # of dates, say
+    except BaseException:  # names that cannot be hashed, an array of dates
         return False
     try:
         if view.ndim not in (1, 2) or view.shape[view.ndim - 1] != len(<tuple>plan):

@@ -194,7 +194,8 @@ class Run:
 
     def _stretches(self, keys: Array, *, or_equal: bool = False) -> Array:
         """By the fences, the stretch of rows in which each key begins; with `or_equal` the last one that has it."""
-        return np.maximum(places_among(self.fences, keys, or_equal=or_equal) - 1, 0)
+        stretches: Array = np.maximum(places_among(self.fences, keys, or_equal=or_equal) - 1, 0)
+        return stretches
 
     def _within(self, stretches: Array, keys: Array) -> tuple[Array, Array]:
         """From where to before where a stretch, that lies in one group, has each of some keys."""

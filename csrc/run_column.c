@@ -188,47 +188,53 @@ int obs_run_column_slice(const obs_run_column_t *column, uint64_t begin, size_t 
     return OBS_OK;
 }
 
-/* Where the numbers of one stretch stand, and how far the search in it has come. */
+/* A key, the numbers of one stretch, and how far the search in it has come. */
 typedef struct {
     const uint8_t *place;
     uint64_t key;
     unsigned rows;
-    unsigned found;
+    unsigned begin;
+    unsigned end;
 } search_t;
 
 /* Halves what is left of all stretches in turn, so that the processor waits for the memory of all at the same time. */
-ALWAYS_INLINE void search_wide(search_t *searches, size_t count, uint64_t low, uint64_t flip, bool or_equal,
-                               unsigned width)
+ALWAYS_INLINE void search_wide(search_t *searches, size_t count, uint64_t low, uint64_t flip, unsigned width)
 {
     for (unsigned step = OBS_RUN_STRETCH; step > 0; step /= 2) {
         for (size_t i = 0; i < count; i++) {
             search_t *search = &searches[i];
-            unsigned probe = search->found + step - 1, last = search->rows - 1;
+            unsigned probe = search->begin + step - 1, last = search->rows - 1;
             unsigned read = probe < last ? probe : last;
             uint64_t value = (stored_at(search->place + (size_t)read * width, width) + low) ^ flip;
-            unsigned is_before = (value < search->key) | (or_equal & (value == search->key)); /* chance: no branch */
-            search->found += step * (is_before & (probe <= last));
+            search->begin += step * ((value < search->key) & (probe <= last)); /* chance: no branch */
         }
+    }
+    for (size_t i = 0; i < count; i++) {
+        search_t *search = &searches[i];
+        const uint64_t wanted = (search->key ^ flip) - low;
+        search->end = search->begin;
+        while (search->end < search->rows && stored_at(search->place + (size_t)search->end * width, width) == wanted)
+            search->end++;
     }
 }
 
-static void search(const obs_run_column_t *column, search_t *searches, size_t count, uint64_t flip, bool or_equal)
+static void search(const obs_run_column_t *column, search_t *searches, size_t count, uint64_t flip)
 {
     switch (column->width) {
     case 0:
-        search_wide(searches, count, column->low, flip, or_equal, 0);
+        search_wide(searches, count, column->low, flip, 0);
         break;
     case 1:
-        search_wide(searches, count, column->low, flip, or_equal, 1);
+        search_wide(searches, count, column->low, flip, 1);
         break;
     case 2:
-        search_wide(searches, count, column->low, flip, or_equal, 2);
+        search_wide(searches, count, column->low, flip, 2);
         break;
     case 4:
-        search_wide(searches, count, column->low, flip, or_equal, 4);
+        search_wide(searches, count, column->low, flip, 4);
         break;
     default:
-        search_wide(searches, count, column->low, flip, or_equal, 8);
+        search_wide(searches, count, column->low, flip, 8);
     }
 }
 
@@ -244,8 +250,8 @@ static bool has_stretches(const obs_run_column_t *column, const int64_t *stretch
     return is_inside;
 }
 
-int obs_run_column_bounds(const obs_run_column_t *column, const int64_t *stretches, const uint64_t *keys, size_t count,
-                          uint64_t flip, bool or_equal, int64_t *bounds)
+int obs_run_column_find(const obs_run_column_t *column, const int64_t *stretches, const uint64_t *keys, size_t count,
+                        uint64_t flip, int64_t *begins, int64_t *ends)
 {
     if (column->kind != OBS_RUN_WHOLE || column->item != sizeof *keys || !has_stretches(column, stretches, count))
         return OBS_ERR_RANGE;
@@ -259,11 +265,13 @@ int obs_run_column_bounds(const obs_run_column_t *column, const int64_t *stretch
                 .key = keys[at + i] ^ flip,
                 .rows = left < OBS_RUN_STRETCH ? (unsigned)left : OBS_RUN_STRETCH,
             };
-            bounds[at + i] = (int64_t)row;
         }
-        search(column, searches, some, flip, or_equal);
-        for (size_t i = 0; i < some; i++)
-            bounds[at + i] += searches[i].found;
+        search(column, searches, some, flip);
+        for (size_t i = 0; i < some; i++) {
+            int64_t row = stretches[at + i] * OBS_RUN_STRETCH;
+            begins[at + i] = row + searches[i].begin;
+            ends[at + i] = row + searches[i].end;
+        }
     }
     return OBS_OK;
 }

@@ -44,11 +44,12 @@ OBS_MUST_CHECK int obs_run_column_take(const obs_run_column_t *column, const int
 /* The values of the count rows from `begin` on. OBS_ERR_RANGE if there are not so many. */
 OBS_MUST_CHECK int obs_run_column_slice(const obs_run_column_t *column, uint64_t begin, size_t count, void *out);
 
-/* bounds[i] = the first row of stretch stretches[i] whose value is not less than keys[i], or with or_equal is greater;
- * the end of the stretch if there is none. For ascending columns of items of 8 bytes and kind OBS_RUN_WHOLE; flip as in
- * order.h. OBS_ERR_RANGE if there is no such stretch, or for other columns. bounds may be stretches. */
-OBS_MUST_CHECK int obs_run_column_bounds(const obs_run_column_t *column, const int64_t *stretches, const uint64_t *keys,
-                                         size_t count, uint64_t flip, bool or_equal, int64_t *bounds);
+/* In stretch stretches[i], whose values ascend: begins[i] = the first row whose value is not less than keys[i], ends[i]
+ * = the first one behind it whose value is another one; the end of the stretch if there is none. For columns of items
+ * of 8 bytes and kind OBS_RUN_WHOLE; flip as in order.h. OBS_ERR_RANGE if there is no such stretch, or for other
+ * columns. */
+OBS_MUST_CHECK int obs_run_column_find(const obs_run_column_t *column, const int64_t *stretches, const uint64_t *keys,
+                                       size_t count, uint64_t flip, int64_t *begins, int64_t *ends);
 
 /* A sieve of size bytes: the indices of those keys whose bit is set; returns how many. OBS_ERR_RANGE if a sieve cannot
  * have that size. */

@@ -15,8 +15,8 @@ from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData
 from obsagent.fs import Fs
 from obsagent.ledger.alive import Alive
-from obsagent.ledger.encoding import encodings_of
-from obsagent.ledger.format import MANIFEST_HEADER
+from obsagent.ledger.encoding import Encoding, encodings_of
+from obsagent.ledger.format import CONSTANT, MANIFEST_HEADER
 from obsagent.ledger.ledger import Ledger
 from obsagent.ledger.manifest import NAMES, Manifest, Marks
 from obsagent.ledger.merge import run_path, write_merged
@@ -115,6 +115,10 @@ def test_a_number_above_the_highest_of_its_column_is_found(directory: Path) -> N
     run.encodings["series"] = replace(run.encodings["series"], high=1)
     with pytest.raises(DamagedRun, match="series in group 0 is above"):
         run.take("series", np.array([0]))
+    run.encodings["series"] = Encoding(np.dtype("u4"), CONSTANT, 7, 0)
+    with pytest.raises(DamagedRun, match="does not name"):
+        run.check_names(1, 7)
+    run.check_names(1, 8)
 
 
 @pytest.mark.parametrize("offset", [1 << 48, (1 << 64) - 1])

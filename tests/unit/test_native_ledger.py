@@ -161,7 +161,7 @@ def test_a_column_outside_of_its_file_is_refused() -> None:
     with pytest.raises(ValueError, match="range"):
         column.slice(127, out.data)
     with pytest.raises(ValueError, match="range"):
-        column.bounds(np.array([2]).data, np.array([0]).data, out[:1].data)
+        column.find(np.array([2]).data, np.array([0]).data, out[:1].data, out[1:].data)
 
 
 WRONG: dict[str, Callable[[], Any]] = {

@@ -23,7 +23,7 @@ cdef extern from "run_column.h" nogil:
     int obs_run_column_check(const obs_run_column_t *column, uint64_t size)
     int obs_run_column_take(const obs_run_column_t *column, const int64_t *rows, size_t count, void *out)
     int obs_run_column_slice(const obs_run_column_t *column, uint64_t begin, size_t count, void *out)
-    int obs_run_column_bounds(const obs_run_column_t *column, const int64_t *stretches, const uint64_t *keys,
-                              size_t count, uint64_t flip, bint or_equal, int64_t *bounds)
+    int obs_run_column_find(const obs_run_column_t *column, const int64_t *stretches, const uint64_t *keys,
+                            size_t count, uint64_t flip, int64_t *begins, int64_t *ends)
     int obs_run_sieve(const uint8_t *sieve, size_t size, const uint64_t *keys, size_t count, int64_t *passed,
                       size_t *passed_count)

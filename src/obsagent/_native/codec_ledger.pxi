@@ -171,18 +171,18 @@ cdef class RunColumn:
             status = obs_run_column_slice(&self.column, begin, values.count, values.data)
         check(status)
 
-    def bounds(self, stretches, keys, out, *, bint signed=False, bint or_equal=False):
-        """Into i64 `out` the first row that is not less than a key (with `or_equal`: greater), in one stretch for each
-        key; the end of the stretch if there is none.
+    def find(self, stretches, keys, begins, ends, *, bint signed=False):
+        """In one stretch for each key, whose values ascend: into i64 `begins` the first row that is not less than the
+        key, into `ends` the first one behind it that is not the key; the end of the stretch if there is none.
 
         A stretch is 64 rows; i64 `stretches` has their numbers. Raises ValueError for those that there are not.
         """
-        cdef _Numbers asked = _Numbers(keys, 8)
-        cdef _Numbers within = _Numbers(stretches, 8), rows = numbers_out(out, 8, asked.count)
+        cdef _Numbers asked = _Numbers(keys, 8), within = _Numbers(stretches, 8)
+        cdef _Numbers first = numbers_out(begins, 8, asked.count), behind = numbers_out(ends, 8, asked.count)
         cdef uint64_t flip = OBS_ORDER_SIGNED if signed else 0
         cdef int status
         within.expect(asked.count)
         with nogil:
-            status = obs_run_column_bounds(&self.column, <const int64_t *>within.data, <const uint64_t *>asked.data,
-                                           asked.count, flip, or_equal, <int64_t *>rows.data)
+            status = obs_run_column_find(&self.column, <const int64_t *>within.data, <const uint64_t *>asked.data,
+                                         asked.count, flip, <int64_t *>first.data, <int64_t *>behind.data)
         check(status)

@@ -40,6 +40,11 @@ class Encoding:
         return self.kind.itemsize if self.code == RAW else ENCODED_BYTES[self.code]
 
     @property
+    def highest(self) -> Any:
+        """The highest whole number that a value may be."""
+        return self.low if self.code == CONSTANT else self.high
+
+    @property
     def stored(self) -> np.dtype[Any]:
         """The type in the file; constants have none."""
         return np.dtype(f"<{self.kind.kind}{self.kind.itemsize}") if self.code == RAW else STORED[self.code]

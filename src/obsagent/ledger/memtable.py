@@ -14,8 +14,8 @@ from obsagent.ledger.format import FENCE_ROWS
 from obsagent.ledger.search import Found, found_in, places_among
 from obsagent.ledger.tables import Array, Block, Table, normal, row_count, take
 
-WAITING_ROWS_MAX = 1 << 15
-"""So many rows wait to be sorted and added up together: what is sorted often costs more than what it takes to wait."""
+WAITING_ROWS_MAX = 1 << 16
+"""So many rows wait to be sorted and added up together: to sort them often costs more than to let them wait."""
 
 
 class Piece:
@@ -117,10 +117,15 @@ class Memtable:
         if not self._waiting:
             return
         pieces = [*self._pieces, Piece(self.table, normal(self.table, self._waiting), self.heap)]
-        while len(pieces) > 1 and pieces[-2].rows < 2 * pieces[-1].rows and pieces[-2].heap is self.heap:
+        while len(pieces) > 1 and self._belong_together(*pieces[-2:]):
             merged = normal(self.table, [piece.block for piece in pieces[-2:]])
             pieces[-2:] = [Piece(self.table, merged, self.heap)]
         self._pieces, self._waiting = pieces, []
+
+    def _belong_together(self, older: Piece, newer: Piece) -> bool:
+        """A key is looked for in few pieces; of counts and sums those are left alone that did not become fewer."""
+        is_done = not self.table.is_keyed and older.rows >= WAITING_ROWS_MAX // 2
+        return older.rows < 2 * newer.rows and older.heap is self.heap and not is_done
 
     def put_before(self, older: Sequence[Piece]) -> None:
         """Takes pieces back that could not be written."""

@@ -177,34 +177,38 @@ class Run:
             self._sieve = np.frombuffer(self._mapped, "u1", self._sieve_bytes, self._sieve_offset)
         return self._sieve
 
-    def _found(self, keys: Array) -> Found:
-        begins = self.lower_bound(keys)
-        inside = np.minimum(begins, self.rows - 1)
-        which = np.flatnonzero((self.take(self.table.primary, inside) == keys) & (inside == begins))
-        begins = begins.take(which)
-        ends = begins + 1
-        following = np.flatnonzero(ends < self.rows)
-        is_more = self.take(self.table.primary, ends.take(following)) == keys.take(which.take(following))
-        more = following[is_more]
-        if len(more):
-            ends[more] = self._bound(keys.take(which.take(more)), or_equal=True)
-        return Found(which, begins, ends)
-
     def lower_bound(self, keys: Array) -> Array:
         """The number of the first row whose primary column is not below each of some keys; the row count if none is."""
-        return self._bound(keys, or_equal=False)
-
-    def _bound(self, keys: Array, *, or_equal: bool) -> Array:
-        """By the fences into a stretch of rows that lies in one group, and there by halving."""
         if self.rows == 0:
             return np.zeros(len(keys), np.int64)
+        return self._within(self._stretches(keys), keys)[0]
+
+    def _found(self, keys: Array) -> Found:
+        begins, ends = self._within(self._stretches(keys), keys)
+        edge = np.flatnonzero((ends & (FENCE_ROWS - 1) == 0) & (ends < self.rows))  # there the key may go on, or begin
+        edge = edge[self.take(self.table.primary, ends.take(edge)) == keys.take(edge)]
+        if len(edge):
+            ends[edge] = self._upper_bound(keys.take(edge))
+        which = np.flatnonzero(begins < ends)
+        return Found(which, begins.take(which), ends.take(which))
+
+    def _upper_bound(self, keys: Array) -> Array:
+        """The number of the first row whose primary column is above each of some keys that are there."""
+        return self._within(self._stretches(keys, or_equal=True), keys)[1]
+
+    def _stretches(self, keys: Array, *, or_equal: bool = False) -> Array:
+        """By the fences, the stretch of rows in which each key begins; with `or_equal` the last one that has it."""
+        stretches: Array = np.maximum(places_among(self.fences, keys, or_equal=or_equal) - 1, 0)
+        return stretches
+
+    def _within(self, stretches: Array, keys: Array) -> tuple[Array, Array]:
+        """From where to before where a stretch, that lies in one group, has each of some keys."""
         name = self.table.primary
-        stretches = np.maximum(places_among(self.fences, keys, or_equal=or_equal) - 1, 0)
         self._check(name, stretches * FENCE_ROWS)
-        bounds = np.empty(len(keys), np.int64)
+        begins, ends = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
         signed = self.encodings[name].kind.kind == "i"
-        self._columns[name].bounds(stretches.data, keys.data, bounds.data, signed=signed, or_equal=or_equal)
-        return bounds
+        self._columns[name].find(stretches.data, keys.data, begins.data, ends.data, signed=signed)
+        return begins, ends
 
     def blob(self, row: int) -> bytes:
         """What is kept beside a row. Raises DamagedRun."""
@@ -235,19 +239,18 @@ class Run:
         for group in np.flatnonzero(wanted & ~checked):
             if crc32c(self._read(size, self._offset(name, int(group)))) != self._crcs[group, number]:
                 raise DamagedRun(self, f"the checksum of {name} in group {group} is wrong")
-            self._check_range(name, int(group))
+            if name in NUMBERED:
+                self._check_range(name, int(group))
             checked[group] = True
         if checked.all():
             self._sound.add(name)
 
     def _check_range(self, name: str, group: int) -> None:
         """Whoever asked for the highest number may rely on it."""
-        if name not in NUMBERED:
-            return
         begin = group * self._group_rows
         values = np.empty(min(self._group_rows, self.rows - begin), self.encodings[name].kind)
         self._columns[name].slice(begin, values.data)
-        if values.max() > self.encodings[name].high:
+        if values.max() > self.encodings[name].highest:
             raise DamagedRun(self, f"{name} in group {group} is above the highest that there is")
 
     def _read(self, size: int, offset: int) -> bytes:
@@ -262,7 +265,7 @@ class Run:
     def check_names(self, models: int, series: int) -> None:
         """There are so many of each. Raises DamagedRun if there are rows of others."""
         for name, count in (("model", models), ("series", series)):
-            if self.rows and name in self.encodings and self.encodings[name].high >= count:
+            if self.rows and name in self.encodings and self.encodings[name].highest >= count:
                 raise DamagedRun(self, f"it has rows of a {name} that the manifest does not name")
 
     def check_all(self) -> None:

@@ -91,6 +91,9 @@ def _portions(found: Found) -> Iterator[Found]:
     if len(found.which) == 0:
         return
     portions = np.cumsum(found.ends - found.begins) // LEDGER_MERGE_ROWS
+    if portions[-1] == 0:
+        yield found
+        return
     cuts = np.flatnonzero(portions[1:] != portions[:-1]) + 1
     yield from map(Found, *(np.split(column, cuts) for column in found))
 

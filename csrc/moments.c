@@ -197,14 +197,6 @@ static double middle_of(const double *values, size_t count)
     return ((some[0] + some[1]) + (some[2] + some[3])) + ((some[4] + some[5]) + (some[6] + some[7]));
 }
 
-/* True if the centre is no further from the mean than the standard deviation: to move the sums to the mean costs a few
- * of their bits then. Further off it would cost more. */
-static int is_near_mean(const sums_t *sums, double n)
-{
-    double off = sums->s1 / n;
-    return isfinite(sums->s4) && 2 * off * off <= sums->s2 / n;
-}
-
 /* Where the sum of finite values overflows, their mean does not. */
 static double mean_of_large(const double *values, size_t count)
 {
@@ -214,17 +206,15 @@ static double mean_of_large(const double *values, size_t count)
     return mean;
 }
 
-/* Adds finite values, count of them > 0, whose sums around a centre are known: they are moved to the mean, or added up
- * once more, around the mean. */
-static void add_finite(obs_moments_t *moments, const double *values, size_t count, double centre, sums_t sums,
-                       pass_t *pass)
+/* Adds finite values, count of them > 0, whose sums around a centre are known: they are moved to the mean. The eight
+ * values of which the centre is the mean are among them, so that it can only lie far off where they do: that costs the
+ * sums six bits at most (a factor of BLOCK / 8). */
+static void add_finite(obs_moments_t *moments, const double *values, size_t count, double centre, sums_t sums)
 {
     double n = (double)count;
     obs_moments_t block = {.count = count, .min = sums.min + 0.0, .max = sums.max + 0.0};
     block.mean = isfinite(sums.s1) ? centre + sums.s1 / n : mean_of_large(values, count);
-    settle(&block); /* a constant's mean is the constant */
-    if (!is_near_mean(&sums, n))
-        sums = pass(values, count, block.mean, values);
+    settle(&block);         /* a constant's mean is the constant */
     double e = sums.s1 / n; /* how far the mean is from where the sums are about */
     block.m2 = sums.s2 - e * sums.s1;
     block.m3 = sums.s3 - 3 * e * sums.s2 + 2 * e * e * sums.s1;
@@ -238,7 +228,7 @@ static void add_block(obs_moments_t *moments, const double *values, size_t count
     double finite[BLOCK], centre = middle_of(values, count);
     sums_t sums = pass(values, count, centre, next);
     if (OBS_LIKELY(isfinite(sums.s1))) {
-        add_finite(moments, values, count, centre, sums, pass);
+        add_finite(moments, values, count, centre, sums);
         return;
     }
     size_t finite_count = 0;
@@ -253,7 +243,7 @@ static void add_block(obs_moments_t *moments, const double *values, size_t count
         return;
     centre = middle_of(finite, finite_count);
     sums = pass(finite, finite_count, centre, finite);
-    add_finite(moments, finite, finite_count, centre, sums, pass);
+    add_finite(moments, finite, finite_count, centre, sums);
 }
 
 int obs_moments_add_many(obs_moments_t *moments, const double *values, size_t value_count)

@@ -213,6 +213,7 @@ LEDGER_ARRIVALS_MS = 7 * 86_400_000
 LEDGER_GROUP_ROWS = 8_192
 LEDGER_MERGED_RUNS = 4
 LEDGER_MERGE_ROWS = 1 << 17
+LEDGER_WAITING_ROWS = 1 << 16  # of counts and sums, until they are sorted: often costs more than to let them wait
 LEDGER_STEP_S = 0.2
 LEDGER_MANIFEST_BYTES_MAX = 256 << 20
 LEDGER_RUN_ROWS_MAX = 1 << 40

@@ -103,5 +103,5 @@ print(json.dumps([before, sorted(sys.modules)]))
     before, after = json.loads(done.stdout)
     heavy = {"numpy", "scipy", "dataclasses", "inspect", "asyncio", "argparse", "msgpack", "zmq"}
     assert not heavy & {*before}
-    assert {name.split(".")[1] for name in before if name.startswith("obsagent.")} == {"drift", "errors"}
+    assert {name.split(".")[1] for name in before if name.startswith("obsagent.")} == {"drift", "errors", "limits"}
     assert "numpy" in after

@@ -13,9 +13,7 @@ from obsagent.ledger.encoding import Encoding, encodings_of
 from obsagent.ledger.format import FENCE_ROWS
 from obsagent.ledger.search import Found, found_in, places_among
 from obsagent.ledger.tables import Array, Block, Table, normal, row_count, take
-
-WAITING_ROWS_MAX = 1 << 16
-"""So many rows wait to be sorted and added up together: to sort them often costs more than to let them wait."""
+from obsagent.limits import LEDGER_WAITING_ROWS
 
 
 class Piece:
@@ -110,7 +108,7 @@ class Memtable:
         if row_count(block) == 0:
             return
         self._waiting.append(block)
-        if self.table.is_keyed or sum(map(row_count, self._waiting)) >= WAITING_ROWS_MAX:
+        if self.table.is_keyed or sum(map(row_count, self._waiting)) >= LEDGER_WAITING_ROWS:
             self._gather()
 
     def _gather(self) -> None:
@@ -124,7 +122,7 @@ class Memtable:
 
     def _belong_together(self, older: Piece, newer: Piece) -> bool:
         """A key is looked for in few pieces; of counts and sums those are left alone that did not become fewer."""
-        is_done = not self.table.is_keyed and older.rows >= WAITING_ROWS_MAX // 2
+        is_done = not self.table.is_keyed and older.rows >= LEDGER_WAITING_ROWS // 2
         return older.rows < 2 * newer.rows and older.heap is self.heap and not is_done
 
     def put_before(self, older: Sequence[Piece]) -> None:

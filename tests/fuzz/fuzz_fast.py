@@ -2,7 +2,8 @@
 
     python tests/fuzz/fuzz_fast.py TARGET RUNS SECONDS DIRECTORY …
 
-It ends after so many executions or seconds, whichever comes first; -1 runs are no bound, nor are 0 seconds.
+It ends after so many executions or seconds, whichever comes first, or when it is terminated; -1 runs are no bound, nor
+are 0 seconds.
 
 Every execution changes an input of the pool, which begins as what lies in the directories (a corpus, and what atheris
 has found for it) and wanders: now and then a changed input takes the place of another. What fails is written to
@@ -15,6 +16,7 @@ import faulthandler
 import logging
 import math
 import os
+import signal
 import sys
 import time
 import traceback
@@ -30,7 +32,7 @@ from fuzz.targets import TARGETS, Target
 FOUND = Path(__file__).parents[2] / "build" / "fuzz" / "found"
 ROUND = 1_000
 ROUND_S_MAX = 120.0
-"""An input over which a decoder does not end is seen by the round's taking so long."""
+"""An input over which a decoder does not end is seen by the round's taking so much processor time."""
 WANDERERS = 1_000
 KEPT_SHARE = 0.02
 
@@ -65,10 +67,13 @@ def run(name: str, target: Target, runs: int, seconds: float, given: list[bytes]
     pool = Pool(given, changing.chance)
     end_s = time.monotonic() + seconds if seconds else math.inf
     done = 0
+    asked_to_end: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked_to_end.append(number))
+    faulthandler.register(signal.SIGPROF, chain=True)  # says where it is, and ends it
     while done != runs:
         if done % ROUND == 0:
-            faulthandler.dump_traceback_later(ROUND_S_MAX, exit=True)
-            if time.monotonic() >= end_s:
+            signal.setitimer(signal.ITIMER_PROF, ROUND_S_MAX)
+            if asked_to_end or time.monotonic() >= end_s:
                 break
         data = target.mutation(pool.choose(), target.size_max, changing.chance, changing)[: target.size_max]
         try:

@@ -172,7 +172,7 @@ class _Store:
         for file in files:
             for header in file.blocks:
                 reached = max((each.sequence for each in counted if each.kind != HEAD), default=0)
-                if header.kind == HEAD or header.begin > reached:
+                if (header.sequence if header.kind == HEAD else header.begin) > reached:
                     counted.append(header)
         self.torn: Header | None = files[-1].torn if files else None
         self.counted = self.weigh_last(counted, files, replay_from)

@@ -127,6 +127,18 @@ def test_two_damages_at_once(small: Small, copy: Path, seed: int) -> None:
             shutil.rmtree(copy)
 
 
+def test_a_leftover_of_which_only_the_head_is_left_says_nothing(small: Small, copy: Path) -> None:
+    """Otherwise it would say that the journal counts from there on, and what was compacted would count twice."""
+    newest = newest_segment(small.files)
+    compacted = next(name for name in small.files if "-" in name.removeprefix("segments/"))
+    leftover = f"{compacted.partition('-')[0]}.segment"
+    for size in range(0, len(small.files[leftover]), 20):
+        for left in (0, 200, 400):
+            files = {**small.files, leftover: small.files[leftover][:size], newest: small.files[newest][:left]}
+            write(copy, files)
+            check_sound(small, check_read(small, copy))
+
+
 def test_a_run_of_damaged_bytes(small: Small, copy: Path) -> None:
     """As a bad sector of a disk: a part of a file is zeros, or noise."""
     chance = random.Random(4)

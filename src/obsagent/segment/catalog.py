@@ -291,13 +291,13 @@ def _fits_name(file: ScannedFile, block: BlockRef) -> bool:
 
 
 def _not_twice(before: list[BlockRef], its: list[BlockRef], catalog: Catalog) -> list[BlockRef]:
-    """Of the blocks of a file those whose checkpoints are in none before."""
+    """Of the blocks of a file those whose checkpoints are in none before, and its head block if there can be such."""
     reached = next((each.header.sequence for each in reversed(before) if each.header.kind != layout.BLOCK_HEAD), 0)
     fresh = []
     for block in its:
         header = block.header
         if header.kind == layout.BLOCK_HEAD:
-            fresh.append(block)
+            fresh += [block] if header.sequence > reached else []  # else the journal begins behind what it says
         elif header.first_sequence > reached:
             reached = header.sequence
             fresh.append(block)

@@ -128,6 +128,7 @@ def masked(text: str) -> list[str]:
     varying = r"left out, evenly| 422\b|^\d +\d{4}-\d\d-\d\d +\d{4}-|^it never was$"
     lines = [line for line in text.strip().splitlines() if not re.search(varying, line)]
     lines = [re.sub(r"[▁-█](?:[▁-█ ]*[▁-█])?", "▁", line) for line in lines]  # the heights of bars
+    lines = [re.sub(r"×(\d[\d.]*)", r"+\1 %", line) for line in lines]  # how a large change is said
     unmarked = (
         re.sub(r" · (?:\*|no change) beyond the error bounds| \*| +(?:worse|better)$", "", line) for line in lines
     )

@@ -10,28 +10,13 @@
 #ifndef OBS_LOGHIST_INDEX_H
 #define OBS_LOGHIST_INDEX_H
 
-#include <string.h>
-
 #include "loghist_bounds.h"
+#include "obs_port.h"
 
 #define OBS_F64_SIGN_BIT (UINT64_C(1) << 63)
 #define OBS_F64_INFINITY_BITS (UINT64_C(0x7ff) << 52)
 #define OBS_F64_NAN_BITS (UINT64_C(0x7ff8) << 48)
 #define OBS_F64_LEAST_NORMAL_BITS (UINT64_C(1) << 52)
-
-static inline uint64_t obs_f64_bits(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static inline double obs_f64_of_bits(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 /* An integer that orders finite doubles as they are ordered (and -0.0 below 0.0). Values are compared through
  * it because a processor told to flush subnormals to zero, as machine-learning libraries tell it for their

@@ -67,12 +67,23 @@ static inline uint64_t obs_load_u64(const void *from)
     return OBS_LE64(value);
 }
 
-static inline double obs_load_f64(const void *from)
+static inline uint64_t obs_f64_bits(double value)
 {
-    uint64_t bits = obs_load_u64(from);
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline double obs_f64_of_bits(uint64_t bits)
+{
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+static inline double obs_load_f64(const void *from)
+{
+    return obs_f64_of_bits(obs_load_u64(from));
 }
 
 static inline void obs_store_u32(void *to, uint32_t value)

@@ -2,9 +2,8 @@
  * gauges. */
 #include "open_batch_parts.h"
 
-#include <string.h>
-
 #include "obs_alloc.h"
+#include "obs_port.h"
 
 /* Definitions ------------------------------------------------------------------------------------------ */
 
@@ -131,31 +130,18 @@ int obs_series_add_category(obs_series_t *column, const void *key, size_t key_si
 
 /* Gauges ------------------------------------------------------------------------------------------------ */
 
-static uint64_t bits_of(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static double value_of(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 void obs_gauge_set(obs_series_t *gauge, double value)
 {
-    atomic_store_explicit(&gauge->gauge_bits, bits_of(value), memory_order_relaxed);
+    atomic_store_explicit(&gauge->gauge_bits, obs_f64_bits(value), memory_order_relaxed);
     atomic_store_explicit(&gauge->gauge_is_set, 1, memory_order_release);
 }
 
 void obs_gauge_add(obs_series_t *gauge, double value)
 {
     uint64_t bits = atomic_load_explicit(&gauge->gauge_bits, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&gauge->gauge_bits, &bits, bits_of(value_of(bits) + value),
-                                                  memory_order_relaxed, memory_order_relaxed))
+    while (!atomic_compare_exchange_weak_explicit(&gauge->gauge_bits, &bits,
+                                                  obs_f64_bits(obs_f64_of_bits(bits) + value), memory_order_relaxed,
+                                                  memory_order_relaxed))
         ;
     atomic_store_explicit(&gauge->gauge_is_set, 1, memory_order_release);
 }
@@ -170,6 +156,6 @@ bool obs_gauge_read(const obs_series_t *gauge, double *value)
 {
     if (!atomic_load_explicit(&gauge->gauge_is_set, memory_order_acquire))
         return false;
-    *value = value_of(atomic_load_explicit(&gauge->gauge_bits, memory_order_relaxed));
+    *value = obs_f64_of_bits(atomic_load_explicit(&gauge->gauge_bits, memory_order_relaxed));
     return true;
 }

@@ -91,20 +91,6 @@ ALWAYS_INLINE void read_stored(const obs_run_column_t *column, const uint8_t *pl
     }
 }
 
-static double real_of(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static uint64_t bits_of(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
 static double widened(uint32_t bits)
 {
     float value;
@@ -114,7 +100,7 @@ static double widened(uint32_t bits)
 
 static void decode(const obs_run_column_t *column, uint64_t *values, size_t count)
 {
-    const double low = real_of(column->low);
+    const double low = obs_f64_of_bits(column->low);
     switch (column->kind) {
     case OBS_RUN_WHOLE:
         for (size_t i = 0; i < count; i++)
@@ -122,11 +108,11 @@ static void decode(const obs_run_column_t *column, uint64_t *values, size_t coun
         break;
     case OBS_RUN_REAL:
         for (size_t i = 0; i < count; i++)
-            values[i] = bits_of((double)values[i] + low);
+            values[i] = obs_f64_bits((double)values[i] + low);
         break;
     case OBS_RUN_SINGLE:
         for (size_t i = 0; i < count; i++)
-            values[i] = bits_of(widened((uint32_t)values[i]));
+            values[i] = obs_f64_bits(widened((uint32_t)values[i]));
     }
 }
 

@@ -78,14 +78,14 @@ class Model:
         if models.is_strict:
             models.check(self, found)
         keep = Keep(predictions.ids_of_rows(ids, found.rows))
-        times_ms, may_wait = models.times_of(at, found.rows), _has_time(at, found.rows)
+        times_ms, may_wait = models.times_of(at, found.rows), _may_wait(at, found.rows)
         models.record(self, WHOLE, found, times_ms, keep, may_wait=may_wait)
 
     def prediction(self, value: object, score: object = None, *, id: object = None, at: object = None) -> None:
         """One prediction, outside of a request; as `predictions`."""
         if not self._models.is_off:
             made = predictions.one(value, score, id)
-            self._models.predicted(self, WHOLE, made, self._models.times_of(at, 1), may_wait=_has_time(at, 1))
+            self._models.predicted(self, WHOLE, made, self._models.times_of(at, 1), may_wait=_may_wait(at, 1))
 
     def predictions(self, values: Any, scores: Any = None, ids: Any = None, *, at: Any = None) -> None:
         """A batch of predictions: values, their scores, and the ids by which truths will find them.
@@ -104,7 +104,7 @@ class Model:
         """
         if not self._models.is_off:
             made = predictions.many(values, scores, ids)
-            times_ms, may_wait = self._models.times_of(at, made.size), _has_time(at, made.size)
+            times_ms, may_wait = self._models.times_of(at, made.size), _may_wait(at, made.size)
             self._models.predicted(self, WHOLE, made, times_ms, may_wait=may_wait)
 
     def truths(self, ids: Any, values: Any, at: Any = None, *, timeout: float = TRUTHS_TIMEOUT_S) -> TruthReport:
@@ -122,7 +122,7 @@ class Model:
         return TruthReport() if models.is_off else models.truths.tell(models, self, ids, values, at, timeout)
 
 
-def _has_time(at: object, rows: int) -> bool:
+def _may_wait(at: object, rows: int) -> bool:
     """Whether a call may wait rather than lose what it brings: a backfill, and what is more than a batch."""
     return at is not None or rows > RECORDS_PER_BATCH
 

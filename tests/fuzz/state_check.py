@@ -20,7 +20,7 @@ from obsagent.harm.track import Losses
 from obsagent.state_file import BEGIN, CHECKSUM, HEADER
 
 AT_MS = 1_800_000_000_000
-RAW_BYTES_MAX = 1 << 17
+RAW_BYTES_MAX = 1 << 13
 EVIDENCE = Evidence(3.0, 100)
 
 

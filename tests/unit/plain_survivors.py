@@ -265,6 +265,9 @@ class _Store:
                     self.hole(first, head.sequence, before, head)
 
     def hole(self, first: int, last: int, before: Header | None, after: Header) -> None:
+        if first <= 1 < int(after.path.name[:16]):
+            self.gaps.append(whole(0, after.written + FUTURE + WINDOW))
+            return
         behind = self.counted[self.counted.index(after) :]
         of_file = [header for header in self.counted if header.path == after.path and header.kind == HEAD]
         tellers = [after, *of_file, *(header for header in behind if header.kind == HEAD)]

@@ -139,6 +139,15 @@ def test_a_leftover_of_which_only_the_head_is_left_says_nothing(small: Small, co
             check_sound(small, check_read(small, copy))
 
 
+def test_of_a_beginning_that_is_lost_late_samples_in_later_files_are_declared(small: Small, copy: Path) -> None:
+    """What the first file that is left holds of times before itself, which is not whole, is not read."""
+    oldest = {name: b"" for name in small.files if name.startswith("segments") and name != newest_segment(small.files)}
+    assert len(oldest) == 2
+    write(copy, {**small.files, **oldest})
+    check_sound(small, check_read(small, copy))
+    check_started(small, copy)
+
+
 def test_a_run_of_damaged_bytes(small: Small, copy: Path) -> None:
     """As a bad sector of a disk: a part of a file is zeros, or noise."""
     chance = random.Random(4)

@@ -27,6 +27,7 @@ from obsagent.segment import format as layout
 from obsagent.segment.reader import each_opened, read_index, read_tables
 from obsagent.segment.recover import BlockRef, Damage, sequences_of
 from obsagent.segment.tables import Gap, Previous
+from obsagent.segment.whole import IN_TIME_MS
 
 BLOCK_DAMAGED = "a block is damaged"
 DEFINITIONS_LOST = "definitions of series are lost"
@@ -157,6 +158,13 @@ class Hole(NamedTuple):
         count = self.last - self.first + 1
         return "a block is missing" if count == 1 else f"{count:,} blocks are missing"
 
+    @property
+    def is_beginning(self) -> bool:
+        """True if nothing is left of the very first file: what the others hold of its time is not read (`whole.py`),
+        however old, for late samples and backfills are there too.
+        """
+        return self.first <= 1 < sequences_of(self.after.path)[0]
+
 
 def holes(blocks: Sequence[BlockRef], first: int) -> Iterator[Hole]:
     """Where checkpoints are missing: before or between blocks, or behind a head block that is the last of all.
@@ -180,6 +188,8 @@ def gap_of_hole(hole: Hole, blocks: Sequence[BlockRef], reach_ms: int = 0) -> Ga
 
     `reach_ms` is how far back backfills may lie.
     """
+    if hole.is_beginning:
+        return whole_windows(0, hole.after.header.written_ms + IN_TIME_MS, hole.reason)
     told: list[tuple[int, Previous]] = []
     for end, previous in _told(hole, blocks):
         told.append((end, previous))

@@ -6,6 +6,7 @@ the checksum right again: a disk does not do that, a bug of an earlier version m
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -27,13 +28,20 @@ from obsagent.limits import WINDOW_MS
 from obsagent.segment import format as layout
 from obsagent.segment.block import BlockHeader, Mark
 from obsagent.segment.catalog import Catalog, Checkpoint, assemble
-from obsagent.segment.reader import BlockReader, Reads, each_window, merge_everything, read_frame, read_index
+from obsagent.segment.reader import BlockReader, OnDamage, Reads, each_window, merge_everything, read_frame, read_index
 from obsagent.segment.recover import BlockRef, Damage, ScannedFile, check_block, file_path, opened, scan_file
 from obsagent.segment.tables import NOT_ROWS, Tables, pack_exemplars, unpack_exemplars
 
 BASE = 1 << 40
 NOT_APPLIED = (CorruptData, *NOT_ROWS)
 """What a replay takes for damage; anything else would end it."""
+EVER = (-layout.CUTOFF_EVERYTHING, layout.CUTOFF_EVERYTHING)
+SERIES = 40
+GROUP_OF_SERIES = {series: series % 3 for series in range(SERIES)}
+ROLES = (None, 3)
+"""The last sequence in the name of a segment file: none, or that of a compacted file's last checkpoint."""
+Read = Callable[[Catalog, OnDamage], None]
+"""Something that an agent or a reader does with blocks."""
 
 
 def new_state() -> HeadState:
@@ -175,12 +183,19 @@ def check_tables(data: bytes) -> None:
 
 
 def check_segment(data: bytes) -> None:
-    """Blocks inside of the file that do not overlap, damage inside of it, and readers that report what they lack.
+    """Blocks inside of the file that do not overlap, damage inside of it, and readers that report what they lack."""
+    for last in ROLES:
+        _check_in_role(data, last, READERS)
 
-    Half of all bytes are taken for the newest file, half for a compacted one: the place of a file decides what its end
-    may lack.
-    """
-    last = None if crc32c(data) % 2 else 3
+
+def check_part_of_segment(data: bytes) -> None:
+    """The same in one of the roles, and with some of the readers: which, the bytes decide."""
+    number = crc32c(data)
+    _check_in_role(data, ROLES[number % 2], READERS[number // 2 % 2 :: 2])
+
+
+def _check_in_role(data: bytes, last: int | None, readers: Iterable[Read]) -> None:
+    """As the newest file, whose end may lack what an append has not written yet, or a compacted one, which is whole."""
     path = file_path(SCRATCH, 1, last)
     path.write_bytes(data)
     try:
@@ -188,7 +203,12 @@ def check_segment(data: bytes) -> None:
     except StoreError:
         return  # a newer version wrote it
     _check_scanned(file, len(data))
-    _check_read(assemble([file]))
+    catalog = assemble([file])
+    damaged: list[Damage] = []
+    for read in readers:
+        read(catalog, damaged.append)
+    for damage in damaged:
+        assert any(block.path == damage.path for block in catalog.blocks)
 
 
 def _check_scanned(file: ScannedFile, size: int) -> None:
@@ -203,29 +223,36 @@ def _check_scanned(file: ScannedFile, size: int) -> None:
     assert all(damage.offset >= 0 and damage.offset + damage.size <= size for damage in file.damage)
 
 
-def _check_read(catalog: Catalog) -> None:
-    """Everything that an agent does with blocks: a checkpoint, a query, the accounts, the newest windows, totals."""
-    damaged: list[Damage] = []
-    checkpoint = catalog.checkpoint()
-    HeadState(SeriesTable(50, 200), checkpoint)
-    reader = BlockReader(damaged.append)
-    groups = Groups({series: series % 3 for series in range(40)}, 3)
-    span = (layout.CUTOFF_EVERYTHING * -1, layout.CUTOFF_EVERYTHING)
+def _read_checkpoint(catalog: Catalog, _on_damage: OnDamage) -> None:
+    """An agent goes on from it."""
+    HeadState(SeriesTable(50, 200), catalog.checkpoint())
+
+
+def _read_windows(catalog: Catalog, on_damage: OnDamage) -> None:
+    """As a query does."""
     reads = Reads()
-    windows = reader.collect(catalog.blocks, *span, groups, reads)
+    windows = BlockReader(on_damage).collect(catalog.blocks, *EVER, Groups(GROUP_OF_SERIES, 3), reads)
     assert all(type(window) is int for window in windows)
     assert reads.blocks <= len(catalog.blocks)
-    reader.accounts(catalog.blocks, *span)
-    assert all(each.series_id < 40 for each in reader.exemplars(catalog.blocks, *span, range(40)))
-    reader.last_windows(catalog.blocks, range(40), span[0], {})
-    reader.collect_totals(catalog.blocks, Groups({series: series % 3 for series in range(40)}, 3))
-    merge_everything(catalog.blocks, Window(), damaged.append)
-    _check_whole_blocks(catalog)
-    for damage in damaged:
-        assert any(block.path == damage.path for block in catalog.blocks)
 
 
-def _check_whole_blocks(catalog: Catalog) -> None:
+def _read_accounts(catalog: Catalog, on_damage: OnDamage) -> None:
+    reader = BlockReader(on_damage)
+    reader.accounts(catalog.blocks, *EVER)
+    assert all(each.series_id < SERIES for each in reader.exemplars(catalog.blocks, *EVER, range(SERIES)))
+
+
+def _read_newest(catalog: Catalog, on_damage: OnDamage) -> None:
+    BlockReader(on_damage).last_windows(catalog.blocks, range(SERIES), EVER[0], {})
+
+
+def _read_totals(catalog: Catalog, on_damage: OnDamage) -> None:
+    """As an export does, and a head block."""
+    BlockReader(on_damage).collect_totals(catalog.blocks, Groups(GROUP_OF_SERIES, 3))
+    merge_everything(catalog.blocks, Window(), on_damage)
+
+
+def _read_whole_blocks(catalog: Catalog, _on_damage: OnDamage) -> None:
     """A block that checks is read without an error down to its rows' places."""
     for block in catalog.blocks:
         with opened(block.path) as descriptor:
@@ -240,6 +267,12 @@ def _check_whole_blocks(catalog: Catalog) -> None:
                     each_window(block, entry, frame)
                 except CorruptData:
                     continue
+
+
+READERS: tuple[Read, ...] = (
+    *(_read_checkpoint, _read_windows, _read_accounts),
+    *(_read_newest, _read_totals, _read_whole_blocks),
+)
 
 
 def mutate_segment(data: bytes, size_max: int, chance: Random, mutate: Mutate) -> bytes:

@@ -63,6 +63,7 @@ class Pool:
 
 def run(name: str, target: Target, runs: int, seconds: float, given: list[bytes], seed: int) -> bool:
     """True if nothing was found; says how often the target was executed."""
+    check = target.in_part or target.check
     changing = Changing(seed)
     pool = Pool(given, changing.chance)
     end_s = time.monotonic() + seconds if seconds else math.inf
@@ -77,7 +78,7 @@ def run(name: str, target: Target, runs: int, seconds: float, given: list[bytes]
                 break
         data = target.mutation(pool.choose(), target.size_max, changing.chance, changing)[: target.size_max]
         try:
-            target.check(data)
+            check(data)
         except Exception:
             traceback.print_exc()
             path = FOUND / f"{name}-{crc32(data):08x}"

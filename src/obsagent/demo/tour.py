@@ -90,7 +90,7 @@ def print_evidence(directory: Path) -> None:
     found = kept(directory)
     print(*table(found), *([] if found else ["it never was"]), sep="\n")
     print()
-    print(f"The agent ran a command each time, which kept the evidence in {directory}")
+    print(f"The agent runs a command each time, which keeps the evidence in {directory}")
     print()
 
 

@@ -136,11 +136,18 @@ class _Store:
         if not self.counted:
             return 0
         first = self.counted[0]
+        if int(first.path.name[:16]) <= 1:
+            return 0
+        return min(self.newest_before(first), self.in_time(first))
+
+    def newest_before(self, first: Header) -> int:
+        """The end of the newest window before a file, whose first block this is."""
         tables = content(first, self.data[first.path]).tables
-        in_time = (created_of(self.data[first.path]) or first.written) + FUTURE + WINDOW
-        if tables is not None and len(tables) > 10 and tables[10] is not None:
-            return min(int(tables[10]), in_time)
-        return 0 if int(first.path.name[:16]) <= 1 else in_time
+        told = tables is not None and len(tables) > 10 and tables[10] is not None
+        return int(tables[10]) if tables is not None and told else self.in_time(first)
+
+    def in_time(self, first: Header) -> int:
+        return (created_of(self.data[first.path]) or first.written) + FUTURE + WINDOW
 
     def identity(self) -> bytes | None:
         try:
@@ -266,7 +273,9 @@ class _Store:
 
     def hole(self, first: int, last: int, before: Header | None, after: Header) -> None:
         if first <= 1 < int(after.path.name[:16]):
-            self.gaps.append(whole(0, after.written + FUTURE + WINDOW))
+            self.gaps.append(
+                whole(0, self.newest_before(next(each for each in self.counted if each.path == after.path)))
+            )
             return
         behind = self.counted[self.counted.index(after) :]
         of_file = [header for header in self.counted if header.path == after.path and header.kind == HEAD]

@@ -39,7 +39,7 @@ from obsagent.head.read_only import recover_quietly
 from obsagent.head.recovery import Recovered
 from obsagent.segment import format as segment_format
 from obsagent.segment.block import BlockHeader
-from obsagent.segment.gaps import gap_of_hole, merged, uncovered
+from obsagent.segment.gaps import merged, uncovered
 from obsagent.segment.recover import Damage, ScannedFile, scan_file, window_ms_of
 from obsagent.segment.repair import damage_of_file
 from obsagent.segment.tables import Gap
@@ -154,8 +154,8 @@ def _is_left_out(recovered: Recovered, damage: Damage) -> bool:
 
 def _missing(recovered: Recovered, recorded: list[Gap]) -> Iterator[Report]:
     catalog = recovered.catalog
-    for hole in catalog.holes():
-        gap = gap_of_hole(hole, catalog.blocks, recovered.state.reach_ms)
+    for hole in catalog.lost():
+        gap = catalog.gap_of(hole, recovered.state.reach_ms)
         if uncovered([gap], recorded):
             what = f"{hole.reason}: sequence {hole.first}"
             yield {"what": what if hole.first == hole.last else f"{what} to {hole.last}", **_span(gap)}

@@ -30,7 +30,7 @@ from obsagent.segment.gaps import Hole, gap_of_damage, gap_of_hole, holes
 from obsagent.segment.reader import damage_of_block, each_opened, read_tables
 from obsagent.segment.recover import FILE_NAME, BlockRef, Damage, ScannedFile, scan_file, sequences_of, window_ms_of
 from obsagent.segment.tables import Gap, SessionRow, Tables
-from obsagent.segment.tiers import Sequences, Tiers
+from obsagent.segment.tiers import Sequences, Tiers, is_checkpoint
 from obsagent.segment.verify import damage_in
 from obsagent.segment.whole import whole_from
 
@@ -131,8 +131,25 @@ class Catalog:
         return state
 
     def holes(self) -> list[Hole]:
-        """Where checkpoints are missing."""
+        """Where checkpoints are missing in the 10 s tier."""
         return list(holes(self.blocks, self.files[0].first_sequence)) if self.files else []
+
+    def lost(self) -> list[Hole]:
+        """Where checkpoints are missing that one of the tiers should have: between others, in any; at the beginning,
+        those that no tier has, for a tier's beginning is read in the next.
+        """
+        tiers = Tiers(self.blocks, self.rolled)
+        found: dict[tuple[int, int], Hole] = {}
+        for window_ms in TIER_WINDOWS_MS:
+            files = [*self.files, *(file for file in self.rolled_files if window_ms_of(file.path) <= window_ms)]
+            if not files:
+                continue
+            blocks = sorted(tiers.chosen(window_ms), key=lambda block: block.header.sequence)
+            blocks += [block for block in self.blocks[-1:] if not is_checkpoint(block)]
+            for hole in holes(blocks, min(file.first_sequence for file in files)):
+                if hole.before is not None or window_ms == TIER_WINDOWS_MS[-1]:
+                    found.setdefault((hole.first, hole.last), hole)
+        return list(found.values())
 
     def gaps(self, reach_ms: int = 0) -> list[Gap]:
         """The times of which something is lost with damaged or missing blocks, as far as it is known by now.
@@ -142,10 +159,17 @@ class Catalog:
         """
         found = [gap_of_damage(damage) for damage in self.damage]
         torn = self.files[-1].torn if self.files else None
-        for hole in self.holes():
+        for hole in self.lost():
             if torn is None or hole.last < torn.header.sequence:  # a torn block has said itself what it held
-                found.append(gap_of_hole(hole, self.blocks, reach_ms))
+                found.append(self.gap_of(hole, reach_ms))
         return found
+
+    def gap_of(self, hole: Hole, reach_ms: int = 0) -> Gap:
+        """The time of which something may be lost with the checkpoints of a hole, or is not read for want of them:
+        reading begins with the first whole window. Raises OSError if files vanish.
+        """
+        gap = gap_of_hole(hole, self.blocks, reach_ms)
+        return gap if hole.before is not None else gap._replace(to_ms=max(gap.to_ms, self.tiers.first_ms))
 
     def without_definitions(self) -> tuple[int, int]:
         """The time `[from, to)` of all blocks that may have rows of series which no table defines; most often empty."""

@@ -27,7 +27,7 @@ from obsagent.segment import format as layout
 from obsagent.segment.reader import each_opened, read_index, read_tables
 from obsagent.segment.recover import BlockRef, Damage, sequences_of
 from obsagent.segment.tables import Gap, Previous
-from obsagent.segment.whole import IN_TIME_MS
+from obsagent.segment.whole import IN_TIME_MS, end_before
 
 BLOCK_DAMAGED = "a block is damaged"
 DEFINITIONS_LOST = "definitions of series are lost"
@@ -144,7 +144,7 @@ class GapBook:
 class Hole(NamedTuple):
     """Checkpoints that are missing behind one block and before another: those from `first` to `last`.
 
-    `before` is None if nothing is there before them.
+    `before` is None if nothing is there before them. The blocks are of the 10 s tier or rolled up.
     """
 
     first: int
@@ -160,8 +160,8 @@ class Hole(NamedTuple):
 
     @property
     def is_beginning(self) -> bool:
-        """True if nothing is left of the very first file: what the others hold of its time is not read (`whole.py`),
-        however old, for late samples and backfills are there too.
+        """True if nothing is left of the very first file: what the others hold of its time, and of times before, which
+        are late samples and backfills, is not read (`whole.py`).
         """
         return self.first <= 1 < sequences_of(self.after.path)[0]
 
@@ -184,25 +184,34 @@ def holes(blocks: Sequence[BlockRef], first: int) -> Iterator[Hole]:
 
 
 def gap_of_hole(hole: Hole, blocks: Sequence[BlockRef], reach_ms: int = 0) -> Gap:
-    """The time of which something may be lost with the checkpoints of a hole; `blocks` are all that count.
+    """The time of which something may be lost with the checkpoints of a hole; `blocks` are all of the 10 s tier.
 
-    `reach_ms` is how far back backfills may lie.
+    `reach_ms` is how far back backfills may lie. Raises OSError.
     """
     if hole.is_beginning:
-        return whole_windows(0, hole.after.header.written_ms + IN_TIME_MS, hole.reason)
+        return whole_windows(0, _newest_end(hole, blocks), hole.reason)
     told: list[tuple[int, Previous]] = []
     for end, previous in _told(hole, blocks):
         told.append((end, previous))
         span = _span_if_complete(hole, told)
         if span is not None:
             return Gap(*span, hole.reason)
-    return _by_the_clock(hole, max(reach_ms, SAMPLE_PAST_LIMIT_MS))
+    header = hole.after.header
+    is_rolled = header.kind == layout.BLOCK_ROLLED  # which was written long after what it holds had come
+    to_ms = _newest_end(hole, blocks) if is_rolled else header.written_ms + SAMPLE_FUTURE_LIMIT_MS
+    return whole_windows(_oldest_by_the_clock(hole, max(reach_ms, SAMPLE_PAST_LIMIT_MS)), to_ms, hole.reason)
+
+
+def _newest_end(hole: Hole, blocks: Sequence[BlockRef]) -> int:
+    """The end of the newest window of any checkpoint before the file of the block behind a hole, as that file says."""
+    of_its_file = (block for block in blocks if block.path == hole.after.path)
+    end_ms = end_before(next(of_its_file, hole.after))
+    return hole.after.header.written_ms + IN_TIME_MS if end_ms is None else end_ms
 
 
 def _told(hole: Hole, blocks: Sequence[BlockRef]) -> Iterator[tuple[int, Previous]]:
     """What blocks behind a hole say of those before them: up to which sequence, and what."""
-    behind = blocks[blocks.index(hole.after) :]
-    heads = [block for block in behind if block.header.kind == layout.BLOCK_HEAD]
+    heads = [block for block in blocks if block.header.kind == layout.BLOCK_HEAD and block.header.sequence > hole.last]
     of_its_file = [
         block for block in blocks if block.path == hole.after.path and block.header.kind == layout.BLOCK_HEAD
     ]
@@ -234,12 +243,11 @@ def _span_if_complete(hole: Hole, told: list[tuple[int, Previous]]) -> tuple[int
     return (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else (0, 0)
 
 
-def _by_the_clock(hole: Hole, past_ms: int) -> Gap:
-    from_ms = 0
-    if hole.before is not None:
-        header = hole.before.header
-        from_ms = min(header.mark.cutoff_ms, header.written_ms - past_ms)
-    return whole_windows(from_ms, hole.after.header.written_ms + SAMPLE_FUTURE_LIMIT_MS, hole.reason)
+def _oldest_by_the_clock(hole: Hole, past_ms: int) -> int:
+    if hole.before is None:
+        return 0
+    header = hole.before.header
+    return min(header.mark.cutoff_ms, header.written_ms - past_ms)
 
 
 def previous_of(blocks: Sequence[BlockRef]) -> Previous | None:

@@ -109,9 +109,14 @@ class Tiers:
         """The start of a tier's first window that is whole."""
         return _up(self.whole_from[window_ms], window_ms)
 
+    @property
+    def first_ms(self) -> int:
+        """The start of the first window that is whole in any tier."""
+        return min(map(self.begins, TIER_WINDOWS_MS))
+
     def window_ms_from(self, from_ms: int) -> int:
         """The length of the longest windows that must be read for what is kept from that time on."""
-        first_ms = max(from_ms, min(map(self.begins, TIER_WINDOWS_MS)))
+        first_ms = max(from_ms, self.first_ms)
         return next(each for each in TIER_WINDOWS_MS if first_ms >= self.begins(each))
 
 

@@ -135,20 +135,24 @@ class Catalog:
         return list(holes(self.blocks, self.files[0].first_sequence)) if self.files else []
 
     def lost(self) -> list[Hole]:
-        """Where checkpoints are missing that one of the tiers should have: between others, in any; at the beginning,
-        those that no tier has, for a tier's beginning is read in the next.
+        """Where checkpoints are missing that one of the tiers should have: behind where it begins to be read
+        (`whole.py`), and of the last tier before that as well. The time before another's beginning is read in the next.
         """
         tiers = Tiers(self.blocks, self.rolled)
+        all_there = sorted(tiers.chosen(TIER_WINDOWS_MS[-1]), key=lambda block: block.header.sequence)
         found: dict[tuple[int, int], Hole] = {}
+        begins: list[int] = []
+        names = [file.first_sequence for file in self.files]
         for window_ms in TIER_WINDOWS_MS:
-            files = [*self.files, *(file for file in self.rolled_files if window_ms_of(file.path) <= window_ms)]
-            if not files:
-                continue
+            own = self.blocks if window_ms == WINDOW_MS else self.rolled.get(window_ms, ())
+            begins += [sequences_of(block.path)[0] for block in own[:1]]
+            names += [file.first_sequence for file in self.rolled_files if window_ms_of(file.path) == window_ms]
             blocks = sorted(tiers.chosen(window_ms), key=lambda block: block.header.sequence)
             blocks += [block for block in self.blocks[-1:] if not is_checkpoint(block)]
-            for hole in holes(blocks, min(file.first_sequence for file in files)):
-                if hole.before is not None or window_ms == TIER_WINDOWS_MS[-1]:
-                    found.setdefault((hole.first, hole.last), hole)
+            for hole in holes(blocks, min(names, default=0)):
+                if hole.last >= min(begins) or window_ms == TIER_WINDOWS_MS[-1]:
+                    before = [block for block in all_there if block.header.sequence < hole.first]
+                    found.setdefault((hole.first, hole.last), hole._replace(before=before[-1] if before else None))
         return list(found.values())
 
     def gaps(self, reach_ms: int = 0) -> list[Gap]:

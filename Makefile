@@ -98,7 +98,8 @@ soak: $(VENV)/.test  ## a long run of everything; does anything grow, is anythin
 	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 damage: $(VENV)/.test  ## flip every bit of a small store and cut it at every byte (half an hour)
-	OBSAGENT_DAMAGE_SHARE=1 $(BIN)/python -m pytest tests/unit/test_damage.py tests/unit/test_damage_tiers.py -q --timeout=7200
+	OBSAGENT_DAMAGE_SHARE=1 $(BIN)/python -m pytest tests/unit/test_damage.py tests/unit/test_damage_tiers.py \
+		tests/unit/test_damage_expired.py -q --timeout=7200
 
 readme: $(VENV)/.test  ## record anew the sessions that README.md and LANGUAGE.md show
 	mkdir -p build

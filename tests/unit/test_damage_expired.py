@@ -19,6 +19,7 @@ from store_lab import Truth
 from tier_lab import HOUR_MS, MINUTE_MS, NOON_MS, TierLab
 
 from obsagent._native.codec import Groups
+from obsagent.head.repair import repair
 from obsagent.head.store import ReadOnlyStore, Store
 from obsagent.head.verify import verify
 from obsagent.head.view import View
@@ -185,6 +186,15 @@ def test_files_that_are_damaged_together(lived: Lived, tmp_path: Path) -> None:
     chance = random.Random(11)
     for _ in range(max(20, 2_000 // SHARE)):
         damage_some(lived, tmp_path / "store", chance)
+        check(lived, lived.read(tmp_path / "store").view())
+
+
+def test_a_repaired_store_is_sound_and_still_says_what_is_lost(lived: Lived, tmp_path: Path) -> None:
+    chance = random.Random(13)
+    for _ in range(max(5, 200 // SHARE)):
+        damage_some(lived, tmp_path / "store", chance)
+        report = repair(tmp_path / "store", lived.lab.clock)
+        assert report["sound"]
         check(lived, lived.read(tmp_path / "store").view())
 
 

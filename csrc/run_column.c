@@ -20,14 +20,14 @@ int obs_run_column_check(const obs_run_column_t *column, uint64_t size)
     bool is_kind = column->kind == OBS_RUN_WHOLE || (column->item == 8 && column->kind <= OBS_RUN_SINGLE);
     if (!is_width || !is_item || !is_kind || column->group_rows == 0 || column->rows > INT64_MAX)
         return OBS_ERR_RANGE;
-    if (column->rows == 0 || column->width == 0)
+    if (column->rows == 0)
         return OBS_OK;
     uint64_t last_group = (column->rows - 1) / column->group_rows, begin;
     uint64_t last_row = (last_group > 0 ? column->group_rows : column->rows) - 1;
     if (__builtin_mul_overflow(last_group, column->group_bytes, &begin) ||
         __builtin_add_overflow(begin, column->first, &begin) || begin > size)
         return OBS_ERR_RANGE;
-    return last_row < (size - begin) / column->width ? OBS_OK : OBS_ERR_RANGE;
+    return column->width == 0 || last_row < (size - begin) / column->width ? OBS_OK : OBS_ERR_RANGE;
 }
 
 /* Long runs have groups of one length, a power of two: a division would take longer than all the rest. */

@@ -18,6 +18,7 @@ from fuzz import seeds_features, seeds_files, seeds_ledger, seeds_messages, seed
 CORPUS = Path(__file__).parent / "corpus"
 SEEDS: dict[str, Callable[[], seeds_native.Seeds]] = {
     "varint": seeds_native.varint_seeds,
+    "run_column": seeds_native.run_column_seeds,
     "record": seeds_native.record_seeds,
     "loghist": seeds_native.loghist_seeds,
     "tdigest": seeds_native.tdigest_seeds,

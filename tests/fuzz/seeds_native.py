@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterator
 
 from obsagent._native.codec import BodyWriter, SeriesMap, Transpose, Window, pack_record
@@ -41,6 +42,21 @@ def varint_seeds() -> Seeds:
     yield "overlong_zero", b"\x80\x00"
     yield "beyond_64_bits", b"\xff" * 9 + b"\x02"
     yield "without_an_end", b"\xff" * 10
+
+
+def run_column_seeds() -> Seeds:
+    """A column's place (kind, width, bytes of an item, rows, rows and bytes of a group, first byte, lowest value)
+    before the file that holds it.
+    """
+    ascending = bytes(number // 3 for number in range(64)) * 2
+    for name, kind, width, item, rows, group_rows, first, group_bytes, low in (
+        *(("whole", 0, 1, 8, 128, 64, 0, 64, 5), ("of_one_value", 0, 0, 8, 1 << 40, 8_192, 0, 0, 7)),
+        *(("wide", 0, 8, 8, 16, 16, 0, 128, 0), ("small", 0, 2, 2, 60, 30, 4, 62, 65_000)),
+        *(("real", 1, 4, 8, 30, 30, 8, 120, 0x3FF0 << 48), ("single", 2, 4, 8, 32, 32, 0, 128, 0)),
+        *(("beyond_the_file", 0, 1, 8, 129, 64, 0, 64, 0), ("far_beyond", 0, 0, 8, 2, 1, 1 << 63, 1 << 63, 0)),
+    ):
+        place = struct.pack("<3B5Q", kind, width, item, rows, group_rows, first, group_bytes, low)
+        yield name, place + ascending
 
 
 def record_seeds() -> Seeds:

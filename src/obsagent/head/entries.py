@@ -49,6 +49,7 @@ REFUSED_SERIES = 0xFFFFFFFF
 NO_SESSION = bytes(16)
 """Whose entries are nobody's: what somebody wants forgotten."""
 REASONS = ("frame", "time")
+BOOKED_MS_END = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +240,13 @@ def _unpacked(payload: memoryview) -> Any:
     return unpack(payload[len(layout.MARKER) :])
 
 
+def _booked_at(at_ms: int) -> int:
+    """The time that says to which window an entry belongs; ValueError if 64 bits do not hold the window's ends."""
+    if not -BOOKED_MS_END <= at_ms < BOOKED_MS_END:
+        raise ValueError("a time beyond all windows")
+    return at_ms
+
+
 def _encode_open(entry: SessionOpen) -> Encoded:
     fields: list[Any] = [entry.session, entry.service, entry.host, entry.pid, entry.started_ms]
     return _packed(layout.SESSION_OPEN, [*fields, entry.worker, entry.version, entry.pid_namespace])
@@ -297,6 +305,7 @@ def _decode_frame(payload: memoryview) -> Frame:
     if len(payload) < layout.FRAME.size:
         raise ValueError("too short")
     _, session, sequence, first_kept, start_ms, end_ms, *accounts = layout.FRAME.unpack_from(payload)
+    _booked_at(start_ms)
     body = payload[layout.FRAME.size :]
     return Frame(session, sequence, first_kept, start_ms, end_ms, SessionAccounts(*accounts), body)
 
@@ -351,7 +360,7 @@ def _decode_refused(payload: memoryview) -> Refused:
         SessionAccounts(*accounts),
         REASONS[reason],
         samples,
-        window_ms,
+        _booked_at(window_ms),
     )
 
 
@@ -384,7 +393,8 @@ def _encode_close(entry: SessionClose) -> Encoded:
 
 def _decode_close(payload: memoryview) -> SessionClose:
     session, accounts, at_ms = _unpacked(payload)[:3]
-    return SessionClose(session_id(session), SessionAccounts(*counters(accounts, SESSION_COUNTERS)), integer(at_ms))
+    known = SessionAccounts(*counters(accounts, SESSION_COUNTERS))
+    return SessionClose(session_id(session), known, _booked_at(integer(at_ms)))
 
 
 def _encode_known_session(entry: KnownSession) -> Encoded:

@@ -17,6 +17,8 @@ Mutate = Callable[[bytes, int], bytes]
 """Changes bytes, as a fuzzer does, to at most so many."""
 
 RAW_BYTES_MAX = 1 << 20
+COMPRESS = zstandard.ZstdCompressor(level=layout.ZSTD_LEVEL).compress  # making one takes longer than using it
+DECOMPRESS = zstandard.ZstdDecompressor().decompress
 INDEX_FIELDS = "qIIQIIII"
 HEADER_FIELDS = "HHQQqqQQqqIIIIIII"
 EDGES = (
@@ -62,7 +64,7 @@ class Block:
 
     def to_bytes(self) -> bytes:
         """With sizes, offsets and checksums that fit."""
-        stored = zstandard.compress(self.tables, layout.ZSTD_LEVEL)
+        stored = COMPRESS(self.tables)
         frames = b"".join(frame.stored for frame in self.frames)
         is_compacted = self.header.kind == layout.BLOCK_COMPACTED
         index_size = len(self.frames) * layout.INDEX_ENTRY.size
@@ -85,7 +87,7 @@ class Block:
 
 def expand(stored: bytes) -> bytes:
     """The bytes that were compressed, a megabyte at most."""
-    return zstandard.ZstdDecompressor().decompress(stored, max_output_size=RAW_BYTES_MAX)
+    return DECOMPRESS(stored, max_output_size=RAW_BYTES_MAX)
 
 
 def header_bytes(header: BlockHeader, version: int | None = None) -> bytes:
@@ -139,7 +141,7 @@ def change_frame(data: bytes, chance: Random, mutate: Mutate) -> bytes:
     block = Block.of(data)
     number = chance.randrange(len(block.frames))
     raw = mutate(expand(block.frames[number].stored), RAW_BYTES_MAX)
-    stored = zstandard.compress(raw, layout.ZSTD_LEVEL)
+    stored = COMPRESS(raw)
     block.frames[number] = block.frames[number]._replace(raw_size=len(raw), stored=stored)
     return block.to_bytes()
 

@@ -188,7 +188,7 @@ def test_only_frames_that_hold_a_selected_series_are_read(tmp_path: Path, monkey
     assert max(len(frame.rows) for frame in frames) <= 65_536
     read: list[int] = []
 
-    def counting(entry: reader.FrameEntry, stored: bytes, decompressor: object) -> bytes:
+    def counting(entry: reader.FrameEntry, stored: bytes) -> bytes:
         read.append(entry.first_series)
         return decode_frame(entry, stored)
 

@@ -142,13 +142,12 @@ def _stripes(
 ) -> Iterator[list[PackedFrame]]:
     """The frames of the block, some series at a time."""
     compressor = zstandard.ZstdCompressor(level=layout.ZSTD_LEVEL)
-    decompressor = zstandard.ZstdDecompressor()
     for first_series, last_series in stripes(each.entry for each in frames):
         began = time.monotonic()
         transpose = Transpose(first_series, last_series, window_ms)
         for descriptor, block, entry in frames:
             if entry.first_series <= last_series and entry.last_series >= first_series:
-                frame = read_frame(descriptor, block, entry, decompressor)
+                frame = read_frame(descriptor, block, entry)
                 if block.header.kind in layout.BY_SERIES:
                     transpose.add_sections(frame)
                 else:

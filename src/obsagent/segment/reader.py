@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-import zstandard
-
 from obsagent._native.codec import Groups, Window, read_sections, series_in_rows
 from obsagent.errors import CorruptData
 from obsagent.samples import Exemplar, Series
@@ -78,11 +76,9 @@ def _read_index_bytes(descriptor: int, block: BlockRef) -> bytes:
     return read_at(descriptor, block.offset + block.header.index_offset, block.header.index_size)
 
 
-def read_frame(
-    descriptor: int, block: BlockRef, entry: FrameEntry, decompressor: zstandard.ZstdDecompressor | None = None
-) -> bytes:
+def read_frame(descriptor: int, block: BlockRef, entry: FrameEntry) -> bytes:
     """The rows, or sections, of one frame. Raises CorruptData."""
-    return decode_frame(entry, read_at(descriptor, block.offset + entry.offset, entry.size), decompressor)
+    return decode_frame(entry, read_at(descriptor, block.offset + entry.offset, entry.size))
 
 
 def each_window(block: BlockRef, entry: FrameEntry, frame: bytes) -> list[tuple[int, bytes | memoryview]]:
@@ -129,7 +125,6 @@ class BlockReader:
         """
         windows: set[int] = set()
         reads = reads or Reads()
-        decompressor = zstandard.ZstdDecompressor()
         for descriptor, block in each_opened(overlapping(blocks, first_ms, to_ms)):
             reads.count_block(block)
             try:
@@ -140,7 +135,7 @@ class BlockReader:
             windows.update(_within(index.windows, first_ms, to_ms))
             for entry, stored in self._read(descriptor, block, _select(index, groups, first_ms, to_ms)):
                 reads.count_frame(entry)
-                self._merge(block, entry, stored, groups, (first_ms, to_ms), decompressor)
+                self._merge(block, entry, stored, groups, (first_ms, to_ms))
         return windows
 
     def windows(self, blocks: Iterable[BlockRef], first_ms: int, to_ms: int) -> set[int]:
@@ -156,7 +151,6 @@ class BlockReader:
     def collect_totals(self, blocks: Iterable[BlockRef], groups: Groups) -> None:
         """Merge all that blocks hold of the selected series, whatever the window; of a head block its totals."""
         everything = (NO_WINDOW_LAST, layout.CUTOFF_EVERYTHING)
-        decompressor = zstandard.ZstdDecompressor()
         for descriptor, block in each_opened(blocks):
             try:
                 index = self._index(descriptor, block)
@@ -164,7 +158,7 @@ class BlockReader:
                 self._damaged(block, error)
                 continue
             for entry, stored in self._read(descriptor, block, _select(index, groups, *everything)):
-                self._merge(block, entry, stored, groups, everything, decompressor)
+                self._merge(block, entry, stored, groups, everything)
 
     def merge(self, blocks: Iterable[BlockRef], into: Window) -> None:
         """Merge all that blocks hold of all series, of a head block its totals."""
@@ -274,16 +268,10 @@ class BlockReader:
                 yield entry, stored[entry.offset - offset :][: entry.size]
 
     def _merge(
-        self,
-        block: BlockRef,
-        entry: FrameEntry,
-        stored: memoryview,
-        groups: Groups,
-        span: tuple[int, int],
-        decompressor: zstandard.ZstdDecompressor,
+        self, block: BlockRef, entry: FrameEntry, stored: memoryview, groups: Groups, span: tuple[int, int]
     ) -> None:
         try:
-            frame = decode_frame(entry, stored, decompressor)
+            frame = decode_frame(entry, stored)
             if block.header.kind in layout.BY_SERIES:
                 groups.merge_sections(frame, *span)
             else:

@@ -14,8 +14,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-import zstandard
-
 from obsagent.errors import CorruptData, StoreError
 from obsagent.exemplars import kept_of
 from obsagent.fs import Fs
@@ -93,7 +91,6 @@ class _Sound:
         self.tables: list[Tables] = []
         self.exemplars: list[Exemplar] = []
         self.windows: set[int] = set()
-        decompressor = zstandard.ZstdDecompressor()
         for block in filter(is_checkpoint, blocks):
             descriptor = files[block.path]
             try:
@@ -109,13 +106,13 @@ class _Sound:
                 continue
             for entry in entries:
                 try:
-                    self._take(SourceFrame(descriptor, block, entry), decompressor)
+                    self._take(SourceFrame(descriptor, block, entry))
                 except CorruptData as error:
                     on_damage(damage_of_frame(block, entry, error))
 
-    def _take(self, frame: SourceFrame, decompressor: zstandard.ZstdDecompressor) -> None:
+    def _take(self, frame: SourceFrame) -> None:
         descriptor, block, entry = frame
-        found = each_window(block, entry, read_frame(descriptor, block, entry, decompressor))
+        found = each_window(block, entry, read_frame(descriptor, block, entry))
         self.windows.update(at_ms for at_ms, _ in found)
         self.frames.append(frame)
 

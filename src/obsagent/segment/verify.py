@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-import zstandard
-
 from obsagent._native.codec import Window, series_in_rows
 from obsagent.errors import CorruptData
 from obsagent.segment import format as layout
@@ -33,10 +31,9 @@ def damage_in(descriptor: int, block: BlockRef) -> Iterator[Damage]:
         yield Damage(block.path, *place, str(error), *block.covered_ms)
         return
     windows: set[int] = set()
-    decompressor = zstandard.ZstdDecompressor()
     for entry in entries:
         try:
-            windows.update(windows_in(descriptor, block, entry, decompressor))
+            windows.update(windows_in(descriptor, block, entry))
         except CorruptData as error:
             windows.add(layout.TOTALS_WINDOW_MS)
             yield damage_of_frame(block, entry, error)
@@ -51,13 +48,11 @@ def _wrong_windows(block: BlockRef, tables: Tables, windows: set[int]) -> Iterat
         yield Damage(block.path, *place, what, *block.covered_ms)
 
 
-def windows_in(
-    descriptor: int, block: BlockRef, entry: FrameEntry, decompressor: zstandard.ZstdDecompressor | None = None
-) -> list[int]:
+def windows_in(descriptor: int, block: BlockRef, entry: FrameEntry) -> list[int]:
     """The windows (start, ms) of a frame that has what the index says of it. Raises CorruptData."""
     if entry.offset < layout.BLOCK_HEADER.size or entry.offset + entry.size > block.header.size:
         raise CorruptData("frame: outside of its block")
-    found = each_window(block, entry, read_frame(descriptor, block, entry, decompressor))
+    found = each_window(block, entry, read_frame(descriptor, block, entry))
     starts = [window_ms for window_ms, _ in found]
     if (starts[:1], starts[-1:]) != ([entry.window_ms], [entry.window_ms + entry.span_ms]):
         raise CorruptData("frame: not the windows that the index says")

@@ -31,6 +31,7 @@ from fuzz.targets import TARGETS, Target
 
 FOUND = Path(__file__).parents[2] / "build" / "fuzz" / "found"
 ROUND = 1_000
+SAID_EVERY = 500_000
 ROUND_S_MAX = 120.0
 """An input over which a decoder does not end is seen by the round's taking so much processor time."""
 WANDERERS = 1_000
@@ -76,6 +77,8 @@ def run(name: str, target: Target, runs: int, seconds: float, given: list[bytes]
             signal.setitimer(signal.ITIMER_PROF, ROUND_S_MAX)
             if asked_to_end or time.monotonic() >= end_s:
                 break
+        if done % SAID_EVERY == 0:
+            print(f"{done:,} executions so far", flush=True)
         data = target.mutation(pool.choose(), target.size_max, changing.chance, changing)[: target.size_max]
         try:
             check(data)

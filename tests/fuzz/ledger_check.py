@@ -35,7 +35,7 @@ GROUPS_MAX = 100
 """So many checksums are mended."""
 CRC = Struct("<I")
 KEYS_LOOKED_FOR = 50
-GOES_ON_ONE_IN = 4
+GOES_ON_ONE_IN = 16
 NUMBER_LAST = 1 << 61
 _BATCH = Predictions("m", "1", "", (), Ids(b"\1", b"a"), AT_MS.to_bytes(8, "little"), Values(bytes(8)), bytes(8))
 

@@ -86,7 +86,9 @@ class Block:
 
 
 def expand(stored: bytes) -> bytes:
-    """The bytes that were compressed, a megabyte at most."""
+    """The bytes that were compressed, a megabyte at most: ValueError if they say that they are more."""
+    if zstandard.frame_content_size(stored) > RAW_BYTES_MAX:
+        raise ValueError("larger than what is changed")
     return DECOMPRESS(stored, max_output_size=RAW_BYTES_MAX)
 
 

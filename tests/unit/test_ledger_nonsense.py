@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
-from ledger_lab import KEY, apply, at_ms, predictions, truths, written_and_read
+from ledger_lab import KEY, apply, at_ms, kept_rows, predictions, truths, written_and_read
 
 from obsagent._native.codec import crc32c
 from obsagent.errors import CorruptData
@@ -134,3 +134,20 @@ def test_offsets_that_no_heap_has_are_damage(directory: Path, offset: int) -> No
             pass
     with pytest.raises(DamagedRun, match="its heap ends before"):
         run.blob(1)
+
+
+def test_a_kept_row_that_says_it_is_endless_is_damage(directory: Path) -> None:
+    """So much memory would be asked for, whatever is said of the most that it may take."""
+    ledger = Ledger.open(directory, Fs(), KEY)
+    apply(ledger, kept_rows([("a", 2, msgpack.packb({"x": 1}))]), 1)
+    ledger.flush(2, at_ms(3))
+    assert ledger.view().find("m", "a").rows
+    path = next(directory.glob(f"*.{ROWS.name}.run"))
+    run = Run(path, int(path.name.split(".")[0]))
+    endless = bytes.fromhex("28b52ffd e0") + (1 << 50).to_bytes(8, "little") + bytes.fromhex("010000")
+    sizes = {"size": np.full(1, len(endless), "u4"), "crc": np.full(1, crc32c(endless), "u4")}
+    _run_of(directory, ROWS, {**run.slice(0, 1), **sizes}, run.number)
+    heap_of(path).write_bytes(endless)
+    view = Ledger.open_read_only(directory, KEY).view()
+    assert not view.find("m", "a").rows
+    assert [gap.reason for gap in view.gaps] == [f"{path}: row 0 cannot be unpacked"]

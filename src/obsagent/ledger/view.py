@@ -280,7 +280,10 @@ class LedgerView:
         at = np.array([row])
         series = self._names.series[int(source.take("series", at)[0])]
         try:
-            data = zstandard.ZstdDecompressor().decompress(source.blob(row), max_output_size=LEDGER_ROW_BYTES_MAX)
+            blob = source.blob(row)
+            if zstandard.frame_content_size(blob) > LEDGER_ROW_BYTES_MAX:  # else so much memory is asked for at once
+                raise ValueError("larger than any row")
+            data = zstandard.ZstdDecompressor().decompress(blob, max_output_size=LEDGER_ROW_BYTES_MAX)
             _, packed = msgpack.unpackb(data)
             return FoundRow(series, int(source.take("at_ms", at)[0]), msgpack.unpackb(packed))
         except (zstandard.ZstdError, ValueError, TypeError) as error:

@@ -95,6 +95,7 @@ RECORD_NAMES_BYTES_MAX = 1 << 20
 RECORD_CLASSES_MAX = (1 << 16) - 1
 RECORD_ROW_BYTES_MAX = 64 << 10
 COUNT_MAX = (1 << 63) - 1
+BOOKED_MS_END = 1 << 62  # whatever a file says: the windows of such times, and their ends, have 64 bits
 TIME_MS_MAX = 10**14  # an agent's clock that is further has lost its mind
 SERIES_NUMBER_MAX = (1 << 31) - 1
 RUN_SAMPLES_MAX = 1 << 16

@@ -270,8 +270,12 @@ def _read_whole_blocks(catalog: Catalog, _on_damage: OnDamage) -> None:
 
 
 READERS: tuple[Read, ...] = (
-    *(_read_checkpoint, _read_windows, _read_accounts),
-    *(_read_newest, _read_totals, _read_whole_blocks),
+    _read_checkpoint,
+    _read_windows,
+    _read_accounts,
+    _read_newest,
+    _read_totals,
+    _read_whole_blocks,
 )
 
 

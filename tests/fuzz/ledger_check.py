@@ -40,21 +40,17 @@ NUMBER_LAST = 1 << 61
 _BATCH = Predictions("m", "1", "", (), Ids(b"\1", b"a"), AT_MS.to_bytes(8, "little"), Values(bytes(8)), bytes(8))
 
 
-def check_ledger(data: bytes) -> None:
-    """By its magic one or the other."""
-    if data.startswith(layout.MANIFEST_MAGIC):
-        _check_manifest(data, goes_on=True)
-    else:
-        _check_run(data, goes_on=True)
-
-
-def check_part_of_ledger(data: bytes) -> None:
-    """The same; with some of what can be read, which the bytes decide, nothing else is done."""
-    goes_on = crc32c(data) % GOES_ON_ONE_IN == 0
+def check_ledger(data: bytes, *, goes_on: bool = True) -> None:
+    """By its magic one or the other; what can be read is gone on with, or not."""
     if data.startswith(layout.MANIFEST_MAGIC):
         _check_manifest(data, goes_on=goes_on)
     else:
         _check_run(data, goes_on=goes_on)
+
+
+def check_part_of_ledger(data: bytes) -> None:
+    """Some of what can be read, which the bytes decide, is gone on with."""
+    check_ledger(data, goes_on=crc32c(data) % GOES_ON_ONE_IN == 0)
 
 
 def _check_manifest(data: bytes, *, goes_on: bool) -> None:

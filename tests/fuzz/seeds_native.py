@@ -45,9 +45,7 @@ def varint_seeds() -> Seeds:
 
 
 def run_column_seeds() -> Seeds:
-    """A column's place (kind, width, bytes of an item, rows, rows and bytes of a group, first byte, lowest value)
-    before the file that holds it.
-    """
+    """The fields of a column's place (`csrc/run_column.h`), and behind them the file in which it lies."""
     ascending = bytes(number // 3 for number in range(64)) * 2
     for name, kind, width, item, rows, group_rows, first, group_bytes, low in (
         *(("whole", 0, 1, 8, 128, 64, 0, 64, 5), ("of_one_value", 0, 0, 8, 1 << 40, 8_192, 0, 0, 7)),

@@ -25,21 +25,17 @@ GOES_ON_ONE_IN = 4
 EVIDENCE = Evidence(3.0, 100)
 
 
-def check_state(data: bytes) -> None:
-    """By its magic one or the other."""
-    if data.startswith(harm.MAGIC):
-        _check_harm(data, goes_on=True)
-    else:
-        _check_drift(data, goes_on=True)
-
-
-def check_part_of_state(data: bytes) -> None:
-    """The same; some of the states that can be read, which the bytes decide, do not go on."""
-    goes_on = crc32c(data) % GOES_ON_ONE_IN == 0
+def check_state(data: bytes, *, goes_on: bool = True) -> None:
+    """By its magic one or the other; a state that can be read goes on, or does not."""
     if data.startswith(harm.MAGIC):
         _check_harm(data, goes_on=goes_on)
     else:
         _check_drift(data, goes_on=goes_on)
+
+
+def check_part_of_state(data: bytes) -> None:
+    """Some of the states that can be read, which the bytes decide, go on."""
+    check_state(data, goes_on=crc32c(data) % GOES_ON_ONE_IN == 0)
 
 
 def _check_drift(data: bytes, *, goes_on: bool) -> None:

@@ -24,6 +24,7 @@ from obsagent.errors import CorruptData, UnsupportedVersion
 from obsagent.fs import Buffer
 from obsagent.head import journal_format as layout
 from obsagent.head.accounts import SessionAccounts
+from obsagent.limits import BOOKED_MS_END
 from obsagent.samples import Event, Exemplar, Series
 from obsagent.segment.tables import (
     NOT_ROWS,
@@ -49,7 +50,6 @@ REFUSED_SERIES = 0xFFFFFFFF
 NO_SESSION = bytes(16)
 """Whose entries are nobody's: what somebody wants forgotten."""
 REASONS = ("frame", "time")
-BOOKED_MS_END = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
